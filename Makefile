@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+#   make            build/svcdoctor                     make install    PREFIX=/usr/local DESTDIR=
+#   make demo       build, and diagnose a recorded broken cluster
+#   make check      build and run every test            SANITIZE=1: with ASan and UBSan    CC=clang
+#   make fuzz       every fuzz target for FUZZ_SECONDS=60
+#   make bench      times, memory and growth on a large cluster
+#   V=1             shows the commands
+#
+# `demo`, `check`, `fuzz` and `bench` install what they need where they may, and otherwise print the line that does.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+FUZZ_SECONDS ?= 60
+ifeq ($(origin CC),default)
+CC := $(if $(shell command -v gcc 2>/dev/null),gcc,cc)
+endif
+SANITIZE ?=
+V ?=
+BUILD ?= build$(if $(filter-out 0,$(SANITIZE)),/sanitize)
+DEMO := tests/corpus/lab-iptables-nft
+
+# pkg-config modules with the oldest version that is supported (scripts/deps.sh knows their packages).
+MODULES := jansson:2.13 libarchive:3.4 libmd:1 yaml-0.1:0.1
+
+VERSION := $(or $(shell cat VERSION 2>/dev/null),$(patsubst v%,%,$(shell git describe --tags --match 'v*' --dirty 2>/dev/null)),$\
+	0.1.0$(addprefix -g,$(shell git describe --always --dirty --exclude '*' 2>/dev/null)))
+
+# ---- flags ----
+
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
+	-Wpointer-arith -Wcast-qual -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wno-format-nonliteral -Wno-overlength-strings
+OPT ?= -O2 -g
+ifneq ($(filter-out 0,$(SANITIZE)),)
+HARDEN := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+HARDEN_LD := -fsanitize=address,undefined
+else
+HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+HARDEN_LD := -pie -Wl,-z,relro,-z,now -Wl,--as-needed
+endif
+modules := $(foreach m,$(MODULES),$(firstword $(subst :, ,$m)))
+pkg_cflags := $(shell pkg-config --cflags $(modules) 2>/dev/null)
+pkg_libs := $(shell pkg-config --libs $(modules) 2>/dev/null)
+ALL_CPPFLAGS = -Iinclude -D_GNU_SOURCE $(pkg_cflags) $(CPPFLAGS)
+ALL_CFLAGS = -std=gnu11 $(WARN) $(OPT) $(HARDEN) $(CFLAGS)
+ALL_LDFLAGS = $(HARDEN_LD) $(LDFLAGS)
+LIBS = $(pkg_libs) -lm
+# Not in the stamp of flags: it changes no object, only whether a warning stops the build.
+WERROR ?=
+werror := $(if $(filter-out 0,$(WERROR)),-Werror)
+version_flag = -DSVCDOCTOR_VERSION='"$(VERSION)"'
+demo_flag = -DDEMO_BUNDLE_FILE='"$(BUILD)/demo.tar.gz"'
+
+# ---- sources ----
+
+LIB_SRC := $(sort $(wildcard lib/*/*.c))
+CMD_SRC := $(sort $(filter-out cmd/main.c,$(wildcard cmd/*.c)))
+UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
+UNIT_HELP := $(sort $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c)))
+FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+obj = $(patsubst %.c,$(BUILD)/obj/%.o,$1)
+LIB_OBJ := $(call obj,$(LIB_SRC))
+CMD_OBJ := $(call obj,$(CMD_SRC))
+UNIT_BIN := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
+FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/%,$(FUZZ_SRC))
+ARCHIVE := $(BUILD)/libsvcdoctor.a
+LIBFUZZER_BIN := $(patsubst tests/fuzz/%.c,$(BUILD)/libfuzzer/%,$(FUZZ_SRC))
+
+Q := $(if $(filter-out 0,$(V)),,@)
+say = $(if $(filter-out 0,$(V)),,@printf '  %-7s %s\n' '$1' '$(patsubst $(BUILD)/%,%,$2)';)
+ifeq ($(filter -j%,$(MAKEFLAGS))$(filter --jobserver%,$(MAKEFLAGS)),)
+JOBS := -j$(or $(shell nproc 2>/dev/null),2) --output-sync=target
+endif
+SUBMAKE = +$(Q)$(MAKE) --no-print-directory $(JOBS)
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.PHONY: all demo check check-programs fuzz fuzz-programs bench lint install clean FORCE
+
+all:
+	$(SUBMAKE) $(BUILD)/svcdoctor
+
+demo:
+	$(Q)CC='$(CC)' MODULES='$(MODULES)' scripts/deps.sh install build
+	$(SUBMAKE) $(BUILD)/svcdoctor
+	$(Q)$(BUILD)/svcdoctor demo
+
+check:
+	$(Q)CC='$(CC)' MODULES='$(MODULES)' scripts/deps.sh install build check
+	$(SUBMAKE) WERROR=1 check-programs
+	+$(Q)BUILD='$(BUILD)' CC='$(CC)' SANITIZE='$(SANITIZE)' MAKE='$(MAKE)' tests/run.sh
+
+check-programs: $(BUILD)/svcdoctor $(UNIT_BIN) $(FUZZ_BIN) $(if $(filter-out 0,$(SANITIZE)),,$(LIBFUZZER_BIN))
+
+fuzz:
+	$(Q)CC='$(CC)' MODULES='$(MODULES)' scripts/deps.sh install build fuzz
+	$(SUBMAKE) fuzz-programs
+	$(Q)BUILD='$(BUILD)' tests/fuzz/run.sh '$(FUZZ_SECONDS)'
+
+fuzz-programs: $(LIBFUZZER_BIN)
+
+bench:
+	$(Q)CC='$(CC)' MODULES='$(MODULES)' scripts/deps.sh install build bench
+	$(SUBMAKE) $(BUILD)/svcdoctor
+	$(Q)SVCDOCTOR='$(BUILD)/svcdoctor' python3 tests/bench/bench.py '$(BUILD)/bench'
+
+# ---- objects ----
+
+# Rewritten only when it changes, so that what was built with other flags is built again.
+$(BUILD)/flags: FORCE
+	$(Q)mkdir -p $(@D)
+	$(Q)CC='$(CC)' MODULES='$(MODULES)' scripts/deps.sh test build
+	$(Q)printf '%s\n' '$(subst ','\'',$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBS))' >$@.new
+	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+# The same for the list of objects: a source that is gone leaves the archive.
+$(BUILD)/objects: FORCE
+	$(Q)mkdir -p $(@D)
+	$(Q)printf '%s\n' $(LIB_OBJ) $(CMD_OBJ) >$@.new
+	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+$(BUILD)/version: FORCE
+	$(Q)mkdir -p $(@D)
+	$(Q)printf '%s\n' '$(VERSION)' >$@.new
+	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags
+	$(Q)mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(ALL_CPPFLAGS) $(extra) $(ALL_CFLAGS) $(werror) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/cmd/%.o: extra = $(version_flag)
+$(BUILD)/obj/cmd/main.o $(CMD_OBJ): $(BUILD)/version
+$(BUILD)/obj/tests/%.o: extra = -Itests/unit -I.
+$(BUILD)/obj/lib/source/demo-bundle.o: extra = $(demo_flag)
+$(BUILD)/obj/lib/source/demo-bundle.o: $(BUILD)/demo.tar.gz
+
+# The demo's bundle, the same bytes from the same files wherever it is packed.
+$(BUILD)/demo.tar.gz: $(shell find $(DEMO) -type f 2>/dev/null) $(BUILD)/flags
+	$(call say,PACK,$@)tar -C $(dir $(DEMO)) --sort=name --format=ustar --mtime=@0 --mode=u=rwX,go=rX --owner=0 --group=0 \
+		--numeric-owner -cf - $(notdir $(DEMO)) | gzip -9n >$@.new && mv $@.new $@
+
+$(ARCHIVE): $(LIB_OBJ) $(CMD_OBJ) $(BUILD)/objects
+	$(call say,AR,$@)rm -f $@ && ar rcs $@ $(filter %.o,$^)
+
+$(BUILD)/svcdoctor: $(BUILD)/obj/cmd/main.o $(ARCHIVE)
+	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+# ---- test programs ----
+
+$(UNIT_BIN): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(call obj,$(UNIT_HELP)) $(ARCHIVE)
+	$(Q)mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+
+$(FUZZ_BIN): $(BUILD)/tests/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/driver.o $(ARCHIVE)
+	$(Q)mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+# The same sources once more for libFuzzer, always by clang.
+FUZZ_CFLAGS = -std=gnu11 -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
+FUZZ_OBJ := $(patsubst %.c,$(BUILD)/libfuzzer/obj/%.o,$(LIB_SRC) $(CMD_SRC))
+$(BUILD)/libfuzzer/obj/%.o: %.c $(BUILD)/flags
+	$(Q)mkdir -p $(@D)
+	$(call say,FUZZCC,$<)clang $(ALL_CPPFLAGS) -Itests/unit -I. $(version_flag) $(demo_flag) $(FUZZ_CFLAGS) \
+		-fsanitize=fuzzer-no-link,address,undefined -MMD -MP -c -o $@ $<
+$(BUILD)/libfuzzer/obj/lib/source/demo-bundle.o: $(BUILD)/demo.tar.gz
+$(BUILD)/libfuzzer/lib.a: $(FUZZ_OBJ) $(BUILD)/objects
+	$(call say,AR,$@)rm -f $@ && ar rcs $@ $(filter %.o,$^)
+$(LIBFUZZER_BIN): $(BUILD)/libfuzzer/%: $(BUILD)/libfuzzer/obj/tests/fuzz/%.o $(BUILD)/libfuzzer/lib.a
+	$(call say,LD,$@)clang -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
+
+# ---- the other compiler: every source must pass both without a warning ----
+
+OTHER_CC ?= $(if $(findstring clang,$(CC)),gcc,clang)
+LINT := $(patsubst %.c,$(BUILD)/lint/%.ok,$(LIB_SRC) $(CMD_SRC) cmd/main.c $(UNIT_SRC) $(UNIT_HELP) $(FUZZ_SRC) tests/fuzz/driver.c)
+lint: $(LINT)
+$(BUILD)/lint/%.ok: %.c $(BUILD)/flags $(BUILD)/demo.tar.gz
+	$(Q)mkdir -p $(@D)
+	$(call say,LINT,$<)$(OTHER_CC) $(ALL_CPPFLAGS) -Itests/unit -I. $(version_flag) $(demo_flag) -std=gnu11 $(WARN) -Werror \
+		-fsyntax-only -MMD -MP -MF $(@:.ok=.d) -MT $@ $< && touch $@
+
+# ---- install, clean ----
+
+install:
+	$(SUBMAKE) $(BUILD)/svcdoctor
+	$(Q)install -d '$(DESTDIR)$(PREFIX)/bin'
+	$(Q)install -m 755 $(BUILD)/svcdoctor '$(DESTDIR)$(PREFIX)/bin/svcdoctor'
+	$(Q)ln -sf svcdoctor '$(DESTDIR)$(PREFIX)/bin/kubectl-svcdoctor'
+	$(Q)for page in man/*.[1-9]; do \
+		[ -e "$$page" ] || continue; \
+		install -d "$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}" && \
+		install -m 644 "$$page" "$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/" || exit 1; \
+	done
+	$(Q)install -d '$(DESTDIR)$(PREFIX)/share/bash-completion/completions' '$(DESTDIR)$(PREFIX)/share/zsh/site-functions' \
+		'$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d'
+	$(Q)$(BUILD)/svcdoctor completion bash >'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/svcdoctor'
+	$(Q)$(BUILD)/svcdoctor completion zsh >'$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_svcdoctor'
+	$(Q)$(BUILD)/svcdoctor completion fish >'$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/svcdoctor.fish'
+
+clean:
+	$(Q)rm -rf build
+
+-include $(wildcard $(patsubst %.c,$(BUILD)/obj/%.d,$(LIB_SRC) $(CMD_SRC) cmd/main.c $(UNIT_SRC) $(UNIT_HELP) $(FUZZ_SRC) \
+	tests/fuzz/driver.c) $(patsubst %.o,%.d,$(FUZZ_OBJ)) $(LINT:.ok=.d))

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SVCDOCTOR_CMD_H
+#define SVCDOCTOR_CMD_H
+
+/*
+ * What the subcommands share. Each lies in a file of its own and exports one const struct command; main.c finds
+ * it, parses the options by the command's own table (options.c), opens what it needs (setup.c), runs it, and
+ * checks that everything was written. The same tables make usage, --help (usage.c) and completion (completion.c).
+ */
+
+#include <svcdoctor/base.h>
+#include <svcdoctor/checks.h>
+#include <svcdoctor/report.h>
+#include <svcdoctor/snapshot.h>
+
+#ifndef SVCDOCTOR_VERSION
+#define SVCDOCTOR_VERSION "0.1.0"
+#endif
+
+enum exit_code {
+	CODE_HEALTHY = 0,
+	CODE_FINDINGS = 1,
+	CODE_INCONCLUSIVE = 2,
+	CODE_USAGE = 64,
+	CODE_NO_API = 69,
+	CODE_INTERNAL = 70,
+	CODE_NO_RIGHTS = 77,
+};
+/* The one of two that goes before the other: 70, 64, 1, 77, 69, 2, 0. */
+enum exit_code code_join(enum exit_code a, enum exit_code b);
+
+struct string_list {
+	const char **v;
+	size_t len, cap;
+};
+
+/* A row of a command's option table. */
+enum opt_kind {
+	OPT_FLAG,   /* bool */
+	OPT_TEXT,   /* const char * */
+	OPT_LIST,   /* struct string_list; may be given several times */
+	OPT_NUMBER, /* uint32_t, at most `max` */
+	OPT_CHOICE, /* int: position in `choices` */
+	OPT_AXES,   /* bool[AXIS_COUNT], a comma-separated list of `choices` */
+};
+enum opt_complete { COMPLETE_NOTHING, COMPLETE_FILE, COMPLETE_CHECK };
+struct opt {
+	char letter;	  /* 0: none */
+	const char *name; /* without the dashes; NULL ends the table */
+	const char *arg;  /* NULL: takes none */
+	const char *help;
+	enum opt_kind kind;
+	size_t offset; /* in struct options */
+	uint32_t max;
+	const char *const *choices; /* ends with NULL */
+	enum opt_complete complete;
+};
+
+struct options {
+	bool help, all, quiet, verbose, state;
+	struct string_list bundles, ignore, args;
+	const char *namespace_, *output_file, *node, *in;
+	int format; /* enum report_format */
+	int fail_on, color;
+	bool axes[AXIS_COUNT];
+	bool axes_given;
+	uint32_t mark, sport;
+};
+enum { FAIL_ON_ERROR, FAIL_ON_WARNING, FAIL_ON_INFO, FAIL_ON_NEVER };
+enum { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
+
+extern const char *const choices_format2[], *const choices_format3[], *const choices_format4[];
+extern const char *const choices_fail_on[], *const choices_color[], *const choices_axes[];
+
+/* Rows that several commands have, each written once. */
+#define OPT_ROW_NAMESPACE \
+	{ 'n', "namespace", "NAME", "the namespace to look at ('default' if not given)", OPT_TEXT, \
+	  offsetof(struct options, namespace_), 0, NULL, COMPLETE_NOTHING }
+#define OPT_ROW_ALL \
+	{ 'A', "all-namespaces", NULL, "look at all namespaces", OPT_FLAG, offsetof(struct options, all), 0, NULL, \
+	  COMPLETE_NOTHING }
+#define OPT_ROW_BUNDLE \
+	{ 0, "bundle", "PATH", "read a bundle: a folder, a .tar or a .tar.gz (several times: joined)", OPT_LIST, \
+	  offsetof(struct options, bundles), 0, NULL, COMPLETE_FILE }
+#define OPT_ROW_FORMAT(formats) \
+	{ 'o', "output", "FORMAT", "the form of the report", OPT_CHOICE, offsetof(struct options, format), 0, formats, \
+	  COMPLETE_NOTHING }
+#define OPT_ROW_OUTPUT_FILE \
+	{ 0, "output-file", "PATH", "write the report to a file instead of stdout", OPT_TEXT, \
+	  offsetof(struct options, output_file), 0, NULL, COMPLETE_FILE }
+#define OPT_ROW_AXES \
+	{ 0, "axes", "LIST", "ask only these axes, separated by commas", OPT_AXES, offsetof(struct options, axes), 0, \
+	  choices_axes, COMPLETE_NOTHING }
+#define OPT_ROW_NODE \
+	{ 0, "node", "NODE", "look at the rules of this node only", OPT_TEXT, offsetof(struct options, node), 0, NULL, \
+	  COMPLETE_NOTHING }
+#define OPT_ROW_FAIL_ON \
+	{ 0, "fail-on", "SEVERITY", "exit with 1 from this severity on ('error' if not given)", OPT_CHOICE, \
+	  offsetof(struct options, fail_on), 0, choices_fail_on, COMPLETE_NOTHING }
+#define OPT_ROW_IGNORE \
+	{ 0, "ignore", "CHECK[@NS/NAME]", "leave out a check, everywhere or for one Service; or a file of such lines", \
+	  OPT_LIST, offsetof(struct options, ignore), 0, NULL, COMPLETE_CHECK }
+#define OPT_ROW_COLOR \
+	{ 0, "color", "WHEN", "colour the text ('auto': on a terminal, unless NO_COLOR is set)", OPT_CHOICE, \
+	  offsetof(struct options, color), 0, choices_color, COMPLETE_NOTHING }
+#define OPT_ROW_QUIET \
+	{ 'q', "quiet", NULL, "say only what is wrong, a line each", OPT_FLAG, offsetof(struct options, quiet), 0, \
+	  NULL, COMPLETE_NOTHING }
+#define OPT_ROW_VERBOSE \
+	{ 'v', "verbose", NULL, "leave nothing out", OPT_FLAG, offsetof(struct options, verbose), 0, NULL, \
+	  COMPLETE_NOTHING }
+#define OPT_ROW_HELP \
+	{ 'h', "help", NULL, "show this help", OPT_FLAG, offsetof(struct options, help), 0, NULL, COMPLETE_NOTHING }
+#define OPT_ROW_END { 0, NULL, NULL, NULL, OPT_FLAG, 0, 0, NULL, COMPLETE_NOTHING }
+
+enum { COMMAND_NEEDS_SNAPSHOT = 1 };
+
+struct context;
+struct command {
+	const char *name;
+	const char *arguments; /* as usage prints them; "" for none */
+	unsigned args_min, args_max;
+	const char *help;	   /* one line */
+	const char *const *values; /* what its first argument may be, for completion; NULL */
+	enum opt_complete complete;
+	unsigned needs;
+	const struct opt *options;
+	/* Returns an exit code, or a negative error. */
+	int (*run)(struct context *c);
+};
+extern const struct command command_diagnose, command_endpoints, command_rules, command_trace, command_verify,
+	command_explain, command_demo, command_version, command_completion;
+extern const struct command *const commands[]; /* ends with NULL */
+const struct command *command_find(const char *name);
+
+/* One run. */
+struct context {
+	const struct command *command;
+	const char *program; /* "svcdoctor" or "kubectl svcdoctor" */
+	struct options o;
+	FILE *out;
+	struct arena arena;
+	struct snapshot snapshot;
+	struct strbuf source_flags;
+	struct report report;
+	enum exit_code code; /* from set-up: joined with the command's */
+};
+
+/* options.c: fills c->o; CODE_USAGE after a message on stderr, -ENOMEM, or 0. */
+int options_parse(struct context *c, int argc, char **argv);
+void options_release(struct options *o);
+
+/* usage.c */
+void usage_overview(FILE *f, const char *program);
+void usage_command(FILE *f, const char *program, const struct command *cmd);
+/* "svcdoctor: TEXT" and a line that points at --help, on stderr; returns CODE_USAGE. */
+int usage_error(const struct context *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* The entry of @names (ends with NULL) that is nearest to @text, or NULL when none is near. */
+const char *nearest_name(const char *text, const char *const *names);
+/* "svcdoctor: TEXT" on stderr. */
+void complain(const char *fmt, ...) PRINTF_LIKE(1, 2);
+
+/* setup.c */
+/*
+ * Opens the bundles into one snapshot and says on stderr what was wrong with them. 0; the exit code when nothing could
+ * be opened; -ENOMEM. What could be opened only in part is in c->code.
+ */
+int setup_snapshot(struct context *c);
+/* The same for the built-in bundle. */
+int setup_demo(struct context *c);
+void setup_report(struct context *c);
+
+/* select.c: the Services that a run is about, and those named that are not there. */
+struct missing_service {
+	const char *name; /* "ns/name" as far as it can be told */
+	const char *const *similar;
+	size_t nsimilar;
+};
+struct selection {
+	struct service_list list;
+	bool all;		    /* no choice was made: all of the cluster */
+	bool empty_namespace;	    /* the namespace has no Services and is not known to exist */
+	ARRAY_OF(struct missing_service) missing;
+};
+void selection_release(struct selection *s);
+/* From the command's arguments, -n and -A. 0, a usage code after a message, or -ENOMEM. */
+int selection_make(struct context *c, struct selection *ret);
+/* The Services for the *_run functions: NULL for all. */
+const struct k8s_service *const *selection_services(const struct selection *s);
+/* Adds the findings about what is not there. 0 or -ENOMEM. */
+int selection_add_missing(const struct selection *s, struct diagnosis *d);
+/* What every command over a selection does: --node checked, Services chosen, then @judge. */
+int selection_run(struct context *c, int (*judge)(struct context *c, const struct selection *s));
+/* --node names a node of the snapshot: 0, or a usage code after a message. */
+int check_node_option(struct context *c);
+
+/* diagnose.c, for demo as well: the whole command once the snapshot is there. */
+int diagnose_snapshot(struct context *c);
+/* diagnose_run over a selection, with what was asked for and is not there. 0 or negative. */
+int diagnose_selection(struct context *c, const struct selection *s, const bool axes[static AXIS_COUNT],
+		       bool axes_given, struct diagnosis *ret);
+/* The exit code that findings and their completeness ask for. */
+enum exit_code code_of_diagnosis(const struct options *o, const struct diagnosis *d);
+bool severity_counts(const struct options *o, enum severity s);
+
+/* trace-names.c, trace-meaning.c: SRC and DST as a user writes them. */
+struct trace_place {
+	struct ip_addr addr; /* family 0: not chosen yet, see pod, node, service */
+	const struct k8s_pod *pod;
+	const struct k8s_node *node;
+	const char *node_name; /* where it lives; NULL: not known, or nowhere in particular */
+	const struct k8s_service *service;
+	bool outside, localhost;
+	bool on_node; /* it is the node itself */
+	bool has_port, has_proto;
+	const char *port_name; /* a named port, not resolved yet; NULL */
+	uint16_t port;
+	uint8_t proto;
+};
+/* 0, a usage code after a message, or -ENOMEM. */
+int trace_place_parse(struct context *c, const char *text, bool is_source, struct trace_place *ret);
+/* Picks addresses of one family, the destination's port and protocol. 0, a usage code after a message, or -ENOMEM. */
+int trace_places_settle(struct context *c, struct trace_place *src, struct trace_place *dst);
+/* Lines that say whose addresses these are: NULL-terminated, in the context's arena; NULL when memory is out. */
+const char *const *trace_meaning(struct context *c, const struct trace_place *src, const struct trace_place *dst);
+
+#endif

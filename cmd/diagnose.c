@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* svcdoctor diagnose: the three axes of the Services, then what is wrong and why. `demo` runs it too. */
+#include <errno.h>
+
+#include "cmd.h"
+
+static const struct opt options[] = {
+	OPT_ROW_NAMESPACE,   OPT_ROW_ALL,   OPT_ROW_BUNDLE, OPT_ROW_FORMAT(choices_format4),
+	OPT_ROW_OUTPUT_FILE, OPT_ROW_AXES,  OPT_ROW_NODE,   OPT_ROW_FAIL_ON,
+	OPT_ROW_IGNORE,	     OPT_ROW_COLOR, OPT_ROW_QUIET,  OPT_ROW_VERBOSE,
+	OPT_ROW_HELP,	     OPT_ROW_END,
+};
+
+bool severity_counts(const struct options *o, enum severity s)
+{
+	switch (o->fail_on) {
+	case FAIL_ON_ERROR:
+		return s >= SEVERITY_ERROR;
+	case FAIL_ON_WARNING:
+		return s >= SEVERITY_WARNING;
+	case FAIL_ON_INFO:
+		return s >= SEVERITY_INFO;
+	default:
+		return false;
+	}
+}
+
+enum exit_code code_of_diagnosis(const struct options *o, const struct diagnosis *d)
+{
+	enum exit_code code = d->inconclusive ? CODE_INCONCLUSIVE : CODE_HEALTHY;
+	for (size_t i = 0; i < d->findings.len; i++) {
+		if (severity_counts(o, d->findings.v[i]->severity)) {
+			code = code_join(code, CODE_FINDINGS);
+		}
+	}
+	return code;
+}
+
+int diagnose_selection(struct context *c, const struct selection *s, const bool axes[static AXIS_COUNT],
+		       bool axes_given, struct diagnosis *ret)
+{
+	if (array_push(&c->o.ignore, NULL) < 0) {
+		return -ENOMEM;
+	}
+	struct diagnose_options o = {
+		.axes_given = axes_given,
+		.node = c->o.node,
+		.services = selection_services(s),
+		.nservices = s->list.v.len,
+		.ignore = c->o.ignore.v,
+	};
+	memcpy(o.axes, axes, sizeof(o.axes));
+	int r = diagnose_run(&c->snapshot, &o, ret);
+	return r < 0 ? r : selection_add_missing(s, ret);
+}
+
+static int diagnose_report(struct context *c, const struct selection *s)
+{
+	static const bool all[AXIS_COUNT] = { true, true, true };
+	struct diagnosis d CLEANUP(diagnosis_release) = { 0 };
+	int r = diagnose_selection(c, s, c->o.axes_given ? c->o.axes : all, c->o.axes_given, &d);
+	if (r < 0) {
+		return r;
+	}
+	r = report_diagnosis(&c->report, &d);
+	return r < 0 ? r : (int)code_of_diagnosis(&c->o, &d);
+}
+
+int diagnose_snapshot(struct context *c)
+{
+	return selection_run(c, diagnose_report);
+}
+
+const struct command command_diagnose = {
+	.name = "diagnose",
+	.arguments = "[SERVICE...]",
+	.args_max = 1000,
+	.help = "names what is wrong with Services, and why",
+	.needs = COMMAND_NEEDS_SNAPSHOT,
+	.options = options,
+	.run = diagnose_snapshot,
+};

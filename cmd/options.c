@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Reads a command line by the option table of its command: long options with "=" or the value beside them, short
+ * ones bundled, "--". Values go into struct options; a wrong one gets its own message. Help and completion come
+ * from the same tables (usage.c, completion.c).
+ */
+#include <errno.h>
+#include <fcntl.h>
+
+#include "cmd.h"
+
+const char *const choices_format2[] = { "text", "json", NULL };
+const char *const choices_format3[] = { "text", "json", "lines", NULL };
+const char *const choices_format4[] = { "text", "json", "lines", "junit", NULL };
+const char *const choices_fail_on[] = { "error", "warning", "info", "never", NULL };
+const char *const choices_color[] = { "auto", "always", "never", NULL };
+const char *const choices_axes[] = { "name", "endpoints", "rules", NULL };
+
+enum { IGNORE_FILE_MAX = 1 << 20 };
+
+void options_release(struct options *o)
+{
+	array_free(&o->bundles);
+	array_free(&o->ignore);
+	array_free(&o->args);
+}
+
+static int choice_index(const char *value, size_t len, const char *const *choices)
+{
+	for (int i = 0; choices[i]; i++) {
+		if (strlen(choices[i]) == len && memcmp(choices[i], value, len) == 0) {
+			return i;
+		}
+	}
+	return -1;
+}
+
+static void join_choices(struct strbuf *b, const char *const *choices)
+{
+	for (size_t i = 0; choices[i]; i++) {
+		strbuf_addf(b, "%s%s", i ? ", " : "", choices[i]);
+	}
+}
+
+static int choice_error(struct context *c, const struct opt *row, const char *value)
+{
+	struct strbuf all CLEANUP(strbuf_release) = STRBUF_INIT;
+	join_choices(&all, row->choices);
+	const char *near = nearest_name(value, row->choices);
+	if (near) {
+		return usage_error(c, "--%s cannot be '%s': did you mean '%s'? (%s)", row->name, value, near,
+				   strbuf_str(&all));
+	}
+	return usage_error(c, "--%s cannot be '%s', only one of %s", row->name, value, strbuf_str(&all));
+}
+
+static int set_axes(struct context *c, const struct opt *row, const char *value)
+{
+	bool axes[AXIS_COUNT] = { false };
+	const char *at = value;
+	for (;;) {
+		size_t len = strcspn(at, ",");
+		int i = choice_index(at, len, row->choices);
+		if (i < 0) {
+			char *one = arena_strndup(&c->arena, at, len);
+			return one ? choice_error(c, row, one) : -ENOMEM;
+		}
+		axes[i] = true;
+		if (!at[len]) {
+			break;
+		}
+		at += len + 1;
+	}
+	memcpy(c->o.axes, axes, sizeof(axes));
+	c->o.axes_given = true;
+	return 0;
+}
+
+/* CHECK or CHECK@NS/NAME of a check that exists? */
+static bool is_ignore_entry(struct context *c, const char *text)
+{
+	size_t len = strcspn(text, "@");
+	char *id = arena_strndup(&c->arena, text, len);
+	if (!id || !check_find(id)) {
+		return false;
+	}
+	return !text[len] || strchr(text + len, '/');
+}
+
+static int ignore_error(struct context *c, const char *entry, const char *where)
+{
+	size_t n = 0;
+	while (check_catalogue[n].id) {
+		n++;
+	}
+	const char **ids = arena_array(&c->arena, const char *, n + 1);
+	char *id = arena_strndup(&c->arena, entry, strcspn(entry, "@"));
+	if (!ids || !id) {
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < n; i++) {
+		ids[i] = check_catalogue[i].id;
+	}
+	const char *near = nearest_name(id, ids);
+	if (check_find(id)) {
+		return usage_error(c, "'%s'%s: behind the '@' stands NAMESPACE/NAME", entry, where);
+	}
+	return usage_error(c, "'%s'%s is no check%s%s%s", entry, where, near ? ": did you mean '" : "",
+			   near ? near : "", near ? "'?" : " and no file; 'svcdoctor explain' lists them");
+}
+
+/* A file of entries, one a line; '#' begins a comment. */
+static int ignore_file(struct context *c, const char *path, char *data)
+{
+	char *where = arena_printf(&c->arena, " in '%s'", path);
+	for (char *line = data; line;) {
+		char *next = strchr(line, '\n');
+		if (next) {
+			*next++ = 0;
+		}
+		line[strcspn(line, "#\r")] = 0;
+		line += strspn(line, " \t");
+		line[strcspn(line, " \t")] = 0;
+		if (*line) {
+			char *copy = arena_strdup(&c->arena, line);
+			if (!copy || !where) {
+				return -ENOMEM;
+			}
+			if (!is_ignore_entry(c, copy)) {
+				return ignore_error(c, copy, where);
+			}
+			if (array_push(&c->o.ignore, copy) < 0) {
+				return -ENOMEM;
+			}
+		}
+		line = next;
+	}
+	return 0;
+}
+
+static void free_chars(char **p)
+{
+	free(*p);
+}
+
+static int set_ignore(struct context *c, const char *value)
+{
+	if (is_ignore_entry(c, value)) {
+		return array_push(&c->o.ignore, value);
+	}
+	char *data CLEANUP(free_chars) = NULL;
+	size_t size;
+	int r = file_read_at(AT_FDCWD, value, IGNORE_FILE_MAX, &data, &size);
+	if (r >= 0) {
+		return ignore_file(c, value, data);
+	}
+	if (r != -ENOENT) {
+		return usage_error(c, "cannot read '%s': %s", value, sd_strerror(r));
+	}
+	return ignore_error(c, value, "");
+}
+
+static int set_number(struct context *c, const struct opt *row, const char *value, void *at)
+{
+	uint64_t n;
+	if (parse_uint(value, strlen(value), row->max, &n) < 0) {
+		return usage_error(c, "--%s wants a number up to %u, not '%s'", row->name, (unsigned)row->max,
+				   value);
+	}
+	*(uint32_t *)at = (uint32_t)n;
+	return 0;
+}
+
+static int set_choice(struct context *c, const struct opt *row, const char *value, void *at)
+{
+	int i = choice_index(value, strlen(value), row->choices);
+	if (i < 0) {
+		return choice_error(c, row, value);
+	}
+	*(int *)at = i;
+	return 0;
+}
+
+/* @value is NULL for options without one. */
+static int option_set(struct context *c, const struct opt *row, const char *value)
+{
+	void *at = (char *)&c->o + row->offset;
+	switch (row->kind) {
+	case OPT_FLAG:
+		*(bool *)at = true;
+		return 0;
+	case OPT_TEXT:
+		if (!*value) {
+			return usage_error(c, "--%s is empty", row->name);
+		}
+		*(const char **)at = value;
+		return 0;
+	case OPT_LIST:
+		if (row->complete == COMPLETE_CHECK) {
+			return set_ignore(c, value);
+		}
+		return array_push((struct string_list *)at, value);
+	case OPT_NUMBER:
+		return set_number(c, row, value, at);
+	case OPT_CHOICE:
+		return set_choice(c, row, value, at);
+	case OPT_AXES:
+		return set_axes(c, row, value);
+	}
+	return 0;
+}
+
+static int unknown_long(struct context *c, const char *name)
+{
+	const char *names[64];
+	size_t n = 0;
+	for (const struct opt *row = c->command->options; row->name && n + 1 < ARRAY_LEN(names); row++) {
+		names[n++] = row->name;
+	}
+	names[n] = NULL;
+	const char *near = nearest_name(name, names);
+	if (near) {
+		return usage_error(c, "unknown option '--%s': did you mean '--%s'?", name, near);
+	}
+	return usage_error(c, "unknown option '--%s'", name);
+}
+
+/* @text: what stands behind the dashes. Takes *@i on when the value is the next argument. */
+static int parse_long(struct context *c, const char *text, int argc, char **argv, int *i)
+{
+	size_t len = strcspn(text, "=");
+	const struct opt *row = c->command->options;
+	while (row->name && (strlen(row->name) != len || memcmp(row->name, text, len) != 0)) {
+		row++;
+	}
+	if (!row->name) {
+		char *name = arena_strndup(&c->arena, text, len);
+		return name ? unknown_long(c, name) : -ENOMEM;
+	}
+	if (!row->arg) {
+		return text[len] ? usage_error(c, "--%s takes no value", row->name)
+				 : option_set(c, row, NULL);
+	}
+	if (text[len]) {
+		return option_set(c, row, text + len + 1);
+	}
+	if (*i + 1 >= argc) {
+		return usage_error(c, "--%s wants a value: %s", row->name, row->arg);
+	}
+	return option_set(c, row, argv[++*i]);
+}
+
+static int parse_short(struct context *c, const char *text, int argc, char **argv, int *i)
+{
+	for (const char *at = text; *at; at++) {
+		const struct opt *row = c->command->options;
+		while (row->name && row->letter != *at) {
+			row++;
+		}
+		if (!row->name) {
+			return usage_error(c, "unknown option '-%c'", *at >= 0x20 && *at < 0x7f ? *at : '?');
+		}
+		if (!row->arg) {
+			int r = option_set(c, row, NULL);
+			if (r != 0) {
+				return r;
+			}
+			continue;
+		}
+		if (at[1]) {
+			return option_set(c, row, at + (at[1] == '=' ? 2 : 1));
+		}
+		if (*i + 1 >= argc) {
+			return usage_error(c, "-%c wants a value: %s", *at, row->arg);
+		}
+		return option_set(c, row, argv[++*i]);
+	}
+	return 0;
+}
+
+static int check_arguments(struct context *c)
+{
+	const struct command *cmd = c->command;
+	if (c->o.help) {
+		return 0;
+	}
+	if (c->o.args.len < cmd->args_min) {
+		return usage_error(c, "'%s' wants %s", cmd->name, cmd->arguments);
+	}
+	if (c->o.args.len > cmd->args_max) {
+		return usage_error(c, "'%s' takes no argument '%s'", cmd->name, c->o.args.v[cmd->args_max]);
+	}
+	if (c->o.all && c->o.namespace_) {
+		return usage_error(c, "--all-namespaces and --namespace exclude each other");
+	}
+	if (c->o.all && c->o.args.len > 0) {
+		return usage_error(c, "--all-namespaces and the Service '%s' exclude each other",
+				   c->o.args.v[0]);
+	}
+	return 0;
+}
+
+int options_parse(struct context *c, int argc, char **argv)
+{
+	bool only_args = false;
+	for (int i = 0; i < argc; i++) {
+		const char *text = argv[i];
+		int r;
+		if (only_args || text[0] != '-' || !text[1]) {
+			r = array_push(&c->o.args, text);
+		} else if (strcmp(text, "--") == 0) {
+			only_args = true;
+			continue;
+		} else if (text[1] == '-') {
+			r = parse_long(c, text + 2, argc, argv, &i);
+		} else {
+			r = parse_short(c, text + 1, argc, argv, &i);
+		}
+		if (r != 0) {
+			return r;
+		}
+	}
+	return check_arguments(c);
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Which Services a run is about: from the arguments, -n and -A. A Service that is not there becomes a finding. */
+#include <errno.h>
+
+#include "cmd.h"
+
+enum { SIMILAR_SHOWN = 5 };
+
+void selection_release(struct selection *s)
+{
+	array_free(&s->list.v);
+	array_free(&s->missing);
+}
+
+const struct k8s_service *const *selection_services(const struct selection *s)
+{
+	static const struct k8s_service *const none[1] = { NULL };
+	if (s->all) {
+		return NULL;
+	}
+	return s->list.v.v ? s->list.v.v : none;
+}
+
+static int take_namespace(struct context *c, const char *ns, struct selection *ret)
+{
+	const struct k8s_cluster *cluster = &c->snapshot.cluster;
+	for (size_t i = 0; i < cluster->services.len; i++) {
+		const struct k8s_service *s = cluster->services.v[i];
+		if (strcmp(s->meta.ns, ns) == 0 && array_push(&ret->list.v, s) < 0) {
+			return -ENOMEM;
+		}
+	}
+	if (ret->list.v.len > 0) {
+		return 0;
+	}
+	bool exists = map_gets(&cluster->namespace_by_name, ns) != NULL;
+	ret->empty_namespace = !exists;
+	if (exists) {
+		complain("namespace '%s' has no Services", ns);
+	} else if (c->snapshot.kinds[K8S_NAMESPACES] == KNOWN) {
+		complain("there is no namespace '%s'", ns);
+	} else {
+		complain("there are no Services in namespace '%s'", ns);
+	}
+	if (cluster->services.len > 0) {
+		fprintf(stderr, "-A looks at all %zu Services of the cluster\n", cluster->services.len);
+	}
+	return 0;
+}
+
+/* "ns/name" of what the user wrote, as far as it can be told. */
+static const char *wanted_name(struct context *c, const char *text)
+{
+	const char *name = text;
+	if (str_starts(name, "svc/") || str_starts(name, "service/")) {
+		name = strchr(name, '/') + 1;
+	}
+	if (is_k8s_name(name) && !strchr(name, '.')) {
+		return arena_printf(&c->arena, "%s/%s", c->report.namespace_, name);
+	}
+	return arena_clean(&c->arena, name);
+}
+
+static int add_missing(struct context *c, const char *text, const char *const *similar, size_t nsimilar,
+		       struct selection *ret)
+{
+	struct missing_service m = { wanted_name(c, text), similar, nsimilar };
+	return m.name ? array_push(&ret->missing, m) : -ENOMEM;
+}
+
+static bool list_has(const struct service_list *l, const struct k8s_service *s)
+{
+	for (size_t i = 0; i < l->v.len; i++) {
+		if (l->v.v[i] == s) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static int take_argument(struct context *c, const char *text, struct selection *ret)
+{
+	struct service_list found = { 0 };
+	const char *const *similar = NULL;
+	size_t nsimilar = 0;
+	int r = service_resolve(&c->arena, &c->snapshot, text, c->report.namespace_, &found, &similar,
+				&nsimilar);
+	if (r == -ENOENT) {
+		r = add_missing(c, text, similar, nsimilar, ret);
+	}
+	for (size_t i = 0; r >= 0 && i < found.v.len; i++) {
+		if (!list_has(&ret->list, found.v.v[i])) {
+			r = array_push(&ret->list.v, found.v.v[i]);
+		}
+	}
+	array_free(&found.v);
+	return r < 0 ? r : 0;
+}
+
+static bool services_known(const struct context *c)
+{
+	enum known k = c->snapshot.kinds[K8S_SERVICES];
+	return k == KNOWN || k == PARTLY_KNOWN || c->snapshot.services_from_rules;
+}
+
+int selection_make(struct context *c, struct selection *ret)
+{
+	bool known = services_known(c);
+	if (c->o.args.len > 0 && !known) {
+		complain("the Service '%s' cannot be looked up: no Services are in what was read",
+			 c->o.args.v[0]);
+		fprintf(stderr,
+			"add them: kubectl get svc,endpointslices,pods,nodes -A -o json > cluster.json\n");
+		return CODE_INCONCLUSIVE;
+	}
+	if (c->o.all || !known) {
+		ret->all = true;
+		return 0;
+	}
+	if (c->o.args.len == 0) {
+		return take_namespace(c, c->report.namespace_, ret);
+	}
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < c->o.args.len; i++) {
+		r = take_argument(c, c->o.args.v[i], ret);
+	}
+	return r;
+}
+
+static const char *missing_text(struct arena *a, const struct missing_service *m)
+{
+	struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;
+	strbuf_addf(&b, "there is no Service %s", m->name);
+	for (size_t i = 0; i < m->nsimilar && i < SIMILAR_SHOWN; i++) {
+		strbuf_addf(&b, "%s%s", i == 0 ? "; there is " : ", ", m->similar[i]);
+	}
+	return b.failed ? NULL : arena_clean(a, strbuf_str(&b));
+}
+
+/* Where to look: the namespace that was named, where that is a name. */
+static const char *missing_next(struct arena *a, const struct missing_service *m)
+{
+	const char *slash = strchr(m->name, '/');
+	char *ns = slash ? arena_strndup(a, m->name, (size_t)(slash - m->name)) : NULL;
+	if (ns && is_k8s_name(ns)) {
+		return arena_printf(a, "kubectl -n %s get services", ns);
+	}
+	return "kubectl get services -A";
+}
+
+static int add_finding(const struct missing_service *m, struct diagnosis *d)
+{
+	const struct check *check = check_find("service-not-found");
+	struct finding *f = arena_new(&d->arena, struct finding);
+	if (!check || !f) {
+		return check ? -ENOMEM : -EINVAL;
+	}
+	f->check = check;
+	f->axis = check->axis;
+	f->severity = SEVERITY_ERROR;
+	f->subject = arena_printf(&d->arena, "Service %s", m->name);
+	f->id = arena_printf(&d->arena, "%s/-/Service %s", check->id, m->name);
+	f->text = missing_text(&d->arena, m);
+	const char *next = missing_next(&d->arena, m);
+	if (!f->subject || !f->id || !f->text || !next || array_push(&d->findings, f) < 0) {
+		return -ENOMEM;
+	}
+	if (array_push(&f->next, next) < 0 || array_push(&d->cluster, f) < 0) {
+		return -ENOMEM;
+	}
+	for (size_t i = SIMILAR_SHOWN; i < m->nsimilar; i++) {
+		const char *line = arena_printf(&d->arena, "similar: %s", m->similar[i]);
+		if (!line || array_push(&f->evidence, line) < 0) {
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const struct finding *const *x = a, *const *y = b;
+	return strcmp((*x)->id, (*y)->id);
+}
+
+int selection_add_missing(const struct selection *s, struct diagnosis *d)
+{
+	for (size_t i = 0; i < s->missing.len; i++) {
+		int r = add_finding(&s->missing.v[i], d);
+		if (r < 0) {
+			return r;
+		}
+		d->healthy = 0;
+	}
+	if (s->missing.len > 0) {
+		qsort(d->findings.v, d->findings.len, sizeof(*d->findings.v), by_id);
+	}
+	return 0;
+}
+
+int check_node_option(struct context *c)
+{
+	const char *name = c->o.node;
+	if (!name || snapshot_node(&c->snapshot, name, false) || k8s_find_node(&c->snapshot.cluster, name)) {
+		return 0;
+	}
+	struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;
+	for (size_t i = 0; i < c->snapshot.nodes.len && i < 5; i++) {
+		strbuf_addf(&b, "%s%s", i ? ", " : "; there is ", c->snapshot.nodes.v[i]->name);
+	}
+	return usage_error(c, "there is no node '%s'%s", name, strbuf_str(&b));
+}
+
+int selection_run(struct context *c, int (*judge)(struct context *c, const struct selection *s))
+{
+	struct selection s CLEANUP(selection_release) = { 0 };
+	int r = check_node_option(c);
+	if (r == 0) {
+		r = selection_make(c, &s);
+	}
+	if (r == CODE_INCONCLUSIVE) {
+		int r2 = report_nothing(&c->report);
+		return r2 < 0 ? r2 : r;
+	}
+	if (r != 0) {
+		return r;
+	}
+	/* without Services there is nothing that rules could be compared with */
+	if (!services_known(c) || s.empty_namespace) {
+		c->code = code_join(c->code, CODE_INCONCLUSIVE);
+	}
+	return judge(c, &s);
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SVCDOCTOR_CHECKS_H
+#define SVCDOCTOR_CHECKS_H
+
+/*
+ * The catalogue of checks, findings, and the diagnosis. A check is a pure function over the snapshot (and over what
+ * verify found); it yields findings, or says why it was skipped. The diagnosis orders findings by cause.
+ */
+
+#include <svcdoctor/snapshot.h>
+#include <svcdoctor/verify.h>
+
+enum axis { AXIS_NAME, AXIS_ENDPOINTS, AXIS_RULES, AXIS_COUNT };
+const char *axis_name(enum axis a); /* "name", "endpoints", "rules" */
+
+enum severity { SEVERITY_INFO, SEVERITY_WARNING, SEVERITY_ERROR };
+const char *severity_name(enum severity s);
+
+/* What a check needs: bits of the snapshot. */
+enum {
+	NEEDS_SERVICES = 1 << 0, NEEDS_SLICES = 1 << 1, NEEDS_PODS = 1 << 2, NEEDS_NODES = 1 << 3, NEEDS_ENDPOINTS = 1 << 4,
+	NEEDS_EVENTS = 1 << 5, NEEDS_WORKLOADS = 1 << 6, NEEDS_RULES = 1 << 7, NEEDS_INGRESSES = 1 << 8,
+	NEEDS_CONFIGMAPS = 1 << 9, NEEDS_SERVICECIDRS = 1 << 10, NEEDS_NETPOLS = 1 << 11, NEEDS_NAMESPACES = 1 << 12,
+};
+
+enum check_scope { SCOPE_SERVICE, SCOPE_NODE, SCOPE_CLUSTER };
+
+/* A row of the catalogue: the one place from which explain, the man page, the ids and the diagnosis come. */
+struct check {
+	const char *id;		/* kebab-case, stable */
+	enum axis axis;
+	enum severity severity;	/* as a rule; a finding may carry a lower one */
+	enum check_scope scope;
+	unsigned needs;
+	const char *title;	/* one line */
+	const char *meaning;	/* what it is and what users see */
+	const char *lookalikes;	/* what it is mistaken for and what separates them; NULL */
+	const char *next;	/* what to look at, with NS, NAME placeholders in words */
+	const char *fix;
+	const char *const *explains; /* ids of checks that this one explains, in its scope; NULL-terminated, or NULL */
+	const char *source;	/* docs, KEP, kernel: where it is said; NULL */
+};
+extern const struct check check_catalogue[]; /* ends with id NULL; sorted by id */
+const struct check *check_find(const char *id);
+
+struct finding {
+	const char *id;		/* check/node/subject */
+	const struct check *check;
+	enum axis axis;
+	enum severity severity;
+	const char *subject;	/* "Pod shop/cart-1", "Service shop/web" */
+	const char *node;	/* NULL: not of one node */
+	const char *text;	/* one line: the fact */
+	const char *because;	/* NULL, or the clause that is printed under a cause that explains this */
+	ARRAY_OF(const char *) evidence;
+	ARRAY_OF(const char *) next, fix; /* complete commands, without the source flags, which the report appends to svcdoctor's own */
+	const char *since;	/* time as the object tells it, NULL: not told */
+	const char *changed_by;	/* who changed it last, NULL: not told */
+	ARRAY_OF(const struct k8s_service *) services; /* those it concerns */
+	ARRAY_OF(const struct finding *) explains;     /* filled by the diagnosis */
+	const struct finding *explained_by;	       /* filled by the diagnosis; NULL: a cause */
+	int rank;		/* order among causes of one Service: smaller is nearer to the root */
+};
+
+enum service_status { STATUS_HEALTHY, STATUS_NO_FAULT_FOUND, STATUS_DEGRADED, STATUS_BROKEN, STATUS_UNDECIDED };
+const char *service_status_name(enum service_status s);
+enum axis_state { AXIS_OK, AXIS_WARNING, AXIS_FAILED, AXIS_SKIPPED, AXIS_NOT_LOOKED_AT };
+const char *axis_state_name(enum axis_state s); /* "ok", "warning", "failed", "skipped", "not-looked-at" */
+
+struct axis_result {
+	enum axis_state state;
+	const char *line;		/* "0 of 2 pods are ready", "node1, node2: connections are refused, as they must be without endpoints" */
+	ARRAY_OF(const char *) details; /* lines under it: one pod each, ... */
+};
+struct service_result {
+	const struct k8s_service *service;
+	enum service_status status;
+	struct axis_result axes[AXIS_COUNT];
+	ARRAY_OF(const struct finding *) causes, explained;
+	const char *head;		/* "ClusterIP 10.96.143.247   80/TCP -> targetPort web" */
+};
+struct skipped_check {
+	const char *check, *subject, *node, *code, *reason, *needs; /* subject, node may be NULL */
+};
+
+struct diagnosis {
+	struct arena arena;
+	ARRAY_OF(struct finding *) findings;	/* all, sorted by id */
+	ARRAY_OF(struct service_result) services; /* sorted by ns/name */
+	ARRAY_OF(const struct finding *) cluster; /* of no Service in particular: nodes, Ingresses, the cluster; causes first */
+	ARRAY_OF(struct skipped_check) skipped;
+	bool axis_has_source[AXIS_COUNT];	/* something of it could be looked at */
+	const char *axis_why_not[AXIS_COUNT];	/* "the bundle holds no DNS answers" */
+	int healthy;				/* -1 null, 0, 1 */
+	bool inconclusive;			/* a needed check of an asked-for axis could not be made */
+	struct verify_report verify;		/* empty when the rules axis was not looked at */
+};
+
+struct diagnose_options {
+	bool axes[AXIS_COUNT];		/* asked for */
+	bool axes_given;		/* by --axes: an axis without source is then inconclusive */
+	const char *node;		/* NULL: all */
+	const struct k8s_service *const *services; /* NULL: all */
+	size_t nservices;
+	const char *const *ignore;	/* "CHECK" or "CHECK@ns/name"; NULL-terminated, or NULL */
+};
+void diagnosis_release(struct diagnosis *d);
+/* 0 or -ENOMEM. @ret must be zeroed. */
+int diagnose_run(const struct snapshot *s, const struct diagnose_options *o, struct diagnosis *ret);
+
+/* One row of the command `endpoints`: a pod, a slice endpoint, or both, beside a Service. */
+struct endpoint_row {
+	const struct k8s_service *service;
+	const char *pod, *node, *address, *state; /* "running", "CrashLoopBackOff", ...; NULL where not known */
+	const char *ports;	/* "8080/TCP web" */
+	int ready, serving, terminating; /* of the slice; -1: in no slice */
+	int64_t restarts;
+	const char *since, *slice, *note;
+};
+struct endpoints_report {
+	struct arena arena;
+	ARRAY_OF(struct endpoint_row) rows;
+};
+void endpoints_report_release(struct endpoints_report *r);
+int endpoints_run(const struct snapshot *s, const struct k8s_service *const *services, size_t nservices, struct endpoints_report *ret);
+
+/*
+ * Whose question: SERVICE as a user writes it (name, ns/name, svc/name, DNS name, URL, ClusterIP, node:nodePort, external address).
+ * Fills @ret with the Services that it names (usually one); @ret_similar, in @arena, with similar names when none. 0, -ENOENT, -ENOMEM.
+ */
+struct service_list {
+	ARRAY_OF(const struct k8s_service *) v;
+};
+int service_resolve(struct arena *arena, const struct snapshot *s, const char *text, const char *ns, struct service_list *ret, const char *const **ret_similar, size_t *ret_nsimilar);
+
+#endif

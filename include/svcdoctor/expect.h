@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SVCDOCTOR_EXPECT_H
+#define SVCDOCTOR_EXPECT_H
+
+/*
+ * What must be true of a Service on a node, computed from the API as kube-proxy computes it (iptables mode), and the
+ * rules that kube-proxy would write for it, as text. Pure functions over cluster objects.
+ */
+
+#include <svcdoctor/base.h>
+#include <svcdoctor/k8s.h>
+#include <svcdoctor/node.h>
+
+enum expect_kind { EXPECT_CLUSTER_IP, EXPECT_EXTERNAL_IP, EXPECT_LOAD_BALANCER, EXPECT_NODE_PORT, EXPECT_HEALTH_CHECK };
+const char *expect_kind_name(enum expect_kind k); /* "cluster IP", "external IP", "load-balancer IP", "node port", "health-check node port" */
+
+/* One usable endpoint: an address and port that kube-proxy could send to. */
+struct expect_endpoint {
+	struct ip_addr addr;
+	uint16_t port;
+	bool ready, serving, terminating;
+	bool local;		/* nodeName equals kube-proxy's node name */
+	const char *node, *zone;
+	const struct k8s_endpoint *object;
+};
+
+/* The node as kube-proxy sees itself. */
+struct expect_node {
+	const char *name;	/* hostnameOverride, or the node's name */
+	const struct k8s_node *object; /* NULL: not known (no zone, no addresses) */
+	const struct node_facts *facts; /* for node-port addresses; may be NULL */
+	struct ip_addr ip4, ip6; /* the node's primary addresses; family 0: not known */
+	const struct kube_proxy_config *config; /* never NULL; known may be false */
+	int minor;		/* of kube-proxy's version; -1 not known (then the newest is assumed) */
+};
+
+/* The endpoints of one Service port in one family on one node, and the choices kube-proxy makes from them (pkg/proxy/topology.go CategorizeEndpoints). */
+struct expect_port {
+	const struct k8s_service *service;
+	const struct k8s_service_port *port;
+	uint8_t family;		/* AF_INET, AF_INET6 */
+	struct ip_addr cluster_ip; /* of that family */
+	const struct expect_endpoint *all; /* every usable one, doubles removed: sorted by address and port */
+	size_t nall;
+	const struct expect_endpoint *const *cluster; /* for policy Cluster, after readiness and topology */
+	size_t ncluster;
+	const struct expect_endpoint *const *local;	/* for policy Local on this node */
+	size_t nlocal;
+	bool any_anywhere;	/* an endpoint that is ready, or serving and terminating, exists somewhere */
+	bool uses_topology;	/* hints narrowed the cluster endpoints */
+};
+
+/* A frontend: an address, protocol and port that the node must answer for. */
+struct expect_frontend {
+	enum expect_kind kind;
+	const struct expect_port *port;
+	struct ip_addr addr;	/* NODE_PORT, HEALTH_CHECK: family 0, see addrs */
+	const struct ip_addr *addrs; /* NODE_PORT and HEALTH_CHECK: the node's addresses that answer, where known */
+	size_t naddrs;
+	bool addrs_known;
+	uint8_t proto;
+	uint16_t number;	/* port that the client uses */
+};
+
+/* All frontends of one Service on one node. Everything lies in @arena. A Service that kube-proxy leaves alone has none. 0 or -ENOMEM. */
+struct expect_service {
+	const struct k8s_service *service;
+	const struct expect_port *ports;
+	size_t nports;		/* Service ports times families */
+	const struct expect_frontend *frontends;
+	size_t nfrontends;
+};
+int expect_service(struct arena *arena, const struct k8s_cluster *cluster, const struct k8s_service *s,
+		   const struct expect_node *node, struct expect_service *ret);
+
+/* Who sends. */
+enum expect_source {
+	SOURCE_POD,	   /* a pod (its address is not the node's), on this node or another */
+	SOURCE_NODE,	   /* the node itself */
+	SOURCE_LOOPBACK,   /* 127.0.0.1 to 127.0.0.1 */
+	SOURCE_OUTSIDE,
+};
+
+enum expect_verdict {
+	EXPECT_TRANSLATE,  /* to exactly the endpoints, in equal shares */
+	EXPECT_REJECT,
+	EXPECT_DROP,
+	EXPECT_ACCEPT,	   /* health-check port: let through untranslated */
+	EXPECT_NOTHING,	   /* kube-proxy writes no rule that concerns this packet: not judged */
+};
+
+struct expect_answer {
+	enum expect_verdict verdict;
+	const struct expect_endpoint *const *endpoints;
+	size_t nendpoints;
+	/* For an endpoint that is not the client itself. TRI_UNKNOWN: the configuration is not known. Endpoint equal to source: always true. */
+	enum tri masquerade;
+	const char *why;	/* constant text: "no endpoints", "no endpoint on this node", "source not in loadBalancerSourceRanges", ... */
+};
+/*
+ * What must become of a first packet from @src (of kind @source) to frontend @f at @dst (an address of @f).
+ * iptables mode; the essay on who gets what stands in lib/expect/answer.c.
+ */
+void expect_answer(const struct expect_node *node, const struct expect_frontend *f, enum expect_source source,
+		   const struct ip_addr *src, const struct ip_addr *dst, struct expect_answer *ret);
+
+/* Is @src a pod's address as kube-proxy's local detector sees it? TRI_UNKNOWN: no detector, or one that asks the interface. */
+enum tri expect_is_local_pod(const struct expect_node *node, const struct ip_addr *src);
+
+/* ---- the rules as kube-proxy writes them (iptables mode) ---- */
+
+enum expect_role { ROLE_JUMP, ROLE_ENTRY, ROLE_NODEPORT, ROLE_FIREWALL, ROLE_EXTERNAL, ROLE_MASQ, ROLE_BALANCE, ROLE_ENDPOINT_MASQ, ROLE_ENDPOINT, ROLE_REFUSE, ROLE_FW_DROP, ROLE_ACCEPT, ROLE_MARK, ROLE_POSTROUTING, ROLE_FORWARD, ROLE_AFFINITY };
+
+struct expect_rule {
+	enum expect_role role;
+	const char *table, *chain;
+	const char *text;	/* "-A CHAIN ..." in the words of iptables-save 1.8.9 */
+	const struct expect_endpoint *endpoint; /* BALANCE, ENDPOINT, ENDPOINT_MASQ, AFFINITY */
+	const char *target;	/* chain that it jumps to, or NULL */
+	const struct expect_frontend *frontend; /* ENTRY, NODEPORT, REFUSE, FW_DROP; NULL where it serves several */
+};
+struct expect_rules {
+	ARRAY_OF(struct expect_rule) v;
+};
+/* All rules of one Service port: entries, KUBE-SVC, KUBE-SVL, KUBE-EXT, KUBE-FW, KUBE-SEP, and the filter table's. Texts in @arena. 0 or -ENOMEM. */
+int expect_port_rules(struct arena *arena, const struct expect_node *node, const struct expect_service *s,
+		      const struct expect_port *p, struct expect_rules *ret);
+/* The rules that all Services share: jumps from the built-in chains, KUBE-MARK-MASQ, KUBE-POSTROUTING, KUBE-FORWARD, the way to KUBE-NODEPORTS. */
+int expect_common_rules(struct arena *arena, const struct expect_node *node, int family, struct expect_rules *ret);
+
+/*
+ * Chain names: prefix + base32(SHA-256(...))[:16], pkg/proxy/iptables/proxier.go portProtoHash. @prefix "KUBE-SVC-", "KUBE-SVL-",
+ * "KUBE-EXT-", "KUBE-FW-", "KUBE-XLB-". The port is named in the hash as "ns/name" or "ns/name:port", then the protocol in lower case.
+ */
+#define EXPECT_CHAIN_MAX 29
+void expect_chain_name(const char *prefix, const char *ns, const char *name, const char *port_name, uint8_t proto, char ret[static EXPECT_CHAIN_MAX]);
+void expect_sep_name(const char *ns, const char *name, const char *port_name, uint8_t proto, const struct ip_addr *addr, uint16_t port, char ret[static EXPECT_CHAIN_MAX]);
+
+#endif

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SVCDOCTOR_K8S_H
+#define SVCDOCTOR_K8S_H
+
+/*
+ * Typed Kubernetes objects, only the fields that something here uses, and their decoding from JSON,
+ * one object at a time. Strings and arrays lie in the cluster's arena; a string that is absent is NULL
+ * unless the field says otherwise. Times are RFC 3339 text as the API gives them.
+ */
+
+#include <svcdoctor/base.h>
+
+struct k8s_label {
+	const char *key, *value;
+};
+struct k8s_labels {
+	const struct k8s_label *v;
+	size_t len;
+};
+const char *k8s_label_get(const struct k8s_labels *l, const char *key); /* NULL when absent */
+/* Every pair of @selector is in @labels. An empty selector matches nothing, as a Service's does. */
+bool k8s_selector_matches(const struct k8s_labels *selector, const struct k8s_labels *labels);
+
+struct k8s_owner {
+	const char *kind, *name, *uid;
+};
+/* Who wrote last and when, from managedFields; NULL where not told. */
+struct k8s_meta {
+	const char *ns; /* "" for cluster-scoped objects, never NULL */
+	const char *name; /* never NULL */
+	const char *uid, *created, *deleted; /* deleted: deletionTimestamp */
+	struct k8s_labels labels, annotations;
+	const struct k8s_owner *owners;
+	size_t nowners;
+	const char *const *finalizers;
+	size_t nfinalizers;
+	const char *last_manager, *last_change; /* newest managedFields entry without subresource "status" */
+};
+
+struct k8s_target_port { /* IntOrString */
+	const char *name;	/* NULL: numeric or absent */
+	uint16_t number;	/* 0: absent or named */
+};
+struct k8s_service_port {
+	const char *name;	/* "" when unnamed, never NULL */
+	uint8_t proto;		/* IPPROTO_*; TCP by default */
+	const char *app_protocol;
+	uint16_t port;
+	struct k8s_target_port target;
+	uint16_t node_port;
+};
+struct k8s_ingress_point { /* status.loadBalancer.ingress[] */
+	struct ip_addr ip;	/* family 0: only a host name */
+	const char *hostname;
+	const char *ip_mode;	/* "VIP", "Proxy", NULL */
+	const char *port_error; /* first ports[].error */
+};
+struct k8s_condition {
+	const char *type, *status, *reason, *message, *since; /* since: lastTransitionTime */
+};
+struct k8s_service {
+	struct k8s_meta meta;
+	const char *type;	/* "ClusterIP" by default, never NULL */
+	struct k8s_labels selector;
+	const struct k8s_service_port *ports;
+	size_t nports;
+	bool headless;		/* clusterIP: None */
+	const struct ip_addr *cluster_ips; /* clusterIPs, or clusterIP where the list is absent */
+	size_t ncluster_ips;
+	const struct ip_addr *external_ips;
+	size_t nexternal_ips;
+	const char *external_name;
+	const char *const *ip_families; /* "IPv4", "IPv6" */
+	size_t nip_families;
+	const char *ip_family_policy;
+	bool external_local, internal_local; /* traffic policies are Local */
+	bool publish_not_ready;
+	bool affinity_client_ip;
+	uint32_t affinity_timeout; /* seconds, 10800 by default */
+	uint16_t health_check_node_port;
+	const char *lb_class;
+	const char *lb_ip;	/* spec.loadBalancerIP */
+	const char *const *source_ranges; /* as written; white space is significant to nobody: trim */
+	size_t nsource_ranges;
+	const char *traffic_distribution;
+	int allocate_node_ports; /* -1 absent */
+	const struct k8s_ingress_point *ingress;
+	size_t ningress;
+	const struct k8s_condition *conditions;
+	size_t nconditions;
+};
+
+struct k8s_slice_port {
+	const char *name;	/* NULL: null in the object, which kube-proxy ignores; "" is a name */
+	uint8_t proto;
+	bool has_port;
+	uint16_t port;		/* 0 with has_port false: null */
+};
+struct k8s_endpoint {
+	const char *const *addresses; /* as written */
+	size_t naddresses;
+	struct ip_addr ip;	/* addresses[0] when it parses; family 0 otherwise */
+	int ready, serving, terminating; /* -1 nil, 0, 1 */
+	const char *node_name, *zone, *hostname;
+	const char *target_kind, *target_ns, *target_name, *target_uid;
+	const char *const *zone_hints;
+	size_t nzone_hints;
+	const char *const *node_hints;
+	size_t nnode_hints;
+};
+struct k8s_slice {
+	struct k8s_meta meta;
+	const char *service;	/* label kubernetes.io/service-name; NULL: missing */
+	const char *managed_by; /* label endpointslice.kubernetes.io/managed-by */
+	bool headless;		/* label service.kubernetes.io/headless is there */
+	const char *address_type; /* "IPv4", "IPv6", "FQDN" */
+	const struct k8s_endpoint *endpoints;
+	size_t nendpoints;
+	const struct k8s_slice_port *ports;
+	size_t nports;
+	bool ports_null;	/* ports absent or null */
+};
+
+struct k8s_subset_addr {
+	struct ip_addr ip;
+	const char *target_name;
+	bool ready;
+};
+struct k8s_endpoints { /* the old v1 object: never used by kube-proxy, compared only */
+	struct k8s_meta meta;
+	const struct k8s_subset_addr *addrs; /* of all subsets */
+	size_t naddrs;
+	const struct k8s_slice_port *ports;  /* of all subsets */
+	size_t nports;
+};
+
+struct k8s_container_port {
+	const char *name; /* NULL: none */
+	uint16_t port, host_port;
+	uint8_t proto;
+};
+struct k8s_probe {
+	bool set;
+	const char *kind;	/* "httpGet", "tcpSocket", "exec", "grpc" */
+	struct k8s_target_port port;
+	const char *path, *scheme;
+	int timeout, period, initial_delay, failure_threshold; /* -1 absent */
+};
+struct k8s_container {
+	const char *name, *image;
+	bool init, sidecar;	/* sidecar: init container with restartPolicy Always */
+	const struct k8s_container_port *ports;
+	size_t nports;
+	struct k8s_probe readiness, startup, liveness;
+	const char *const *env_names;
+	size_t nenv_names;
+	/* status; has_status false: none reported */
+	bool has_status, ready;
+	int64_t restarts;
+	const char *state;	/* "running", "waiting", "terminated", NULL */
+	const char *state_reason, *state_message, *state_since; /* startedAt or finishedAt */
+	const char *last_reason, *last_message, *last_finished; /* lastState.terminated */
+	int64_t last_exit_code;
+};
+struct k8s_pod {
+	struct k8s_meta meta;
+	const char *node;	/* spec.nodeName */
+	const char *phase;	/* never NULL; "" when absent */
+	const char *reason, *message; /* status.reason */
+	bool host_network;
+	const char *hostname, *subdomain, *dns_policy, *restart_policy;
+	int enable_service_links; /* -1 absent */
+	const char *const *readiness_gates;
+	size_t nreadiness_gates;
+	const struct ip_addr *ips; /* status.podIPs, or podIP */
+	size_t nips;
+	const char *host_ip;
+	const struct k8s_container *containers; /* init containers included, with init set */
+	size_t ncontainers;
+	const struct k8s_condition *conditions;
+	size_t nconditions;
+};
+
+struct k8s_node_address {
+	const char *type;	/* "InternalIP", "ExternalIP", "Hostname" */
+	const char *address;
+	struct ip_addr ip;	/* family 0: a name */
+};
+struct k8s_taint {
+	const char *key, *effect;
+};
+struct k8s_node {
+	struct k8s_meta meta;
+	const struct ip_prefix *pod_cidrs;
+	size_t npod_cidrs;
+	const struct k8s_node_address *addresses;
+	size_t naddresses;
+	const struct k8s_condition *conditions;
+	size_t nconditions;
+	const struct k8s_taint *taints;
+	size_t ntaints;
+	bool unschedulable;
+	const char *kernel, *os, *arch, *kubelet_version, *proxy_version, *os_image, *runtime;
+};
+
+struct k8s_namespace {
+	struct k8s_meta meta;
+	const char *phase;
+};
+struct k8s_configmap {
+	struct k8s_meta meta;
+	const struct k8s_label *data; /* only of ConfigMaps in kube-system, or named coredns, kube-dns, node-local-dns, kube-proxy */
+	size_t ndata;
+};
+/* Deployment, ReplicaSet, StatefulSet, DaemonSet, Job. */
+struct k8s_workload {
+	struct k8s_meta meta;
+	const char *kind;	/* "Deployment", ... */
+	int64_t replicas;	/* spec.replicas; 1 when absent; DaemonSet: desiredNumberScheduled */
+	int64_t ready;		/* status.readyReplicas or numberReady; 0 when absent */
+	const char *service_name; /* StatefulSet */
+	struct k8s_labels template_labels;
+	const struct k8s_container_port *ports; /* of all containers of the template */
+	size_t nports;
+	const struct k8s_condition *conditions;
+	size_t nconditions;
+};
+struct k8s_event {
+	struct k8s_meta meta;
+	const char *type, *reason, *message; /* message may be NULL */
+	const char *kind, *ns, *name, *uid;  /* of the object that it is about ("regarding" too) */
+	const char *first, *last;	     /* times; NULL where not told; last: series, lastTimestamp or eventTime */
+	int64_t count;			     /* 1 when absent */
+};
+struct k8s_ingress_backend {
+	const char *host, *path, *service, *port_name; /* host, path NULL: default backend */
+	uint16_t port;
+	const char *resource;	/* a resource backend instead of a Service */
+};
+struct k8s_ingress {
+	struct k8s_meta meta;
+	const char *class_name;
+	const struct k8s_ingress_backend *backends;
+	size_t nbackends;
+};
+struct k8s_netpol {
+	struct k8s_meta meta;
+	bool selects_all;	/* empty podSelector */
+	struct k8s_labels pod_labels; /* matchLabels */
+	bool has_expressions;	/* matchExpressions are there: who is selected is not known exactly */
+	bool ingress, egress;	/* policyTypes (or as implied) */
+};
+struct k8s_service_cidr {
+	struct k8s_meta meta;
+	const struct ip_prefix *cidrs;
+	size_t ncidrs;
+};
+
+/* kubeproxy.config.k8s.io/v1alpha1; from configz, the ConfigMap, or FLAG lines. */
+struct kube_proxy_config {
+	bool known;
+	const char *source;	/* where it was taken from, in words; NULL when not known */
+	const char *mode;	/* "iptables", "ipvs", "nftables", "" (default) */
+	const char *hostname_override;
+	int masquerade_all;	/* -1 not known */
+	int masquerade_bit;	/* -1 not known: 14 */
+	int localhost_node_ports; /* -1 not known: 1 */
+	const char *detect_local_mode; /* "ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix", "" */
+	const char *bridge_interface, *interface_prefix;
+	const struct ip_prefix *cluster_cidrs;
+	size_t ncluster_cidrs;
+	const char *const *node_port_addresses; /* as written: CIDRs or "primary" */
+	size_t nnode_port_addresses;
+	const char *const *feature_gates; /* "Name=true" */
+	size_t nfeature_gates;
+	const char *bind_address;
+};
+
+enum k8s_kind {
+	K8S_SERVICES, K8S_SLICES, K8S_ENDPOINTS, K8S_PODS, K8S_NODES, K8S_NAMESPACES, K8S_CONFIGMAPS,
+	K8S_EVENTS, K8S_NETPOLS, K8S_DEPLOYMENTS, K8S_REPLICASETS, K8S_STATEFULSETS, K8S_DAEMONSETS, K8S_JOBS,
+	K8S_INGRESSES, K8S_SERVICECIDRS, K8S_KINDS
+};
+const char *k8s_kind_plural(enum k8s_kind k); /* "services", "endpointslices", ... as in file names and rights */
+/* By the kind in the singular ("Service") and its apiVersion ("" where it is not told): enum k8s_kind, or -ENOENT for what nobody uses. */
+int k8s_kind_find(const char *kind, const char *api_version);
+int k8s_kind_by_plural(const char *plural, size_t len); /* "services": enum k8s_kind or -ENOENT */
+
+struct k8s_cluster {
+	struct arena arena;
+	struct map strings; /* interned: names, namespaces, label keys and values */
+	ARRAY_OF(struct k8s_service *) services;
+	ARRAY_OF(struct k8s_slice *) slices;
+	ARRAY_OF(struct k8s_endpoints *) endpoints;
+	ARRAY_OF(struct k8s_pod *) pods;
+	ARRAY_OF(struct k8s_node *) nodes;
+	ARRAY_OF(struct k8s_namespace *) namespaces;
+	ARRAY_OF(struct k8s_configmap *) configmaps;
+	ARRAY_OF(struct k8s_event *) events;
+	ARRAY_OF(struct k8s_netpol *) netpols;
+	ARRAY_OF(struct k8s_workload *) workloads;
+	ARRAY_OF(struct k8s_ingress *) ingresses;
+	ARRAY_OF(struct k8s_service_cidr *) service_cidrs;
+	const char *version; /* gitVersion of version.json, or NULL */
+	size_t undecodable;  /* objects that could not be used; each has a note */
+	/* Built by k8s_cluster_finish: */
+	struct map service_by_name;  /* "ns/name" -> struct k8s_service */
+	struct map slices_by_service; /* "ns/name" -> struct k8s_slice_group */
+	struct map pod_by_name, node_by_name, namespace_by_name;
+	struct map pod_by_ip;	     /* struct ip_addr -> struct k8s_pod: live ones before terminal ones, host-network pods never */
+	struct map pods_by_ns;	     /* ns -> struct k8s_pod_group */
+};
+struct k8s_slice_group {
+	ARRAY_OF(const struct k8s_slice *) v;
+};
+struct k8s_pod_group {
+	ARRAY_OF(const struct k8s_pod *) v;
+};
+
+void k8s_cluster_init(struct k8s_cluster *c);
+void k8s_cluster_release(struct k8s_cluster *c);
+/*
+ * Decodes one object and keeps it. @kind: from the list ("Service") or the object's own "kind", which wins.
+ * Returns the enum k8s_kind it went to; -ENOENT for a kind that nobody uses (ignored); SD_EPARSE with a note where a field that
+ * matters has a wrong type or is missing (the object is not kept; the others are); -ENOMEM. An object that is there twice (same
+ * kind, namespace, name) replaces the earlier one in k8s_cluster_finish.
+ */
+int k8s_decode(struct k8s_cluster *c, const struct json_t *object, const char *kind, const char *file, uint32_t line, struct sd_notes *notes);
+/* After the last object: sorts by namespace and name, drops doubles, builds the maps. 0 or -ENOMEM. */
+int k8s_cluster_finish(struct k8s_cluster *c);
+
+const struct k8s_service *k8s_find_service(const struct k8s_cluster *c, const char *ns, const char *name);
+const struct k8s_pod *k8s_find_pod(const struct k8s_cluster *c, const char *ns, const char *name);
+const struct k8s_node *k8s_find_node(const struct k8s_cluster *c, const char *name);
+const struct k8s_condition *k8s_condition(const struct k8s_condition *v, size_t n, const char *type);
+bool k8s_pod_ready(const struct k8s_pod *p);	/* condition Ready is True */
+bool k8s_pod_terminal(const struct k8s_pod *p); /* phase Succeeded or Failed */
+/* pkg/proxy/util ShouldSkipService and the label selector of kube-proxy's informer: headless, ExternalName, or another proxy's. */
+bool k8s_service_skipped_by_proxy(const struct k8s_service *s);
+/* The node a pod address belongs to: by pod, else by podCIDR. NULL when nobody's. */
+const struct k8s_node *k8s_node_of_ip(const struct k8s_cluster *c, const struct ip_addr *ip);
+/* "v1.36.2", "1.20.3-eks" -> minor version, or -1. */
+int k8s_minor_version(const char *version);
+
+/* @object: a KubeProxyConfiguration (or configz's wrapper around one). 0 or SD_EPARSE. Strings go to @arena. */
+int kube_proxy_config_decode(struct arena *arena, const struct json_t *object, struct kube_proxy_config *ret);
+
+#endif

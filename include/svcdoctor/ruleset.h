@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SVCDOCTOR_RULESET_H
+#define SVCDOCTOR_RULESET_H
+
+/*
+ * The rules of one node, in one form for every data plane: xtables rules of both backends, native
+ * nftables rules, sets and maps, and IPVS virtual servers. Readers in lib/source fill it, lib/nat runs it.
+ *
+ * A rule is a list of conditions and a list of statements. A statement runs when the first @after
+ * conditions of its rule hold (in xtables all of them do, in nftables the two may be mixed). What a
+ * reader cannot bring to this form is a FIELD_OPAQUE condition or an ST_UNKNOWN statement with its text.
+ *
+ * Texts point into buffers that the ruleset owns (ruleset_own_buffer); they are not NUL-terminated where a
+ * length stands beside them. Everything else lies in the ruleset's arena and lives as long as the ruleset.
+ */
+
+#include <svcdoctor/base.h>
+
+enum rs_backend { BACKEND_LEGACY, BACKEND_NFT };
+enum rs_family { RS_IP4, RS_IP6, RS_INET };
+
+/* The kernel's NF_INET_* numbers. */
+enum rs_hook { HOOK_NONE = -1, HOOK_PREROUTING, HOOK_INPUT, HOOK_FORWARD, HOOK_OUTPUT, HOOK_POSTROUTING, HOOK_COUNT };
+const char *rs_hook_name(enum rs_hook h); /* "PREROUTING", ... */
+
+enum rs_chain_type { CHAIN_FILTER, CHAIN_NAT, CHAIN_ROUTE };
+enum rs_policy { POLICY_ACCEPT, POLICY_DROP };
+
+/* Priorities of the xtables tables and of conntrack: include/uapi/linux/netfilter_ipv4.h */
+enum {
+	PRIO_RAW = -300,
+	PRIO_CONNTRACK = -200,
+	PRIO_MANGLE = -150,
+	PRIO_NAT_DST = -100,
+	PRIO_FILTER = 0,
+	PRIO_SECURITY = 50,
+	PRIO_NAT_SRC = 100,
+};
+
+/*
+ * What a condition asks. X(name, text): the text is what a person would call it.
+ * Which of these the engine evaluates, and which are unknown to it, stands in lib/nat/match.c.
+ */
+#define RS_FIELDS(X) \
+	X(FIELD_OPAQUE, "unknown match")	/* text only */ \
+	X(FIELD_FALSE, "never")			/* a match that cannot be true, such as a range that is empty */ \
+	X(FIELD_SADDR, "source address") X(FIELD_DADDR, "destination address") \
+	X(FIELD_PROTO, "protocol")		/* OP_RANGE over 0..255 */ \
+	X(FIELD_SPORT, "source port") X(FIELD_DPORT, "destination port") \
+	X(FIELD_PORT, "source or destination port") \
+	X(FIELD_ICMP, "ICMP type")		/* OP_RANGE over type << 8 | code */ \
+	X(FIELD_TCP_FLAGS, "TCP flags")		/* OP_MASK over the flags byte */ \
+	X(FIELD_TCP_OPTION, "TCP option") \
+	X(FIELD_FRAGMENT, "fragment") \
+	X(FIELD_IIF, "input interface") X(FIELD_OIF, "output interface") \
+	X(FIELD_PHYSIN, "input bridge port") X(FIELD_PHYSOUT, "output bridge port") \
+	X(FIELD_PHYS_BRIDGED, "bridged") X(FIELD_PHYS_IS_IN, "entered by a bridge port") \
+	X(FIELD_PHYS_IS_OUT, "leaves by a bridge port") \
+	X(FIELD_MARK, "mark")			/* OP_MASK */ \
+	X(FIELD_CT_STATE, "conntrack state")	/* OP_ANY over CTSTATE_* */ \
+	X(FIELD_CT_STATUS, "conntrack status")	/* OP_ANY over CTSTATUS_* */ \
+	X(FIELD_CT_DIR, "conntrack direction")	/* OP_EQ 0 original, 1 reply */ \
+	X(FIELD_CT_MARK, "connection mark")	/* OP_MASK */ \
+	X(FIELD_CT_PROTO, "connection protocol") \
+	X(FIELD_CT_ORIG_SADDR, "original source") X(FIELD_CT_ORIG_DADDR, "original destination") \
+	X(FIELD_CT_ORIG_SPORT, "original source port") X(FIELD_CT_ORIG_DPORT, "original destination port") \
+	X(FIELD_CT_REPL_SADDR, "reply source") X(FIELD_CT_REPL_DADDR, "reply destination") \
+	X(FIELD_CT_REPL_SPORT, "reply source port") X(FIELD_CT_REPL_DPORT, "reply destination port") \
+	X(FIELD_CT_EXPIRE, "conntrack timeout") X(FIELD_CT_LABEL, "conntrack label") \
+	X(FIELD_CT_BYTES, "bytes of the connection") X(FIELD_CT_COUNT, "connections at once") \
+	X(FIELD_HELPER, "conntrack helper") X(FIELD_CT_ZONE, "conntrack zone") \
+	X(FIELD_SADDR_TYPE, "type of the source address")	/* OP_ANY over ADDRTYPE_* bits; flags: RS_LIMIT_IIF, RS_LIMIT_OIF */ \
+	X(FIELD_DADDR_TYPE, "type of the destination address") \
+	X(FIELD_RANDOM, "chance")		/* OP_EQ: true with probability value / 2^31 */ \
+	X(FIELD_NTH, "every n-th packet")	/* OP_EQ: chance of weight 1/value for a packet without past */ \
+	X(FIELD_LIMIT, "rate limit")		/* state of the past: not exhausted by default */ \
+	X(FIELD_HASHLIMIT, "rate limit by hash") X(FIELD_CONNLIMIT, "connection limit") X(FIELD_QUOTA, "quota") \
+	X(FIELD_NFACCT_QUOTA, "accounting quota") \
+	X(FIELD_RECENT, "recently seen")	/* struct rs_recent */ \
+	X(FIELD_RECENT_SET, "remember")		/* changes a list, always true (false when negated) */ \
+	X(FIELD_SET, "set")			/* struct rs_set_ref */ \
+	X(FIELD_LENGTH, "packet length") X(FIELD_TTL, "TTL") X(FIELD_TOS, "TOS") X(FIELD_DSCP, "DSCP") \
+	X(FIELD_ECN, "ECN") X(FIELD_MAC, "source MAC") X(FIELD_PKTTYPE, "packet type") \
+	X(FIELD_OWNER, "owner") X(FIELD_CGROUP, "cgroup") X(FIELD_SOCKET, "socket") \
+	X(FIELD_RPFILTER, "reverse path") X(FIELD_POLICY, "IPsec policy") X(FIELD_REALM, "realm") \
+	X(FIELD_TIME, "time of day") X(FIELD_STRING, "payload") X(FIELD_U32, "u32") X(FIELD_BPF, "bpf") \
+	X(FIELD_EXTHDR, "extension header") X(FIELD_TCPMSS, "TCP MSS") X(FIELD_CPU, "CPU") \
+	X(FIELD_DEVGROUP, "device group") X(FIELD_IPVS, "ipvs") X(FIELD_ESP, "IPsec SPI") \
+	X(FIELD_CONNBYTES, "connbytes") X(FIELD_FIB, "fib")
+
+enum rs_field {
+#define X(name, text) name,
+	RS_FIELDS(X)
+#undef X
+	FIELD_COUNT
+};
+const char *rs_field_name(enum rs_field f);
+
+enum rs_op {
+	OP_EQ,	   /* u.range.lo */
+	OP_RANGE,  /* u.range.lo .. u.range.hi, inclusive, host order */
+	OP_MASK,   /* (field & u.bits.mask) == u.bits.value, host order */
+	OP_ANY,	   /* (field & u.bits.value) != 0 */
+	OP_LIST,   /* any of u.list */
+	OP_ADDR4,  /* (address & u.addr4.mask) == u.addr4.value, network order as loaded from memory */
+	OP_ADDR6,  /* the same with u.addr6 */
+	OP_ADDR_RANGE, /* u.addr_range, inclusive */
+	OP_IFNAME, /* u.ifname: the whole name, or a prefix when flags has RS_WILDCARD */
+	OP_SET,	   /* u.set */
+	OP_RECENT, /* u.recent */
+	OP_TEXT,   /* u.text: decoded and printed, never evaluated */
+};
+
+/* xt_conntrack's view: the state bits and, as in --ctstate, SNAT and DNAT beside them. */
+enum {
+	CTSTATE_INVALID = 1, CTSTATE_NEW = 2, CTSTATE_ESTABLISHED = 4, CTSTATE_RELATED = 8,
+	CTSTATE_UNTRACKED = 16, CTSTATE_SNAT = 32, CTSTATE_DNAT = 64,
+};
+/* nf_conntrack_common.h: IPS_EXPECTED 1, SEEN_REPLY 2, ASSURED 4, CONFIRMED 8, SRC_NAT 16, DST_NAT 32. NONE is our own bit. */
+enum {
+	CTSTATUS_EXPECTED = 1, CTSTATUS_SEEN_REPLY = 2, CTSTATUS_ASSURED = 4, CTSTATUS_CONFIRMED = 8,
+	CTSTATUS_SNAT = 16, CTSTATUS_DNAT = 32, CTSTATUS_NONE = 1 << 16,
+};
+/* Bit n is RTN_n of linux/rtnetlink.h: UNSPEC, UNICAST, LOCAL, BROADCAST, ANYCAST, MULTICAST, BLACKHOLE, UNREACHABLE, PROHIBIT, THROW, NAT, XRESOLVE. */
+enum {
+	ADDRTYPE_UNSPEC = 1 << 0, ADDRTYPE_UNICAST = 1 << 1, ADDRTYPE_LOCAL = 1 << 2, ADDRTYPE_BROADCAST = 1 << 3,
+	ADDRTYPE_ANYCAST = 1 << 4, ADDRTYPE_MULTICAST = 1 << 5, ADDRTYPE_BLACKHOLE = 1 << 6,
+	ADDRTYPE_UNREACHABLE = 1 << 7, ADDRTYPE_PROHIBIT = 1 << 8, ADDRTYPE_THROW = 1 << 9,
+};
+
+/* cond.flags */
+enum {
+	RS_WILDCARD = 1,	/* interface name ends in + or * */
+	RS_LIMIT_IIF = 2, RS_LIMIT_OIF = 4, /* addrtype --limit-iface-in / -out */
+};
+
+struct rs_u32_range {
+	uint32_t lo, hi; /* inclusive */
+};
+struct rs_list {
+	uint32_t len;
+	struct rs_u32_range v[];
+};
+struct rs_addr6 {
+	struct ip_addr value, mask;
+};
+struct rs_addr_range {
+	struct ip_addr lo, hi;
+};
+struct rs_recent {
+	const char *name;
+	bool update;	/* --update: refreshes an entry; --rcheck does not */
+	bool remove;	/* --remove */
+	bool by_dest;	/* --rdest */
+	const char *text;
+};
+struct rs_set;
+struct rs_set_ref {
+	const char *name;
+	const struct rs_set *set; /* NULL: no such set was loaded */
+	uint8_t nfields;
+	bool return_nomatch;	  /* --return-nomatch: true for an element marked nomatch, false for a plain one */
+	bool dst[6];		  /* for each field: src or dst */
+	const char *text;
+};
+
+/* 16 bytes: a large node has a million of them. */
+struct rs_cond {
+	uint8_t field; /* enum rs_field */
+	uint8_t op;    /* enum rs_op */
+	bool negate;
+	uint8_t flags;
+	uint32_t reserved;
+	union {
+		struct rs_u32_range range;
+		struct {
+			uint32_t value, mask;
+		} bits;
+		struct {
+			uint32_t value, mask; /* be32 */
+		} addr4;
+		const struct rs_list *list;
+		const struct rs_addr6 *addr6;
+		const struct rs_addr_range *addr_range;
+		const char *ifname; /* without the wildcard sign */
+		const struct rs_set_ref *set;
+		const struct rs_recent *recent;
+		const char *text;
+	} u;
+};
+
+#define RS_STATEMENTS(X) \
+	X(ST_ACCEPT, "ACCEPT") X(ST_DROP, "DROP") X(ST_RETURN, "RETURN") X(ST_JUMP, "jump") X(ST_GOTO, "goto") \
+	X(ST_REJECT, "REJECT") X(ST_DNAT, "DNAT") X(ST_SNAT, "SNAT") X(ST_MASQUERADE, "MASQUERADE") \
+	X(ST_REDIRECT, "REDIRECT") X(ST_NETMAP, "NETMAP") X(ST_MARK, "MARK") \
+	X(ST_CONNMARK, "CONNMARK")	/* u.bits as MARK, on the connection */ \
+	X(ST_CONNMARK_SAVE, "CONNMARK save")	/* ctmark = (ctmark & ~value) ^ (mark & mask); value: ctmask, mask: nfmask */ \
+	X(ST_CONNMARK_RESTORE, "CONNMARK restore") /* mark = (mark & ~mask) ^ (ctmark & value) */ \
+	X(ST_NOTRACK, "NOTRACK")	/* also CT --notrack */ \
+	X(ST_QUEUE, "QUEUE")		/* a program decides: unknown */ \
+	X(ST_TPROXY, "TPROXY") X(ST_SYNPROXY, "SYNPROXY") \
+	X(ST_NOP, "no effect")		/* LOG, NFLOG, TRACE, counters, CHECKSUM, CLASSIFY, TCPMSS, TOS, DSCP, TTL, TEE, SET, CT zone ... */ \
+	X(ST_VMAP, "verdict map")	/* nftables: u.map */ \
+	X(ST_UNKNOWN, "unknown target")	/* u.text */
+
+enum rs_stmt_kind {
+#define X(name, text) name,
+	RS_STATEMENTS(X)
+#undef X
+};
+const char *rs_stmt_name(enum rs_stmt_kind k);
+
+struct rs_chain;
+struct rs_rule;
+
+struct rs_nat {
+	bool has_addr, has_port;
+	bool random, random_fully, persistent;
+	bool by_map;		      /* nftables: address and port come from a map (u.map in the statement's map) */
+	struct ip_addr lo, hi;	      /* equal for one address; NETMAP: address and mask */
+	uint16_t port_lo, port_hi;    /* host order */
+	uint16_t port_base;	      /* DNAT --to-destination a:p1-p2/base; 0: none */
+	const char *text;	      /* set where the argument is not of this form (several --to-destination) */
+};
+
+struct rs_stmt {
+	uint8_t kind;	/* enum rs_stmt_kind */
+	uint8_t after;	/* conditions that must hold; 255: all */
+	uint16_t flags;
+	uint32_t reserved;
+	union {
+		const struct rs_chain *target;	/* JUMP, GOTO; NULL when that chain is not in the dump */
+		struct {
+			uint32_t value, mask;	/* MARK: mark = (mark & ~mask) ^ value */
+		} bits;
+		const struct rs_nat *nat;
+		const struct rs_set *map;
+		const char *text;		/* REJECT: "icmp-port-unreachable", ...; NOP and UNKNOWN: the target as written */
+	} u;
+};
+
+struct rs_rule {
+	const char *text;	/* the rule as the dump has it, without counters; NOT NUL-terminated */
+	uint32_t text_len;
+	uint32_t line;		/* in its file, from 1 */
+	uint32_t index;		/* in its chain, from 1 */
+	uint16_t nconds, nstmts;
+	const struct rs_cond *conds;
+	const struct rs_stmt *stmts;
+	struct rs_chain *chain;
+	uint64_t packets, bytes;
+	bool has_counters;
+	bool unknown;		/* has an opaque condition or an unknown statement */
+};
+
+struct rs_index; /* lib/ruleset: finds the rules of a chain that may match a destination, a protocol and a port */
+
+struct rs_chain {
+	const char *name;
+	struct rs_table *table;
+	enum rs_hook hook;	/* HOOK_NONE: a regular chain */
+	enum rs_chain_type type;
+	int priority;
+	enum rs_policy policy;
+	bool has_policy_counters;
+	uint64_t policy_packets, policy_bytes;
+	uint32_t line;
+	struct rs_rule **rules; /* in order */
+	uint32_t nrules, rules_cap;
+	const struct rs_index *index; /* NULL for short chains; built by ruleset_finish */
+	bool referenced;	/* something jumps to it */
+	bool inert;		/* nothing in it, or in a chain that it leads to, has an effect: a jump to it can be passed over */
+	uint32_t id;		/* among all chains; set by ruleset_finish */
+};
+
+struct rs_table {
+	enum rs_backend backend;
+	enum rs_family family;
+	const char *name;
+	bool xtables;		/* an xtables table (of either backend), else native nftables */
+	bool dormant;
+	struct map chains;	/* name -> struct rs_chain */
+	ARRAY_OF(struct rs_chain *) chain_list; /* in the dump's order */
+};
+
+/* A set or map: of ipset or of nftables. */
+struct rs_key {
+	uint8_t kind;		/* enum rs_field of what the key's part holds: FIELD_SADDR for any address, FIELD_DPORT, FIELD_PROTO, FIELD_MARK, FIELD_IIF */
+	struct rs_addr_range addr;
+	struct rs_u32_range num;
+	const char *name;
+};
+struct rs_elem {
+	const struct rs_key *keys; /* nfields of the set */
+	bool nomatch;
+	bool has_timeout;
+	const char *comment;
+	uint8_t verdict;	/* verdict map: enum rs_stmt_kind */
+	const struct rs_chain *target;
+	const struct rs_key *data; /* data map: ndata parts */
+};
+struct rs_set {
+	enum rs_backend backend; /* BACKEND_LEGACY: an ipset, which both backends' xtables rules can name */
+	enum rs_family family;
+	const char *name, *type;
+	const struct rs_table *table; /* nftables only */
+	uint8_t nfields, ndata;
+	uint8_t field_kinds[6];
+	bool dynamic, interval, is_map, is_vmap;
+	const struct rs_elem *elems;
+	size_t nelems;
+};
+
+/* IPVS */
+struct rs_real_server {
+	struct ip_addr addr;
+	uint16_t port;
+	int weight;
+	uint8_t method; /* 'm'asq, 'r'oute (gate), 't'unnel */
+	uint32_t active, inactive;
+	bool has_conns;
+};
+struct rs_virtual_server {
+	uint8_t proto;
+	struct ip_addr addr;
+	uint16_t port;
+	uint32_t fwmark; /* non-zero: a firewall-mark service; addr.family is its family */
+	const char *scheduler, *flags;
+	uint32_t persistent; /* seconds, 0: none */
+	struct ip_addr netmask;
+	const struct rs_real_server *servers;
+	size_t nservers;
+};
+
+struct ruleset {
+	struct arena arena;
+	ARRAY_OF(char *) buffers;
+	ARRAY_OF(struct rs_table *) tables;
+	struct map table_map; /* the same by backend, family and name: lib/ruleset's own */
+	ARRAY_OF(struct rs_set *) sets;
+	ARRAY_OF(struct rs_virtual_server *) servers;
+	size_t nrules, nunknown;
+	bool finished;
+};
+
+void ruleset_init(struct ruleset *rs);
+void ruleset_release(struct ruleset *rs);
+/* The ruleset takes @data (malloc'd) and frees it at the end. On failure the caller keeps it. */
+int ruleset_own_buffer(struct ruleset *rs, char *data);
+
+/* Finds or makes. NULL when memory is out. @name is copied where something is made. */
+struct rs_table *ruleset_table(struct ruleset *rs, enum rs_backend b, enum rs_family f, const char *name, bool xtables);
+const struct rs_table *ruleset_find_table(const struct ruleset *rs, enum rs_backend b, enum rs_family f, const char *name);
+struct rs_chain *table_chain(struct ruleset *rs, struct rs_table *t, const char *name, size_t name_len);
+const struct rs_chain *table_find_chain(const struct rs_table *t, const char *name);
+/* Appends @r, which lies in the arena; sets its chain and index. 0 or -ENOMEM. */
+int chain_append(struct ruleset *rs, struct rs_chain *c, struct rs_rule *r);
+/* Makes @c the base chain that an xtables table of that name has at the hook of that chain name; false when it has none. */
+bool chain_set_xtables_base(struct rs_chain *c);
+
+/* After the last rule: builds the indexes and marks referenced chains. Call once, before lib/nat uses it. 0 or -ENOMEM. */
+int ruleset_finish(struct ruleset *rs);
+
+/*
+ * The rules of @c at position @from (0-based) or later that can match destination @daddr, protocol and destination port:
+ * returns the position of the next candidate, or c->nrules when there is none. A rule that is passed over cannot match.
+ */
+uint32_t chain_next_candidate(const struct rs_chain *c, const struct ip_addr *daddr, uint8_t proto, uint16_t dport, uint32_t from);
+
+/* True when the condition is about an address and holds for @a; negation included. */
+bool cond_match_addr(const struct rs_cond *c, const struct ip_addr *a);
+/* True when @v (host order) satisfies the condition's numeric operator; negation included. */
+bool cond_match_u32(const struct rs_cond *c, uint32_t v);
+bool cond_match_ifname(const struct rs_cond *c, const char *name);
+
+/* The one statement that ends or moves a packet, or NULL: in xtables rules there is at most one statement. */
+static inline const struct rs_stmt *rule_target(const struct rs_rule *r)
+{
+	return r->nstmts ? &r->stmts[r->nstmts - 1] : NULL;
+}
+
+/* xtables text of the table and family of a rule's chain: "iptables -t nat", "ip6tables-legacy -t filter", for commands and messages. */
+const char *table_tool(const struct rs_table *t);
+const char *rs_backend_name(enum rs_backend b); /* "legacy", "nft" */
+const char *rs_family_name(enum rs_family f);	/* "ip", "ip6", "inet" */
+
+#endif

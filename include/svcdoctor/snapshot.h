@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SVCDOCTOR_SNAPSHOT_H
+#define SVCDOCTOR_SNAPSHOT_H
+
+/*
+ * What is known: the cluster's objects, the facts of each node, and for every part whether it is known and,
+ * if not, why. Plain data, filled by lib/source and judged by everybody else.
+ */
+
+#include <svcdoctor/base.h>
+#include <svcdoctor/k8s.h>
+#include <svcdoctor/node.h>
+#include <svcdoctor/ruleset.h>
+
+enum known {
+	NOT_COLLECTED = 0, /* nobody gave it */
+	KNOWN,
+	PARTLY_KNOWN,	   /* some of it was damaged: what was readable is there */
+	FORBIDDEN,
+	UNREADABLE,
+	UNSUPPORTED,	   /* there, in a form that this version cannot read */
+	LATE,
+};
+const char *known_code(enum known k); /* "not-collected", "forbidden", "unreadable", "unsupported", "late"; "" when known */
+
+/* The dumps of one node. */
+enum snap_dump {
+	DUMP_NFT4, DUMP_LEGACY4, DUMP_NFT6, DUMP_LEGACY6, /* xtables text */
+	DUMP_NFT_JSON, DUMP_IPSET, DUMP_IPVS, DUMP_KINDS
+};
+const char *snap_dump_name(enum snap_dump d); /* "iptables-nft", "iptables-legacy", ... */
+
+struct snap_proxy {
+	const char *mode;	/* kube-proxy-mode.txt, trimmed; NULL not known */
+	struct kube_proxy_config config; /* from configz; known false: see the cluster's ConfigMap */
+	bool healthz_known;
+	bool healthy;
+	const char *healthz_last_updated; /* last finished sync */
+	bool has_log;		/* the log file is there */
+};
+
+struct snap_node {
+	const char *name;
+	struct ruleset rules;
+	enum known dumps[DUMP_KINDS];
+	bool dump_empty[DUMP_KINDS];	/* known and nothing in it */
+	/* a dump said that legacy tables are there too ("# Warning: iptables-legacy tables present") */
+	bool legacy_warned[2];		/* IPv4, IPv6 */
+	struct node_facts facts;
+	struct snap_proxy proxy;
+	const char *kernel;		/* uname.txt or Node object */
+	bool any_rules;			/* at least one rules dump is known */
+};
+
+struct snapshot {
+	struct arena arena;
+	const char *origin;		/* "bundle 'lab'" */
+	struct k8s_cluster cluster;
+	enum known kinds[K8S_KINDS];
+	bool services_from_rules;	/* nobody gave cluster objects: Services are what the rules' comments say */
+	bool any_cluster;		/* at least one kind is known */
+	ARRAY_OF(struct snap_node *) nodes; /* sorted by name */
+	struct kube_proxy_config configmap_config; /* of ConfigMap kube-system/kube-proxy; the source decodes its YAML */
+	struct sd_notes notes;
+};
+
+void snapshot_init(struct snapshot *s);
+void snapshot_release(struct snapshot *s);
+struct snap_node *snapshot_node(struct snapshot *s, const char *name, bool make); /* NULL when absent or out of memory */
+/* After the last part: finishes cluster, rulesets and facts, sorts, fills claimed addresses and versions from Node objects. 0 or -ENOMEM. */
+int snapshot_finish(struct snapshot *s);
+/*
+ * kube-proxy's configuration for a node: configz, else the ConfigMap kube-system/kube-proxy (key config.conf), else what the rules say
+ * (the predicate that most KUBE-SVC chains use is found by lib/verify, not here). known false: not known.
+ */
+const struct kube_proxy_config *snapshot_proxy_config(const struct snapshot *s, const struct snap_node *n);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SVCDOCTOR_SOURCE_H
+#define SVCDOCTOR_SOURCE_H
+
+/* All input: bundles and the readers of each form. A source fills the snapshot. */
+
+#include <svcdoctor/snapshot.h>
+
+/* Limits of untrusted input, in bytes and members. */
+#define SOURCE_FILE_MAX (256u << 20)	/* one member, 256 MiB */
+#define SOURCE_TOTAL_MAX (2048ull << 20) /* all members of one bundle */
+#define SOURCE_MEMBERS_MAX 100000
+
+/*
+ * iptables-save text, ip6tables-save text (@ip6), or `iptables -S` text. Adds to @rs.
+ * @data (NUL-terminated at data[size]) must outlive @rs: texts point into it (ruleset_own_buffer).
+ * @def: the backend when no header line names one. @ret: what the text turned out to be.
+ * Damage is recorded in @notes with file, line and column; everything readable is used.
+ * 0, SD_EFORMAT (this is `iptables -L` output or no such text at all: a note says what to run), -ENOMEM.
+ */
+struct xtables_text {
+	enum rs_backend backend;  /* as the header says, else @def */
+	bool backend_said;	  /* a header named it */
+	bool empty;		  /* 0 bytes, or comments only */
+	bool truncated;		  /* a table without COMMIT, or a line cut off */
+	bool damaged;		  /* at least one line could not be read */
+	bool legacy_warning;	  /* "# Warning: iptables-legacy tables present" */
+	bool incompatible;	  /* "# Table 'x' is incompatible, use 'nft' tool." */
+	size_t rules;
+};
+int read_xtables(struct ruleset *rs, const char *data, size_t size, bool ip6, enum rs_backend def, const char *file,
+		 struct sd_notes *notes, struct xtables_text *ret);
+
+/* ip -j addr | link | route (table all) | rule | neigh, bridge -j fdb show. 0, SD_EPARSE with a note, -ENOMEM. Parts that are readable are kept. */
+int read_ip_addr(struct node_facts *f, const char *data, size_t size, const char *file, struct sd_notes *notes);
+int read_ip_link(struct node_facts *f, const char *data, size_t size, const char *file, struct sd_notes *notes);
+int read_ip_route(struct node_facts *f, const char *data, size_t size, const char *file, struct sd_notes *notes);
+int read_ip_rule(struct node_facts *f, const char *data, size_t size, const char *file, struct sd_notes *notes);
+int read_ip_neigh(struct node_facts *f, const char *data, size_t size, const char *file, struct sd_notes *notes);
+int read_bridge_fdb(struct node_facts *f, const char *data, size_t size, const char *file, struct sd_notes *notes);
+int read_sysctl(struct node_facts *f, const char *data, size_t size, const char *file, struct sd_notes *notes);
+
+/* One JSON document of the folder cluster/: items decoded one by one into @s. @name: the file's base name ("services.json"). */
+int read_cluster_json(struct snapshot *s, const char *name, const char *data, size_t size, const char *file);
+
+/*
+ * Opens a bundle (a folder, or a .tar.gz or .tar by its contents) and adds it to @s. May be called several times for one snapshot, which is then
+ * finished by snapshot_finish. A folder that itself holds node files is a bundle of one node, named after the folder.
+ * 0; -ENOENT, -EACCES, -ENOTDIR, SD_EFORMAT and so on with a note, when nothing at all could be used; -ENOMEM.
+ */
+int bundle_open(struct snapshot *s, const char *path);
+/* The same from memory: a tar (.gz) archive; @label stands in messages. */
+int bundle_open_memory(struct snapshot *s, const void *data, size_t size, const char *label);
+
+/* The recorded broken cluster of `svcdoctor demo`: a .tar.gz in the program. */
+extern const unsigned char demo_bundle[];
+extern const size_t demo_bundle_size;
+
+#endif

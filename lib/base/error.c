@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Error texts and the bounded list of records that a user must see. */
+#include <svcdoctor/base.h>
+
+const char *sd_strerror(int err)
+{
+	static _Thread_local char buf[128];
+
+	switch (err) {
+#define X(name, value, text) case value: return text;
+	SD_ERRORS(X)
+#undef X
+	default:
+		/* The GNU form: returns a constant, or fills the buffer. */
+		return strerror_r(err < 0 ? -err : err, buf, sizeof(buf));
+	}
+}
+
+void sd_notes_release(struct sd_notes *n)
+{
+	for (size_t i = 0; i < n->len; i++) {
+		free(n->v[i].text);
+		free(n->v[i].hint);
+		free(n->v[i].file);
+	}
+	array_free(n);
+	n->dropped = 0;
+}
+
+void sd_note_add(struct sd_notes *n, bool fatal_to_part, const char *code, const char *file, uint32_t line,
+		 uint32_t column, const char *hint, const char *fmt, ...)
+{
+	struct sd_note note = { .fatal_to_part = fatal_to_part, .code = code, .line = line, .column = column };
+	va_list ap;
+	int r;
+
+	if (n->len >= SD_NOTES_MAX) {
+		n->dropped++;
+		return;
+	}
+	va_start(ap, fmt);
+	r = vasprintf(&note.text, fmt, ap);
+	va_end(ap);
+	if (r < 0) {
+		n->dropped++;
+		return;
+	}
+	note.file = file ? strdup(file) : NULL;
+	note.hint = hint ? strdup(hint) : NULL;
+	if (array_push(n, note) < 0) {
+		free(note.text);
+		free(note.file);
+		free(note.hint);
+		n->dropped++;
+	}
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The catalogue: one table, from which `explain`, the man page, the ids in JSON and the diagnosis come. Its rows
+ * stand in the three catalogue-*-private.h files in the order of their ids, and nowhere else.
+ */
+#include "checks-private.h"
+
+#define EXPLAINS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+/* Everything that rules can show of a Service on a node. */
+#define RULE_FAULTS \
+	"rules-missing-for-service", "rules-endpoints-diff", "rules-stale-endpoint", "rules-stale-frontend", \
+		"rules-not-refused", "rules-wrong-refusal", "rules-wrong-affinity", "rules-needless-masquerade", "masquerade-missing", \
+		"hairpin-masquerade-missing", "rules-wrong-statistic-probability", "reply-lost"
+/* Everything that keeps one pod from being ready. */
+#define POD_FAULTS \
+	"pod-crashlooping", "pod-image-pull-failing", "pod-container-config-error", "pod-init-failing", \
+		"pod-pending", "pod-unschedulable", "containers-not-ready", "readiness-probe-failing", "readiness-gate-false", "pod-excluded-no-ip-or-phase"
+
+const struct check check_catalogue[] = {
+#include "catalogue-a-h-private.h"
+#include "catalogue-i-p-private.h"
+#include "catalogue-r-w-private.h"
+	{ .id = NULL },
+};
+
+const struct check *check_find(const char *id)
+{
+	size_t lo = 0, hi = ARRAY_LEN(check_catalogue) - 1;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+		int c = strcmp(check_catalogue[mid].id, id);
+
+		if (c == 0)
+			return &check_catalogue[mid];
+		if (c < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return NULL;
+}

@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What verify found, as findings: differences that one rule, one missing rule or one policy of a node makes are one
+ * finding, however many Services they concern. A difference that only concerns one Service is joined with the others
+ * of its kind of that Service on that node.
+ */
+#include "checks-private.h"
+
+#define TEXTS_MAX 5
+
+static bool is(const char *s, const char *what)
+{
+	return s && strcmp(s, what) == 0;
+}
+
+static bool built_in(const char *chain)
+{
+	return is(chain, "PREROUTING") || is(chain, "INPUT") || is(chain, "FORWARD") || is(chain, "OUTPUT") ||
+	       is(chain, "POSTROUTING");
+}
+
+/* One cause: all differences with the same check, node and deciding rule. */
+struct cause {
+	const char *check, *key;
+	const struct verify_by *by;
+	const struct verify_difference *first;
+	ARRAY_OF(const struct verify_difference *) v;
+	const struct k8s_service *service; /* of the first difference */
+	bool several;			   /* Services */
+	bool warning;			   /* foreign rule that only delays a refusal, and the like */
+};
+
+/* ---- which check is it? ---- */
+
+static const char *foreign_check(const struct verify_difference *d)
+{
+	const char *t = d->by.text ? d->by.text : "";
+
+	if (strstr(t, "-prohibited") && (strstr(t, "REJECT") || strstr(t, "reject")))
+		return "firewalld-reject";
+	return "foreign-rule-drops";
+}
+
+static const char *stopped_check(const struct verify_difference *d)
+{
+	if (d->by.kind == BY_POLICY)
+		return is(d->by.chain, "FORWARD") ? "forward-policy-drop" : "foreign-rule-drops";
+	if (d->by.missing)
+		return built_in(d->by.chain) ? "kube-chain-not-jumped" : "rules-missing-for-service";
+	return d->foreign ? foreign_check(d) : "rules-endpoints-diff";
+}
+
+static const char *difference_check(const struct verify_difference *d)
+{
+	/* a jump that is not there is the same fault whatever comes of it */
+	if (d->by.missing && built_in(d->by.chain))
+		return "kube-chain-not-jumped";
+	switch (d->kind) {
+	case DIFF_NO_RULE:
+		return d->foreign ? "foreign-rule-shadows" : "rules-missing-for-service";
+	case DIFF_STALE_FRONTEND:
+		return "rules-stale-frontend";
+	case DIFF_REJECTED:
+	case DIFF_DROPPED:
+		return stopped_check(d);
+	case DIFF_NOT_REFUSED:
+		/* a source that must be kept out and gets in is worse than a refusal that comes late */
+		return d->foreign && (!d->service || !d->service->nsource_ranges) ? "calico-accept-before-reject"
+										  : "rules-not-refused";
+	case DIFF_WRONG_REFUSAL:
+		return "rules-wrong-refusal";
+	case DIFF_MISSING_ENDPOINT:
+	case DIFF_WRONG_PORT:
+	case DIFF_WRONG_ENDPOINT:
+		return d->foreign ? "foreign-rule-shadows" : "rules-endpoints-diff";
+	case DIFF_STALE_ENDPOINT:
+		return d->foreign ? "foreign-rule-shadows" : "rules-stale-endpoint";
+	case DIFF_UNEVEN_SHARE:
+		return "rules-wrong-statistic-probability";
+	case DIFF_WRONG_AFFINITY:
+		return "rules-wrong-affinity";
+	case DIFF_NOT_MASQUERADED:
+		return ip_addr_equal(&d->example, &d->endpoint) ? "hairpin-masquerade-missing" : "masquerade-missing";
+	case DIFF_NEEDLESS_MASQUERADE:
+		return "rules-needless-masquerade";
+	case DIFF_REPLY_LOST:
+		return "reply-lost";
+	case DIFF_HAIRPIN:
+		return "hairpin-mode-off";
+	}
+	return "rules-endpoints-diff";
+}
+
+/* ---- grouping ---- */
+
+static const char *text_or(const char *s)
+{
+	return s ? s : "";
+}
+
+static const char *by_key(struct run *r, const struct verify_difference *d, const char *check)
+{
+	const struct verify_by *by = &d->by;
+
+	if (by->kind == BY_NONE && !by->missing)
+		return NULL;
+	return run_printf(r, "%s\x1f%s\x1f%d\x1f%s\x1f%s\x1f%s\x1f%s\x1f%u\x1f%s", check, text_or(d->node), by->kind,
+			  text_or(by->backend), text_or(by->family), text_or(by->table), text_or(by->chain),
+			  by->missing ? 0 : by->index, text_or(by->text));
+}
+
+static const char *service_key(struct run *r, const struct verify_difference *d, const char *check)
+{
+	return run_printf(r, "%s\x1f%s\x1f%s\x1f%s", check, text_or(d->node), d->service ? d->service->meta.ns : "",
+			  d->service ? d->service->meta.name : text_or(d->frontend));
+}
+
+struct cause_list {
+	ARRAY_OF(struct cause *) v;
+};
+
+static struct cause *cause_get(struct run *r, struct map *m, struct cause_list *list, const char *key)
+{
+	struct cause *c = map_gets(m, key);
+
+	if (c)
+		return c;
+	c = arena_new(&r->scratch, struct cause);
+	if (!c || map_puts(m, key, c) < 0) {
+		r->err = -ENOMEM;
+		return NULL;
+	}
+	c->key = key;
+	run_push(r, &list->v, c);
+	return c;
+}
+
+static void cause_add(struct run *r, struct cause *c, const struct verify_difference *d, const char *check)
+{
+	if (!c->first) {
+		c->first = d;
+		c->by = &d->by;
+		c->check = check;
+		c->service = d->service;
+	}
+	c->several |= d->service != c->service;
+	run_push(r, &c->v, d);
+}
+
+/* First by deciding rule; what then is of one Service only is joined by Service. */
+static void group(struct run *r, struct cause_list *ret)
+{
+	CLEANUP(map_release) struct map by_rule = { 0 }, by_service = { 0 };
+	struct cause_list rules = { 0 };
+	const struct verify_report *v = &r->d->verify;
+
+	for (size_t i = 0; i < v->differences.len && !r->err; i++) {
+		const struct verify_difference *d = &v->differences.v[i];
+		const char *check = difference_check(d), *key = by_key(r, d, check);
+		struct cause *c = cause_get(r, &by_rule, &rules, key ? key : service_key(r, d, check));
+
+		if (c)
+			cause_add(r, c, d, check);
+	}
+	for (size_t i = 0; i < rules.v.len && !r->err; i++) {
+		struct cause *c = rules.v.v[i], *joined;
+
+		if (c->several || (c->by->missing && built_in(c->by->chain)) || c->by->kind == BY_POLICY ||
+		    c->first->foreign) {
+			run_push(r, &ret->v, c);
+			continue;
+		}
+		joined = cause_get(r, &by_service, ret, service_key(r, c->first, c->check));
+		for (size_t j = 0; joined && j < c->v.len; j++)
+			cause_add(r, joined, c->v.v[j], c->check);
+		array_free(&c->v);
+	}
+	if (r->err)
+		for (size_t i = 0; i < rules.v.len; i++)
+			array_free(&rules.v.v[i]->v);
+	array_free(&rules.v);
+}
+
+/* ---- texts ---- */
+
+static const char *rule_place(struct run *r, const struct verify_by *by)
+{
+	if (!by->chain)
+		return by->text ? by->text : "";
+	return run_printf(r, "%s%s%s%s", by->table ? by->table : "", by->table ? " " : "", by->chain,
+			  by->index ? run_printf(r, " rule %u", by->index) : "");
+}
+
+/* "iptables-nft-save", "ip6tables-legacy-save", as the dump's tool is called. */
+static const char *save_tool(const struct verify_by *by)
+{
+	const bool six = is(by->family, "ip6"), legacy = is(by->backend, "legacy");
+
+	return six	? legacy ? "ip6tables-legacy-save" : "ip6tables-nft-save"
+	       : legacy ? "iptables-legacy-save"
+			: "iptables-nft-save";
+}
+
+static const char *rules_tool(const struct verify_by *by)
+{
+	const bool six = is(by->family, "ip6"), legacy = is(by->backend, "legacy");
+
+	return six ? legacy ? "ip6tables-legacy" : "ip6tables-nft" : legacy ? "iptables-legacy" : "iptables-nft";
+}
+
+static void difference_texts(struct run *r, struct finding *f, const struct cause *c)
+{
+	const char *last = "";
+	size_t shown = 0;
+
+	for (size_t i = 0; i < c->v.len && shown < TEXTS_MAX; i++) {
+		const struct verify_difference *d = c->v.v[i];
+		const char *text = d->text ? d->text : verify_kind_name(d->kind);
+
+		if (strcmp(text, last) == 0)
+			continue;
+		if (c->several && d->service)
+			finding_evidence(r, f, "%s/%s: %s", d->service->meta.ns, d->service->meta.name, text);
+		else
+			finding_evidence(r, f, "%s", text);
+		last = text;
+		shown++;
+	}
+	if (c->v.len > shown && shown == TEXTS_MAX)
+		finding_evidence(r, f, "and %zu more differences", c->v.len - shown);
+}
+
+static void evidence_of(struct run *r, struct finding *f, const struct cause *c)
+{
+	const struct verify_by *by = c->by;
+
+	if (by->missing)
+		finding_evidence(r, f, "missing in %s%s%s: %s", by->table ? by->table : "", by->table ? " " : "",
+				 by->chain ? by->chain : "?", by->text ? by->text : "the rule");
+	else if (by->kind == BY_RULE || by->kind == BY_SET)
+		finding_evidence(r, f, "%s: %s", rule_place(r, by), by->text ? by->text : "");
+	else if (by->kind != BY_NONE && by->text)
+		finding_evidence(r, f, "%s", by->text);
+	difference_texts(r, f, c);
+}
+
+static void trace_command(struct run *r, struct finding *f, const struct verify_difference *d)
+{
+	char src[IP_ADDR_STRLEN], dst[IP_ENDPOINT_STRLEN];
+	const char *port = d->frontend && d->frontend[0] == '*' ? d->frontend + 1 : NULL;
+	struct ip_addr any;
+
+	if (!d->example.family || !d->frontend || !d->node)
+		return;
+	if (!port) {
+		finding_next(r, f, "svcdoctor trace %a %a --node %s", ip_addr_format(&d->example, src), d->frontend,
+			     d->node);
+		return;
+	}
+	if (!d->naddresses)
+		return;
+	any = d->addresses[0];
+	(void)ip_endpoint_format(&any, 0, dst);
+	if (strrchr(dst, ':'))
+		*strrchr(dst, ':') = '\0';
+	finding_next(r, f, "svcdoctor trace %a %a --node %s", ip_addr_format(&d->example, src),
+		     run_printf(r, "%s%s", dst, port), d->node);
+}
+
+static void look_commands(struct run *r, struct finding *f, const struct cause *c)
+{
+	const struct verify_by *by = c->by;
+
+	trace_command(r, f, c->first);
+	if (by->table && by->chain && (by->kind == BY_RULE || by->kind == BY_POLICY || by->missing))
+		finding_next(r, f, "sudo %t -t %t | grep -e %t", save_tool(by), by->table, by->chain);
+}
+
+static void proxy_fix(struct run *r, struct finding *f, const char *node)
+{
+	const struct k8s_pod *p = node ? map_gets(&r->proxy_pods, node) : NULL;
+
+	if (!p)
+		return;
+	finding_next(r, f, "kubectl -n %s logs %s --tail=50", p->meta.ns, p->meta.name);
+	finding_fix(r, f, "kubectl -n %s delete pod %s", p->meta.ns, p->meta.name);
+}
+
+static const char *services_text(struct run *r, const struct cause *c, size_t n)
+{
+	if (!c->several && c->service)
+		return run_printf(r, "%s/%s", c->service->meta.ns, c->service->meta.name);
+	return run_printf(r, "%zu Service%s", n, PLURAL(n));
+}
+
+/* One sentence for each check, with the node and the Services. */
+static const char *cause_text(struct run *r, const struct cause *c, size_t services)
+{
+	const char *id = c->check, *node = c->first->node, *who = services_text(r, c, services),
+		   *place = rule_place(r, c->by);
+
+	if (is(id, "kube-chain-not-jumped"))
+		return run_printf(
+			r, "on node %s the chain %s of table %s does not lead to kube-proxy's chains: %s concerned",
+			node, c->by->chain, text_or(c->by->table),
+			c->several ? run_printf(r, "%s are", who) : run_printf(r, "%s is", who));
+	if (is(id, "forward-policy-drop"))
+		return run_printf(r, "on node %s the policy of FORWARD drops packets of %s that no rule accepts", node,
+				  who);
+	if (is(id, "foreign-rule-drops"))
+		return run_printf(r, "on node %s %s, which is not kube-proxy's, stops packets of %s", node, place, who);
+	if (is(id, "firewalld-reject"))
+		return run_printf(r, "on node %s the firewall rule %s rejects packets of %s", node, place, who);
+	if (is(id, "foreign-rule-shadows"))
+		return run_printf(
+			r,
+			"on node %s %s, which is not kube-proxy's, takes packets of %s before or instead of its rules",
+			node, place, who);
+	if (is(id, "masquerade-missing"))
+		return run_printf(
+			r, "on node %s packets of %s keep their source where it must be rewritten: replies get lost",
+			node, who);
+	if (is(id, "rules-missing-for-service"))
+		return run_printf(r, "node %s has no rule for an address of %s", node, who);
+	if (is(id, "rules-endpoints-diff"))
+		return run_printf(r, "node %s sends packets of %s to other endpoints than %s", node, who,
+				  r->s->services_from_rules ? "the comments of its rules name" : "the API lists");
+	if (is(id, "rules-stale-endpoint"))
+		return run_printf(r, "node %s still sends packets of %s to an endpoint that is gone", node, who);
+	if (is(id, "rules-wrong-statistic-probability"))
+		return run_printf(r, "node %s does not spread connections to %s evenly", node, who);
+	if (is(id, "calico-accept-before-reject"))
+		return run_printf(r, "on node %s %s lets packets of %s through that kube-proxy would refuse", node,
+				  place, who);
+	return c->first->text ? c->first->text : check_find(id)->title;
+}
+
+static void cause_finding(struct run *r, struct cause *c)
+{
+	const struct k8s_service *s = c->several ? NULL : c->service;
+	const bool shared = !s || (c->by->missing && built_in(c->by->chain)) || c->by->kind == BY_POLICY;
+	const char *node = c->first->node, *detail = NULL;
+	struct finding *f;
+
+	if (shared || c->first->foreign)
+		detail = run_printf(r, "%s%s%s%s", text_or(c->by->backend), c->by->backend ? " " : "",
+				    rule_place(r, c->by), c->by->missing ? " missing" : "");
+	f = finding_new(r, c->check, node, detail,
+			shared ? run_printf(r, "Node %s", node)
+			       : run_printf(r, "Service %s/%s", s->meta.ns, s->meta.name));
+	f->rank = shared ? 10 : 20;
+	if (shared)
+		finding_cluster(f);
+	for (size_t i = 0; i < c->v.len; i++)
+		if (c->v.v[i]->service)
+			finding_concerns(r, f, c->v.v[i]->service);
+	f->text = cause_text(r, c, f->services.len);
+	evidence_of(r, f, c);
+	look_commands(r, f, c);
+	if (is(c->check, "forward-policy-drop"))
+		finding_fix(r, f, "sudo %t -t %t -P FORWARD ACCEPT", rules_tool(c->by),
+			    c->by->table ? c->by->table : "filter");
+	else if (!c->first->foreign && c->by->kind != BY_LINK && c->by->kind != BY_BRIDGE && c->by->kind != BY_POLICY)
+		proxy_fix(r, f, node);
+	else if (c->first->foreign && c->by->chain)
+		finding_evidence(r, f,
+				 "find out which program writes this rule before you delete it: it may come back");
+}
+
+/* ---- delivery ---- */
+
+static const struct {
+	const char *cause, *check;
+} broken_checks[] = {
+	{ "ip-forward", "ip-forward-disabled" }, { "no-route", "node-no-route" },   { "martian", "martian-source" },
+	{ "rp-filter", "rp-filter-strict" },	 { "link-down", "node-link-down" },
+};
+
+/* The Services whose packets the node sends on: those with endpoints that it was judged for. */
+static void concerns_node(struct run *r, struct finding *f, const struct verify_broken *b)
+{
+	const struct verify_report *v = &r->d->verify;
+	size_t before = f->services.len;
+
+	for (size_t i = 0; i < v->fronts.len; i++) {
+		const struct verify_frontend *fr = &v->fronts.v[i];
+
+		if (fr->service && fr->endpoints && is(fr->node, b->node) &&
+		    (f->services.len == before || f->services.v[f->services.len - 1] != fr->service))
+			run_push(r, &f->services, fr->service);
+	}
+	if (f->services.len - before != b->services)
+		f->services.len = before; /* which of them is not known */
+}
+
+static const struct k8s_service *service_named(struct run *r, const char *both)
+{
+	CLEANUP(strbuf_release) struct strbuf ns = STRBUF_INIT;
+	const char *slash = both ? strchr(both, '/') : NULL;
+
+	if (!slash)
+		return NULL;
+	strbuf_add(&ns, both, (size_t)(slash - both));
+	return k8s_find_service(r->c, strbuf_str(&ns), slash + 1);
+}
+
+static void broken_finding(struct run *r, const struct verify_broken *b)
+{
+	const struct k8s_service *first = service_named(r, b->first);
+	const char *id = "node-delivery-broken";
+	struct finding *f;
+
+	for (size_t i = 0; i < ARRAY_LEN(broken_checks); i++)
+		if (is(b->cause, broken_checks[i].cause))
+			id = broken_checks[i].check;
+	f = finding_new(r, id, b->node, is(id, "ip-forward-disabled") ? NULL : text_or(b->by.text),
+			run_printf(r, "Node %s", b->node));
+	f->rank = 5;
+	finding_cluster(f);
+	finding_text(r, f, "%s%s", b->text ? b->text : f->check->title,
+		     b->services > 1 ? run_printf(r, " (%zu Services)", b->services) : "");
+	if (b->by.text)
+		finding_evidence(r, f, "%s", b->by.text);
+	concerns_node(r, f, b);
+	if (!f->services.len && first)
+		finding_concerns(r, f, first);
+	if (is(id, "ip-forward-disabled")) {
+		const bool six = b->by.text && strstr(b->by.text, "ipv6");
+
+		finding_next(r, f, six ? "sysctl net.ipv6.conf.all.forwarding" : "sysctl net.ipv4.ip_forward");
+		finding_fix(r, f,
+			    six ? "sudo sysctl -w net.ipv6.conf.all.forwarding=1"
+				: "sudo sysctl -w net.ipv4.ip_forward=1");
+	} else if (is(id, "rp-filter-strict")) {
+		finding_next(r, f, "sysctl -a -r 'net.ipv4.conf.*rp_filter'");
+	} else {
+		finding_next(r, f, "ip route show table all");
+		finding_next(r, f, "ip addr");
+	}
+}
+
+/* ---- undecided ---- */
+
+static void undecided_findings(struct run *r)
+{
+	const struct verify_report *v = &r->d->verify;
+	CLEANUP(map_release) struct map m = { 0 };
+
+	for (size_t i = 0; i < v->undecided.len && !r->err; i++) {
+		const struct verify_undecided *u = &v->undecided.v[i];
+		const char *place = rule_place(r, &u->by);
+		const char *key = run_printf(r, "%s\x1f%s\x1f%s", text_or(u->node), place, text_or(u->by.text));
+		struct finding *f = map_gets(&m, key);
+
+		if (!f) {
+			f = finding_new(r, "rules-undecided", u->node, place,
+					run_printf(r, "Node %s", text_or(u->node)));
+			finding_cluster(f);
+			finding_text(r, f, "on node %s it cannot be decided what becomes of some packets: %s",
+				     text_or(u->node), u->text ? u->text : place);
+			if (u->by.text)
+				finding_evidence(r, f, "%s: %s", place, u->by.text);
+			if (map_puts(&m, key, f) < 0)
+				r->err = -ENOMEM;
+		}
+		if (u->service)
+			finding_concerns(r, f, u->service);
+	}
+}
+
+/* Where kube-proxy says that it is behind and the rules are indeed wrong, that is the cause of it. */
+static void blame_proxy(struct run *r)
+{
+	for (size_t i = 0; i < r->d->findings.len; i++) {
+		struct finding *f = r->d->findings.v[i];
+
+		for (size_t j = 0; is(f->check->id, "kube-proxy-healthz-stale") && j < r->d->findings.len; j++) {
+			const struct finding *g = r->d->findings.v[j];
+
+			if (is(g->check->id, "rules-endpoints-diff") || is(g->check->id, "rules-missing-for-service"))
+				if (is(g->node, f->node))
+					f->severity = MAX(f->severity, g->severity);
+		}
+	}
+}
+
+void rules_findings(struct run *r)
+{
+	const struct verify_report *v = &r->d->verify;
+	struct cause_list causes = { 0 };
+
+	group(r, &causes);
+	for (size_t i = 0; i < causes.v.len; i++) {
+		if (!r->err)
+			cause_finding(r, causes.v.v[i]);
+		array_free(&causes.v.v[i]->v);
+	}
+	array_free(&causes.v);
+	for (size_t i = 0; i < v->broken.len; i++)
+		broken_finding(r, &v->broken.v[i]);
+	undecided_findings(r);
+	blame_proxy(r);
+	for (size_t i = 0; i < v->skipped.len; i++) {
+		const struct verify_skipped *k = &v->skipped.v[i];
+
+		run_push(r, &r->d->skipped,
+			 ((struct skipped_check){ .check = k->what,
+						  .node = k->node,
+						  .code = k->code,
+						  .reason = k->reason,
+						  .needs = k->needs }));
+	}
+}

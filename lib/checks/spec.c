@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a spec says that cannot work: headless, ExternalName, the label for another proxy, load balancers, Ingresses,
+ * StatefulSets.
+ */
+#include "checks-private.h"
+
+static bool is(const char *s, const char *what)
+{
+	return s && strcmp(s, what) == 0;
+}
+
+/* ---- headless ---- */
+
+void check_headless(struct run *r, struct svc *v)
+{
+	const struct k8s_meta *m = &v->o->meta;
+	const char *detail = NULL;
+	struct finding *f;
+
+	if (!v->o->headless || v->external_name)
+		return;
+	for (size_t i = 0; i < v->o->nports && !detail; i++) {
+		const struct k8s_service_port *p = &v->o->ports[i];
+
+		if (!p->target.name && p->target.number && p->target.number != p->port && v->o->selector.len)
+			detail = run_printf(r, "port %u is not translated to targetPort %u: clients must use port %u",
+					    p->port, p->target.number, p->target.number);
+	}
+	if (v->o->nexternal_ips)
+		detail = "its external IPs are ignored";
+	else if (v->o->affinity_client_ip)
+		detail = "its session affinity is ignored";
+	if (!detail)
+		return;
+	f = finding_of_service(r, "headless-misuse", NULL, NULL, v);
+	f->rank = 35;
+	finding_changed(f, m);
+	finding_partial(f);
+	finding_text(r, f, "%s/%s is headless, so kube-proxy leaves it alone: %s", m->ns, m->name, detail);
+	finding_next(r, f, "kubectl -n %s get service %s -o yaml", m->ns, m->name);
+}
+
+/* ---- ExternalName ---- */
+
+/* The Service that an external name means, when it is one of this cluster. @ret_local: it has that form. */
+static const struct k8s_service *named_service(struct run *r, const char *dns, bool *ret_local)
+{
+	const char *dot = strchr(dns, '.'), *dot2 = dot ? strchr(dot + 1, '.') : NULL;
+	CLEANUP(strbuf_release) struct strbuf name = STRBUF_INIT, ns = STRBUF_INIT;
+
+	*ret_local = false;
+	if (!dot2)
+		return NULL;
+	if (strcmp(dot2, ".svc") != 0 && strcmp(dot2, ".svc.") != 0 && strcmp(dot2, ".svc.cluster.local") != 0 &&
+	    strcmp(dot2, ".svc.cluster.local.") != 0)
+		return NULL;
+	strbuf_add(&name, dns, (size_t)(dot - dns));
+	strbuf_add(&ns, dot + 1, (size_t)(dot2 - dot - 1));
+	*ret_local = name.len && ns.len;
+	return k8s_find_service(r->c, strbuf_str(&ns), strbuf_str(&name));
+}
+
+static void external_chain(struct run *r, struct svc *v)
+{
+	const struct k8s_service *s = v->o;
+	const char *why = NULL;
+	struct finding *f;
+	bool local;
+
+	for (unsigned hops = 0; !why; hops++) {
+		const struct k8s_service *next = s->external_name ? named_service(r, s->external_name, &local) : NULL;
+
+		if (!s->external_name || !local)
+			return;
+		if (!next && !run_complete(r, K8S_SERVICES))
+			return;
+		if (!next)
+			why = run_printf(r, "there is no Service '%s'", s->external_name);
+		else if (next == v->o)
+			why = "it leads back to itself";
+		else if (hops > 8)
+			why = "the chain of names is too long";
+		else if (strcmp(next->type, "ExternalName") != 0)
+			return;
+		s = next ? next : s;
+	}
+	f = finding_of_service(r, "externalname-cname-loop", NULL, NULL, v);
+	f->rank = 10;
+	finding_changed(f, &v->o->meta);
+	finding_text(r, f, "%s/%s points to %s and resolves to no address: %s", v->o->meta.ns, v->o->meta.name,
+		     v->o->external_name, why);
+	finding_next(r, f, "kubectl -n %s get service %s -o yaml", v->o->meta.ns, v->o->meta.name);
+}
+
+void check_external_name(struct run *r, struct svc *v)
+{
+	const struct k8s_meta *m = &v->o->meta;
+	struct ip_addr a;
+	struct finding *f;
+
+	if (!v->external_name) {
+		if (!v->o->external_name || !v->o->external_name[0])
+			return;
+		f = finding_of_service(r, "externalname-ports-ignored", NULL, NULL, v);
+		finding_severity(f, SEVERITY_INFO);
+		finding_text(r, f, "%s/%s has an externalName, which is ignored because its type is %s", m->ns, m->name,
+			     v->o->type);
+		return;
+	}
+	if (v->o->external_name && ip_addr_parse(v->o->external_name, &a) == 0) {
+		f = finding_of_service(r, "externalname-ip", NULL, NULL, v);
+		f->rank = 10;
+		finding_changed(f, m);
+		finding_text(r, f, "%s/%s is an ExternalName whose name is the address %s: DNS has no answer for it",
+			     m->ns, m->name, v->o->external_name);
+		finding_evidence(
+			r, f,
+			"an externalName is a DNS name; for an address make a Service without selector and "
+			"an EndpointSlice with %s",
+			v->o->external_name);
+		finding_next(r, f, "kubectl -n %s get service %s -o yaml", m->ns, m->name);
+		return;
+	}
+	external_chain(r, v);
+	for (size_t i = 0; i < v->o->nports; i++)
+		if (v->o->ports[i].target.number && v->o->ports[i].target.number != v->o->ports[i].port) {
+			f = finding_of_service(r, "externalname-ports-ignored", NULL, NULL, v);
+			f->rank = 36;
+			finding_partial(f);
+			finding_changed(f, m);
+			finding_text(
+				r, f,
+				"%s/%s is an ExternalName: its port %u is not translated to %u, clients "
+				"reach %s on the port they ask for",
+				m->ns, m->name, v->o->ports[i].port, v->o->ports[i].target.number,
+				v->o->external_name ? v->o->external_name : "it");
+			finding_next(r, f, "kubectl -n %s get service %s -o yaml", m->ns, m->name);
+			return;
+		}
+}
+
+/* ---- another proxy's ---- */
+
+/* Does something of that name run here? Then the label is meant. */
+static bool proxy_runs(const struct run *r, const char *name)
+{
+	static const char *const keys[] = { "app", "k8s-app", "app.kubernetes.io/name", "name", "component" };
+
+	for (size_t i = 0; i < r->c->workloads.len; i++)
+		if (strcmp(r->c->workloads.v[i]->meta.name, name) == 0)
+			return true;
+	for (size_t i = 0; i < r->c->pods.len; i++)
+		for (size_t j = 0; j < ARRAY_LEN(keys); j++)
+			if (is(k8s_label_get(&r->c->pods.v[i]->meta.labels, keys[j]), name))
+				return true;
+	return false;
+}
+
+void check_proxy_name(struct run *r, struct svc *v)
+{
+	const char *name = k8s_label_get(&v->o->meta.labels, "service.kubernetes.io/service-proxy-name");
+	const struct k8s_meta *m = &v->o->meta;
+	struct finding *f;
+
+	if (!name || v->external_name || v->o->headless)
+		return;
+	f = finding_of_service(r, "service-proxy-name-label", NULL, NULL, v);
+	f->rank = 12;
+	finding_changed(f, m);
+	if (proxy_runs(r, name))
+		finding_severity(f, SEVERITY_INFO);
+	finding_text(
+		r, f,
+		"%s/%s carries the label service.kubernetes.io/service-proxy-name, so kube-proxy writes no "
+		"rules for it on any node",
+		m->ns, m->name);
+	finding_evidence(r, f, "the label's value is '%s': only a proxy of that name would serve it", name);
+	finding_next(r, f, "kubectl -n %s get service %s --show-labels", m->ns, m->name);
+	finding_fix(r, f, "kubectl -n %s label service %s service.kubernetes.io/service-proxy-name-", m->ns, m->name);
+}
+
+/* ---- events that speak for themselves ---- */
+
+static const struct {
+	const char *reason, *check;
+} service_events[] = {
+	{ "PortOutOfRange", "nodeport-out-of-range" },
+	{ "PortAlreadyAllocated", "nodeport-already-allocated" },
+	{ "PortRangeFull", "nodeport-already-allocated" },
+	{ "ClusterIPOutOfRange", "clusterip-outside-service-cidr" },
+	{ "ClusterIPAlreadyAllocated", "clusterip-outside-service-cidr" },
+	{ "ClusterIPNotValid", "clusterip-outside-service-cidr" },
+	{ "IPAddressWrongReference", "clusterip-outside-service-cidr" },
+	{ "ServiceCIDRFull", "service-cidr-full" },
+	{ "FailedToStartServiceHealthcheck", "service-hc-nodeport-bind-failure" },
+	{ "UnAvailableLoadBalancer", "lb-unavailable-nodes" },
+};
+
+void check_service_events(struct run *r, struct svc *v)
+{
+	const struct k8s_meta *m = &v->o->meta;
+
+	for (size_t i = 0; i < ARRAY_LEN(service_events); i++) {
+		const struct k8s_event *e = run_event(r, "Service", m->ns, m->name, service_events[i].reason);
+		struct finding *f;
+
+		if (!e)
+			continue;
+		/* an event may be of the past: it never makes an error by itself */
+		f = finding_of_service(r, service_events[i].check, NULL, service_events[i].reason, v);
+		f->rank = 38;
+		finding_severity(f, SEVERITY_WARNING);
+		finding_partial(f);
+		finding_text(r, f, "%s/%s: %.200s", m->ns, m->name, e->message ? e->message : e->reason);
+		finding_event(r, f, e);
+		finding_next(r, f, "kubectl -n %s describe service %s", m->ns, m->name);
+	}
+}
+
+/* ---- load balancers ---- */
+
+static void lb_pending(struct run *r, struct svc *v)
+{
+	const struct k8s_meta *m = &v->o->meta;
+	const struct k8s_event *e = run_event(r, "Service", m->ns, m->name, "SyncLoadBalancerFailed");
+	struct finding *f;
+
+	e = e ? e : run_event(r, "Service", m->ns, m->name, "AllocationFailed");
+	f = finding_of_service(
+		r, v->o->lb_class && v->o->lb_class[0] && !e ? "lb-class-mismatch" : "lb-pending-no-provider", NULL,
+		NULL, v);
+	f->rank = 37;
+	finding_partial(f);
+	f->since = m->created;
+	if (v->o->lb_class && v->o->lb_class[0])
+		finding_text(r, f, "%s/%s waits for a load balancer of class %s; it has no outside address", m->ns,
+			     m->name, v->o->lb_class);
+	else
+		finding_text(r, f, "%s/%s is of type LoadBalancer and has no outside address yet", m->ns, m->name);
+	finding_event(r, f, e);
+	if (!e && run_has(r, K8S_EVENTS))
+		finding_evidence(r, f, "no warning about it: perhaps no controller takes care of load balancers here");
+	finding_next(r, f, "kubectl -n %s describe service %s", m->ns, m->name);
+}
+
+void check_load_balancer(struct run *r, struct svc *v)
+{
+	const struct k8s_condition *c = k8s_condition(v->o->conditions, v->o->nconditions, "LoadBalancerPortsError");
+	const struct k8s_meta *m = &v->o->meta;
+	struct finding *f;
+
+	if (strcmp(v->o->type, "LoadBalancer") != 0)
+		return;
+	if (m->deleted && m->nfinalizers) {
+		f = finding_of_service(r, "lb-delete-stuck", NULL, NULL, v);
+		finding_partial(f);
+		f->since = m->deleted;
+		finding_text(r, f, "%s/%s is being deleted and waits for the finalizer %s", m->ns, m->name,
+			     m->finalizers[0]);
+		finding_event(r, f, run_event(r, "Service", m->ns, m->name, "DeleteLoadBalancerFailed"));
+		finding_next(r, f, "kubectl -n %s describe service %s", m->ns, m->name);
+		return;
+	}
+	if (!v->o->ningress)
+		lb_pending(r, v);
+	if (c && is(c->status, "True")) {
+		f = finding_of_service(r, "lb-mixed-protocol", NULL, NULL, v);
+		f->rank = 37;
+		finding_partial(f);
+		f->since = c->since;
+		finding_text(r, f, "the load balancer of %s/%s refuses some of its ports: %.200s", m->ns, m->name,
+			     c->message ? c->message : "no reason given");
+		finding_next(r, f, "kubectl -n %s describe service %s", m->ns, m->name);
+	}
+}
+
+/* ---- Ingresses ---- */
+
+static bool service_has_port(const struct k8s_service *s, const struct k8s_ingress_backend *b)
+{
+	for (size_t i = 0; i < s->nports; i++)
+		if (b->port_name ? strcmp(s->ports[i].name, b->port_name) == 0 : s->ports[i].port == b->port)
+			return true;
+	return !b->port_name && !b->port;
+}
+
+static const char *backend_port(struct run *r, const struct k8s_ingress_backend *b)
+{
+	return b->port_name ? b->port_name : run_printf(r, "%u", b->port);
+}
+
+static void ingress_fault(struct run *r, const struct k8s_ingress *in, const struct k8s_ingress_backend *b,
+			  const struct k8s_service *s)
+{
+	const char *where = b->path   ? run_printf(r, "path %s", b->path)
+			    : b->host ? run_printf(r, "host %s", b->host)
+				      : "default backend";
+	const char *detail = run_printf(r, "%s:%s %s%s", b->service, backend_port(r, b), b->host ? b->host : "",
+					b->path ? b->path : "");
+	struct finding *f = finding_new(r, s ? "ingress-backend-port-missing" : "ingress-backend-missing", NULL, detail,
+					run_printf(r, "Ingress %s/%s", in->meta.ns, in->meta.name));
+
+	f->rank = 50;
+	finding_cluster(f);
+	finding_partial(f);
+	finding_changed(f, &in->meta);
+	if (!s) {
+		finding_text(r, f, "Ingress %s/%s sends %s to Service %s/%s, which does not exist", in->meta.ns,
+			     in->meta.name, where, in->meta.ns, b->service);
+	} else {
+		finding_concerns(r, f, s);
+		finding_text(r, f, "Ingress %s/%s sends %s to port %s of Service %s/%s, which has no such port",
+			     in->meta.ns, in->meta.name, where, backend_port(r, b), s->meta.ns, s->meta.name);
+		for (size_t i = 0; i < s->nports; i++)
+			finding_evidence(r, f, "Service %s/%s has port %u%s%s", s->meta.ns, s->meta.name,
+					 s->ports[i].port, s->ports[i].name[0] ? " named " : "", s->ports[i].name);
+	}
+	finding_next(r, f, "kubectl -n %s describe ingress %s", in->meta.ns, in->meta.name);
+	finding_next(r, f, "kubectl -n %s get services", in->meta.ns);
+	finding_fix(r, f, "kubectl -n %s edit ingress %s", in->meta.ns, in->meta.name);
+}
+
+/* With Services named on the command line, only Ingresses that concern them. */
+void check_ingresses(struct run *r)
+{
+	for (size_t i = 0; i < r->c->ingresses.len; i++)
+		for (size_t j = 0; j < r->c->ingresses.v[i]->nbackends; j++) {
+			const struct k8s_ingress *in = r->c->ingresses.v[i];
+			const struct k8s_ingress_backend *b = &in->backends[j];
+			const struct k8s_service *s;
+
+			if (!b->service || b->resource || in->meta.deleted)
+				continue;
+			s = k8s_find_service(r->c, in->meta.ns, b->service);
+			if (!s && (r->o->services || !run_complete(r, K8S_SERVICES)))
+				continue;
+			if (s && (!run_svc(r, s) || service_has_port(s, b) || strcmp(s->type, "ExternalName") == 0))
+				continue;
+			ingress_fault(r, in, b, s);
+		}
+}
+
+/* ---- StatefulSets ---- */
+
+void check_statefulsets(struct run *r)
+{
+	for (size_t i = 0; i < r->c->workloads.len; i++) {
+		const struct k8s_workload *w = r->c->workloads.v[i];
+		const struct k8s_service *s;
+		struct finding *f;
+
+		if (strcmp(w->kind, "StatefulSet") != 0 || !w->service_name || !w->service_name[0])
+			continue;
+		s = k8s_find_service(r->c, w->meta.ns, w->service_name);
+		if (s || r->o->services || !run_complete(r, K8S_SERVICES))
+			continue;
+		f = finding_new(r, "statefulset-servicename-mismatch", NULL, NULL,
+				run_printf(r, "StatefulSet %s/%s", w->meta.ns, w->meta.name));
+		f->rank = 45;
+		finding_cluster(f);
+		finding_changed(f, &w->meta);
+		finding_text(
+			r, f,
+			"StatefulSet %s/%s names the Service %s, which does not exist: its pods have no "
+			"DNS names of their own",
+			w->meta.ns, w->meta.name, w->service_name);
+		finding_next(r, f, "kubectl -n %s get statefulset %s -o yaml", w->meta.ns, w->meta.name);
+		finding_next(r, f, "kubectl -n %s get services", w->meta.ns);
+	}
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which function makes which check. What a check needs stands in the catalogue; one that lacks it is skipped and said
+ * so once. A function may yield findings of more than one id: the row has the id that stands for it.
+ */
+#include "checks-private.h"
+
+static const struct {
+	const char *id;
+	void (*of_service)(struct run *r, struct svc *v);
+	void (*of_all)(struct run *r);
+} checks[] = {
+	{ "selector-mismatch", check_selector, NULL },
+	{ "named-target-port-missing", check_named_port, NULL },
+	{ "target-port-wrong-number", check_number_port, NULL },
+	{ "selector-too-broad", check_too_broad, NULL },
+	{ "multi-port-needs-name", check_port_names, NULL },
+	{ "headless-misuse", check_headless, NULL },
+	{ "externalname-ip", check_external_name, NULL },
+	{ "service-proxy-name-label", check_proxy_name, NULL },
+	{ "service-links-env-clash", check_env_clash, NULL },
+	{ "clusterip-outside-service-cidr", check_cluster_ip_range, NULL },
+	{ "dual-stack-family-mismatch", check_family, NULL },
+	{ "nodeport-out-of-range", check_service_events, NULL },
+	{ "no-ready-endpoints", check_no_ready, NULL },
+	{ "containers-not-ready", check_pods, NULL },
+	{ "selectorless-no-endpoints", check_selectorless, NULL },
+	{ "mirroring-invalid-or-capped", check_not_mirrored, NULL },
+	{ "endpoints-vs-slice-mismatch", check_endpoints_object, NULL },
+	{ "publish-not-ready", check_publish_not_ready, NULL },
+	{ "selectorless-stale-endpoints", check_stale_manual, NULL },
+	{ "orphan-mirrored-slice", check_orphan_mirror, NULL },
+	{ "terminating-endpoints-only", check_terminating, NULL },
+	{ "node-notready-endpoints-lag", check_dead_node, NULL },
+	{ "endpoint-controller-not-syncing", check_not_syncing, NULL },
+	{ "pod-excluded-no-ip-or-phase", check_pod_excluded, NULL },
+	{ "pod-ip-reuse-wrong-backend", check_ip_reuse, NULL },
+	{ "stale-headless-label-slice", check_headless_label, NULL },
+	{ "slice-port-null-name-or-zero", check_slice_null_port, NULL },
+	{ "endpoint-address-special-range", check_special_address, NULL },
+	{ "host-network-pod-service", check_host_network, NULL },
+	{ "itp-local-no-local-endpoint", check_local_policy, NULL },
+	{ "lb-pending-no-provider", check_load_balancer, NULL },
+	{ "externalip-equals-node-ip", check_node_address, NULL },
+	{ "slice-service-name-label-wrong", NULL, check_slice_labels },
+	{ "duplicate-vip-rules", NULL, check_duplicate_addresses },
+	{ "service-cidr-overlap", NULL, check_range_overlap },
+	{ "ingress-backend-missing", NULL, check_ingresses },
+	{ "statefulset-servicename-mismatch", NULL, check_statefulsets },
+	{ "cni-portmap-conflict", NULL, check_host_ports },
+	{ "node-not-ready", NULL, check_nodes },
+	{ "kubelet-probe-path-blocked", NULL, check_probe_path },
+	{ "kube-proxy-healthz-stale", NULL, check_proxy_health },
+};
+
+/* What each bit of needs stands for, and the file or right that gives it. */
+static const struct {
+	unsigned bit;
+	enum k8s_kind kind;
+} needed_kinds[] = {
+	{ NEEDS_SERVICES, K8S_SERVICES },
+	{ NEEDS_SLICES, K8S_SLICES },
+	{ NEEDS_PODS, K8S_PODS },
+	{ NEEDS_NODES, K8S_NODES },
+	{ NEEDS_ENDPOINTS, K8S_ENDPOINTS },
+	{ NEEDS_EVENTS, K8S_EVENTS },
+	{ NEEDS_INGRESSES, K8S_INGRESSES },
+	{ NEEDS_CONFIGMAPS, K8S_CONFIGMAPS },
+	{ NEEDS_SERVICECIDRS, K8S_SERVICECIDRS },
+	{ NEEDS_NETPOLS, K8S_NETPOLS },
+	{ NEEDS_NAMESPACES, K8S_NAMESPACES },
+	{ NEEDS_WORKLOADS, K8S_STATEFULSETS },
+};
+
+static const char *why_not(enum known k)
+{
+	switch (k) {
+	case FORBIDDEN:
+		return "may not be read";
+	case UNREADABLE:
+		return "could not be read";
+	case UNSUPPORTED:
+		return "are in a form that is not supported";
+	case LATE:
+		return "came too late";
+	case NOT_COLLECTED:
+	case KNOWN:
+	case PARTLY_KNOWN:
+		break;
+	}
+	return "were not collected";
+}
+
+static bool can_run(struct run *r, const struct check *c)
+{
+	for (size_t i = 0; i < ARRAY_LEN(needed_kinds); i++) {
+		const enum k8s_kind kind = needed_kinds[i].kind;
+		struct skipped_check s = { .check = c->id };
+
+		if (!(c->needs & needed_kinds[i].bit) || run_has(r, kind))
+			continue;
+		s.code = known_code(r->s->kinds[kind]);
+		s.reason = run_printf(r, "%s %s", k8s_kind_plural(kind), why_not(r->s->kinds[kind]));
+		s.needs = k8s_kind_plural(kind);
+		run_push(r, &r->d->skipped, s);
+		return false;
+	}
+	return true;
+}
+
+void run_checks(struct run *r)
+{
+	for (size_t i = 0; i < ARRAY_LEN(checks) && !r->err; i++) {
+		const struct check *c = check_find(checks[i].id);
+
+		if (!c) {
+			r->err = -EINVAL;
+			return;
+		}
+		if (!r->o->axes[c->axis] && r->o->axes_given)
+			continue;
+		if (!can_run(r, c))
+			continue;
+		if (checks[i].of_all)
+			checks[i].of_all(r);
+		for (size_t j = 0; checks[i].of_service && j < r->nsvcs && !r->err; j++)
+			checks[i].of_service(r, &r->svcs[j]);
+	}
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SVCDOCTOR_EXPECT_PRIVATE_H
+#define SVCDOCTOR_EXPECT_PRIVATE_H
+
+/*
+ * What the files of lib/expect share: kube-proxy's reading of its configuration, its version and a
+ * Service's fields.
+ */
+
+#include <svcdoctor/expect.h>
+
+/* ---- version.c: what changed between kube-proxy 1.20 and 1.36 ---- */
+
+enum expect_change {
+	CHANGE_HEALTH_ACCEPT,       /* the health-check node port has an ACCEPT rule */
+	CHANGE_INTERNAL_LOCAL,      /* internalTrafficPolicy is read */
+	CHANGE_INTERNAL_DROP,       /* internal policy Local without endpoint here: DROP, not REJECT */
+	CHANGE_EXTERNAL_IP_MASQ,    /* Cluster policy masquerades pods that go to an external IP too */
+	CHANGE_TERMINATING,         /* serving-and-terminating endpoints as a last resort */
+	CHANGE_HINTS,               /* zone hints are read */
+	CHANGE_HINTS_ANY_VALUE,     /* the hints annotation may have any value but "disabled" */
+	CHANGE_HINTS_NO_ANNOTATION, /* hints count without the annotation */
+	CHANGE_NODE_HINTS,          /* node hints are read */
+	CHANGE_IP_MODE,             /* ipMode of a load-balancer IP is read */
+	EXPECT_CHANGES
+};
+/*
+ * Does this kube-proxy behave as after @c? By its feature gates, else by its version; an unknown
+ * version is the newest.
+ */
+bool expect_after(const struct expect_node *node, enum expect_change c);
+/*
+ * Value of a feature gate in the configuration: 0, 1, or -1 where it is not set. The last mention
+ * wins, as in kube-proxy.
+ */
+int expect_gate(const struct expect_node *node, const char *name);
+
+/* ---- fields.c: a Service's and the configuration's fields as kube-proxy reads them ---- */
+
+bool expect_external_local(const struct k8s_service *s);
+bool expect_internal_local(const struct expect_node *node, const struct k8s_service *s);
+/* spec.externalIPs count. */
+bool expect_external_ips_on(const struct expect_node *node);
+/* A load-balancer ingress point of @family that needs rules. */
+bool expect_is_vip(const struct expect_node *node, const struct k8s_ingress_point *i, int family);
+/* Port of the node's health-check listener, or 0. */
+uint16_t expect_health_port(const struct k8s_service *s);
+/* The port is reachable from outside in @family: node port, external IP or load-balancer IP. */
+bool expect_externally_accessible(const struct expect_node *node, const struct k8s_service *s,
+				  const struct k8s_service_port *port, int family);
+/* Source range @i in @family, its host bits cleared; false when it is of the other family or unreadable. */
+bool expect_source_range(const struct k8s_service *s, size_t i, int family, struct ip_prefix *ret);
+/* loadBalancerSourceRanges limit who may use the load-balancer IPs of @family. */
+bool expect_has_ranges(const struct k8s_service *s, int family);
+bool expect_in_ranges(const struct k8s_service *s, const struct ip_addr *a);
+/* The node's primary address of @family; family 0 when not known. */
+const struct ip_addr *expect_node_ip(const struct expect_node *node, int family);
+
+enum detector_kind {
+	DETECTOR_UNKNOWN,
+	DETECTOR_NONE,
+	DETECTOR_PREFIX,
+	DETECTOR_INTERFACE,
+	DETECTOR_INTERFACE_PREFIX
+};
+/* How kube-proxy tells a pod of the cluster from everybody else, in one family. */
+struct local_detector {
+	enum detector_kind kind;
+	struct ip_prefix prefix; /* DETECTOR_PREFIX */
+	const char *interface;   /* name, or its beginning */
+};
+void expect_detector(const struct expect_node *node, int family, struct local_detector *ret);
+
+enum node_ports_kind {
+	NODE_PORTS_ALL,     /* every local address, by addrtype */
+	NODE_PORTS_LIST,    /* the local addresses in the configured prefixes */
+	NODE_PORTS_UNKNOWN, /* the primary addresses, which are not known */
+};
+enum node_ports_kind expect_node_ports(const struct expect_node *node, int family);
+/* 127.0.0.1 answers on node ports. */
+bool expect_localhost_node_ports(const struct expect_node *node);
+/* @a, if it is an address of the node, answers on node ports. */
+bool expect_is_node_port_addr(const struct expect_node *node, const struct ip_addr *a);
+
+/* ---- endpoints.c ---- */
+
+/* Fills all, cluster, local and the flags of @p, whose service, port and family are set. 0 or -ENOMEM. */
+int expect_endpoints(struct arena *arena, const struct k8s_cluster *cluster, const struct expect_node *node,
+		     struct expect_port *p);
+
+/* ---- rules.c, rules-common.c ---- */
+
+/* Appends "-A CHAIN body" to @ret. 0 or -ENOMEM. */
+int expect_add_rule(struct arena *arena, struct expect_rules *ret, const struct expect_rule *r,
+		    const char *fmt, ...) PRINTF_LIKE(4, 5);
+
+#endif

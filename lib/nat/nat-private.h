@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SVCDOCTOR_NAT_PRIVATE_H
+#define SVCDOCTOR_NAT_PRIVATE_H
+
+/* What the files of the engine share: the state of one packet under way, and the walk over all its ways. */
+
+#include <netinet/in.h>
+
+#include <svcdoctor/nat.h>
+
+/* A chain that a jump left, and where it goes on. Immutable: states that split share them. */
+struct frame {
+	const struct frame *parent;
+	const struct rs_chain *chain;
+	uint32_t pos;
+};
+
+struct state {
+	/* the packet now, and as it began (conntrack's original tuple) */
+	struct ip_addr src, dst, orig_src, orig_dst;
+	uint16_t sport, dport, orig_sport, orig_dport;
+	uint8_t proto, icmp_type, icmp_code;
+	uint32_t mark, ctmark;
+	bool src_known; /* false: rewritten to an address that is not known */
+	bool dst_forced_local; /* REDIRECT */
+	const char *iif, *oif; /* NULL: not known */
+	/* connection tracking */
+	bool tracked;	/* passed priority -200 */
+	bool notrack;
+	bool dst_bound, src_bound, dnat, snat;
+	/* where it is */
+	bool from_node, round; /* round: came round by lo */
+	int8_t hook;
+	uint8_t plan_pos;      /* next base chain in the hook's plan */
+	bool in_chain, entered; /* entered: the hook has begun */
+	bool stopped;	       /* ends undecided because of stop_by */
+	bool nat_done;	       /* the nat chains of this hook have bound */
+	bool order_known;      /* the order of the chains of equal priority was chosen */
+	bool reversed;
+	uint8_t group_start, group_end; /* the chains of equal priority in the plan; end is behind the last */
+	const struct rs_chain *base, *chain;
+	uint32_t pos;
+	uint16_t depth;
+	const struct frame *frame;
+	uint8_t rule_stage;    /* what of the current rule was assumed already: 0 nothing, 1 unknowns, 2 state too */
+	bool reroute, has_next_oif;
+	const char *next_oif;  /* OUTPUT: where the second route leads */
+	uint32_t mark_before;  /* of a route chain */
+	/* what became of it */
+	double weight;
+	bool translated, masquerade;
+	struct ip_addr gateway;
+	enum nat_delivery delivery;
+	bool lost;
+	struct nat_by lost_by, accept_by, stop_by;
+	const struct nat_step *path;
+};
+
+struct walk {
+	const struct nat_node *node;
+	const struct nat_packet *packet;
+	unsigned flags;
+	nat_source_fn asked_source;
+	void *arg;
+	struct nat_result *out;
+	unsigned family_index; /* 0: IPv4, 1: IPv6 */
+	unsigned splits;
+	size_t recorded; /* steps of paths */
+	int error;
+};
+
+#define NAT_SPLITS_MAX 4096u
+#define NAT_STEPS_MAX 20000000u
+#define NAT_RECORDED_MAX 600000u
+#define NAT_DEPTH_MAX 8192u
+
+/* match.c: what a rule says of the packet. */
+enum match_kind { MATCH_NO, MATCH_YES, MATCH_UNKNOWN };
+struct match {
+	enum match_kind kind;  /* of the conditions that a packet fixes */
+	bool has_state;	       /* conditions on the past */
+	bool state_default;    /* their value for a first packet */
+	double chance;	       /* 1: no chance in it */
+};
+void nat_match_rule(struct walk *w, const struct state *st, const struct rs_rule *r, struct match *ret);
+
+/* target.c: what a statement does: an action, or -ENOMEM. */
+enum action { ACTION_NEXT, ACTION_JUMPED, ACTION_CHAIN_DONE, ACTION_ENDED };
+int nat_apply(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_stmt *s);
+
+/* route.c: routing decisions; they set interfaces and say where a packet would be lost. */
+void nat_route_input(struct walk *w, struct state *st, bool *ret_local);
+void nat_route_output(struct walk *w, struct state *st, bool again);
+bool nat_dst_is_local(const struct walk *w, const struct state *st);
+
+/* walk.c */
+int nat_run(struct walk *w, struct state *st);
+int nat_end(struct walk *w, const struct state *st, enum nat_verdict v, const struct nat_by *by, const char *reject_with);
+/* Follows both values of an assumption, @first in the state as given and the other in @st; joins them where they end alike. */
+typedef void (*branch_fn)(struct state *st, bool value);
+int nat_split(struct walk *w, struct state *st, const struct nat_by *by, bool first, bool is_state, branch_fn prepare);
+struct nat_step *nat_record(struct walk *w, struct state *st, enum nat_effect e, const struct nat_by *by);
+void nat_lose(struct walk *w, struct state *st, enum nat_by_kind kind, const char *cause, const char *text);
+void nat_assumed(struct walk *w, const char *text);
+struct nat_by nat_by_rule(const struct rs_rule *r);
+
+/* result.c */
+void nat_sort_join(struct nat_result *r, size_t from);
+bool nat_same_endings(struct nat_result *r, size_t a, size_t b, size_t end);
+
+#endif

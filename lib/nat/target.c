@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Statements: what a rule that matched does to the packet, to its connection and to the walk. */
+#include <errno.h>
+#include <math.h>
+
+#include "nat-private.h"
+
+/* A range of addresses or ports larger than this is not spread out: undecided instead. */
+#define RANGE_MAX 256u
+
+static bool in_hook(const struct state *st, unsigned mask)
+{
+	return mask & (1u << st->hook);
+}
+
+#define HOOKS_DST (1u << HOOK_PREROUTING | 1u << HOOK_OUTPUT)
+#define HOOKS_SRC (1u << HOOK_POSTROUTING | 1u << HOOK_INPUT)
+
+static void set_dst(struct state *st, const struct ip_addr *a, uint16_t port)
+{
+	bool changed = !ip_addr_equal(&st->dst, a);
+
+	st->dst = *a;
+	st->dport = port;
+	st->dst_bound = true;
+	/* Binding a connection to what it is already is no translation: nf_nat_setup_info compares the tuples. */
+	if (changed || port != st->orig_dport) {
+		st->dnat = true;
+		st->translated = true;
+	}
+	if (st->hook == HOOK_OUTPUT && changed)
+		st->reroute = true;
+}
+
+static void record_dnat(struct walk *w, struct state *st, const struct rs_rule *r)
+{
+	struct nat_by by = nat_by_rule(r);
+	struct nat_step *s = nat_record(w, st, EFFECT_DNAT, &by);
+
+	if (s) {
+		s->addr = st->dst;
+		s->port = st->dport;
+	}
+}
+
+static uint64_t range_size(const struct ip_addr *lo, const struct ip_addr *hi)
+{
+	struct ip_addr a = *lo;
+	uint64_t n = 1;
+
+	while (n <= RANGE_MAX && !ip_addr_equal(&a, hi) && ip_addr_next(&a, &a))
+		n++;
+	return n;
+}
+
+/* A range is chosen from by a hash of addresses: every member is an ending, with a share that is not known. */
+static int dnat_range(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_nat *n)
+{
+	uint64_t addrs = n->has_addr ? range_size(&n->lo, &n->hi) : 1;
+	uint64_t ports = n->has_port ? (uint64_t)n->port_hi - n->port_lo + 1 : 1;
+	struct ip_addr a = n->has_addr ? n->lo : st->dst;
+	struct nat_by by = nat_by_rule(r);
+
+	if (addrs * ports > RANGE_MAX)
+		return nat_end(w, st, NAT_UNDECIDED, &by, NULL);
+	for (uint64_t i = 0; i < addrs; i++) {
+		for (uint64_t p = 0; p < ports; p++) {
+			struct state copy = *st;
+			int res;
+
+			copy.weight = NAN;
+			set_dst(&copy, &a, n->has_port ? (uint16_t)(n->port_lo + p) : st->dport);
+			copy.in_chain = false;
+			copy.nat_done = true;
+			record_dnat(w, &copy, r);
+			res = nat_run(w, &copy);
+			if (res < 0)
+				return res;
+		}
+		(void)ip_addr_next(&a, &a);
+	}
+	return 0;
+}
+
+/* An argument that is not of a form the engine knows. */
+static int undecided(struct walk *w, struct state *st, const struct rs_rule *r)
+{
+	struct nat_by by = nat_by_rule(r);
+	int res = nat_end(w, st, NAT_UNDECIDED, &by, NULL);
+
+	return res < 0 ? res : ACTION_ENDED;
+}
+
+static int do_dnat(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_nat *n)
+{
+	int res;
+
+	if (!n || n->text || n->by_map)
+		return undecided(w, st, r);
+	if ((n->has_addr && !ip_addr_equal(&n->lo, &n->hi)) || (n->has_port && n->port_lo != n->port_hi)) {
+		res = dnat_range(w, st, r, n);
+		return res < 0 ? res : ACTION_ENDED;
+	}
+	set_dst(st, n->has_addr ? &n->lo : &st->dst, n->has_port ? n->port_lo : st->dport);
+	st->nat_done = true;
+	record_dnat(w, st, r);
+	return ACTION_CHAIN_DONE;
+}
+
+/* nf_nat_redirect.c: the interface's first address, or loopback for the node's own packets. */
+static int do_redirect(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_nat *n)
+{
+	const struct node_facts *f = w->node->facts;
+	struct ip_addr a = { .family = st->dst.family };
+
+	if (n && (n->text || n->by_map || (n->has_port && n->port_lo != n->port_hi)))
+		return undecided(w, st, r);
+	if (st->hook == HOOK_OUTPUT) {
+		a.b[0] = a.family == AF_INET ? 127 : 0;
+		a.b[a.family == AF_INET ? 3 : 15] = 1;
+	} else {
+		for (size_t i = 0; i < f->addrs.len && st->iif; i++) {
+			const struct node_address *na = &f->addrs.v[i];
+
+			if (na->addr.family == a.family && na->ifname && strcmp(na->ifname, st->iif) == 0 && !na->secondary) {
+				a = na->addr;
+				break;
+			}
+		}
+	}
+	set_dst(st, &a, n && n->has_port ? n->port_lo : st->dport);
+	st->dnat = st->translated = true;
+	st->dst_forced_local = true;
+	st->nat_done = true;
+	record_dnat(w, st, r);
+	return ACTION_CHAIN_DONE;
+}
+
+static void set_src(struct walk *w, struct state *st, const struct rs_rule *r, const struct ip_addr *a)
+{
+	struct nat_by by = nat_by_rule(r);
+	struct nat_step *s;
+
+	st->src_bound = true;
+	st->nat_done = true;
+	st->snat = true;
+	st->masquerade = true;
+	st->src_known = a != NULL;
+	if (a)
+		st->src = *a;
+	s = nat_record(w, st, EFFECT_SNAT, &by);
+	if (s && a)
+		s->addr = *a;
+}
+
+static int do_snat(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_nat *n)
+{
+	bool one = n && n->has_addr && ip_addr_equal(&n->lo, &n->hi);
+
+	if (!n || n->text || n->by_map)
+		return undecided(w, st, r);
+	set_src(w, st, r, !n->has_addr ? &st->src : one ? &n->lo : NULL);
+	return ACTION_CHAIN_DONE;
+}
+
+/* nf_nat_masquerade.c: the source becomes an address of the way out; without any the packet is dropped. */
+static int do_masquerade(struct walk *w, struct state *st, const struct rs_rule *r)
+{
+	/* IPv4 asks for an address towards the next hop, IPv6 for one towards the destination itself. */
+	const struct ip_addr *towards = st->dst.family == AF_INET && st->gateway.family == AF_INET ? &st->gateway : &st->dst;
+	struct nat_by by = nat_by_rule(r);
+	struct ip_addr a;
+	int res;
+
+	if (st->src.family == AF_INET && st->src_known && ip_addr_is_zero(&st->src))
+		return ACTION_CHAIN_DONE;
+	if (!st->oif) {
+		set_src(w, st, r, NULL);
+		return ACTION_CHAIN_DONE;
+	}
+	switch (node_select_source(w->node->facts, st->oif, towards, &a)) {
+	case TRI_TRUE:
+		set_src(w, st, r, &a);
+		return ACTION_CHAIN_DONE;
+	case TRI_UNKNOWN:
+		set_src(w, st, r, NULL);
+		return ACTION_CHAIN_DONE;
+	default:
+		res = nat_end(w, st, NAT_DROP, &by, NULL);
+		return res < 0 ? res : ACTION_ENDED;
+	}
+}
+
+static int do_netmap(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_nat *n)
+{
+	bool dst = in_hook(st, HOOKS_DST);
+	struct ip_addr a = dst ? st->dst : st->src;
+
+	if (!n || n->text)
+		return undecided(w, st, r);
+	for (size_t i = 0; i < ip_addr_size(&a); i++)
+		a.b[i] = (uint8_t)((a.b[i] & ~n->hi.b[i]) | (n->lo.b[i] & n->hi.b[i]));
+	if (dst) {
+		set_dst(st, &a, st->dport);
+		st->nat_done = true;
+		record_dnat(w, st, r);
+	} else {
+		set_src(w, st, r, st->src_known ? &a : NULL);
+	}
+	return ACTION_CHAIN_DONE;
+}
+
+static int do_nat(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_stmt *s)
+{
+	bool dst = s->kind == ST_DNAT || s->kind == ST_REDIRECT || (s->kind == ST_NETMAP && in_hook(st, HOOKS_DST));
+
+	/* The kernel refuses these targets outside a nat chain and outside their hooks. */
+	if (!st->chain || !in_hook(st, dst ? HOOKS_DST : HOOKS_SRC))
+		return ACTION_NEXT;
+	if (dst ? st->dst_bound : st->src_bound)
+		return ACTION_NEXT;
+	switch (s->kind) {
+	case ST_DNAT:
+		return do_dnat(w, st, r, s->u.nat);
+	case ST_REDIRECT:
+		return do_redirect(w, st, r, s->u.nat);
+	case ST_NETMAP:
+		return do_netmap(w, st, r, s->u.nat);
+	case ST_SNAT:
+		return do_snat(w, st, r, s->u.nat);
+	default:
+		return do_masquerade(w, st, r);
+	}
+}
+
+static int do_mark(struct walk *w, struct state *st, const struct rs_rule *r, uint32_t mark)
+{
+	struct nat_by by = nat_by_rule(r);
+	struct nat_step *step;
+	uint32_t old = st->mark;
+
+	st->mark = mark;
+	step = nat_record(w, st, EFFECT_MARK, &by);
+	if (step) {
+		step->old_mark = old;
+		step->mark = mark;
+	}
+	return ACTION_NEXT;
+}
+
+static int do_jump(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_stmt *s)
+{
+	const struct rs_chain *target = s->u.target;
+	struct nat_by by = nat_by_rule(r);
+	struct nat_step *step;
+	struct frame *f;
+	bool loop = target == st->chain && s->kind == ST_JUMP;
+	int res;
+
+	for (const struct frame *p = st->frame; p && !loop; p = p->parent)
+		loop = p->chain == target;
+	if (!target || loop || st->depth >= NAT_DEPTH_MAX) {
+		/* The chain is missing from the dump, or the dump holds a loop, which the kernel would have refused. */
+		res = nat_end(w, st, NAT_UNDECIDED, &by, NULL);
+		return res < 0 ? res : ACTION_ENDED;
+	}
+	step = nat_record(w, st, s->kind == ST_JUMP ? EFFECT_JUMP : EFFECT_GOTO, &by);
+	if (step)
+		step->target = target;
+	if (s->kind == ST_JUMP) {
+		f = arena_new(&w->out->arena, struct frame);
+		if (!f)
+			return -ENOMEM;
+		*f = (struct frame){ st->frame, st->chain, st->pos };
+		st->frame = f;
+		st->depth++;
+	}
+	st->chain = target;
+	st->pos = 0;
+	return ACTION_JUMPED;
+}
+
+static int do_return(struct walk *w, struct state *st, const struct rs_rule *r)
+{
+	struct nat_by by = nat_by_rule(r);
+
+	(void)nat_record(w, st, EFFECT_RETURN, &by);
+	if (!st->frame) {
+		st->pos = st->chain->nrules; /* in a base chain, or a chain gone to from one: the policy follows */
+		return ACTION_JUMPED;
+	}
+	st->chain = st->frame->chain;
+	st->pos = st->frame->pos;
+	st->frame = st->frame->parent;
+	st->depth--;
+	return ACTION_JUMPED;
+}
+
+static int do_verdict(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_stmt *s)
+{
+	struct nat_by by = nat_by_rule(r);
+	const struct rs_chain *c = st->chain;
+	int res;
+
+	switch (s->kind) {
+	case ST_ACCEPT:
+		(void)nat_record(w, st, EFFECT_ACCEPT, &by);
+		if (strcmp(c->table->name, "filter") == 0 || !c->table->xtables)
+			st->accept_by = by;
+		return ACTION_CHAIN_DONE;
+	case ST_DROP:
+		(void)nat_record(w, st, EFFECT_DROP, &by);
+		res = nat_end(w, st, NAT_DROP, &by, NULL);
+		return res < 0 ? res : ACTION_ENDED;
+	default:
+		(void)nat_record(w, st, EFFECT_REJECT, &by);
+		res = nat_end(w, st, NAT_REJECT, &by, s->u.text);
+		return res < 0 ? res : ACTION_ENDED;
+	}
+}
+
+static void stop_here(struct state *st, bool value)
+{
+	st->stopped = value;
+}
+
+/* A target that is not known, or that a program decides: one branch ends undecided, one goes on. */
+static int do_unknown(struct walk *w, struct state *st, const struct rs_rule *r)
+{
+	struct nat_by by = nat_by_rule(r);
+	int res;
+
+	st->stop_by = by;
+	res = nat_split(w, st, &by, true, false, stop_here);
+	return res < 0 ? res : ACTION_ENDED;
+}
+
+int nat_apply(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_stmt *s)
+{
+	struct nat_by by;
+
+	switch ((enum rs_stmt_kind)s->kind) {
+	case ST_NOP:
+		return ACTION_NEXT;
+	case ST_ACCEPT:
+	case ST_DROP:
+	case ST_REJECT:
+		return do_verdict(w, st, r, s);
+	case ST_RETURN:
+		return do_return(w, st, r);
+	case ST_JUMP:
+	case ST_GOTO:
+		return do_jump(w, st, r, s);
+	case ST_DNAT:
+	case ST_SNAT:
+	case ST_MASQUERADE:
+	case ST_REDIRECT:
+	case ST_NETMAP:
+		return do_nat(w, st, r, s);
+	case ST_MARK:
+		return do_mark(w, st, r, (st->mark & ~s->u.bits.mask) ^ s->u.bits.value);
+	case ST_CONNMARK:
+		st->ctmark = (st->ctmark & ~s->u.bits.mask) ^ s->u.bits.value;
+		return ACTION_NEXT;
+	case ST_CONNMARK_SAVE:
+		st->ctmark = (st->ctmark & ~s->u.bits.value) ^ (st->mark & s->u.bits.mask);
+		return ACTION_NEXT;
+	case ST_CONNMARK_RESTORE:
+		return do_mark(w, st, r, (st->mark & ~s->u.bits.mask) ^ (st->ctmark & s->u.bits.value));
+	case ST_NOTRACK:
+		by = nat_by_rule(r);
+		(void)nat_record(w, st, EFFECT_NOTRACK, &by);
+		st->notrack = st->notrack || !st->tracked;
+		return ACTION_NEXT;
+	default:
+		return do_unknown(w, st, r);
+	}
+}

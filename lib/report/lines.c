@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * -o lines: one finding a line, fields separated by tabs: severity, axis, check, subject, node, Services (joined by
+ * commas), text. A field that is empty is "-". For verify the check is the kind of the difference.
+ */
+#include "report-private.h"
+
+/* A field can hold no tab and no line end: strbuf_add_clean replaces control characters. */
+static void field(struct strbuf *b, const char *s, char end)
+{
+	strbuf_add_clean(b, s && *s ? s : "-");
+	strbuf_addc(b, end);
+}
+
+static void finding_line(struct strbuf *b, const struct finding *f)
+{
+	struct strbuf services CLEANUP(strbuf_release) = STRBUF_INIT;
+	for (size_t i = 0; i < f->services.len; i++) {
+		strbuf_adds(&services, i ? "," : "");
+		text_service(&services, f->services.v[i]);
+	}
+	field(b, severity_name(f->severity), '\t');
+	field(b, axis_name(f->axis), '\t');
+	field(b, f->check->id, '\t');
+	field(b, f->subject, '\t');
+	field(b, f->node, '\t');
+	field(b, strbuf_str(&services), '\t');
+	field(b, f->text, '\n');
+}
+
+static void add_findings(struct strbuf *b, const struct diagnosis *d)
+{
+	for (size_t i = 0; d && i < d->findings.len; i++) {
+		finding_line(b, d->findings.v[i]);
+	}
+}
+
+int lines_findings(const struct report *r, const struct diagnosis *d)
+{
+	struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;
+	add_findings(&b, d);
+	return text_write(r, &b);
+}
+
+static void service_field(struct strbuf *b, const struct k8s_service *s)
+{
+	struct strbuf name CLEANUP(strbuf_release) = STRBUF_INIT;
+	if (s) {
+		text_service(&name, s);
+	}
+	field(b, strbuf_str(&name), '\t');
+}
+
+int lines_verify(const struct report *r, const struct verify_report *v)
+{
+	struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;
+	add_findings(&b, r->findings);
+	for (size_t i = 0; i < v->differences.len; i++) {
+		const struct verify_difference *x = &v->differences.v[i];
+		strbuf_addf(&b, "error\trules\t%s\t", verify_kind_name(x->kind));
+		field(&b, x->frontend, '\t');
+		field(&b, x->node, '\t');
+		service_field(&b, x->service);
+		field(&b, x->text, '\n');
+	}
+	for (size_t i = 0; i < v->broken.len; i++) {
+		const struct verify_broken *x = &v->broken.v[i];
+		strbuf_addf(&b, "error\trules\t%s\t-\t", x->cause);
+		field(&b, x->node, '\t');
+		field(&b, x->first, '\t');
+		field(&b, x->text, '\n');
+	}
+	for (size_t i = 0; i < v->undecided.len; i++) {
+		const struct verify_undecided *x = &v->undecided.v[i];
+		strbuf_adds(&b, "warning\trules\tundecided\t");
+		field(&b, x->frontend, '\t');
+		field(&b, x->node, '\t');
+		service_field(&b, x->service);
+		field(&b, x->text, '\n');
+	}
+	return text_write(r, &b);
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What verify found: which form it takes, and its JSON. Its text is in verify-text.c. */
+#include "report-private.h"
+
+static json_t *fate_json(struct doc *doc, const struct verify_fate *f)
+{
+	json_t *o = json_object();
+	doc_set(doc, o, "verdict", doc_string(doc, nat_verdict_name(f->verdict)));
+	if (f->verdict != NAT_ACCEPT) {
+		return o;
+	}
+	doc_set(doc, o, "address", doc_addr(doc, &f->addr));
+	doc_set(doc, o, "port", f->port ? json_integer(f->port) : json_null());
+	doc_set(doc, o, "weight", doc_weight(f->weight));
+	doc_set(doc, o, "masquerade", doc_tri(f->masquerade));
+	return o;
+}
+
+static json_t *fates_json(struct doc *doc, const struct verify_fate *v, size_t n)
+{
+	json_t *a = json_array();
+	for (size_t i = 0; i < n; i++) {
+		doc_add(doc, a, fate_json(doc, &v[i]));
+	}
+	return a;
+}
+
+static json_t *class_json(struct doc *doc, const struct verify_difference *d)
+{
+	json_t *o = json_object(), *prefixes = json_array();
+	for (size_t i = 0; i < d->nprefixes; i++) {
+		char buf[IP_PREFIX_STRLEN];
+		doc_add(doc, prefixes, doc_string(doc, ip_prefix_format(&d->prefixes[i], buf)));
+	}
+	doc_set(doc, o, "from", doc_string(doc, d->class_from));
+	doc_set(doc, o, "prefixes", prefixes);
+	doc_set(doc, o, "interface", doc_string(doc, d->interface));
+	return o;
+}
+
+static json_t *difference_json(struct doc *doc, const struct verify_difference *d)
+{
+	json_t *o = json_object();
+	doc_set(doc, o, "kind", doc_string(doc, verify_kind_name(d->kind)));
+	doc_set(doc, o, "foreign", json_boolean(d->foreign));
+	doc_set(doc, o, "node", doc_string(doc, d->node));
+	doc_set(doc, o, "service", doc_service(doc, d->service));
+	doc_set(doc, o, "port", doc_port(doc, d->port));
+	doc_set(doc, o, "frontend", doc_string(doc, d->frontend));
+	if (d->naddresses > 0) {
+		json_t *a = json_array();
+		for (size_t i = 0; i < d->naddresses; i++) {
+			doc_add(doc, a, doc_addr(doc, &d->addresses[i]));
+		}
+		doc_set(doc, o, "addresses", a);
+	}
+	doc_set(doc, o, "class", class_json(doc, d));
+	doc_set(doc, o, "sources", doc_string(doc, d->sources));
+	doc_set(doc, o, "example", doc_addr(doc, &d->example));
+	if (d->endpoint.family) {
+		char buf[IP_ENDPOINT_STRLEN];
+		doc_set(doc, o, "endpoint",
+			doc_string(doc, ip_endpoint_format(&d->endpoint, d->endpoint_port, buf)));
+	}
+	doc_set(doc, o, "expected", fates_json(doc, d->expected, d->nexpected));
+	doc_set(doc, o, "actual", fates_json(doc, d->actual, d->nactual));
+	doc_set(doc, o, "by", doc_by(doc, &d->by));
+	doc_set(doc, o, "text", doc_string(doc, d->text));
+	return o;
+}
+
+static json_t *undecided_json(struct doc *doc, const struct verify_undecided *u)
+{
+	json_t *o = json_object(), *class = json_object();
+	doc_set(doc, class, "from", doc_string(doc, u->class_from));
+	doc_set(doc, o, "node", doc_string(doc, u->node));
+	doc_set(doc, o, "service", doc_service(doc, u->service));
+	doc_set(doc, o, "port", doc_port(doc, u->port));
+	doc_set(doc, o, "frontend", doc_string(doc, u->frontend));
+	doc_set(doc, o, "class", class);
+	doc_set(doc, o, "example", doc_addr(doc, &u->example));
+	doc_set(doc, o, "by", doc_by(doc, &u->by));
+	doc_set(doc, o, "text", doc_string(doc, u->text));
+	return o;
+}
+
+static json_t *broken_json(struct doc *doc, const struct verify_broken *x)
+{
+	json_t *o = json_object();
+	doc_set(doc, o, "node", doc_string(doc, x->node));
+	doc_set(doc, o, "cause", doc_string(doc, x->cause));
+	doc_set(doc, o, "by", doc_by(doc, &x->by));
+	doc_set(doc, o, "services", json_integer((json_int_t)x->services));
+	doc_set(doc, o, "first", doc_string(doc, x->first));
+	doc_set(doc, o, "text", doc_string(doc, x->text));
+	return o;
+}
+
+static int verify_json(const struct report *r, const struct verify_report *v)
+{
+	struct doc doc;
+	doc_begin(&doc, r, NULL, v->skipped.v, v->skipped.len);
+	json_t *differences = json_array(), *undecided = json_array(), *broken = json_array();
+	for (size_t i = 0; i < v->differences.len; i++) {
+		doc_add(&doc, differences, difference_json(&doc, &v->differences.v[i]));
+	}
+	for (size_t i = 0; i < v->undecided.len; i++) {
+		doc_add(&doc, undecided, undecided_json(&doc, &v->undecided.v[i]));
+	}
+	for (size_t i = 0; i < v->broken.len; i++) {
+		doc_add(&doc, broken, broken_json(&doc, &v->broken.v[i]));
+	}
+	doc_set(&doc, doc.root, "services", json_integer((json_int_t)v->services));
+	doc_set(&doc, doc.root, "frontends", json_integer((json_int_t)v->frontends));
+	doc_set(&doc, doc.root, "decided", json_integer((json_int_t)v->decided));
+	doc_set(&doc, doc.root, "nodes", doc_sorted(&doc, v->nodes.v, v->nodes.len));
+	doc_set(&doc, doc.root, "differences", differences);
+	doc_set(&doc, doc.root, "undecided", undecided);
+	doc_set(&doc, doc.root, "broken", broken);
+	doc_set(&doc, doc.root, "assumed", doc_sorted(&doc, v->assumed.v, v->assumed.len));
+	doc_set(&doc, doc.root, "findings", doc_findings(&doc, r, r->findings));
+	return doc_end(&doc, r);
+}
+
+int report_verify(const struct report *r, const struct verify_report *v)
+{
+	switch (r->format) {
+	case REPORT_JSON:
+		return verify_json(r, v);
+	case REPORT_LINES:
+		return lines_verify(r, v);
+	case REPORT_JUNIT:
+		return junit_verify(r, v);
+	default:
+		return verify_text(r, v);
+	}
+}

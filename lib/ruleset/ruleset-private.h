@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RULESET_PRIVATE_H
+#define RULESET_PRIVATE_H
+
+#include <svcdoctor/ruleset.h>
+
+/* Builds the index of a long chain in the ruleset's arena; short chains keep NULL. 0 or -ENOMEM. */
+int chain_build_index(struct ruleset *rs, struct rs_chain *c);
+
+/* The same object, writable: everything that a ruleset points at lies in its own arena. */
+#define rs_writable(type, p) ((type *)(uintptr_t)(p))
+
+/* Sets chain.id and chain.inert of all chains. 0 or -ENOMEM. */
+int ruleset_mark_inert(struct ruleset *rs);
+
+#endif

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A ruleset grows here: tables, chains, rules in order, the base chains of xtables, and the last step that joins what
+ * readers of different files brought (ipsets named by rules, chains that are jumped to, indexes).
+ */
+#include <errno.h>
+
+#include "ruleset-private.h"
+
+void ruleset_init(struct ruleset *rs)
+{
+	*rs = (struct ruleset){ 0 };
+}
+
+void ruleset_release(struct ruleset *rs)
+{
+	if (!rs)
+		return;
+	for (size_t i = 0; i < rs->tables.len; i++) {
+		map_release(&rs->tables.v[i]->chains);
+		array_free(&rs->tables.v[i]->chain_list);
+	}
+	for (size_t i = 0; i < rs->buffers.len; i++)
+		free(rs->buffers.v[i]);
+	map_release(&rs->table_map);
+	array_free(&rs->buffers);
+	array_free(&rs->tables);
+	array_free(&rs->sets);
+	array_free(&rs->servers);
+	arena_release(&rs->arena);
+	*rs = (struct ruleset){ 0 };
+}
+
+int ruleset_own_buffer(struct ruleset *rs, char *data)
+{
+	return array_push(&rs->buffers, data);
+}
+
+/* Backend, family and name as one string: the key of table_map. */
+static void table_key(struct strbuf *key, enum rs_backend b, enum rs_family f, const char *name)
+{
+	strbuf_addf(key, "%d %d %s", (int)b, (int)f, name);
+}
+
+static struct rs_table *find_table(const struct ruleset *rs, enum rs_backend b, enum rs_family f, const char *name)
+{
+	/* A handful as a rule: no key needs to be made. */
+	if (rs->tables.len <= 16) {
+		for (size_t i = 0; i < rs->tables.len; i++) {
+			struct rs_table *t = rs->tables.v[i];
+
+			if (t->backend == b && t->family == f && strcmp(t->name, name) == 0)
+				return t;
+		}
+		return NULL;
+	}
+	CLEANUP(strbuf_release) struct strbuf key = STRBUF_INIT;
+
+	table_key(&key, b, f, name);
+	return key.failed ? NULL : map_get(&rs->table_map, key.s, key.len);
+}
+
+struct rs_table *ruleset_table(struct ruleset *rs, enum rs_backend b, enum rs_family f, const char *name, bool xtables)
+{
+	CLEANUP(strbuf_release) struct strbuf key = STRBUF_INIT;
+	struct rs_table *t = find_table(rs, b, f, name);
+	char *copy;
+
+	if (t)
+		return t;
+	table_key(&key, b, f, name);
+	t = arena_new(&rs->arena, struct rs_table);
+	copy = key.failed ? NULL : arena_strndup(&rs->arena, key.s, key.len);
+	if (!t || !copy)
+		return NULL;
+	t->backend = b;
+	t->family = f;
+	t->name = copy + key.len - strlen(name);
+	t->xtables = xtables;
+	if (map_put(&rs->table_map, copy, key.len, t) < 0 || array_push(&rs->tables, t) < 0)
+		return NULL;
+	return t;
+}
+
+const struct rs_table *ruleset_find_table(const struct ruleset *rs, enum rs_backend b, enum rs_family f,
+					  const char *name)
+{
+	return find_table(rs, b, f, name);
+}
+
+struct rs_chain *table_chain(struct ruleset *rs, struct rs_table *t, const char *name, size_t name_len)
+{
+	struct rs_chain *c = map_get(&t->chains, name, name_len);
+	char *copy;
+
+	if (c)
+		return c;
+	c = arena_new(&rs->arena, struct rs_chain);
+	copy = arena_strndup(&rs->arena, name, name_len);
+	if (!c || !copy)
+		return NULL;
+	c->name = copy;
+	c->table = t;
+	c->hook = HOOK_NONE;
+	if (array_push(&t->chain_list, c) < 0)
+		return NULL;
+	if (map_put(&t->chains, copy, name_len, c) < 0) {
+		t->chain_list.len--;
+		return NULL;
+	}
+	return c;
+}
+
+const struct rs_chain *table_find_chain(const struct rs_table *t, const char *name)
+{
+	return map_gets(&t->chains, name);
+}
+
+/* Arrays grow within the arena: what is left behind is at most as large as what is kept. */
+static int chain_room(struct ruleset *rs, struct rs_chain *c)
+{
+	uint32_t cap = c->rules_cap ? c->rules_cap * 2 : 2;
+	struct rs_rule **rules;
+
+	if (c->nrules < c->rules_cap)
+		return 0;
+	if (cap < c->rules_cap)
+		return -ENOMEM;
+	rules = arena_array(&rs->arena, struct rs_rule *, cap);
+	if (!rules)
+		return -ENOMEM;
+	if (c->nrules)
+		memcpy(rules, c->rules, c->nrules * sizeof(*rules));
+	c->rules = rules;
+	c->rules_cap = cap;
+	return 0;
+}
+
+int chain_append(struct ruleset *rs, struct rs_chain *c, struct rs_rule *r)
+{
+	int res = chain_room(rs, c);
+
+	if (res < 0)
+		return res;
+	c->rules[c->nrules++] = r;
+	r->chain = c;
+	r->index = c->nrules;
+	rs->nrules++;
+	rs->nunknown += r->unknown;
+	return 0;
+}
+
+/* The hooks of the tables: net/ipv4/netfilter/iptable_*.c and nf_nat_proto.c; the priorities: netfilter_ipv4.h. */
+static const struct {
+	const char *table;
+	unsigned hooks;
+	int priority;
+} xtables_bases[] = {
+#define H(h) (1u << HOOK_##h)
+	{ "raw", H(PREROUTING) | H(OUTPUT), PRIO_RAW },
+	{ "mangle", H(PREROUTING) | H(INPUT) | H(FORWARD) | H(OUTPUT) | H(POSTROUTING), PRIO_MANGLE },
+	{ "nat", H(PREROUTING) | H(INPUT) | H(OUTPUT) | H(POSTROUTING), PRIO_NAT_DST },
+	{ "filter", H(INPUT) | H(FORWARD) | H(OUTPUT), PRIO_FILTER },
+	{ "security", H(INPUT) | H(FORWARD) | H(OUTPUT), PRIO_SECURITY },
+#undef H
+};
+
+bool chain_set_xtables_base(struct rs_chain *c)
+{
+	const char *table = c->table->name;
+
+	for (size_t i = 0; i < ARRAY_LEN(xtables_bases); i++) {
+		if (strcmp(xtables_bases[i].table, table) != 0)
+			continue;
+		for (int h = 0; h < HOOK_COUNT; h++) {
+			if (!(xtables_bases[i].hooks & 1u << h) || strcmp(rs_hook_name((enum rs_hook)h), c->name) != 0)
+				continue;
+			c->hook = (enum rs_hook)h;
+			c->type = CHAIN_FILTER;
+			c->priority = xtables_bases[i].priority;
+			if (c->priority == PRIO_NAT_DST) {
+				c->type = CHAIN_NAT;
+				if (h == HOOK_INPUT || h == HOOK_POSTROUTING)
+					c->priority = PRIO_NAT_SRC;
+			} else if (c->priority == PRIO_MANGLE && h == HOOK_OUTPUT) {
+				c->type = CHAIN_ROUTE;
+			}
+			return true;
+		}
+	}
+	return false;
+}
+
+static void mark_targets(const struct rs_stmt *s)
+{
+	if (s->kind == ST_JUMP || s->kind == ST_GOTO) {
+		if (s->u.target)
+			rs_writable(struct rs_chain, s->u.target)->referenced = true;
+	} else if (s->kind == ST_VMAP && s->u.map) {
+		for (size_t i = 0; i < s->u.map->nelems; i++)
+			if (s->u.map->elems[i].target)
+				rs_writable(struct rs_chain, s->u.map->elems[i].target)->referenced = true;
+	}
+}
+
+/* ipsets come from a file of their own, in any order with the rules. Their names are unique in a network namespace. */
+static void find_set(const struct map *ipsets, const struct rs_cond *c)
+{
+	const struct rs_set_ref *ref = c->u.set;
+
+	if (ref && !ref->set && ref->name)
+		rs_writable(struct rs_set_ref, ref)->set = map_gets(ipsets, ref->name);
+}
+
+static int finish_chain(struct ruleset *rs, struct rs_chain *c, const struct map *ipsets)
+{
+	for (uint32_t i = 0; i < c->nrules; i++) {
+		const struct rs_rule *r = c->rules[i];
+
+		for (unsigned k = 0; k < r->nstmts; k++)
+			mark_targets(&r->stmts[k]);
+		for (unsigned k = 0; ipsets->len && c->table->xtables && k < r->nconds; k++)
+			if (r->conds[k].op == OP_SET)
+				find_set(ipsets, &r->conds[k]);
+	}
+	return chain_build_index(rs, c);
+}
+
+int ruleset_finish(struct ruleset *rs)
+{
+	CLEANUP(map_release) struct map ipsets = { 0 };
+	int r = 0;
+
+	if (rs->finished)
+		return 0;
+	for (size_t i = 0; i < rs->sets.len && r == 0; i++) {
+		struct rs_set *s = rs->sets.v[i];
+
+		if (s->backend == BACKEND_LEGACY && s->name && !map_gets(&ipsets, s->name))
+			r = map_puts(&ipsets, s->name, s);
+	}
+	for (size_t i = 0; i < rs->tables.len; i++) {
+		struct rs_table *t = rs->tables.v[i];
+
+		for (size_t k = 0; k < t->chain_list.len && r == 0; k++)
+			r = finish_chain(rs, t->chain_list.v[k], &ipsets);
+	}
+	if (r == 0)
+		r = ruleset_mark_inert(rs);
+	rs->finished = r == 0;
+	return r;
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The snapshot: made empty, filled by lib/source, finished here and only read from then on. Finishing also joins what
+ * two sources tell of one thing: the Node object's addresses and kernel stand in where the node itself gave none.
+ */
+
+#include <errno.h>
+
+#include <svcdoctor/snapshot.h>
+
+const char *known_code(enum known k)
+{
+	switch (k) {
+	case NOT_COLLECTED:
+		return "not-collected";
+	case FORBIDDEN:
+		return "forbidden";
+	case UNREADABLE:
+		return "unreadable";
+	case UNSUPPORTED:
+		return "unsupported";
+	case LATE:
+		return "late";
+	case KNOWN:
+	case PARTLY_KNOWN:
+		break;
+	}
+	return "";
+}
+
+const char *snap_dump_name(enum snap_dump d)
+{
+	static const char *const names[DUMP_KINDS] = {
+		[DUMP_NFT4] = "iptables-nft", [DUMP_LEGACY4] = "iptables-legacy", [DUMP_NFT6] = "ip6tables-nft",
+		[DUMP_LEGACY6] = "ip6tables-legacy", [DUMP_NFT_JSON] = "nft-ruleset", [DUMP_IPSET] = "ipset",
+		[DUMP_IPVS] = "ipvs",
+	};
+
+	return names[d];
+}
+
+static const struct kube_proxy_config unknown_config = {
+	.mode = "", .detect_local_mode = "", .masquerade_all = -1, .masquerade_bit = -1, .localhost_node_ports = -1,
+};
+
+void snapshot_init(struct snapshot *s)
+{
+	*s = (struct snapshot){ .configmap_config = unknown_config };
+	k8s_cluster_init(&s->cluster);
+}
+
+void snapshot_release(struct snapshot *s)
+{
+	for (size_t i = 0; i < s->nodes.len; i++) {
+		ruleset_release(&s->nodes.v[i]->rules);
+		node_facts_release(&s->nodes.v[i]->facts);
+	}
+	array_free(&s->nodes);
+	k8s_cluster_release(&s->cluster);
+	sd_notes_release(&s->notes);
+	arena_release(&s->arena);
+	*s = (struct snapshot){ 0 };
+}
+
+struct snap_node *snapshot_node(struct snapshot *s, const char *name, bool make)
+{
+	struct snap_node *n;
+
+	/* From the end: a source adds the files of one node one after the other. */
+	for (size_t i = s->nodes.len; i-- > 0;) {
+		if (strcmp(s->nodes.v[i]->name, name) == 0)
+			return s->nodes.v[i];
+	}
+	if (!make)
+		return NULL;
+	n = arena_new(&s->arena, struct snap_node);
+	if (!n || !(n->name = arena_strdup(&s->arena, name)) || array_push(&s->nodes, n) < 0)
+		return NULL;
+	ruleset_init(&n->rules);
+	node_facts_init(&n->facts);
+	n->proxy.config = unknown_config;
+	return n;
+}
+
+static int compare_nodes(const void *pa, const void *pb)
+{
+	const struct snap_node *const *a = pa, *const *b = pb;
+
+	return strcmp((*a)->name, (*b)->name);
+}
+
+/* What the Node object says of a node whose own files may be missing. */
+static int join_node_object(struct snap_node *n, const struct k8s_node *o)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < o->naddresses; i++) {
+		const struct k8s_node_address *a = &o->addresses[i];
+
+		if (a->ip.family && (strcmp(a->type, "InternalIP") == 0 || strcmp(a->type, "ExternalIP") == 0))
+			r = array_push(&n->facts.claimed, a->ip);
+	}
+	if (!n->kernel)
+		n->kernel = o->kernel;
+	return r;
+}
+
+static bool is_readable(enum known k)
+{
+	return k == KNOWN || k == PARTLY_KNOWN;
+}
+
+static int finish_node(struct snapshot *s, struct snap_node *n)
+{
+	const struct k8s_node *object = k8s_find_node(&s->cluster, n->name);
+	int r = object ? join_node_object(n, object) : 0;
+
+	for (size_t i = 0; i < DUMP_KINDS; i++)
+		n->any_rules |= is_readable(n->dumps[i]);
+	if (r == 0)
+		r = ruleset_finish(&n->rules);
+	if (r == 0)
+		r = node_facts_finish(&n->facts);
+	return r;
+}
+
+static bool object_has_addr(const struct k8s_node *o, const struct node_facts *f)
+{
+	for (size_t i = 0; i < o->naddresses; i++) {
+		if (o->addresses[i].ip.family == 0 || !o->addresses[i].type || strcmp(o->addresses[i].type, "InternalIP") != 0)
+			continue;
+		for (size_t k = 0; k < f->addrs.len; k++)
+			if (ip_addr_equal(&f->addrs.v[k].addr, &o->addresses[i].ip))
+				return true;
+	}
+	return false;
+}
+
+/*
+ * A bundle of one node is named after its folder. The node's own files may tell its real name: kube-proxy's
+ * configuration, or the addresses of exactly one Node object; a cluster of one node leaves no choice.
+ */
+static void name_node(struct snapshot *s, struct snap_node *n)
+{
+	const struct k8s_node *found = NULL;
+	const char *override = n->proxy.config.known ? n->proxy.config.hostname_override : NULL;
+	size_t matches = 0;
+
+	if (k8s_find_node(&s->cluster, n->name))
+		return;
+	if (override && k8s_find_node(&s->cluster, override))
+		found = k8s_find_node(&s->cluster, override);
+	for (size_t i = 0; !found && i < s->cluster.nodes.len; i++)
+		matches += object_has_addr(s->cluster.nodes.v[i], &n->facts);
+	for (size_t i = 0; !found && matches == 1 && i < s->cluster.nodes.len; i++)
+		if (object_has_addr(s->cluster.nodes.v[i], &n->facts))
+			found = s->cluster.nodes.v[i];
+	if (!found && s->cluster.nodes.len == 1 && s->nodes.len == 1)
+		found = s->cluster.nodes.v[0];
+	if (found && !snapshot_node(s, found->meta.name, false))
+		n->name = found->meta.name;
+}
+
+int snapshot_finish(struct snapshot *s)
+{
+	int r = k8s_cluster_finish(&s->cluster);
+
+	for (size_t i = 0; r == 0 && i < s->nodes.len; i++)
+		name_node(s, s->nodes.v[i]);
+
+	for (size_t i = 0; i < K8S_KINDS; i++)
+		s->any_cluster |= is_readable(s->kinds[i]);
+	for (size_t i = 0; r == 0 && i < s->nodes.len; i++)
+		r = finish_node(s, s->nodes.v[i]);
+	if (r == 0 && s->nodes.len > 0)
+		qsort(s->nodes.v, s->nodes.len, sizeof(s->nodes.v[0]), compare_nodes);
+	return r;
+}
+
+const struct kube_proxy_config *snapshot_proxy_config(const struct snapshot *s, const struct snap_node *n)
+{
+	return n && n->proxy.config.known ? &n->proxy.config : &s->configmap_config;
+}

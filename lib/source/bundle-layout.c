@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a bundle's member is, by its path, and where its contents go. */
+
+#include <errno.h>
+#include <jansson.h>
+
+#include "bundle-private.h"
+
+#define BUNDLE_SCHEMA "svcdoctor.bundle/1"
+#define NODE_NAME_MAX 253
+
+void member_release(struct member *m)
+{
+	free(m->path);
+	free(m->node);
+	*m = (struct member){ 0 };
+}
+
+/* The path behind the folder @dir, or NULL when it does not lie in it. */
+static const char *inside(const char *path, const char *dir)
+{
+	size_t len = strlen(dir);
+
+	return strncmp(path, dir, len) == 0 && path[len] == '/' ? path + len + 1 : NULL;
+}
+
+static int set_node(struct member *m, const char *node, size_t len, const char *file_name)
+{
+	m->file = node_file_find(file_name);
+	if (!m->file || len == 0 || len > NODE_NAME_MAX)
+		return 0;
+	m->node = strndup(node, len);
+	if (!m->node)
+		return -ENOMEM;
+	m->role = MEMBER_NODE;
+	return 0;
+}
+
+/*
+ * A file beside the folders. In an archive that is one folder, a bundle of one node has the name of that
+ * folder.
+ */
+static int classify_top(const struct bundle *b, const char *name, bool in_prefix, struct member *m)
+{
+	const char *node = in_prefix ? b->prefix : b->node_name;
+	int r = 0;
+
+	if (strcmp(name, "bundle.json") == 0)
+		m->role = MEMBER_ABOUT;
+	else if (node_file_find(name))
+		r = set_node(m, node, strlen(node), name);
+	else if (strcmp(name, "version.json") == 0)
+		m->role = MEMBER_CLUSTER;
+	else if (str_ends(name, ".json"))
+		m->role = MEMBER_TOP;
+	return r;
+}
+
+static int classify(const struct bundle *b, const char *path, struct member *m)
+{
+	const char *in_prefix = b->prefix ? inside(path, b->prefix) : NULL;
+	const char *rel = in_prefix ? in_prefix : path, *rest, *slash;
+
+	if ((rest = inside(rel, "cluster"))) {
+		if (!strchr(rest, '/') && str_ends(rest, ".json"))
+			m->role = MEMBER_CLUSTER;
+		return 0;
+	}
+	if ((rest = inside(rel, "nodes"))) {
+		slash = strchr(rest, '/');
+		return slash && !strchr(slash + 1, '/') ? set_node(m, rest, (size_t)(slash - rest), slash + 1)
+							: 0;
+	}
+	return strchr(rel, '/') ? 0 : classify_top(b, rel, in_prefix, m);
+}
+
+int bundle_classify(const struct bundle *b, const char *path, struct member *ret)
+{
+	struct member m = { .path = strdup(path) };
+	const char *slash;
+	int r;
+
+	if (!m.path)
+		return -ENOMEM;
+	slash = strrchr(m.path, '/');
+	m.name = slash ? slash + 1 : m.path;
+	r = classify(b, m.path, &m);
+	if (r < 0)
+		member_release(&m);
+	else
+		*ret = m;
+	return r;
+}
+
+bool bundle_count(struct bundle *b)
+{
+	if (++b->members <= SOURCE_MEMBERS_MAX)
+		return true;
+	if (!b->full)
+		sd_note_add(&b->s->notes, true, "too-large", b->label, 0, 0, NULL,
+			    "the bundle has more than %u members; the rest is not read", SOURCE_MEMBERS_MAX);
+	b->full = true;
+	return false;
+}
+
+bool bundle_admit(struct bundle *b, const char *path, uint64_t size)
+{
+	if (size > SOURCE_FILE_MAX) {
+		sd_note_add(&b->s->notes, true, "too-large", path, 0, 0, NULL,
+			    "the file is larger than %u MiB and is not read", SOURCE_FILE_MAX >> 20);
+		return false;
+	}
+	if (size > SOURCE_TOTAL_MAX - b->total) {
+		sd_note_add(&b->s->notes, true, "too-large", path, 0, 0, NULL,
+			    "the bundle holds more than %llu MiB; this file is not read",
+			    SOURCE_TOTAL_MAX >> 20);
+		return false;
+	}
+	return true;
+}
+
+/* A schema of a later version may mean other things by the same names: said, and read all the same. */
+static void read_about(struct bundle *b, const struct member *m, const char *data, size_t size)
+{
+	json_t *o = size <= (1u << 20) ? json_loadb(data, size, 0, NULL) : NULL;
+	const char *schema = json_str(o, "schema");
+
+	if (!o)
+		sd_note_add(&b->s->notes, false, "bad-json", m->path, 0, 0, NULL, "this is no valid JSON");
+	else if (schema && strcmp(schema, BUNDLE_SCHEMA) != 0)
+		sd_note_add(&b->s->notes, false, "schema", m->path, 0, 0, NULL,
+			    "the bundle has the schema '%.64s', this program knows '%s'", schema,
+			    BUNDLE_SCHEMA);
+	json_decref(o);
+}
+
+/* Beside the folders lie other people's files too: only what looks like the API's is taken. */
+static bool is_cluster_part(const struct member *m, const char *data, size_t size)
+{
+	return k8s_kind_by_plural(m->name, strlen(m->name) - 5) >= 0 ||
+	       (memmem(data, size, "\"apiVersion\"", 12) && memmem(data, size, "\"kind\"", 6));
+}
+
+/* The file's own name tells of a kind: what is known of it is at most @why. */
+static void mark_kind(struct bundle *b, const struct member *m, enum known why)
+{
+	int k = str_ends(m->name, ".json") ? k8s_kind_by_plural(m->name, strlen(m->name) - 5) : -ENOENT;
+
+	if (k >= 0 && b->s->kinds[k] == NOT_COLLECTED)
+		b->s->kinds[k] = why;
+	else if (k >= 0 && b->s->kinds[k] == KNOWN)
+		b->s->kinds[k] = PARTLY_KNOWN;
+}
+
+static int use_cluster(struct bundle *b, const struct member *m, const char *data, size_t size)
+{
+	int r = read_cluster_json(b->s, m->name, data, size, m->path);
+
+	if (r == -ENOMEM)
+		return r;
+	if (m->cut)
+		mark_kind(b, m, PARTLY_KNOWN);
+	b->used += r == 0;
+	return 0;
+}
+
+int bundle_use(struct bundle *b, const struct member *m, char *data, size_t size)
+{
+	int r = 0;
+
+	b->total += size;
+	if (m->role == MEMBER_NODE)
+		return node_file_use(b, m, data, size);
+	if (m->role == MEMBER_ABOUT)
+		read_about(b, m, data, size);
+	else if (m->role == MEMBER_CLUSTER || (m->role == MEMBER_TOP && is_cluster_part(m, data, size)))
+		r = use_cluster(b, m, data, size);
+	free(data);
+	return r;
+}
+
+int bundle_mark(struct bundle *b, const struct member *m, enum known why)
+{
+	if (m->role == MEMBER_NODE)
+		return node_file_mark(b, m, why);
+	if (m->role == MEMBER_CLUSTER || m->role == MEMBER_TOP)
+		mark_kind(b, m, why);
+	return 0;
+}

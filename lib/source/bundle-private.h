@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef BUNDLE_PRIVATE_H
+#define BUNDLE_PRIVATE_H
+
+/*
+ * What the parts of the bundle reader share. bundle.c opens, bundle-folder.c and bundle-archive.c find the
+ * members and read their bytes, bundle-layout.c knows what a member is by its path, bundle-node.c reads the
+ * files of a node.
+ */
+
+#include <svcdoctor/source.h>
+
+struct bundle;
+struct node_file;
+
+/* Where a member stands in the layout. */
+enum member_role {
+	MEMBER_OTHER,	/* not of the layout: ignored, never read */
+	MEMBER_ABOUT,	/* bundle.json */
+	MEMBER_CLUSTER, /* cluster/NAME.json */
+	MEMBER_TOP,	/* NAME.json beside the folders: a cluster part if it is one */
+	MEMBER_NODE,	/* nodes/NODE/FILE, or FILE where the bundle is one node */
+};
+struct member {
+	enum member_role role;
+	char *path;		      /* as messages name it; owned */
+	const char *name;	      /* last component of path */
+	char *node;		      /* MEMBER_NODE; owned */
+	const struct node_file *file; /* MEMBER_NODE */
+	bool cut;		      /* the data end too early */
+};
+void member_release(struct member *m);
+
+/* What nft-ruleset.json holds. */
+struct nft_contents {
+	bool damaged;
+	bool xtables[2]; /* something in the tables that the text dumps of IPv4, IPv6 show too */
+	bool other;	 /* something else that acts on packets */
+};
+struct nft_seen {
+	struct snap_node *node;
+	struct nft_contents contents;
+};
+
+struct bundle {
+	struct snapshot *s;
+	const char *label;	       /* as the user named it */
+	const char *node_name;	       /* of a bundle that is one node */
+	char *prefix;		       /* archive: the folder that everything lies in; NULL: none */
+	size_t members;		       /* seen so far */
+	uint64_t total;		       /* bytes read so far */
+	size_t used;		       /* members that were understood */
+	bool full;		       /* SOURCE_TOTAL_MAX or SOURCE_MEMBERS_MAX reached, noted */
+	ARRAY_OF(struct nft_seen) nft; /* judged when all members are read */
+};
+
+/*
+ * Finds the role of the member @path (relative, without "." and ".." components). 0 or -ENOMEM; the caller
+ * releases @ret.
+ */
+int bundle_classify(const struct bundle *b, const char *path, struct member *ret);
+/*
+ * Reads one member's @data (malloc'd, NUL-terminated behind @size), which it takes in any case. 0 or -ENOMEM.
+ */
+int bundle_use(struct bundle *b, const struct member *m, char *data, size_t size);
+/*
+ * The member is there and cannot be read: its part of the snapshot is @why. A note was made by the caller. 0
+ * or -ENOMEM.
+ */
+int bundle_mark(struct bundle *b, const struct member *m, enum known why);
+/* Counts a member; false when the limit is reached, which is noted once. */
+bool bundle_count(struct bundle *b);
+/* Whether @size bytes may be read; else notes it for @m. */
+bool bundle_admit(struct bundle *b, const char *path, uint64_t size);
+
+int bundle_read_folder(struct bundle *b, int fd);
+/*
+ * By descriptor, or from memory when @fd is -1. 0, -ENOMEM, SD_EFORMAT when it is no archive (noted),
+ * SD_ETRUNC.
+ */
+int bundle_read_archive(struct bundle *b, int fd, const void *data, size_t size);
+
+/* ---- files of a node ---- */
+
+const struct node_file *node_file_find(const char *name); /* NULL: none of the layout */
+/* Does the contents matter? False: that the file is there is all. */
+bool node_file_is_read(const struct node_file *f);
+int node_file_use(struct bundle *b, const struct member *m, char *data, size_t size);
+int node_file_mark(struct bundle *b, const struct member *m, enum known why);
+/* Reads xtables text that a user named alone. 0, SD_EFORMAT, -ENOMEM. */
+int node_read_xtables(struct snap_node *n, char *data, size_t size, bool ip6, int backend, const char *file,
+		      bool cut, struct sd_notes *notes);
+/* When all members are read: judges each nft-ruleset.json beside the text dumps of its node. */
+void node_judge_nft(struct bundle *b);
+/* 0, SD_EPARSE (noted) when nothing could be read, -ENOMEM. */
+int nft_read_contents(const char *data, size_t size, const char *file, struct sd_notes *notes,
+		      struct nft_contents *ret);
+
+/* proxy-config.c: decodes ConfigMap kube-system/kube-proxy, when it is there, into @s. 0 or -ENOMEM. */
+int proxy_config_from_cluster(struct snapshot *s);
+/* YAML (or JSON) text of a KubeProxyConfiguration. 0, SD_EPARSE with a note, -ENOMEM. */
+int proxy_config_from_yaml(struct arena *arena, const char *text, size_t size, const char *file,
+			   struct sd_notes *notes, struct kube_proxy_config *ret);
+
+#endif

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The judge: one packet's endings against what must become of it. */
+#include <errno.h>
+#include <math.h>
+
+#include "verify-private.h"
+
+/* kube-proxy writes 1/n with ten digits and the kernel keeps 31 bits: a share is never exactly 1/n. */
+#define SHARE_TOLERANCE 0.001
+
+struct endpoint_key {
+	struct ip_addr addr;
+	uint16_t port;
+};
+struct endpoint_owner {
+	struct endpoint_key key;
+	const char *service, *ns; /* of the first Service that has it */
+	bool several;
+};
+struct endpoint_index {
+	struct arena arena;
+	struct map map;
+};
+
+static int index_add(struct endpoint_index *ix, const struct k8s_slice *s, const struct ip_addr *a, uint16_t port)
+{
+	struct endpoint_key key;
+	struct endpoint_owner *o;
+
+	memset(&key, 0, sizeof(key));
+	key.addr = *a;
+	key.port = port;
+	o = map_get(&ix->map, &key, sizeof(key));
+	if (o) {
+		o->several = o->several || strcmp(o->service, s->service) != 0 || strcmp(o->ns, s->meta.ns) != 0;
+		return 0;
+	}
+	o = arena_new(&ix->arena, struct endpoint_owner);
+	if (!o)
+		return -ENOMEM;
+	memcpy(&o->key, &key, sizeof(key));
+	o->service = s->service;
+	o->ns = s->meta.ns;
+	return map_put(&ix->map, &o->key, sizeof(o->key), o);
+}
+
+void endpoint_index_free(struct endpoint_index *ix)
+{
+	if (!ix)
+		return;
+	map_release(&ix->map);
+	arena_release(&ix->arena);
+	free(ix);
+}
+
+struct endpoint_index *endpoint_index_new(const struct k8s_cluster *c)
+{
+	struct endpoint_index *ix = calloc(1, sizeof(*ix));
+
+	for (size_t i = 0; ix && i < c->slices.len; i++) {
+		const struct k8s_slice *s = c->slices.v[i];
+
+		if (!s->service)
+			continue;
+		for (size_t e = 0; ix && e < s->nendpoints; e++) {
+			const struct k8s_endpoint *ep = &s->endpoints[e];
+			bool usable = ep->ready != 0 || ep->serving == 1;
+
+			for (size_t p = 0; ix && usable && ep->ip.family && p < s->nports; p++) {
+				if (s->ports[p].has_port && index_add(ix, s, &ep->ip, s->ports[p].port) < 0) {
+					endpoint_index_free(ix);
+					ix = NULL;
+				}
+			}
+		}
+	}
+	return ix;
+}
+
+enum address_is endpoint_index_find(const struct endpoint_index *ix, const struct ip_addr *a, uint16_t port, const struct k8s_service *self)
+{
+	struct endpoint_key key;
+	const struct endpoint_owner *o;
+
+	memset(&key, 0, sizeof(key));
+	key.addr = *a;
+	key.port = port;
+	o = map_get(&ix->map, &key, sizeof(key));
+	if (!o)
+		return ADDRESS_NOBODY;
+	if (!o->several && strcmp(o->service, self->meta.name) == 0 && strcmp(o->ns, self->meta.ns) == 0)
+		return ADDRESS_THIS_SERVICE;
+	return ADDRESS_OTHER_SERVICE;
+}
+
+static int add(struct judgement *j, enum verify_kind k, const struct ip_addr *a, uint16_t port, size_t ending)
+{
+	struct found_difference d = { .kind = k, .endpoint_port = port, .ending = ending };
+
+	if (a)
+		d.endpoint = *a;
+	for (size_t i = 0; i < j->found.len; i++)
+		if (j->found.v[i].kind == k && ip_addr_equal(&j->found.v[i].endpoint, &d.endpoint) &&
+		    j->found.v[i].endpoint_port == port)
+			return 0;
+	return array_push(&j->found, d);
+}
+
+static const struct expect_endpoint *expected_at(const struct expect_answer *a, const struct ip_addr *addr, uint16_t port)
+{
+	for (size_t i = 0; i < a->nendpoints; i++)
+		if (a->endpoints[i]->port == port && ip_addr_equal(&a->endpoints[i]->addr, addr))
+			return a->endpoints[i];
+	return NULL;
+}
+
+static bool same_address(const struct expect_answer *a, const struct ip_addr *addr)
+{
+	for (size_t i = 0; i < a->nendpoints; i++)
+		if (ip_addr_equal(&a->endpoints[i]->addr, addr))
+			return true;
+	return false;
+}
+
+/* An ending at an address that is no endpoint of this frontend. */
+static enum verify_kind misdirected(const struct expect_answer *a, const struct expect_frontend *f, const struct nat_ending *e,
+				    const struct endpoint_index *ix)
+{
+	enum address_is is = endpoint_index_find(ix, &e->addr, e->port, f->port->service);
+
+	if (same_address(a, &e->addr) && is != ADDRESS_OTHER_SERVICE)
+		return DIFF_WRONG_PORT;
+	return is == ADDRESS_NOBODY ? DIFF_STALE_ENDPOINT : DIFF_WRONG_ENDPOINT;
+}
+
+static int judge_masquerade(const struct expect_answer *a, const struct ip_addr *src, const struct nat_ending *e, size_t i,
+			    struct judgement *j)
+{
+	bool self = ip_addr_equal(&e->addr, src);
+	enum tri want = self ? TRI_TRUE : a->masquerade;
+
+	if (want == TRI_TRUE && !e->masquerade)
+		return add(j, DIFF_NOT_MASQUERADED, NULL, 0, i);
+	if (want == TRI_FALSE && e->masquerade)
+		return add(j, DIFF_NEEDLESS_MASQUERADE, NULL, 0, i);
+	return 0;
+}
+
+struct tally {
+	size_t misdirected, missing, untranslated, stopped;
+	size_t first_untranslated;
+};
+
+static int judge_ending(const struct expect_answer *a, const struct expect_frontend *f, const struct nat_ending *e, size_t i, const struct endpoint_index *ix, struct judgement *j,
+			struct tally *t)
+{
+	bool refused = e->verdict == NAT_DROP || e->verdict == NAT_REJECT;
+
+	/* Not translated and then refused by kube-proxy's own rules: what is wrong is that it was not translated. */
+	if (!e->translated && (!refused || (e->by.chain && is_proxy_chain(e->by.chain->name)))) {
+		t->first_untranslated = t->untranslated ? t->first_untranslated : i;
+		t->untranslated++;
+		return 0;
+	}
+	if (refused) {
+		t->stopped++;
+		return add(j, e->verdict == NAT_DROP ? DIFF_DROPPED : DIFF_REJECTED, NULL, 0, i);
+	}
+	if (!expected_at(a, &e->addr, e->port)) {
+		t->misdirected++;
+		return add(j, misdirected(a, f, e, ix), &e->addr, e->port, i);
+	}
+	return 0;
+}
+
+/* Share of an endpoint over all endings, whatever the rules did afterwards; -1: not reached. */
+static double share_of(const struct nat_result *r, const struct expect_endpoint *ep)
+{
+	double sum = -1;
+
+	for (size_t i = 0; i < r->endings.len; i++) {
+		const struct nat_ending *e = &r->endings.v[i];
+
+		if (e->translated && e->port == ep->port && ip_addr_equal(&e->addr, &ep->addr))
+			sum = (sum < 0 ? 0 : sum) + e->weight;
+	}
+	return sum;
+}
+
+static int judge_shares(const struct expect_answer *a, const struct nat_result *r, struct judgement *j)
+{
+	double want = 1.0 / (double)a->nendpoints;
+
+	for (size_t i = 0; i < a->nendpoints; i++) {
+		double got = share_of(r, a->endpoints[i]);
+
+		if (!isnan(got) && fabs(got - want) > SHARE_TOLERANCE * want)
+			return add(j, DIFF_UNEVEN_SHARE, &a->endpoints[i]->addr, a->endpoints[i]->port, SIZE_MAX);
+	}
+	return 0;
+}
+
+static int judge_missing(const struct expect_answer *a, const struct nat_result *r, struct judgement *j, struct tally *t)
+{
+	size_t excused = t->misdirected; /* one that went elsewhere is told as that, once */
+
+	for (size_t i = 0; i < a->nendpoints; i++) {
+		int res;
+
+		if (share_of(r, a->endpoints[i]) >= 0)
+			continue;
+		t->missing++;
+		if (excused > 0) {
+			excused--;
+			continue;
+		}
+		res = add(j, DIFF_MISSING_ENDPOINT, &a->endpoints[i]->addr, a->endpoints[i]->port, SIZE_MAX);
+		if (res < 0)
+			return res;
+	}
+	return 0;
+}
+
+static int judge_translate(const struct expect_answer *a, const struct expect_frontend *f, const struct ip_addr *src,
+			   const struct nat_result *r, const struct endpoint_index *ix, bool shares, struct judgement *j)
+{
+	struct tally t = { 0 };
+	int res = 0;
+
+	for (size_t i = 0; res == 0 && i < r->endings.len; i++)
+		if (r->endings.v[i].verdict != NAT_UNDECIDED)
+			res = judge_ending(a, f, &r->endings.v[i], i, ix, j, &t);
+	if (res < 0)
+		return res;
+	if (t.untranslated && t.untranslated + t.stopped == r->endings.len)
+		return t.stopped ? 0 : add(j, DIFF_NO_RULE, NULL, 0, t.first_untranslated);
+	if (t.stopped && t.stopped == r->endings.len)
+		return 0;
+	res = judge_missing(a, r, j, &t);
+	/* With an endpoint missing or wrong, shares and sources follow from that. */
+	if (res < 0 || t.missing || t.misdirected)
+		return res;
+	for (size_t i = 0; res == 0 && i < r->endings.len; i++)
+		if (r->endings.v[i].verdict == NAT_ACCEPT && r->endings.v[i].translated)
+			res = judge_masquerade(a, src, &r->endings.v[i], i, j);
+	return res < 0 || !shares ? res : judge_shares(a, r, j);
+}
+
+static int judge_refusal(const struct expect_answer *a, const struct expect_frontend *f, const struct nat_result *r,
+			 const struct endpoint_index *ix, struct judgement *j)
+{
+	enum nat_verdict want = a->verdict == EXPECT_REJECT ? NAT_REJECT : NAT_DROP;
+
+	for (size_t i = 0; i < r->endings.len; i++) {
+		const struct nat_ending *e = &r->endings.v[i];
+		int res = 0;
+
+		if (e->verdict == want || e->verdict == NAT_UNDECIDED)
+			continue;
+		if (e->verdict == NAT_DROP || e->verdict == NAT_REJECT)
+			res = add(j, DIFF_WRONG_REFUSAL, NULL, 0, i);
+		else if (e->translated && endpoint_index_find(ix, &e->addr, e->port, f->port->service) == ADDRESS_NOBODY)
+			res = add(j, DIFF_STALE_ENDPOINT, &e->addr, e->port, i);
+		else if (e->translated && endpoint_index_find(ix, &e->addr, e->port, f->port->service) == ADDRESS_OTHER_SERVICE)
+			res = add(j, DIFF_WRONG_ENDPOINT, &e->addr, e->port, i);
+		else
+			res = add(j, DIFF_NOT_REFUSED, NULL, 0, i);
+		if (res < 0)
+			return res;
+	}
+	return 0;
+}
+
+static int judge_accept(const struct nat_result *r, struct judgement *j)
+{
+	for (size_t i = 0; i < r->endings.len; i++) {
+		const struct nat_ending *e = &r->endings.v[i];
+		int res = 0;
+
+		if (e->verdict == NAT_DROP)
+			res = add(j, DIFF_DROPPED, NULL, 0, i);
+		else if (e->verdict == NAT_REJECT)
+			res = add(j, DIFF_REJECTED, NULL, 0, i);
+		else if (e->verdict == NAT_ACCEPT && e->translated)
+			res = add(j, DIFF_WRONG_ENDPOINT, &e->addr, e->port, i);
+		if (res < 0)
+			return res;
+	}
+	return 0;
+}
+
+/* Something unknown takes part: the endings carry what they assume. */
+static const struct nat_by *unknown_part(const struct nat_result *r)
+{
+	for (size_t i = 0; i < r->endings.len; i++) {
+		const struct nat_ending *e = &r->endings.v[i];
+
+		if (e->verdict == NAT_UNDECIDED)
+			return &e->by;
+		for (const struct nat_assume *as = e->assumes; as; as = as->next)
+			if (!as->state)
+				return &as->by;
+	}
+	return NULL;
+}
+
+int judge(const struct expect_answer *answer, const struct expect_frontend *f, const struct ip_addr *src,
+	  const struct nat_result *r, const struct endpoint_index *index, struct judgement *ret)
+{
+	const struct nat_by *unknown = unknown_part(r);
+	int res = 0;
+
+	ret->judged = answer->verdict != EXPECT_NOTHING;
+	ret->undecided = false;
+	ret->found.len = 0;
+	switch (answer->verdict) {
+	case EXPECT_TRANSLATE:
+		res = judge_translate(answer, f, src, r, index, unknown == NULL, ret);
+		break;
+	case EXPECT_REJECT:
+	case EXPECT_DROP:
+		res = judge_refusal(answer, f, r, index, ret);
+		break;
+	case EXPECT_ACCEPT:
+		res = judge_accept(r, ret);
+		break;
+	case EXPECT_NOTHING:
+		break;
+	}
+	if (res < 0 || !unknown || !ret->judged)
+		return res;
+	/* All ways end as they must, whatever the unknown is: decided. Else it depends. */
+	for (size_t i = 0; i < r->endings.len; i++)
+		if (r->endings.v[i].verdict == NAT_UNDECIDED)
+			ret->undecided = true;
+	if (ret->found.len)
+		ret->undecided = true;
+	if (ret->undecided) {
+		ret->undecided_by = *unknown;
+		ret->found.len = 0;
+	}
+	return 0;
+}

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A node as the engine and as kube-proxy see it, and which data plane it has. */
+#include <errno.h>
+
+#include "verify-private.h"
+
+bool is_proxy_chain(const char *name)
+{
+	return str_starts(name, "KUBE-");
+}
+
+void verify_nat_node(const struct snapshot *s, const struct snap_node *n, struct nat_node *ret)
+{
+	(void)s;
+	nat_node_init(ret, n->name, &n->rules, &n->facts);
+	for (unsigned f = 0; f < 2; f++) {
+		enum known nft = n->dumps[f ? DUMP_NFT6 : DUMP_NFT4], legacy = n->dumps[f ? DUMP_LEGACY6 : DUMP_LEGACY4];
+
+		ret->nft_known[f] = nft == KNOWN || nft == PARTLY_KNOWN;
+		ret->legacy_known[f] = legacy == KNOWN || legacy == PARTLY_KNOWN;
+	}
+}
+
+static bool has_proxy_rules_in(const struct snap_node *n, enum rs_family family)
+{
+	for (size_t i = 0; i < n->rules.tables.len; i++) {
+		const struct rs_table *t = n->rules.tables.v[i];
+
+		if (t->xtables && t->family == family && strcmp(t->name, "nat") == 0 &&
+		    (table_find_chain(t, "KUBE-SERVICES") || table_find_chain(t, "KUBE-NODEPORTS")))
+			return true;
+	}
+	return false;
+}
+
+bool verify_has_proxy_rules(const struct snap_node *n)
+{
+	return has_proxy_rules_in(n, RS_IP4) || has_proxy_rules_in(n, RS_IP6);
+}
+
+static bool any_chain_starts(const struct snap_node *n, const char *prefix)
+{
+	for (size_t i = 0; i < n->rules.tables.len; i++) {
+		const struct rs_table *t = n->rules.tables.v[i];
+
+		for (size_t k = 0; k < t->chain_list.len; k++)
+			if (str_starts(t->chain_list.v[k]->name, prefix))
+				return true;
+	}
+	return false;
+}
+
+static bool any_pod_named(const struct snapshot *s, const char *node, const char *prefix)
+{
+	const struct k8s_cluster *c = &s->cluster;
+
+	for (size_t i = 0; i < c->pods.len; i++)
+		if (c->pods.v[i]->node && strcmp(c->pods.v[i]->node, node) == 0 && str_starts(c->pods.v[i]->meta.name, prefix))
+			return true;
+	return false;
+}
+
+const char *verify_other_plane(const struct snapshot *s, const struct snap_node *n)
+{
+	if (verify_has_proxy_rules(n) || any_pod_named(s, n->name, "kube-proxy"))
+		return NULL;
+	if (any_chain_starts(n, "CILIUM_") || any_pod_named(s, n->name, "cilium-"))
+		return "Cilium";
+	if (any_chain_starts(n, "ANTREA-") || any_pod_named(s, n->name, "antrea-agent"))
+		return "Antrea";
+	if (any_pod_named(s, n->name, "ovnkube-node"))
+		return "OVN-Kubernetes";
+	if (any_chain_starts(n, "KUBE-ROUTER-"))
+		return "kube-router";
+	if (any_chain_starts(n, "cali-"))
+		return "Calico eBPF";
+	return NULL;
+}
+
+static const char *proxy_mode(const struct snapshot *s, const struct snap_node *n)
+{
+	const struct kube_proxy_config *c = snapshot_proxy_config(s, n);
+
+	if (n->proxy.mode && *n->proxy.mode)
+		return n->proxy.mode;
+	return c->known && c->mode && *c->mode ? c->mode : "iptables";
+}
+
+static int refuse(struct verify_skipped *ret, const char *node, const char *code, const char *reason, const char *needs)
+{
+	*ret = (struct verify_skipped){ node, code, reason, needs, "rules" };
+	return reason ? 0 : -ENOMEM;
+}
+
+/* A dump of that family that is there and cannot be read at all, or not whole. */
+static const char *dump_in_state(const struct snap_node *n, unsigned f, bool partly)
+{
+	const enum snap_dump dumps[2] = { f ? DUMP_NFT6 : DUMP_NFT4, f ? DUMP_LEGACY6 : DUMP_LEGACY4 };
+
+	for (unsigned i = 0; i < 2; i++) {
+		enum known k = n->dumps[dumps[i]];
+
+		if (partly ? k == PARTLY_KNOWN : k != KNOWN && k != PARTLY_KNOWN && k != NOT_COLLECTED)
+			return snap_dump_name(dumps[i]);
+	}
+	return NULL;
+}
+
+/* kube-proxy's rules of a family are in no dump, and there is a backend of which none was made: they may be there. */
+static bool not_dumped(const struct snap_node *n, unsigned f)
+{
+	return !has_proxy_rules_in(n, f ? RS_IP6 : RS_IP4) && (n->dumps[f ? DUMP_NFT6 : DUMP_NFT4] == NOT_COLLECTED ||
+							       n->dumps[f ? DUMP_LEGACY6 : DUMP_LEGACY4] == NOT_COLLECTED);
+}
+
+static bool objects_known(const struct snapshot *s)
+{
+	enum known a = s->kinds[K8S_SERVICES], b = s->kinds[K8S_SLICES];
+
+	return (a == KNOWN || a == PARTLY_KNOWN) && (b == KNOWN || b == PARTLY_KNOWN);
+}
+
+int verify_admit(const struct snapshot *s, const struct snap_node *n, struct arena *arena, struct verify_skipped *ret)
+{
+	const char *other, *mode = proxy_mode(s, n), *bad = dump_in_state(n, 0, false);
+
+	if (!s->services_from_rules && !objects_known(s))
+		return refuse(ret, n->name, "not-collected", "the cluster's Services and EndpointSlices are not both known: what must be true "
+			      "of them cannot be told", "kubectl get svc,endpointslices,pods,nodes -A -o json > cluster.json");
+	if (strcmp(mode, "iptables") != 0)
+		return refuse(ret, n->name, "unsupported",
+			      arena_printf(arena, "kube-proxy runs in %s mode; this version judges iptables mode only", mode), "");
+	if (!n->any_rules)
+		return refuse(ret, n->name, "not-collected", "no dump of the node's rules",
+			      "iptables-save > iptables-save.txt on the node");
+	if (bad)
+		return refuse(ret, n->name, "unreadable",
+			      arena_printf(arena, "the %s dump could not be read: what the node does with packets is not known", bad),
+			      arena_printf(arena, "a readable %s-save.txt", bad));
+	other = verify_other_plane(s, n);
+	if (other)
+		return refuse(ret, n->name, "unsupported",
+			      arena_printf(arena, "%s is the data plane of this node, not kube-proxy", other), "");
+	if (not_dumped(n, 0) && not_dumped(n, 1))
+		return refuse(ret, n->name, "not-collected", "the dumps that are there hold no rules of kube-proxy, and the other backend was "
+			      "not dumped", "iptables-nft-save and iptables-legacy-save of the node");
+	if (!verify_has_proxy_rules(n) && !n->proxy.mode && !n->proxy.has_log && !n->proxy.config.known &&
+	    !any_pod_named(s, n->name, "kube-proxy"))
+		return refuse(ret, n->name, "unsupported", "no rule of kube-proxy and no sign that it runs here: another data plane "
+			      "may serve Services", "");
+	return 1;
+}
+
+/* ---- kube-proxy's configuration, read back from its own rules ---- */
+
+struct guess {
+	struct ip_prefix prefix;
+	size_t count;
+};
+
+static const struct rs_cond *find_cond(const struct rs_rule *r, enum rs_field f)
+{
+	for (unsigned i = 0; i < r->nconds; i++)
+		if (r->conds[i].field == f)
+			return &r->conds[i];
+	return NULL;
+}
+
+static bool cond_prefix(const struct rs_cond *c, struct ip_prefix *ret)
+{
+	struct ip_prefix p = { .addr.family = AF_INET };
+
+	if (c->op == OP_ADDR4) {
+		uint32_t mask = ntohl(c->u.addr4.mask);
+
+		memcpy(p.addr.b, &c->u.addr4.value, 4);
+		p.len = (uint8_t)(mask ? 32 - __builtin_ctz(mask) : 0);
+	} else if (c->op == OP_ADDR6) {
+		p.addr = c->u.addr6->value;
+		p.addr.family = AF_INET6;
+		while (p.len < 128 && (c->u.addr6->mask.b[p.len / 8] & (0x80 >> (p.len % 8))))
+			p.len++;
+	} else {
+		return false;
+	}
+	*ret = p;
+	return true;
+}
+
+static bool jumps_to(const struct rs_rule *r, const char *chain)
+{
+	const struct rs_stmt *s = rule_target(r);
+
+	return s && (s->kind == ST_JUMP || s->kind == ST_GOTO) && s->u.target && strcmp(s->u.target->name, chain) == 0;
+}
+
+struct rule_config {
+	struct guess guesses[8];
+	size_t nguesses;
+	size_t masq_all, service_chains, masq_chains;
+	bool addr_type_local, excludes_loopback;
+	const char *not_iif; /* "! -i IF" of the masquerade rules */
+	bool not_iif_wildcard;
+	struct ip_prefix nodeport[16];
+	size_t nnodeport;
+};
+
+static void learn_service_chain(const struct rs_chain *c, struct rule_config *k)
+{
+	const struct rs_cond *cond;
+	struct ip_prefix p;
+
+	k->service_chains++;
+	if (c->nrules == 0 || !jumps_to(c->rules[0], "KUBE-MARK-MASQ"))
+		return;
+	k->masq_chains++;
+	cond = find_cond(c->rules[0], FIELD_IIF);
+	if (cond && cond->negate && cond->op == OP_IFNAME) {
+		k->not_iif = cond->u.ifname;
+		k->not_iif_wildcard = cond->flags & RS_WILDCARD;
+		return;
+	}
+	cond = find_cond(c->rules[0], FIELD_SADDR);
+	if (!cond) {
+		k->masq_all++;
+		return;
+	}
+	if (!cond->negate || !cond_prefix(cond, &p))
+		return;
+	for (size_t i = 0; i < k->nguesses; i++) {
+		if (k->guesses[i].prefix.len == p.len && ip_addr_equal(&k->guesses[i].prefix.addr, &p.addr)) {
+			k->guesses[i].count++;
+			return;
+		}
+	}
+	if (k->nguesses < ARRAY_LEN(k->guesses))
+		k->guesses[k->nguesses++] = (struct guess){ p, 1 };
+}
+
+static void learn_nodeports(const struct rs_chain *c, struct rule_config *k)
+{
+	for (uint32_t i = 0; i < c->nrules; i++) {
+		const struct rs_rule *r = c->rules[i];
+		const struct rs_cond *d = find_cond(r, FIELD_DADDR);
+		struct ip_prefix p;
+
+		if (!jumps_to(r, "KUBE-NODEPORTS"))
+			continue;
+		if (find_cond(r, FIELD_DADDR_TYPE)) {
+			k->addr_type_local = true;
+			k->excludes_loopback = d && d->negate;
+		} else if (d && !d->negate && cond_prefix(d, &p) && k->nnodeport < ARRAY_LEN(k->nodeport)) {
+			k->nodeport[k->nnodeport++] = p;
+		}
+	}
+}
+
+static int config_from_rules(struct arena *arena, const struct snap_node *n, struct kube_proxy_config *ret)
+{
+	struct rule_config k = { 0 };
+	struct kube_proxy_config c = { .masquerade_all = 0, .masquerade_bit = -1, .localhost_node_ports = 1 };
+	struct ip_prefix *cidrs = arena_array(arena, struct ip_prefix, ARRAY_LEN(k.guesses));
+	const char **addrs = arena_array(arena, const char *, ARRAY_LEN(k.nodeport));
+	size_t best[2] = { 0, 0 };
+
+	if (!cidrs || !addrs)
+		return -ENOMEM;
+	for (size_t i = 0; i < n->rules.tables.len; i++) {
+		const struct rs_table *t = n->rules.tables.v[i];
+
+		if (!t->xtables || strcmp(t->name, "nat") != 0)
+			continue;
+		for (size_t j = 0; j < t->chain_list.len; j++) {
+			if (str_starts(t->chain_list.v[j]->name, "KUBE-SVC-"))
+				learn_service_chain(t->chain_list.v[j], &k);
+			else if (strcmp(t->chain_list.v[j]->name, "KUBE-SERVICES") == 0)
+				learn_nodeports(t->chain_list.v[j], &k);
+		}
+	}
+	if (k.service_chains == 0)
+		return 0;
+	/* The prefix that most chains of a family use; one that is used once among many is a changed rule. */
+	for (size_t i = 0; i < k.nguesses; i++)
+		best[k.guesses[i].prefix.addr.family == AF_INET6] =
+			MAX(best[k.guesses[i].prefix.addr.family == AF_INET6], k.guesses[i].count);
+	for (size_t i = 0; i < k.nguesses; i++)
+		if (k.guesses[i].count == best[k.guesses[i].prefix.addr.family == AF_INET6])
+			cidrs[c.ncluster_cidrs++] = k.guesses[i].prefix;
+	c.cluster_cidrs = cidrs;
+	c.masquerade_all = k.masq_all > k.masq_chains / 2;
+	c.detect_local_mode = c.ncluster_cidrs ? "ClusterCIDR" : k.not_iif ? (k.not_iif_wildcard ? "InterfaceNamePrefix" : "BridgeInterface") : "";
+	c.bridge_interface = k.not_iif_wildcard ? NULL : k.not_iif;
+	c.interface_prefix = k.not_iif_wildcard ? k.not_iif : NULL;
+	c.localhost_node_ports = !k.excludes_loopback;
+	for (size_t i = 0; i < k.nnodeport && !k.addr_type_local; i++) {
+		char buf[IP_PREFIX_STRLEN];
+
+		addrs[c.nnode_port_addresses] = arena_strdup(arena, ip_prefix_format(&k.nodeport[i], buf));
+		if (!addrs[c.nnode_port_addresses++])
+			return -ENOMEM;
+	}
+	c.node_port_addresses = addrs;
+	c.mode = "iptables";
+	c.source = "the rules themselves";
+	c.known = true;
+	*ret = c;
+	return 0;
+}
+
+static void primary_addresses(const struct snapshot *s, const struct snap_node *n, struct expect_node *e)
+{
+	const struct node_facts *f = &n->facts;
+
+	for (size_t i = 0; e->object && i < e->object->naddresses; i++) {
+		const struct k8s_node_address *a = &e->object->addresses[i];
+		struct ip_addr *to = a->ip.family == AF_INET ? &e->ip4 : &e->ip6;
+
+		if (a->ip.family && a->type && strcmp(a->type, "InternalIP") == 0 && !to->family)
+			*to = a->ip;
+	}
+	/* Without a Node object: the source of the default route, which is what kube-proxy would see. */
+	for (unsigned v6 = 0; v6 < 2; v6++) {
+		struct ip_addr *to = v6 ? &e->ip6 : &e->ip4;
+		struct node_route_query q = { .dst.family = v6 ? AF_INET6 : AF_INET };
+		struct node_route_result r;
+
+		if (to->family || !f->routes_known)
+			continue;
+		q.dst.b[0] = v6 ? 0x20 : 192;
+		q.dst.b[1] = v6 ? 0x01 : 0;
+		q.dst.b[2] = 2;
+		q.dst.b[3] = 1;
+		node_route_lookup(f, &q, &r);
+		if (r.kind == NR_UNICAST && r.src.family)
+			*to = r.src;
+	}
+	/* Else the first global address. */
+	for (size_t i = 0; i < f->addrs.len; i++) {
+		const struct node_address *a = &f->addrs.v[i];
+		struct ip_addr *to = a->addr.family == AF_INET6 ? &e->ip6 : &e->ip4;
+
+		if (!to->family && a->scope == SCOPE_GLOBAL && !ip_addr_is_loopback(&a->addr))
+			*to = a->addr;
+	}
+	(void)s;
+}
+
+int verify_expect_node(struct arena *arena, const struct snapshot *s, const struct snap_node *n, struct expect_node *ret)
+{
+	const struct kube_proxy_config *c = snapshot_proxy_config(s, n);
+	struct kube_proxy_config *own = arena_new(arena, struct kube_proxy_config);
+	int r;
+
+	if (!own)
+		return -ENOMEM;
+	*own = *c;
+	if (!c->known) {
+		r = config_from_rules(arena, n, own);
+		if (r < 0)
+			return r;
+	}
+	*ret = (struct expect_node){ .name = n->name, .facts = &n->facts, .config = own, .minor = -1 };
+	ret->object = k8s_find_node(&s->cluster, n->name);
+	if (own->hostname_override && *own->hostname_override)
+		ret->name = own->hostname_override;
+	if (ret->object && ret->object->proxy_version)
+		ret->minor = k8s_minor_version(ret->object->proxy_version);
+	if (ret->minor < 0 && s->cluster.version)
+		ret->minor = k8s_minor_version(s->cluster.version);
+	primary_addresses(s, n, ret);
+	return 0;
+}
+
+/* Does anything in the cluster name this node? */
+static bool is_named(const struct snapshot *s, const char *name)
+{
+	const struct k8s_cluster *c = &s->cluster;
+
+	if (s->services_from_rules || k8s_find_node(c, name))
+		return true;
+	for (size_t i = 0; i < c->pods.len; i++)
+		if (c->pods.v[i]->node && strcmp(c->pods.v[i]->node, name) == 0)
+			return true;
+	for (size_t i = 0; i < c->slices.len; i++)
+		for (size_t k = 0; k < c->slices.v[i]->nendpoints; k++)
+			if (c->slices.v[i]->endpoints[k].node_name && strcmp(c->slices.v[i]->endpoints[k].node_name, name) == 0)
+				return true;
+	return false;
+}
+
+int vnode_init(struct vnode *v, const struct snapshot *s, const struct snap_node *n)
+{
+	*v = (struct vnode){ .snapshot = s, .snap = n };
+	verify_nat_node(s, n, &v->nat);
+	for (unsigned f = 0; f < 2; f++) {
+		if (dump_in_state(n, f, false))
+			v->unknown_rules[f] = f ? "the IPv6 dump could not be read" : "the IPv4 dump could not be read";
+		else if (not_dumped(n, f))
+			v->unknown_rules[f] = f ? "kube-proxy's IPv6 rules are in no dump" : "kube-proxy's IPv4 rules are in no dump";
+		v->damaged[f] = dump_in_state(n, f, true);
+		v->backend[f] = v->nat.nft_known[f] || !v->nat.legacy_known[f] ? BACKEND_NFT : BACKEND_LEGACY;
+		for (int b = BACKEND_LEGACY; b <= BACKEND_NFT; b++) {
+			const struct rs_table *t = ruleset_find_table(&n->rules, b, f ? RS_IP6 : RS_IP4, "nat");
+			const struct rs_chain *c = t ? table_find_chain(t, "KUBE-SERVICES") : NULL;
+
+			if (c && (!v->has_chains[f] || c->nrules > 0)) {
+				v->has_chains[f] = true;
+				v->backend[f] = (enum rs_backend)b;
+			}
+		}
+	}
+	v->nameless = !is_named(s, n->name);
+	return verify_expect_node(&v->arena, s, n, &v->expect);
+}
+
+void vnode_release(struct vnode *v)
+{
+	for (size_t i = 0; i < v->signatures.cap; i++) {
+		struct chain_signatures *s = v->signatures.v[i].value;
+
+		if (s)
+			map_release(&s->by_signature);
+	}
+	map_release(&v->signatures);
+	array_free(&v->common[0].v);
+	array_free(&v->common[1].v);
+	map_release(&v->common_set[0]);
+	map_release(&v->common_set[1]);
+	arena_release(&v->arena);
+}
+
+const struct expect_rules *vnode_common(struct vnode *v, int family)
+{
+	unsigned f = family == AF_INET6;
+
+	if (!v->common_built[f]) {
+		if (expect_common_rules(&v->arena, &v->expect, family, &v->common[f]) < 0 ||
+		    expect_set(&v->arena, &v->common[f], &v->common_set[f]) < 0)
+			return NULL;
+		v->common_built[f] = true;
+	}
+	return &v->common[f];
+}

@@ -1,0 +1,706 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Every node, every frontend, every source: the loop of verify. A first walk without paths decides; only where it
+ * finds a difference is the packet walked again with its path, for the blame. Sources grow while walking: each source
+ * condition that a packet meets adds the addresses on its two sides.
+ */
+#include <errno.h>
+#include <math.h>
+#include <netinet/in.h>
+
+#include "verify-private.h"
+
+#define SOURCES_MAX 1024u
+#define NODE_ADDRESSES_MAX 64u
+#define SOURCE_PORT 40000
+
+struct run {
+	const struct snapshot *snapshot;
+	struct verify_report *out;
+	const struct endpoint_index *index;
+	struct vnode *v;
+	struct nat_result walk, explained;
+	struct judgement judgement;
+	/* of the port at hand */
+	struct arena scratch;
+	struct vsources sources;
+	struct map seen_conds; /* struct rs_cond * by pointer */
+	ARRAY_OF(const struct rs_cond *) asked;
+	int error;
+	const struct expect_service *service;
+	struct expect_rules port_rules;
+	struct map port_rules_set;
+	size_t asked_about;   /* sources of the frontend at hand that can start here */
+	bool objects_damaged; /* some Services or EndpointSlices could not be read */
+	bool port_rules_built;
+};
+
+/* A difference while its sources are still being joined. */
+struct open_difference {
+	struct verify_difference d;
+	ARRAY_OF(const char *) words;
+	ARRAY_OF(const char *) froms;
+	ARRAY_OF(struct ip_prefix) prefixes;
+	ARRAY_OF(struct ip_addr) addresses;
+};
+struct open_list {
+	ARRAY_OF(struct open_difference) v;
+};
+
+static void open_list_release(struct open_list *l)
+{
+	for (size_t i = 0; i < l->v.len; i++) {
+		array_free(&l->v.v[i].words);
+		array_free(&l->v.v[i].froms);
+		array_free(&l->v.v[i].prefixes);
+		array_free(&l->v.v[i].addresses);
+	}
+	array_free(&l->v);
+}
+
+static void asked_source(void *arg, const struct rs_cond *c, const struct rs_rule *r)
+{
+	struct run *x = arg;
+
+	(void)r;
+	if (array_push(&x->asked, c) < 0)
+		x->error = -ENOMEM;
+}
+
+/* The conditions of the last walk give new sources; each is taken once for a port. */
+static int take_asked(struct run *x, int family)
+{
+	for (size_t i = 0; i < x->asked.len; i++) {
+		const struct rs_cond *c = x->asked.v[i], **key;
+		int r;
+
+		if (map_get(&x->seen_conds, &c, sizeof(c)))
+			continue;
+		key = arena_new(&x->scratch, const struct rs_cond *);
+		if (!key)
+			return -ENOMEM;
+		*key = c;
+		r = map_put(&x->seen_conds, key, sizeof(*key), key);
+		if (r == 0)
+			r = vsources_from_cond(x->v, &x->scratch, &x->sources, c, family);
+		if (r < 0)
+			return r;
+	}
+	x->asked.len = 0;
+	return x->error;
+}
+
+static const char *source_class(const struct vsource *s)
+{
+	switch (s->kind) {
+	case SOURCE_POD:
+		return "pod";
+	case SOURCE_NODE:
+		return "node";
+	case SOURCE_LOOPBACK:
+		return "loopback";
+	default:
+		return "outside";
+	}
+}
+
+static const char *frontend_name(struct arena *a, const struct expect_frontend *f)
+{
+	const char *proto = f->proto == IPPROTO_UDP ? "UDP" : f->proto == IPPROTO_SCTP ? "SCTP" : "TCP";
+	char buf[IP_ENDPOINT_STRLEN];
+
+	if (!f->addr.family)
+		return arena_printf(a, "*:%u/%s", f->number, proto);
+	return arena_printf(a, "%s/%s", ip_endpoint_format(&f->addr, f->number, buf), proto);
+}
+
+static void make_packet(const struct vsource *s, const struct expect_frontend *f, const struct ip_addr *dst, struct nat_packet *p)
+{
+	*p = (struct nat_packet){
+		.src = s->addr, .dst = *dst, .proto = f->proto, .sport = SOURCE_PORT, .dport = f->number, .iif = s->iif,
+		.from_node = s->kind == SOURCE_NODE || s->kind == SOURCE_LOOPBACK,
+	};
+}
+
+/* ---- differences ---- */
+
+static int push_fate(struct arena *a, const struct expect_answer *x, const struct verify_fate **ret, size_t *ret_len)
+{
+	size_t n = x->verdict == EXPECT_TRANSLATE ? x->nendpoints : 1;
+	struct verify_fate *v = arena_array(a, struct verify_fate, n);
+
+	if (!v)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		v[i] = (struct verify_fate){ .verdict = NAT_ACCEPT, .weight = 1, .masquerade = -1 };
+		if (x->verdict == EXPECT_REJECT || x->verdict == EXPECT_DROP) {
+			v[i].verdict = x->verdict == EXPECT_REJECT ? NAT_REJECT : NAT_DROP;
+		} else if (x->verdict == EXPECT_TRANSLATE) {
+			v[i].translated = true;
+			v[i].addr = x->endpoints[i]->addr;
+			v[i].port = x->endpoints[i]->port;
+			v[i].weight = 1.0 / (double)n;
+			v[i].masquerade = x->masquerade == TRI_UNKNOWN ? -1 : x->masquerade == TRI_TRUE;
+		}
+	}
+	*ret = v;
+	*ret_len = n;
+	return 0;
+}
+
+static int push_actual(struct arena *a, const struct nat_result *r, const struct verify_fate **ret, size_t *ret_len)
+{
+	struct verify_fate *v = arena_array(a, struct verify_fate, r->endings.len);
+
+	if (!v)
+		return -ENOMEM;
+	for (size_t i = 0; i < r->endings.len; i++) {
+		const struct nat_ending *e = &r->endings.v[i];
+
+		v[i] = (struct verify_fate){ e->verdict, e->translated, e->addr, e->port, e->weight, e->masquerade };
+	}
+	*ret = v;
+	*ret_len = r->endings.len;
+	return 0;
+}
+
+static const char *sentence(struct arena *a, const struct verify_difference *d, const struct expect_answer *x)
+{
+	char ep[IP_ENDPOINT_STRLEN] = "";
+	const char *whose = d->foreign ? "a rule that is not kube-proxy's" : "a rule";
+
+	if (d->endpoint.family)
+		(void)ip_endpoint_format(&d->endpoint, d->endpoint_port, ep);
+	switch (d->kind) {
+	case DIFF_NO_RULE:
+		return arena_printf(a, "%s is not translated: packets keep the frontend's address and reach no endpoint", d->frontend);
+	case DIFF_STALE_FRONTEND:
+		return arena_printf(a, "there are rules for %s, which no Service has", d->frontend);
+	case DIFF_REJECTED:
+		return arena_printf(a, "%s is rejected by %s although it has endpoints", d->frontend, whose);
+	case DIFF_DROPPED:
+		return arena_printf(a, "%s is dropped by %s although it has endpoints", d->frontend,
+				    d->by.kind == BY_POLICY ? "the policy of a chain" : whose);
+	case DIFF_NOT_REFUSED:
+		return arena_printf(a, "%s is let through although it must be %s: %s", d->frontend,
+				    x->verdict == EXPECT_REJECT ? "rejected" : "dropped", x->why ? x->why : "no endpoints");
+	case DIFF_WRONG_REFUSAL:
+		return arena_printf(a, "%s must be %s and is %s", d->frontend, x->verdict == EXPECT_REJECT ? "rejected" : "dropped",
+				    x->verdict == EXPECT_REJECT ? "dropped" : "rejected");
+	case DIFF_MISSING_ENDPOINT:
+		return arena_printf(a, "%s never leads to its endpoint %s", d->frontend, ep);
+	case DIFF_STALE_ENDPOINT:
+		return arena_printf(a, "%s leads to %s, which is no endpoint of any Service", d->frontend, ep);
+	case DIFF_WRONG_ENDPOINT:
+		return arena_printf(a, "%s leads to %s, which is an endpoint of another Service or not meant for this client",
+				    d->frontend, ep);
+	case DIFF_WRONG_PORT:
+		return arena_printf(a, "%s leads to port %u of an endpoint that listens elsewhere (%s)", d->frontend, d->endpoint_port, ep);
+	case DIFF_UNEVEN_SHARE:
+		return arena_printf(a, "the endpoints of %s do not get equal shares", d->frontend);
+	case DIFF_NOT_MASQUERADED:
+		return arena_printf(a, "the source of packets to %s is not rewritten, so the reply does not come back this way", d->frontend);
+	case DIFF_NEEDLESS_MASQUERADE:
+		return arena_printf(a, "the source of packets to %s is rewritten although it must be kept", d->frontend);
+	default:
+		return arena_printf(a, "%s: %s", d->frontend, verify_kind_name(d->kind));
+	}
+}
+
+static bool same_by(const struct verify_by *a, const struct verify_by *b)
+{
+	if (a->kind != b->kind || a->rule != b->rule || a->missing != b->missing)
+		return false;
+	return a->text == b->text || (a->text && b->text && strcmp(a->text, b->text) == 0);
+}
+
+static int add_word(struct open_difference *o, const struct vsource *s, const struct ip_addr *dst)
+{
+	struct ip_prefix p = { s->addr, (uint8_t)(ip_addr_size(&s->addr) * 8) };
+	const char *from = source_class(s);
+	int r = 0;
+
+	for (size_t i = 0; i < o->words.len; i++)
+		if (strcmp(o->words.v[i], s->words) == 0)
+			goto have_words;
+	r = array_push(&o->words, s->words);
+have_words:
+	for (size_t i = 0; r == 0 && i < o->froms.len; i++)
+		if (strcmp(o->froms.v[i], from) == 0)
+			goto have_from;
+	if (r == 0)
+		r = array_push(&o->froms, from);
+have_from:
+	for (size_t i = 0; r == 0 && i < o->prefixes.len; i++)
+		if (ip_addr_equal(&o->prefixes.v[i].addr, &p.addr))
+			goto have_prefix;
+	if (r == 0)
+		r = array_push(&o->prefixes, p);
+have_prefix:
+	for (size_t i = 0; r == 0 && i < o->addresses.len; i++)
+		if (ip_addr_equal(&o->addresses.v[i], dst))
+			return 0;
+	return r < 0 ? r : array_push(&o->addresses, *dst);
+}
+
+/*
+ * A CNI masquerades what leaves the pod network, and that is its right. A source that somebody else's rule rewrote is a
+ * fault only where it was promised to be kept: an outside client of a Service with externalTrafficPolicy Local.
+ */
+static bool is_harmless(const struct verify_difference *d, const struct expect_frontend *f, const struct vsource *s)
+{
+	return d->kind == DIFF_NEEDLESS_MASQUERADE && d->foreign &&
+	       (s->kind != SOURCE_OUTSIDE || f->kind == EXPECT_CLUSTER_IP || !f->port->service->external_local);
+}
+
+static int open_one(struct run *x, struct open_list *l, const struct expect_frontend *f, const struct vsource *s,
+		    const struct ip_addr *dst, const struct expect_answer *answer, const struct found_difference *found)
+{
+	struct arena *a = &x->out->arena;
+	struct blame_context b = { x->v, a, &x->scratch, f, &x->port_rules, &x->port_rules_set, s, answer, &x->explained };
+	struct open_difference o = { .d = {
+		.kind = found->kind, .node = x->v->snap->name, .service = f->port->service, .port = f->port->port,
+		.frontend_kind = f->kind, .family = f->port->family, .interface = s->iif, .example = s->addr,
+		.endpoint = found->endpoint, .endpoint_port = found->endpoint_port,
+	} };
+	struct found_difference d = *found;
+	int r;
+
+	/* Refused by a rule that kube-proxy would not have there now: that rule is the difference. */
+	if (d.kind == DIFF_NO_RULE && d.ending < x->explained.endings.len) {
+		const struct nat_ending *e = &x->explained.endings.v[d.ending];
+
+		if (e->verdict != NAT_ACCEPT && e->by.rule && !blame_expects(&b, e->by.rule))
+			o.d.kind = d.kind = e->verdict == NAT_DROP ? DIFF_DROPPED : DIFF_REJECTED;
+	}
+	r = blame(&b, &d, &o.d.by, &o.d.foreign);
+	if (r < 0 || is_harmless(&o.d, f, s))
+		return r;
+	for (size_t i = 0; i < l->v.len; i++)
+		if (l->v.v[i].d.kind == o.d.kind && same_by(&l->v.v[i].d.by, &o.d.by))
+			return add_word(&l->v.v[i], s, dst);
+	o.d.frontend = frontend_name(a, f);
+	o.d.text = o.d.frontend ? sentence(a, &o.d, answer) : NULL;
+	if (!o.d.text)
+		return -ENOMEM;
+	r = push_fate(a, answer, &o.d.expected, &o.d.nexpected);
+	if (r == 0)
+		r = push_actual(a, &x->explained, &o.d.actual, &o.d.nactual);
+	if (r == 0)
+		r = add_word(&o, s, dst);
+	if (r == 0)
+		r = array_push(&l->v, o);
+	return r;
+}
+
+static const char *join_words(struct arena *a, const char *const *v, size_t n, const char *sep)
+{
+	CLEANUP(strbuf_release) struct strbuf b = STRBUF_INIT;
+
+	for (size_t i = 0; i < n; i++) {
+		if (i)
+			strbuf_adds(&b, sep);
+		strbuf_adds(&b, v[i]);
+	}
+	return b.failed ? NULL : arena_strndup(a, strbuf_str(&b), b.len);
+}
+
+static int close_list(struct run *x, struct open_list *l)
+{
+	struct arena *a = &x->out->arena;
+
+	for (size_t i = 0; i < l->v.len; i++) {
+		struct open_difference *o = &l->v.v[i];
+		struct ip_prefix *p = arena_array(a, struct ip_prefix, o->prefixes.len);
+		struct ip_addr *d = arena_array(a, struct ip_addr, o->addresses.len);
+
+		o->d.sources = join_words(a, o->words.v, o->words.len, ", ");
+		o->d.class_from = join_words(a, o->froms.v, o->froms.len, ",");
+		if (!p || !d || !o->d.sources || !o->d.class_from)
+			return -ENOMEM;
+		memcpy(p, o->prefixes.v, o->prefixes.len * sizeof(*p));
+		memcpy(d, o->addresses.v, o->addresses.len * sizeof(*d));
+		o->d.prefixes = p;
+		o->d.nprefixes = o->prefixes.len;
+		o->d.addresses = d;
+		o->d.naddresses = o->addresses.len;
+		if (array_push(&x->out->differences, o->d) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* ---- delivery ---- */
+
+static int note_broken(struct run *x, const struct expect_frontend *f, const struct nat_by *lost)
+{
+	struct verify_report *out = x->out;
+	struct verify_broken b = { .node = x->v->snap->name, .cause = lost->cause, .services = 1 };
+	const struct k8s_service *s = f->port->service;
+
+	for (size_t i = 0; i < out->broken.len; i++) {
+		struct verify_broken *o = &out->broken.v[i];
+
+		if (strcmp(o->node, b.node) != 0 || strcmp(o->cause, b.cause) != 0)
+			continue;
+		if (o->last_service != s)
+			o->services++;
+		o->last_service = s;
+		return 0;
+	}
+	verify_by_from_nat(&out->arena, b.node, lost, &b.by);
+	b.first = arena_printf(&out->arena, "%s/%s", s->meta.ns, s->meta.name);
+	b.text = arena_printf(&out->arena, "node %s does not deliver: %s", b.node, lost->text);
+	b.last_service = s;
+	return b.first && b.text ? array_push(&out->broken, b) : -ENOMEM;
+}
+
+static int note_losses(struct run *x, const struct expect_frontend *f, const struct expect_answer *a)
+{
+	if (a->verdict != EXPECT_TRANSLATE && a->verdict != EXPECT_ACCEPT)
+		return 0;
+	for (size_t i = 0; i < x->walk.endings.len; i++) {
+		const struct nat_ending *e = &x->walk.endings.v[i];
+		int r = 0;
+
+		if (e->verdict == NAT_ACCEPT && e->delivery == DELIVERY_LOST && e->lost.cause)
+			r = note_broken(x, f, &e->lost);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int note_assumed(struct run *x)
+{
+	for (size_t i = 0; i < x->walk.assumed.len; i++) {
+		const char *t = x->walk.assumed.v[i], *text;
+		bool have = false;
+
+		for (size_t k = 0; k < x->out->assumed.len && !have; k++)
+			have = str_starts(x->out->assumed.v[k], x->v->snap->name) &&
+			       str_ends(x->out->assumed.v[k], t);
+		if (have)
+			continue;
+		text = arena_printf(&x->out->arena, "%s: %s", x->v->snap->name, t);
+		if (!text || array_push(&x->out->assumed, text) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* ---- one frontend ---- */
+
+static int build_port_rules(struct run *x, const struct expect_port *p)
+{
+	int r;
+
+	if (x->port_rules_built)
+		return 0;
+	r = expect_port_rules(&x->scratch, &x->v->expect, x->service, p, &x->port_rules);
+
+	x->port_rules_built = true;
+	return r < 0 ? r : expect_set(&x->scratch, &x->port_rules, &x->port_rules_set);
+}
+
+/* Walks again with the path and asks whose fault each difference is. */
+static int explain_differences(struct run *x, struct open_list *l, const struct expect_frontend *f, const struct vsource *s,
+			       const struct ip_addr *dst, const struct expect_answer *answer)
+{
+	struct nat_options o = { 0 };
+	struct nat_packet p;
+	int r;
+
+	make_packet(s, f, dst, &p);
+	nat_result_reset(&x->explained);
+	r = nat_walk(&x->v->nat, &p, &o, &x->explained);
+	if (r == 0)
+		r = build_port_rules(x, f->port);
+	if (r == 0)
+		r = judge(answer, f, &s->addr, &x->explained, x->index, &x->judgement);
+	for (size_t i = 0; r == 0 && i < x->judgement.found.len; i++) {
+		struct found_difference d = x->judgement.found.v[i];
+
+		r = open_one(x, l, f, s, dst, answer, &d);
+	}
+	return r;
+}
+
+static int note_undecided(struct run *x, const struct expect_frontend *f, const struct vsource *s)
+{
+	struct verify_undecided u = {
+		.node = x->v->snap->name, .service = f->port->service, .port = f->port->port,
+		.class_from = source_class(s), .example = s->addr,
+	};
+	struct verify_report *out = x->out;
+
+	u.frontend = frontend_name(&out->arena, f);
+	if (!u.frontend)
+		return -ENOMEM;
+	verify_by_from_nat(&out->arena, u.node, &x->judgement.undecided_by, &u.by);
+	for (size_t i = out->undecided.len; i-- > 0;) {
+		const struct verify_undecided *o = &out->undecided.v[i];
+
+		if (o->service != u.service || o->node != u.node)
+			break;
+		if (o->port == u.port && strcmp(o->frontend, u.frontend) == 0 && strcmp(o->class_from, u.class_from) == 0 &&
+		    same_by(&o->by, &u.by))
+			return 0;
+	}
+	u.text = arena_printf(&out->arena, u.by.rule || u.by.kind == BY_POLICY ? "what becomes of %s depends on a rule that a dump does not decide: %s" :
+			      "what becomes of %s is not decided: %s", u.frontend, u.by.text ? u.by.text : "");
+	return u.text ? array_push(&out->undecided, u) : -ENOMEM;
+}
+
+static int judge_source(struct run *x, struct open_list *l, const struct expect_frontend *f, const struct vsource *s,
+			const struct ip_addr *dst, struct verify_frontend *front)
+{
+	struct nat_options o = { .flags = NAT_NO_PATH, .asked_source = asked_source, .arg = x };
+	struct expect_answer answer;
+	struct nat_packet p;
+	int r;
+
+	expect_answer(&x->v->expect, f, s->kind, &s->addr, dst, &answer);
+	x->asked_about++;
+	if (answer.verdict == EXPECT_NOTHING)
+		return 0;
+	make_packet(s, f, dst, &p);
+	nat_result_reset(&x->walk);
+	r = nat_walk(&x->v->nat, &p, &o, &x->walk);
+	x->out->walks++;
+	if (r == 0)
+		r = take_asked(x, f->port->family);
+	if (r == 0)
+		r = note_assumed(x);
+	if (r == 0)
+		r = judge(&answer, f, &s->addr, &x->walk, x->index, &x->judgement);
+	if (r < 0 || !x->judgement.judged)
+		return r;
+	if (front->state == FRONTEND_NOT_JUDGED)
+		front->state = FRONTEND_OK;
+	front->refused_as_expected = answer.verdict == EXPECT_REJECT || answer.verdict == EXPECT_DROP;
+	if (answer.verdict == EXPECT_TRANSLATE)
+		front->endpoints = MAX(front->endpoints, answer.nendpoints);
+	r = note_losses(x, f, &answer);
+	if (r == 0 && x->judgement.undecided) {
+		if (front->state == FRONTEND_OK)
+			front->state = FRONTEND_UNDECIDED;
+		return note_undecided(x, f, s);
+	}
+	if (r < 0 || x->judgement.found.len == 0)
+		return r;
+	if (x->v->damaged[f->port->family == AF_INET6] || x->objects_damaged) {
+		/* What is missing may stand in the part that could not be read. */
+		x->judgement.undecided_by = (struct nat_by){ .kind = BY_KERNEL, .text = x->objects_damaged ?
+			"a part of the cluster's Services or EndpointSlices could not be read" : "a part of this node's dump could not be read" };
+		front->state = FRONTEND_UNDECIDED;
+		return note_undecided(x, f, s);
+	}
+	return explain_differences(x, l, f, s, dst, &answer);
+}
+
+static int judge_address(struct run *x, struct open_list *l, const struct expect_frontend *f, const struct ip_addr *dst,
+			 struct verify_frontend *front)
+{
+	for (size_t i = 0; i < x->sources.v.len; i++) {
+		struct vsource s = x->sources.v.v[i];
+		int r;
+
+		if (i >= SOURCES_MAX) {
+			front->state = FRONTEND_UNDECIDED;
+			x->judgement.undecided_by = (struct nat_by){ .kind = BY_SET, .text = "more than 1024 kinds of sources" };
+			return note_undecided(x, f, &s);
+		}
+		if (!source_can_reach(&s, f, dst))
+			continue;
+		r = judge_source(x, l, f, &s, dst, front);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int skip(struct verify_report *out, const char *node, const char *code, const char *what, const char *reason, const char *needs)
+{
+	struct verify_skipped s = { node, code, reason, needs, what };
+
+	for (size_t i = 0; i < out->skipped.len; i++)
+		if (strcmp(out->skipped.v[i].node, node) == 0 && strcmp(out->skipped.v[i].what, what) == 0 &&
+		    strcmp(out->skipped.v[i].reason, reason) == 0)
+			return 0;
+	return array_push(&out->skipped, s);
+}
+
+/* What must be true depends on which endpoints are on this node, or near it. */
+static bool asks_where(const struct expect_frontend *f)
+{
+	const struct k8s_service *s = f->port->service;
+
+	for (size_t i = 0; i < f->port->nall; i++)
+		if (f->port->all[i].object && (f->port->all[i].object->nzone_hints || f->port->all[i].object->nnode_hints))
+			return true;
+	return f->kind == EXPECT_CLUSTER_IP ? s->internal_local : s->external_local;
+}
+
+static int run_frontend(struct run *x, const struct expect_frontend *f)
+{
+	static const struct vsource anybody = { .kind = SOURCE_OUTSIDE, .words = "anybody" };
+	CLEANUP(open_list_release) struct open_list l = { 0 };
+	struct verify_report *out = x->out;
+	struct verify_frontend front = {
+		.node = x->v->snap->name, .service = f->port->service, .port = f->port->port, .kind = f->kind,
+		.state = FRONTEND_NOT_JUDGED,
+	};
+	size_t n = f->addr.family ? 1 : MIN(f->naddrs, (size_t)NODE_ADDRESSES_MAX);
+	int r = 0;
+
+	front.frontend = frontend_name(&out->arena, f);
+	if (!front.frontend)
+		return -ENOMEM;
+	if (x->v->nameless && asks_where(f)) {
+		front.state = FRONTEND_UNDECIDED;
+		out->frontends++;
+		x->judgement.undecided_by = (struct nat_by){ .kind = BY_KERNEL, .text = "which endpoints are on this node: no object of the "
+							     "cluster knows a node of this name (name the bundle's folder after the node)" };
+		r = note_undecided(x, f, &anybody);
+		return r < 0 ? r : array_push(&out->fronts, front);
+	}
+	x->asked_about = 0;
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = judge_address(x, &l, f, f->addr.family ? &f->addr : &f->addrs[i], &front);
+	if (r < 0)
+		return r;
+	if (f->naddrs > n && !f->addr.family)
+		r = skip(out, front.node, "late", "node-port-addresses", "only the first 64 addresses of the node were tried", "");
+	if (n == 0)
+		r = skip(out, front.node, "not-collected", "node-ports", "the node's addresses are not known",
+			 "ip-addr.json or the Node object");
+	if (r == 0)
+		r = close_list(x, &l);
+	if (l.v.len)
+		front.state = FRONTEND_DIFFERS;
+	if (r == 0 && n > 0 && x->asked_about == 0) {
+		front.state = FRONTEND_UNDECIDED;
+		x->judgement.undecided_by = (struct nat_by){ .kind = BY_KERNEL, .text = "no client is known that can start at this node" };
+		r = note_undecided(x, f, &anybody);
+	}
+	out->frontends++;
+	if (front.state != FRONTEND_UNDECIDED && n > 0)
+		out->decided++;
+	return r < 0 ? r : array_push(&out->fronts, front);
+}
+
+static void forget_port(struct run *x)
+{
+	vsources_release(&x->sources);
+	x->sources = (struct vsources){ 0 };
+	map_release(&x->seen_conds);
+	x->asked.len = 0;
+	array_free(&x->port_rules.v);
+	map_release(&x->port_rules_set);
+	x->port_rules_built = false;
+}
+
+static int run_service(struct run *x, const struct k8s_service *s)
+{
+	struct expect_service es = { 0 };
+	int r = expect_service(&x->scratch, &x->snapshot->cluster, s, &x->v->expect, &es);
+
+	x->service = &es;
+	for (size_t i = 0; r == 0 && i < es.nports; i++) {
+		const char *unknown = x->v->unknown_rules[es.ports[i].family == AF_INET6];
+
+		if (unknown) {
+			r = skip(x->out, x->v->snap->name, "not-collected", "rules", unknown,
+				 es.ports[i].family == AF_INET6 ? "ip6tables-save of both backends" : "iptables-save of both backends");
+			continue;
+		}
+		r = vsources_fixed(x->v, &x->scratch, &x->sources, &es.ports[i]);
+		for (size_t k = 0; r == 0 && k < es.nfrontends; k++)
+			if (es.frontends[k].port == &es.ports[i])
+				r = run_frontend(x, &es.frontends[k]);
+		forget_port(x);
+	}
+	x->service = NULL;
+	arena_reset(&x->scratch);
+	return r;
+}
+
+/* ---- nodes ---- */
+
+static int run_node(struct run *x, const struct snap_node *n, const struct verify_options *o)
+{
+	const struct k8s_cluster *c = &x->snapshot->cluster;
+	size_t count = o->services ? o->nservices : c->services.len;
+	struct vnode v = { 0 };
+	int r = vnode_init(&v, x->snapshot, n);
+
+	x->v = &v;
+	if (r == 0 && x->snapshot->services_from_rules)
+		r = skip(x->out, n->name, "not-collected", "endpoints", "Services and endpoints are what the rules and their comments say; "
+			 "whether they are the right ones was not checked",
+			 "kubectl get svc,endpointslices,pods,nodes -A -o json > cluster.json");
+	if (r == 0 && !v.expect.config->known)
+		r = skip(x->out, n->name, "not-collected", "masquerade", "kube-proxy's configuration is not known, so the rewriting of "
+			 "sources is not compared", "kube-proxy-configz.json or the ConfigMap kube-system/kube-proxy");
+	if (r == 0 && n->dumps[DUMP_NFT_JSON] == UNSUPPORTED)
+		r = skip(x->out, n->name, "unsupported", "nftables", "nft-ruleset.json holds native nftables rules, which this version does "
+			 "not follow", "");
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = run_service(x, o->services ? o->services[i] : c->services.v[i]);
+	vnode_release(&v);
+	return r;
+}
+
+static int cmp_difference(const void *pa, const void *pb)
+{
+	const struct verify_difference *a = pa, *b = pb;
+	int c = strcmp(a->node, b->node);
+
+	if (c == 0)
+		c = strcmp(a->service->meta.ns, b->service->meta.ns);
+	if (c == 0)
+		c = strcmp(a->service->meta.name, b->service->meta.name);
+	if (c == 0)
+		c = (a->port > b->port) - (a->port < b->port);
+	if (c == 0)
+		c = strcmp(a->frontend, b->frontend);
+	if (c == 0)
+		c = (int)a->kind - (int)b->kind;
+	if (c == 0)
+		c = strcmp(a->by.text ? a->by.text : "", b->by.text ? b->by.text : "");
+	return c;
+}
+
+int verify_run(const struct snapshot *s, const struct verify_options *o, struct verify_report *ret)
+{
+	struct run x = { .snapshot = s, .out = ret };
+	struct endpoint_index *index = endpoint_index_new(&s->cluster);
+	int r = index ? 0 : -ENOMEM;
+
+	x.index = index;
+	x.objects_damaged = s->kinds[K8S_SERVICES] == PARTLY_KNOWN || s->kinds[K8S_SLICES] == PARTLY_KNOWN;
+	ret->services = o->services ? o->nservices : s->cluster.services.len;
+	for (size_t i = 0; r == 0 && i < s->nodes.len; i++) {
+		const struct snap_node *n = s->nodes.v[i];
+		struct verify_skipped skipped;
+
+		if (o->node && strcmp(o->node, n->name) != 0)
+			continue;
+		r = verify_admit(s, n, &ret->arena, &skipped);
+		if (r == 0)
+			r = array_push(&ret->skipped, skipped);
+		else if (r > 0)
+			r = array_push(&ret->nodes, n->name) < 0 ? -ENOMEM : run_node(&x, n, o);
+	}
+	if (ret->differences.len)
+		qsort(ret->differences.v, ret->differences.len, sizeof(*ret->differences.v), cmp_difference);
+	nat_result_release(&x.walk);
+	nat_result_release(&x.explained);
+	array_free(&x.judgement.found);
+	array_free(&x.asked);
+	forget_port(&x);
+	arena_release(&x.scratch);
+	endpoint_index_free(index);
+	return r;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SVCDOCTOR_VERIFY_PRIVATE_H
+#define SVCDOCTOR_VERIFY_PRIVATE_H
+
+/* What the files of lib/verify share: one node under judgement, sources, signatures of rules, blame. */
+
+#include <svcdoctor/verify.h>
+
+/* Rules of a chain by signature, built on demand. */
+struct chain_signatures {
+	struct map by_signature; /* signature -> struct rs_rule */
+};
+
+struct vnode {
+	const struct snapshot *snapshot;
+	const struct snap_node *snap;
+	struct nat_node nat;
+	struct expect_node expect;
+	struct arena arena;		/* of everything below; lives as long as the node is judged */
+	struct map signatures;		/* struct rs_chain * (by pointer) -> struct chain_signatures */
+	struct expect_rules common[2];	/* IPv4, IPv6 */
+	struct map common_set[2];	/* expect_key() of each -> itself */
+	bool common_built[2];
+	enum rs_backend backend[2];	/* where kube-proxy's chains are */
+	bool has_chains[2];		/* they carry the names that kube-proxy gives them */
+	bool nameless;			/* no object of the cluster knows a node of this name: which endpoints are local is not known */
+	const char *unknown_rules[2];	/* why the rules of a family are not known; NULL: they are */
+	const char *damaged[2];		/* name of a dump of which a part could not be read; NULL: none */
+};
+int vnode_init(struct vnode *v, const struct snapshot *s, const struct snap_node *n);
+void vnode_release(struct vnode *v);
+const struct expect_rules *vnode_common(struct vnode *v, int family); /* NULL: out of memory */
+
+/* "table chain signature" of a rule, as the sets of expected rules are keyed. NULL: out of memory. */
+const char *expect_key(struct arena *arena, const char *table, const char *chain, const char *text, size_t len);
+/* Adds every rule of @rules to @set; keys lie in @arena. 0 or -ENOMEM. */
+int expect_set(struct arena *arena, const struct expect_rules *rules, struct map *set);
+
+/* signature.c: a rule's text without comments, counters, order of options and what has no effect. In @arena; NULL: out of memory. */
+const char *rule_signature(struct arena *arena, const char *text, size_t len);
+/* The rule of that chain with the same signature, or NULL. @ret_chain, which may be NULL: the chain, or NULL where it is not there.
+ * @scratch is for a moment's texts. */
+const struct rs_rule *vnode_find_rule(struct vnode *v, struct arena *scratch, int family, const char *table, const char *chain, const char *text,
+				      const struct rs_chain **ret_chain);
+
+/* 1: the node's rules are kube-proxy's and can be judged. 0: not, @ret says why. -ENOMEM. Texts in @arena. */
+int verify_admit(const struct snapshot *s, const struct snap_node *n, struct arena *arena, struct verify_skipped *ret);
+
+/* sources.c */
+struct vsource {
+	enum expect_source kind;
+	bool here;		/* a pod of this node */
+	struct ip_addr addr;
+	const char *iif;
+	const char *words;	/* constant: "pods of this node" */
+};
+struct vsources {
+	ARRAY_OF(struct vsource) v;
+	struct map seen;	/* struct ip_addr, in the arena given */
+};
+void vsources_release(struct vsources *s);
+/* Adds @a as whatever it is at this node; 0 also where it cannot start here, or -ENOMEM. */
+int vsources_add(struct vnode *v, struct arena *arena, struct vsources *s, const struct ip_addr *a);
+/* The fixed ones: a pod of this node and of another, the node, outside, the ends of every prefix that the API names for @port. */
+int vsources_fixed(struct vnode *v, struct arena *arena, struct vsources *s, const struct expect_port *p);
+/* Both sides of what a source condition asks. */
+int vsources_from_cond(struct vnode *v, struct arena *arena, struct vsources *s, const struct rs_cond *c, int family);
+bool source_can_reach(const struct vsource *s, const struct expect_frontend *f, const struct ip_addr *dst);
+
+/* judge.c: one packet. */
+struct judgement {
+	bool judged, undecided;
+	struct nat_by undecided_by;
+	ARRAY_OF(struct found_difference {
+		enum verify_kind kind;
+		struct ip_addr endpoint;
+		uint16_t endpoint_port;
+		size_t ending; /* index in the result, or SIZE_MAX */
+	}) found;
+};
+/* What the judge needs to know of an address and port that is no endpoint of this frontend. */
+enum address_is { ADDRESS_NOBODY, ADDRESS_THIS_SERVICE, ADDRESS_OTHER_SERVICE };
+struct endpoint_index; /* every ready or serving endpoint of every Service */
+struct endpoint_index *endpoint_index_new(const struct k8s_cluster *c);
+void endpoint_index_free(struct endpoint_index *i);
+enum address_is endpoint_index_find(const struct endpoint_index *i, const struct ip_addr *a, uint16_t port, const struct k8s_service *self);
+
+int judge(const struct expect_answer *answer, const struct expect_frontend *f, const struct ip_addr *src,
+	  const struct nat_result *r, const struct endpoint_index *index, struct judgement *ret);
+
+/* blame.c: which rule, or which missing rule, is behind a difference. */
+struct blame_context {
+	struct vnode *v;
+	struct arena *arena; /* for the texts of @ret */
+	struct arena *scratch;
+	const struct expect_frontend *frontend;
+	const struct expect_rules *rules; /* of the port */
+	const struct map *rules_set;	  /* the same by expect_key() */
+	const struct vsource *source;
+	const struct expect_answer *answer;
+	const struct nat_result *result;
+};
+/* Is this rule of the dump one that kube-proxy writes, for this port or for all? */
+bool blame_expects(const struct blame_context *b, const struct rs_rule *r);
+int blame(const struct blame_context *b, const struct found_difference *d, struct verify_by *ret, bool *ret_foreign);
+bool is_proxy_chain(const char *name);
+
+#endif

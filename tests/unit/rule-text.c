@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A decoded rule as text, for the tests of readers. */
+#include "rule-text.h"
+
+static const char *field_name(unsigned f)
+{
+	static const char *const names[] = {
+#define X(name, text) &#name[6],
+		RS_FIELDS(X)
+#undef X
+	};
+
+	return f < ARRAY_LEN(names) ? names[f] : "?";
+}
+
+static const char *stmt_name(unsigned k)
+{
+	static const char *const names[] = {
+#define X(name, text) &#name[3],
+		RS_STATEMENTS(X)
+#undef X
+	};
+
+	return k < ARRAY_LEN(names) ? names[k] : "?";
+}
+
+static void put_addr(struct strbuf *b, const struct ip_addr *a)
+{
+	char buf[IP_ADDR_STRLEN];
+
+	strbuf_adds(b, ip_addr_format(a, buf));
+}
+
+static void put_addr4(struct strbuf *b, uint32_t value)
+{
+	struct ip_addr a = { .family = AF_INET };
+
+	memcpy(a.b, &value, 4);
+	put_addr(b, &a);
+}
+
+static void put_set(struct strbuf *b, const struct rs_set_ref *s)
+{
+	strbuf_addf(b, "=%s(", s->name);
+	for (unsigned i = 0; i < s->nfields; i++)
+		strbuf_addf(b, "%s%s", i ? "," : "", s->dst[i] ? "dst" : "src");
+	strbuf_addf(b, ")%s", s->return_nomatch ? "nomatch" : "");
+}
+
+static void put_list(struct strbuf *b, const struct rs_list *l)
+{
+	for (unsigned i = 0; i < l->len; i++) {
+		strbuf_addf(b, "%c%u", i ? ',' : '=', l->v[i].lo);
+		if (l->v[i].hi != l->v[i].lo)
+			strbuf_addf(b, "-%u", l->v[i].hi);
+	}
+}
+
+static void put_cond(struct strbuf *b, const struct rs_cond *c)
+{
+	strbuf_addf(b, "%s%s", c->negate ? "!" : "", field_name(c->field));
+	if (c->field == FIELD_FALSE)
+		return;
+	switch (c->op) {
+	case OP_EQ:
+		strbuf_addf(b, "=%u", c->u.range.lo);
+		break;
+	case OP_RANGE:
+		strbuf_addf(b, "=%u-%u", c->u.range.lo, c->u.range.hi);
+		break;
+	case OP_MASK:
+		strbuf_addf(b, "=%#x/%#x", c->u.bits.value, c->u.bits.mask);
+		break;
+	case OP_ANY:
+		strbuf_addf(b, "&%#x", c->u.bits.value);
+		break;
+	case OP_LIST:
+		put_list(b, c->u.list);
+		break;
+	case OP_ADDR4:
+		strbuf_addc(b, '=');
+		put_addr4(b, c->u.addr4.value);
+		strbuf_addc(b, '/');
+		put_addr4(b, c->u.addr4.mask);
+		break;
+	case OP_ADDR6:
+		strbuf_addc(b, '=');
+		put_addr(b, &c->u.addr6->value);
+		strbuf_addc(b, '/');
+		put_addr(b, &c->u.addr6->mask);
+		break;
+	case OP_ADDR_RANGE:
+		strbuf_addc(b, '=');
+		put_addr(b, &c->u.addr_range->lo);
+		strbuf_addc(b, '-');
+		put_addr(b, &c->u.addr_range->hi);
+		break;
+	case OP_IFNAME:
+		strbuf_addf(b, "=%s", c->u.ifname);
+		break;
+	case OP_SET:
+		put_set(b, c->u.set);
+		break;
+	case OP_RECENT:
+		strbuf_addf(b, "=%s%s%s%s", c->u.recent->name, c->u.recent->update ? "+update" : "",
+			    c->u.recent->remove ? "+remove" : "", c->u.recent->by_dest ? "+dest" : "");
+		break;
+	default:
+		strbuf_addf(b, "<%s>", c->u.text);
+	}
+	strbuf_adds(b, c->flags & RS_WILDCARD && c->op == OP_IFNAME ? "*" : "");
+	strbuf_adds(b, c->flags & RS_LIMIT_IIF ? "@iif" : c->flags & RS_LIMIT_OIF ? "@oif" : "");
+}
+
+static void put_nat(struct strbuf *b, const struct rs_nat *n)
+{
+	if (n->text) {
+		strbuf_addf(b, "<%s>", n->text);
+		return;
+	}
+	if (n->has_addr) {
+		strbuf_addc(b, ' ');
+		put_addr(b, &n->lo);
+		if (!ip_addr_equal(&n->lo, &n->hi)) {
+			strbuf_addc(b, '-');
+			put_addr(b, &n->hi);
+		}
+	}
+	if (n->has_port) {
+		strbuf_addf(b, " port %u", n->port_lo);
+		if (n->port_lo != n->port_hi)
+			strbuf_addf(b, "-%u", n->port_hi);
+		if (n->port_base)
+			strbuf_addf(b, "/%u", n->port_base);
+	}
+	strbuf_addf(b, "%s%s%s", n->random ? " random" : "", n->random_fully ? " fully" : "",
+			n->persistent ? " persistent" : "");
+}
+
+static void put_stmt(struct strbuf *b, const struct rs_stmt *s)
+{
+	if (s->after != 255)
+		strbuf_addf(b, "after %u: ", s->after);
+	strbuf_adds(b, stmt_name(s->kind));
+	switch (s->kind) {
+	case ST_JUMP:
+	case ST_GOTO:
+		strbuf_addf(b, " %s", s->u.target ? s->u.target->name : "-");
+		break;
+	case ST_MARK:
+	case ST_CONNMARK:
+	case ST_CONNMARK_SAVE:
+	case ST_CONNMARK_RESTORE:
+		strbuf_addf(b, " %#x/%#x", s->u.bits.value, s->u.bits.mask);
+		break;
+	case ST_DNAT:
+	case ST_SNAT:
+	case ST_MASQUERADE:
+	case ST_REDIRECT:
+	case ST_NETMAP:
+		put_nat(b, s->u.nat);
+		break;
+	default:
+		if (s->u.text)
+			strbuf_addf(b, "<%s>", s->u.text);
+	}
+}
+
+void rule_text(struct strbuf *b, const struct rs_rule *r)
+{
+	for (unsigned i = 0; i < r->nconds; i++) {
+		put_cond(b, &r->conds[i]);
+		strbuf_addc(b, ' ');
+	}
+	strbuf_adds(b, ":");
+	for (unsigned i = 0; i < r->nstmts; i++) {
+		strbuf_addc(b, ' ');
+		put_stmt(b, &r->stmts[i]);
+	}
+	if (r->unknown)
+		strbuf_adds(b, " ?");
+}

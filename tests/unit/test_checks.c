@@ -1,0 +1,788 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The catalogue, the checks over objects and over rules, the diagnosis, and the names of Services: on the recorded
+ * clusters, on damaged copies of them, and on small clusters written out here.
+ */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <svcdoctor/checks.h>
+#include <svcdoctor/source.h>
+
+#include <cmocka.h>
+
+#define LAB "tests/corpus/lab-iptables-nft"
+
+struct lab {
+	struct snapshot s;
+	struct diagnosis d;
+};
+
+static void lab_release(struct lab *l)
+{
+	diagnosis_release(&l->d);
+	snapshot_release(&l->s);
+}
+
+static void diagnose(struct lab *l, const struct diagnose_options *o)
+{
+	static const struct diagnose_options all = { .axes = { true, true, true } };
+
+	assert_int_equal(diagnose_run(&l->s, o ? o : &all, &l->d), 0);
+}
+
+static void lab_open(struct lab *l, const char *path)
+{
+	memset(l, 0, sizeof(*l));
+	snapshot_init(&l->s);
+	assert_int_equal(bundle_open(&l->s, path), 0);
+	assert_int_equal(snapshot_finish(&l->s), 0);
+}
+
+/* ---- small clusters: file name and JSON with ' for ", one after the other, NULL at the end ---- */
+
+static void read_one(struct snapshot *s, const char *file, const char *json)
+{
+	char *copy = strdup(json);
+
+	assert_non_null(copy);
+	for (char *p = copy; *p; p++)
+		if (*p == '\'')
+			*p = '"';
+	assert_int_equal(read_cluster_json(s, file, copy, strlen(copy), file), 0);
+	if (s->notes.len)
+		fail_msg("%s: %s", s->notes.v[0].file, s->notes.v[0].text);
+	free(copy);
+}
+
+static void lab_read(struct lab *l, const char *const docs[])
+{
+	memset(l, 0, sizeof(*l));
+	snapshot_init(&l->s);
+	for (size_t i = 0; docs[i]; i += 2)
+		read_one(&l->s, docs[i], docs[i + 1]);
+	assert_int_equal(snapshot_finish(&l->s), 0);
+}
+
+static const struct service_result *result_of(const struct lab *l, const char *ns, const char *name)
+{
+	for (size_t i = 0; i < l->d.services.len; i++) {
+		const struct k8s_meta *m = &l->d.services.v[i].service->meta;
+
+		if (strcmp(m->ns, ns) == 0 && strcmp(m->name, name) == 0)
+			return &l->d.services.v[i];
+	}
+	fail_msg("no result for %s/%s", ns, name);
+	return NULL;
+}
+
+static const struct finding *find_finding(const struct lab *l, const char *id)
+{
+	for (size_t i = 0; i < l->d.findings.len; i++)
+		if (strcmp(l->d.findings.v[i]->check->id, id) == 0)
+			return l->d.findings.v[i];
+	return NULL;
+}
+
+static bool has_text(const struct finding *f, const char *text)
+{
+	for (size_t i = 0; i < f->evidence.len; i++)
+		if (strstr(f->evidence.v[i], text))
+			return true;
+	for (size_t i = 0; i < f->next.len; i++)
+		if (strstr(f->next.v[i], text))
+			return true;
+	for (size_t i = 0; i < f->fix.len; i++)
+		if (strstr(f->fix.v[i], text))
+			return true;
+	return strstr(f->text, text) != NULL;
+}
+
+/* ---- the catalogue ---- */
+
+static bool reaches(const struct check *from, const struct check *to, unsigned depth)
+{
+	for (size_t i = 0; depth < 10 && from->explains && from->explains[i]; i++) {
+		const struct check *c = check_find(from->explains[i]);
+
+		if (c == to || reaches(c, to, depth + 1))
+			return true;
+	}
+	return false;
+}
+
+static void test_catalogue(void **state)
+{
+	size_t n = 0;
+
+	(void)state;
+	for (const struct check *c = check_catalogue; c->id; c++, n++) {
+		assert_true(c == check_catalogue || strcmp(c[-1].id, c->id) < 0);
+		assert_true(check_find(c->id) == c);
+		assert_true(is_k8s_name(c->id) && !strchr(c->id, '.'));
+		assert_non_null(c->title);
+		assert_non_null(c->meaning);
+		assert_non_null(c->next);
+		assert_non_null(c->fix);
+		for (size_t i = 0; c->explains && c->explains[i]; i++)
+			if (!check_find(c->explains[i]))
+				fail_msg("%s explains %s, which is no check", c->id, c->explains[i]);
+		if (reaches(c, c, 0))
+			fail_msg("%s explains itself", c->id);
+	}
+	assert_true(n > 80);
+	assert_null(check_find("no-such-check"));
+	assert_null(check_find(""));
+}
+
+/* ---- the recorded clusters ---- */
+
+static const struct {
+	const char *name, *first, *text; /* first cause; something that it says */
+	enum service_status status;
+} shop[] = {
+	{ "api", "target-port-wrong-number", "8080/TCP", STATUS_DEGRADED },
+	{ "cart", "no-ready-endpoints", "kubectl -n shop logs cart-1 --previous", STATUS_BROKEN },
+	{ "lb-ranges", NULL, NULL, STATUS_NO_FAULT_FOUND },
+	{ "local-only", "selector-mismatch", "Pod default/example-0", STATUS_BROKEN },
+	{ "no-match", "selector-mismatch", "the pod has app=web", STATUS_BROKEN },
+	{ "no-selector", "selectorless-no-endpoints", "kubernetes.io/service-name=no-selector", STATUS_BROKEN },
+	{ "node-ip-stolen", "externalip-equals-node-ip", "node2", STATUS_BROKEN },
+	{ "pay", "named-target-port-missing", "tls (8443/TCP)", STATUS_BROKEN },
+	{ "scaled-down", "workload-scaled-to-zero", "kubectl -n shop scale deployment worker --replicas=1", STATUS_BROKEN },
+};
+
+static void check_lab(const char *path, bool rules)
+{
+	struct lab l;
+
+	lab_open(&l, path);
+	diagnose(&l, NULL);
+	for (size_t i = 0; i < ARRAY_LEN(shop); i++) {
+		const struct service_result *sr = result_of(&l, "shop", shop[i].name);
+		const struct finding *f = sr->causes.len ? sr->causes.v[0] : NULL;
+
+		assert_int_equal(sr->status, shop[i].status);
+		if (!shop[i].first) {
+			assert_null(f);
+			continue;
+		}
+		assert_non_null(f);
+		assert_true(strncmp(f->check->id, shop[i].first, strlen(shop[i].first)) == 0);
+		if (!has_text(f, shop[i].text))
+			fail_msg("%s: '%s' is not said", shop[i].name, shop[i].text);
+	}
+	for (size_t i = 0; i < l.d.services.len; i++) {
+		const struct service_result *sr = &l.d.services.v[i];
+
+		if (strcmp(sr->service->meta.ns, "shop") != 0)
+			assert_int_equal(sr->status, STATUS_NO_FAULT_FOUND);
+		assert_int_equal(sr->axes[AXIS_NAME].state, AXIS_NOT_LOOKED_AT);
+		if (rules && strcmp(sr->service->meta.name, "node-ip-stolen") != 0)
+			assert_int_equal(sr->axes[AXIS_RULES].state, AXIS_OK);
+	}
+	assert_int_equal(l.d.healthy, -1);
+	assert_int_equal(l.d.inconclusive, !rules);
+	assert_int_equal(l.d.axis_has_source[AXIS_RULES], rules);
+	assert_non_null(find_finding(&l, "ingress-backend-missing"));
+	assert_non_null(find_finding(&l, "ingress-backend-port-missing"));
+	lab_release(&l);
+}
+
+static void test_labs(void **state)
+{
+	(void)state;
+	check_lab(LAB, true);
+	check_lab("tests/corpus/lab-iptables-legacy", true);
+	check_lab("tests/corpus/lab-ipvs", false);
+	check_lab("tests/corpus/lab-nftables", false);
+}
+
+static void test_cart(void **state)
+{
+	const struct service_result *sr;
+	struct lab l;
+
+	(void)state;
+	lab_open(&l, LAB);
+	diagnose(&l, NULL);
+	sr = result_of(&l, "shop", "cart");
+	assert_int_equal(sr->causes.len, 1);
+	assert_int_equal(sr->explained.len, 2);
+	assert_string_equal(sr->explained.v[0]->because, "Pod shop/cart-1 keeps crashing (CrashLoopBackOff, 17 restarts)");
+	assert_string_equal(sr->explained.v[1]->because, "Pod shop/cart-0 runs but its containers are not ready");
+	assert_true(sr->explained.v[0]->explained_by == sr->causes.v[0]);
+	assert_int_equal(sr->causes.v[0]->explains.len, 2);
+	assert_string_equal(sr->axes[AXIS_ENDPOINTS].line, "0 of 2 pods are ready");
+	assert_int_equal(sr->axes[AXIS_ENDPOINTS].details.len, 2);
+	assert_string_equal(sr->axes[AXIS_ENDPOINTS].details.v[0],
+			    "cart-0   node1   10.244.1.50   running, not ready since 2026-11-21 05:00");
+	assert_non_null(strstr(sr->axes[AXIS_RULES].line, "as they must be without endpoints"));
+	assert_string_equal(sr->causes.v[0]->since, "2026-11-21T05:00:00Z");
+	assert_string_equal(sr->head, "ClusterIP 10.96.75.131   80/TCP -> targetPort web");
+	lab_release(&l);
+}
+
+static void test_axes_and_ignore(void **state)
+{
+	static const char *const ignore[] = { "no-ready-endpoints@shop/cart", "ingress-backend-missing", NULL };
+	const struct diagnose_options only = { .axes = { false, true, false }, .axes_given = true };
+	const struct diagnose_options names = { .axes = { true, false, false }, .axes_given = true };
+	const struct diagnose_options without = { .axes = { true, true, true }, .ignore = ignore };
+	struct lab l;
+
+	(void)state;
+	lab_open(&l, LAB);
+	diagnose(&l, &only);
+	for (size_t i = 0; i < l.d.findings.len; i++)
+		assert_int_equal(l.d.findings.v[i]->axis, AXIS_ENDPOINTS);
+	assert_int_equal(l.d.verify.walks, 0);
+	assert_false(l.d.inconclusive);
+	lab_release(&l);
+
+	lab_open(&l, LAB);
+	diagnose(&l, &names);
+	assert_true(l.d.inconclusive);
+	lab_release(&l);
+
+	lab_open(&l, LAB);
+	diagnose(&l, &without);
+	assert_null(find_finding(&l, "no-ready-endpoints"));
+	assert_null(find_finding(&l, "pod-crashlooping"));
+	assert_null(find_finding(&l, "ingress-backend-missing"));
+	assert_int_equal(result_of(&l, "shop", "cart")->status, STATUS_NO_FAULT_FOUND);
+	assert_int_equal(result_of(&l, "shop", "pay")->status, STATUS_BROKEN);
+	lab_release(&l);
+}
+
+/* ---- damaged rules ---- */
+
+/* The line of @file that holds @find becomes @put ("" removes it); with + before it, @put stands before that line. */
+static void damage(const char *dir, const char *file, const char *find, const char *put)
+{
+	char path[256], line[4096];
+	bool found = false;
+	FILE *in, *out;
+
+	snprintf(path, sizeof(path), "%s/nodes/node1/%s", dir, file);
+	in = fopen(path, "r");
+	assert_non_null(in);
+	assert_int_equal(unlink(path), 0);
+	out = fopen(path, "w");
+	assert_non_null(out);
+	while (fgets(line, sizeof(line), in)) {
+		bool here = !found && strstr(line, find);
+
+		found |= here;
+		if (here)
+			fputs(put[0] == '+' ? put + 1 : put, out);
+		if (!here || put[0] == '+')
+			fputs(line, out);
+	}
+	assert_true(found);
+	assert_int_equal(fclose(in), 0);
+	assert_int_equal(fclose(out), 0);
+}
+
+static const struct {
+	const char *file, *find, *put, *check, *text;
+	size_t services; /* at least */
+} damages[] = {
+	{ "iptables-nft-save.txt", "-A PREROUTING -m comment --comment \"kubernetes service portals\"", "", "kube-chain-not-jumped",
+	  "PREROUTING", 5 },
+	{ "iptables-nft-save.txt", "-A POSTROUTING -m comment --comment \"kubernetes postrouting rules\"", "", "kube-chain-not-jumped",
+	  "POSTROUTING", 5 },
+	{ "iptables-nft-save.txt", "--to-destination 10.244.1.5:9376",
+	  "-A KUBE-SEP-LZSOAAIF344LOQYR -p tcp -m tcp -j DNAT --to-destination 10.244.1.5:9377\n", "rules-endpoints-diff", "9377", 1 },
+	{ "iptables-nft-save.txt", "--to-destination 10.244.1.5:9376",
+	  "-A KUBE-SEP-LZSOAAIF344LOQYR -p tcp -m tcp -j DNAT --to-destination 10.244.1.99:9376\n", "rules-stale-endpoint", "10.244.1.99",
+	  1 },
+	{ "iptables-nft-save.txt", "-A KUBE-SERVICES -d 10.96.250.211/32", "", "rules-missing-for-service", "KUBE-SERVICES", 1 },
+	{ "iptables-nft-save.txt", "-A FORWARD ", "+-A FORWARD -d 10.244.0.0/16 -j DROP\n", "foreign-rule-drops", "10.244.0.0/16", 5 },
+	{ "iptables-nft-save.txt", "-A KUBE-MARK-MASQ ", "", "masquerade-missing", "KUBE-MARK-MASQ", 5 },
+	{ "sysctl.txt", "net.ipv4.ip_forward = 1", "net.ipv4.ip_forward = 0\n", "ip-forward-disabled",
+	  "sudo sysctl -w net.ipv4.ip_forward=1", 5 },
+};
+
+static void test_damaged_rules(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(damages); i++) {
+		char dir[] = "/tmp/svcdoctor-checks-XXXXXX", command[512];
+		const struct finding *f;
+		size_t same = 0;
+		struct lab l;
+
+		assert_non_null(mkdtemp(dir));
+		snprintf(command, sizeof(command), "cp -r %s/. %s", LAB, dir);
+		assert_int_equal(system(command), 0);
+		damage(dir, damages[i].file, damages[i].find, damages[i].put);
+		lab_open(&l, dir);
+		diagnose(&l, NULL);
+		f = find_finding(&l, damages[i].check);
+		if (!f)
+			fail_msg("damage %zu: no %s", i, damages[i].check);
+		assert_int_equal(f->severity, SEVERITY_ERROR);
+		assert_string_equal(f->node, "node1");
+		if (!has_text(f, damages[i].text))
+			fail_msg("damage %zu: '%s' is not said", i, damages[i].text);
+		assert_true(f->services.len >= damages[i].services);
+		assert_null(f->explained_by);
+		/* one finding, however many Services: nothing else of the rules axis is an error and a cause */
+		for (size_t j = 0; j < l.d.findings.len; j++) {
+			const struct finding *g = l.d.findings.v[j];
+
+			same += g->axis == AXIS_RULES && g->severity == SEVERITY_ERROR && g->node && !g->explained_by;
+		}
+		if (same != 1)
+			fail_msg("damage %zu: %zu causes beside each other", i, same);
+		assert_int_equal(result_of(&l, f->services.v[0]->meta.ns, f->services.v[0]->meta.name)->status, STATUS_BROKEN);
+		lab_release(&l);
+		snprintf(command, sizeof(command), "rm -rf %s", dir);
+		assert_int_equal(system(command), 0);
+	}
+}
+
+/* ---- small clusters ---- */
+
+#define META(name) "'metadata':{'name':'" name "','namespace':'n'}"
+#define SVC(name, spec) "{'kind':'Service'," META(name) ",'spec':{'clusterIP':'10.0.0.9','clusterIPs':['10.0.0.9']," spec "}}"
+#define SVCS(list) "services.json", "{'kind':'ServiceList','items':[" list "]}"
+#define SLICE_OF(name, service, more, type, endpoints, ports) \
+	"{'kind':'EndpointSlice','apiVersion':'discovery.k8s.io/v1','metadata':{'name':'" name \
+	"','namespace':'n','labels':{'kubernetes.io/service-name':'" service "'" more "}},'addressType':'" type "','endpoints':[" endpoints \
+	"],'ports':[" ports "]}"
+#define OURS ",'endpointslice.kubernetes.io/managed-by':'endpointslice-controller.k8s.io'"
+#define SLICES(list) "endpointslices.json", "{'kind':'EndpointSliceList','apiVersion':'discovery.k8s.io/v1','items':[" list "]}"
+#define EP(ip, ready) "{'addresses':['" ip "'],'conditions':{'ready':" ready "}}"
+#define EP_POD(ip, pod) \
+	"{'addresses':['" ip "'],'conditions':{'ready':true},'nodeName':'w1','targetRef':{'kind':'Pod','namespace':'n','name':'" pod \
+	"','uid':'u-" pod "'}}"
+#define PORT80 "{'name':'','protocol':'TCP','port':80}"
+#define POD_IN(ns, name, labels, spec, status) \
+	"{'kind':'Pod','metadata':{'name':'" name "','namespace':'" ns "','uid':'u-" name "','labels':{" labels "}},'spec':{'nodeName':'w1'," \
+	"'containers':[{'name':'c'," spec "}]},'status':{" status "}}"
+#define POD(name, labels, spec, status) POD_IN("n", name, labels, spec, status)
+#define READY(ip) \
+	"'phase':'Running','podIPs':[{'ip':'" ip "'}],'conditions':[{'type':'ContainersReady','status':'True'},{'type':'Ready','status':'True'}]," \
+	"'containerStatuses':[{'name':'c','ready':true,'restartCount':0,'state':{'running':{'startedAt':'2026-01-01T00:00:00Z'}}}]"
+#define NOT_READY(state) \
+	"'phase':'Running','podIPs':[{'ip':'10.1.0.7'}],'conditions':[{'type':'Ready','status':'False','lastTransitionTime':'2026-01-02T03:04:05Z'}]," \
+	"'containerStatuses':[{'name':'c','ready':false,'restartCount':3,'state':{" state "}}]"
+#define PODS(list) "pods.json", "{'kind':'PodList','items':[" list "]}"
+#define PLAIN "'selector':{'app':'a'},'ports':[{'port':80,'protocol':'TCP'}]"
+#define DECLARES(port) "'ports':[{'containerPort':" port ",'protocol':'TCP'}]"
+#define GOOD SLICES(SLICE_OF("s-1", "s", OURS, "IPv4", EP_POD("10.1.0.1", "p"), PORT80)), PODS(POD("p", "'app':'a'", DECLARES("80"), READY("10.1.0.1")))
+#define EMPTY SLICES(SLICE_OF("s-1", "s", OURS, "IPv4", "", ""))
+
+static const struct {
+	const char *docs[12];
+	const char *first;	 /* id of the first cause of n/s; "" when there must be none above info */
+	enum severity severity;
+	const char *text;	 /* said somewhere in it; NULL */
+} cases[] = {
+	{ { SVCS(SVC("s", PLAIN)), GOOD }, "", 0, NULL },
+	/* selectors */
+	{ { SVCS(SVC("s", PLAIN)), EMPTY, PODS(POD("p", "'app':'b','x':'y'", DECLARES("80"), READY("10.1.0.1"))) }, "selector-mismatch",
+	  SEVERITY_ERROR, "the pod has app=b" },
+	{ { SVCS(SVC("s", "'selector':{'app':'front','tier':'web'},'ports':[{'port':80}]")), EMPTY,
+	    PODS(POD("p", "'app':'front','tier':'ui'", DECLARES("80"), READY("10.1.0.1"))) },
+	  "selector-mismatch", SEVERITY_ERROR, "kubectl -n n patch service s --type merge -p '{\"spec\":{\"selector\":{\"tier\":\"ui\"}}}'" },
+	{ { SVCS(SVC("s", "'selector':{'app':'front'},'ports':[{'port':80}]")), EMPTY,
+	    PODS(POD("p", "'app.kubernetes.io/name':'front'", DECLARES("80"), READY("10.1.0.1"))) },
+	  "selector-mismatch", SEVERITY_ERROR, "{\"app\":null,\"app.kubernetes.io/name\":\"front\"}" },
+	{ { SVCS(SVC("s", PLAIN)), EMPTY, PODS(POD_IN("m", "p", "'app':'a'", DECLARES("80"), READY("10.1.0.1"))) }, "selector-mismatch",
+	  SEVERITY_ERROR, "Pod m/p" },
+	{ { SVCS(SVC("s", PLAIN)), EMPTY, PODS(""),
+	    "statefulsets.json",
+	    "{'kind':'StatefulSetList','apiVersion':'apps/v1','items':[{'metadata':{'name':'db','namespace':'n'},'spec':{'replicas':0,'template':{"
+	    "'metadata':{'labels':{'app':'a'}}}}}]}" },
+	  "workload-scaled-to-zero", SEVERITY_ERROR, "kubectl -n n scale statefulset db --replicas=1" },
+	{ { SVCS(SVC("s", PLAIN)), EMPTY, PODS(""),
+	    "deployments.json",
+	    "{'kind':'DeploymentList','apiVersion':'apps/v1','items':[{'metadata':{'name':'d','namespace':'n'},'spec':{'replicas':2,'template':{"
+	    "'metadata':{'labels':{'app':'a'}}}},'status':{'conditions':[{'type':'ReplicaFailure','status':'True','message':'exceeded quota'}]}}]}" },
+	  "workload-has-no-pods", SEVERITY_ERROR, "exceeded quota" },
+	/* pods that are not in the list are not "no pods": the slices name some */
+	{ { SVCS(SVC("s", PLAIN)), SLICES(SLICE_OF("s-1", "s", OURS, "IPv4", EP_POD("10.1.0.1", "p"), PORT80)), PODS("") }, "", 0, NULL },
+	/* pods */
+	{ { SVCS(SVC("s", PLAIN)), SLICES(SLICE_OF("s-1", "s", OURS, "IPv4", EP("10.1.0.7", "false"), PORT80)),
+	    PODS(POD("p", "'app':'a'", DECLARES("80"), NOT_READY("'waiting':{'reason':'CrashLoopBackOff'}"))) },
+	  "all-pods-crashlooping", SEVERITY_ERROR, "kubectl -n n logs p --previous" },
+	{ { SVCS(SVC("s", PLAIN)), SLICES(SLICE_OF("s-1", "s", OURS, "IPv4", EP("10.1.0.7", "false"), PORT80)),
+	    PODS(POD("p", "'app':'a'", DECLARES("80"), NOT_READY("'waiting':{'reason':'ImagePullBackOff'}"))) },
+	  "no-ready-endpoints", SEVERITY_ERROR, "ImagePullBackOff" },
+	{ { SVCS(SVC("s", PLAIN)), EMPTY,
+	    PODS("{'kind':'Pod','metadata':{'name':'p','namespace':'n','labels':{'app':'a'}},'spec':{'containers':[{'name':'c'}]},'status':{'phase':"
+		 "'Pending','conditions':[{'type':'PodScheduled','status':'False','reason':'Unschedulable','message':'0/3 nodes are available'}]}}") },
+	  "no-ready-endpoints", SEVERITY_ERROR, "0/3 nodes are available" },
+	{ { SVCS(SVC("s", PLAIN)), SLICES(SLICE_OF("s-1", "s", OURS, "IPv4", EP_POD("10.1.0.1", "p"), PORT80)),
+	    PODS(POD("p", "'app':'a'", DECLARES("80"), READY("10.1.0.1")) "," POD("q", "'app':'a'", DECLARES("80"),
+									       NOT_READY("'waiting':{'reason':'CrashLoopBackOff'}"))) },
+	  "pod-crashlooping", SEVERITY_WARNING, "3 restarts" },
+	{ { SVCS(SVC("s", PLAIN)), SLICES(SLICE_OF("s-1", "s", OURS, "IPv4", EP("10.1.0.1", "false"), PORT80)) }, "no-ready-endpoints",
+	  SEVERITY_ERROR, "none of the 1 endpoint" },
+	/* ports */
+	{ { SVCS(SVC("s", "'selector':{'app':'a'},'ports':[{'port':80,'targetPort':'web'}]")),
+	    SLICES(SLICE_OF("s-1", "s", OURS, "IPv4", EP_POD("10.1.0.1", "p"), "")),
+	    PODS(POD("p", "'app':'a'", "'ports':[{'name':'web','containerPort':80,'protocol':'UDP'}]", READY("10.1.0.1"))) },
+	  "named-target-port-missing", SEVERITY_ERROR, "exists with protocol UDP" },
+	{ { SVCS(SVC("s", PLAIN)), SLICES(SLICE_OF("s-1", "s", OURS, "IPv4", EP_POD("10.1.0.1", "p"), PORT80)),
+	    PODS(POD("p", "'app':'a'", DECLARES("8080"), READY("10.1.0.1"))) },
+	  "target-port-wrong-number", SEVERITY_WARNING, "\"value\":8080" },
+	/* nothing declared says nothing; a probe on the port says that it is used */
+	{ { SVCS(SVC("s", PLAIN)), SLICES(SLICE_OF("s-1", "s", OURS, "IPv4", EP_POD("10.1.0.1", "p"), PORT80)),
+	    PODS(POD("p", "'app':'a'", "'image':'x'", READY("10.1.0.1"))) }, "", 0, NULL },
+	{ { SVCS(SVC("s", PLAIN)), SLICES(SLICE_OF("s-1", "s", OURS, "IPv4", EP_POD("10.1.0.1", "p"), PORT80)),
+	    PODS(POD("p", "'app':'a'", DECLARES("9090") ",'readinessProbe':{'tcpSocket':{'port':80}}", READY("10.1.0.1"))) }, "", 0, NULL },
+	{ { SVCS(SVC("s", PLAIN)), SLICES(SLICE_OF("s-1", "s", OURS, "IPv4", EP_POD("10.1.0.1", "p"), PORT80)),
+	    PODS(POD("p", "'app':'a'", "'ports':[{'containerPort':80,'protocol':'UDP'}]", READY("10.1.0.1"))) },
+	  "protocol-mismatch", SEVERITY_WARNING, NULL },
+	/* hand-made slices */
+	{ { SVCS(SVC("s", "'ports':[{'port':80,'name':'web'}]")), SLICES(SLICE_OF("s-1", "s", "", "IPv4", EP("192.0.2.1", "true"), PORT80)) },
+	  "multi-port-needs-name", SEVERITY_ERROR, "no EndpointSlice of n/s has a port named 'web'" },
+	{ { SVCS(SVC("s", "'ports':[{'port':80}]")), SLICES(SLICE_OF("s-1", "s", "", "IPv4", EP("192.0.2.1", "true"), "{'port':80}")) },
+	  "slice-port-null-name-or-zero", SEVERITY_ERROR, NULL },
+	{ { SVCS(SVC("s", "'ports':[{'port':80}]")),
+	    SLICES(SLICE_OF("s-1", "s", ",'service.kubernetes.io/headless':''", "IPv4", EP("192.0.2.1", "true"), PORT80)) },
+	  "stale-headless-label-slice", SEVERITY_ERROR, "service.kubernetes.io/headless-" },
+	{ { SVCS(SVC("s", "'ports':[{'port':80}]")), SLICES(SLICE_OF("s-1", "t", "", "IPv4", EP("192.0.2.1", "true"), PORT80)) },
+	  "slice-service-name-label-wrong", SEVERITY_ERROR, "kubernetes.io/service-name=s" },
+	{ { SVCS(SVC("s", "'ports':[{'port':80}]")), SLICES(SLICE_OF("s-1", "s", "", "FQDN", "{'addresses':['db.example.com']}", PORT80)) },
+	  "slice-service-name-label-wrong", SEVERITY_ERROR, "FQDN" },
+	{ { SVCS(SVC("s", "'ports':[{'port':80}]")), SLICES(SLICE_OF("s-1", "s", "", "IPv4", EP("169.254.1.1", "true"), PORT80)) },
+	  "endpoint-address-special-range", SEVERITY_ERROR, "link-local" },
+	{ { SVCS(SVC("s", "'ports':[{'port':80}]")), SLICES(SLICE_OF("s-1", "s", "", "IPv4", EP("192.0.2.1", "true"), PORT80)) }, "", 0, NULL },
+	{ { SVCS(SVC("s", "'ports':[{'port':80}]")), SLICES("") }, "selectorless-no-endpoints", SEVERITY_ERROR, NULL },
+	{ { SVCS(SVC("s", "'ports':[{'port':80}]")), SLICES(SLICE_OF("s-1", "s", "", "IPv4", EP_POD("10.1.0.1", "gone"), PORT80)),
+	    PODS(POD("p", "'app':'a'", DECLARES("80"), READY("10.1.0.5"))) },
+	  "selectorless-stale-endpoints", SEVERITY_ERROR, "gone" },
+	/* the controller, terminating ones, other families */
+	{ { SVCS(SVC("s", PLAIN)), EMPTY, PODS(POD("p", "'app':'a'", DECLARES("80"), READY("10.1.0.1"))) }, "endpoint-controller-not-syncing",
+	  SEVERITY_ERROR, "1 ready pod" },
+	{ { SVCS(SVC("s", PLAIN)),
+	    SLICES(SLICE_OF("s-1", "s", OURS, "IPv4", "{'addresses':['10.1.0.1'],'conditions':{'ready':false,'serving':true,'terminating':true}}",
+			    PORT80)) },
+	  "terminating-endpoints-only", SEVERITY_WARNING, NULL },
+	{ { SVCS(SVC("s", "'ipFamilies':['IPv6']," PLAIN)), SLICES(SLICE_OF("s-1", "s", OURS, "IPv6", "", "")),
+	    PODS(POD("p", "'app':'a'", DECLARES("80"), READY("10.1.0.1"))) },
+	  "dual-stack-family-mismatch", SEVERITY_ERROR, "IPv6" },
+	{ { SVCS(SVC("s", PLAIN)), SLICES(SLICE_OF("s-1", "s", OURS, "IPv4", EP_POD("10.1.0.1", "old"), PORT80)),
+	    PODS(POD("p", "'app':'other'", DECLARES("80"), READY("10.1.0.1"))) },
+	  "pod-ip-reuse-wrong-backend", SEVERITY_ERROR, "Pod n/p" },
+	/* specs */
+	{ { SVCS("{'kind':'Service'," META("s") ",'spec':{'type':'ExternalName','externalName':'192.0.2.7'}}") }, "externalname-ip",
+	  SEVERITY_ERROR, "192.0.2.7" },
+	{ { SVCS("{'kind':'Service'," META("s") ",'spec':{'type':'ExternalName','externalName':'s.n.svc.cluster.local'}}") },
+	  "externalname-cname-loop", SEVERITY_ERROR, "back to itself" },
+	{ { SVCS("{'kind':'Service'," META("s") ",'spec':{'type':'ExternalName','externalName':'x.n.svc'}}") }, "externalname-cname-loop",
+	  SEVERITY_ERROR, "there is no Service" },
+	{ { SVCS("{'kind':'Service'," META("s") ",'spec':{'type':'ExternalName','externalName':'db.example.com'}}") }, "", 0, NULL },
+	{ { SVCS("{'kind':'Service','metadata':{'name':'s','namespace':'n','labels':{'service.kubernetes.io/service-proxy-name':'x'}},'spec':{"
+		 "'clusterIP':'10.0.0.9'," PLAIN "}}"), GOOD },
+	  "service-proxy-name-label", SEVERITY_ERROR, "service.kubernetes.io/service-proxy-name-" },
+	{ { SVCS("{'kind':'Service'," META("s") ",'spec':{'clusterIP':'None','selector':{'app':'a'},'ports':[{'port':8080,'targetPort':80}]}}"),
+	    GOOD }, "headless-misuse", SEVERITY_WARNING, "8080" },
+	{ { SVCS(SVC("s", "'externalIPs':['203.0.113.5']," PLAIN)), GOOD, "nodes.json",
+	    "{'kind':'NodeList','items':[{'metadata':{'name':'w1'},'status':{'addresses':[{'type':'InternalIP','address':'203.0.113.5'}]}}]}" },
+	  "externalip-equals-node-ip", SEVERITY_ERROR, "/spec/externalIPs/0" },
+	{ { SVCS(SVC("s", PLAIN) "," SVC("t", "'externalIPs':['10.0.0.9'],'ports':[{'port':80}]")), GOOD }, "duplicate-vip-rules",
+	  SEVERITY_ERROR, "10.0.0.9:80/TCP" },
+	{ { SVCS(SVC("s", PLAIN)), GOOD, "ingresses.json",
+	    "{'kind':'IngressList','apiVersion':'networking.k8s.io/v1','items':[{" META("i") ",'spec':{'defaultBackend':{'service':{'name':'s',"
+	    "'port':{'number':81}}}}}]}" },
+	  "ingress-backend-port-missing", SEVERITY_ERROR, "default backend" },
+	{ { SVCS("{'kind':'Service'," META("s") ",'spec':{'type':'LoadBalancer','clusterIP':'10.0.0.9'," PLAIN "}}"), GOOD },
+	  "lb-pending-no-provider", SEVERITY_WARNING, NULL },
+	{ { SVCS(SVC("s", "'publishNotReadyAddresses':true," PLAIN)), SLICES(SLICE_OF("s-1", "s", OURS, "IPv4", EP_POD("10.1.0.7", "p"), PORT80)),
+	    PODS(POD("p", "'app':'a'", DECLARES("80"), NOT_READY("'running':{}"))) },
+	  "publish-not-ready", SEVERITY_WARNING, NULL },
+};
+
+static void test_small_clusters(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const struct service_result *sr;
+		const struct finding *f;
+		struct lab l;
+
+		lab_read(&l, cases[i].docs);
+		diagnose(&l, NULL);
+		sr = result_of(&l, "n", "s");
+		f = sr->causes.len ? sr->causes.v[0] : NULL;
+		if (cases[i].first[0] && (!f || strcmp(f->check->id, cases[i].first) != 0))
+			fail_msg("case %zu: %s instead of %s", i, f ? f->id : "nothing", cases[i].first);
+		if (!cases[i].first[0] && f && f->severity > SEVERITY_INFO)
+			fail_msg("case %zu: %s: %s", i, f->id, f->text);
+		if (f && cases[i].first[0]) {
+			assert_int_equal(f->severity, cases[i].severity);
+			if (cases[i].text && !has_text(f, cases[i].text))
+				fail_msg("case %zu: '%s' is not said: %s", i, cases[i].text, f->text);
+		}
+		lab_release(&l);
+	}
+}
+
+/* Causes stand in the order of severity; what is explained never stands among them. */
+static void test_order(void **state)
+{
+	static const char *const paths[] = { LAB, "tests/corpus/lab-ipvs" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+		struct lab l;
+
+		lab_open(&l, paths[i]);
+		diagnose(&l, NULL);
+		for (size_t j = 1; j < l.d.findings.len; j++)
+			assert_true(strcmp(l.d.findings.v[j - 1]->id, l.d.findings.v[j]->id) < 0);
+		for (size_t j = 0; j < l.d.services.len; j++) {
+			const struct service_result *sr = &l.d.services.v[j];
+
+			for (size_t k = 1; k < sr->causes.len; k++)
+				assert_true(sr->causes.v[k - 1]->severity >= sr->causes.v[k]->severity);
+			for (size_t k = 0; k < sr->explained.len; k++)
+				assert_non_null(sr->explained.v[k]->explained_by);
+		}
+		lab_release(&l);
+	}
+}
+
+/* A pod that two Services share: a cause where others are ready, explained where none is. */
+static void test_shared_pod(void **state)
+{
+	static const char *const docs[] = {
+		SVCS(SVC("all", "'selector':{'app':'a'},'ports':[{'port':80}]") ","
+		     "{'kind':'Service'," META("one") ",'spec':{'clusterIP':'10.0.0.8','selector':{'x':'y'},'ports':[{'port':80}]}}"),
+		SLICES(SLICE_OF("all-1", "all", OURS, "IPv4", EP_POD("10.1.0.1", "p"), PORT80) ","
+		       SLICE_OF("one-1", "one", OURS, "IPv4", EP("10.1.0.7", "false"), PORT80)),
+		PODS(POD("p", "'app':'a'", DECLARES("80"), READY("10.1.0.1")) ","
+		     POD("q", "'app':'a','x':'y'", DECLARES("80"), NOT_READY("'waiting':{'reason':'ImagePullBackOff'}"))),
+		NULL
+	};
+	const struct finding *f;
+	struct lab l;
+
+	(void)state;
+	lab_read(&l, docs);
+	diagnose(&l, NULL);
+	f = find_finding(&l, "pod-image-pull-failing");
+	assert_non_null(f);
+	assert_int_equal(f->services.len, 2);
+	assert_null(f->explained_by);
+	assert_int_equal(f->severity, SEVERITY_WARNING);
+	assert_int_equal(result_of(&l, "n", "all")->status, STATUS_DEGRADED);
+	assert_int_equal(result_of(&l, "n", "one")->status, STATUS_BROKEN);
+	assert_int_equal(result_of(&l, "n", "one")->causes.len, 1);
+	assert_int_equal(result_of(&l, "n", "one")->explained.len, 1);
+	lab_release(&l);
+}
+
+/* What was not collected is skipped with its name, and nothing is claimed about it. */
+static void test_missing_kinds(void **state)
+{
+	static const char *const docs[] = { SVCS(SVC("s", PLAIN)), NULL };
+	bool pods = false;
+	struct lab l;
+
+	(void)state;
+	lab_read(&l, docs);
+	diagnose(&l, NULL);
+	assert_int_equal(l.d.findings.len, 0);
+	for (size_t i = 0; i < l.d.skipped.len; i++)
+		if (strcmp(l.d.skipped.v[i].check, "selector-mismatch") == 0) {
+			assert_string_equal(l.d.skipped.v[i].code, "not-collected");
+			assert_string_equal(l.d.skipped.v[i].needs, "pods");
+			pods = true;
+		}
+	assert_true(pods);
+	assert_false(l.d.axis_has_source[AXIS_ENDPOINTS]);
+	assert_int_equal(result_of(&l, "n", "s")->axes[AXIS_ENDPOINTS].state, AXIS_NOT_LOOKED_AT);
+	assert_int_equal(result_of(&l, "n", "s")->status, STATUS_NO_FAULT_FOUND);
+	lab_release(&l);
+
+	memset(&l, 0, sizeof(l));
+	snapshot_init(&l.s);
+	assert_int_equal(snapshot_finish(&l.s), 0);
+	diagnose(&l, NULL);
+	assert_int_equal(l.d.services.len, 0);
+	lab_release(&l);
+}
+
+/* Names that are none never get into a command. */
+static void test_hostile_names(void **state)
+{
+	static const char *const docs[] = {
+		SVCS(SVC("s", "'selector':{'app':'front','t':'w'},'ports':[{'port':80,'targetPort':'x'}]")),
+		EMPTY,
+		PODS(POD("p;reboot", "'app':'front','t':'$(reboot)'", "'ports':[{'name':'`reboot`','containerPort':80}]", READY("10.1.0.1")) ","
+		     POD("q", "'app':'front','t':'w\\u0027;reboot'", DECLARES("80"), NOT_READY("'waiting':{'reason':'CrashLoopBackOff'}"))),
+		NULL
+	};
+	struct lab l;
+
+	(void)state;
+	lab_read(&l, docs);
+	diagnose(&l, NULL);
+	for (size_t i = 0; i < l.d.findings.len; i++) {
+		const struct finding *f = l.d.findings.v[i];
+
+		for (size_t j = 0; j < f->next.len; j++)
+			assert_null(strstr(f->next.v[j], "reboot"));
+		for (size_t j = 0; j < f->fix.len; j++)
+			assert_null(strstr(f->fix.v[j], "reboot"));
+	}
+	assert_non_null(find_finding(&l, "selector-mismatch"));
+	lab_release(&l);
+}
+
+/* ---- endpoints ---- */
+
+static void test_rows(void **state)
+{
+	struct endpoints_report e = { 0 };
+	size_t cart = 0, pay = 0, kubernetes = 0;
+	struct lab l;
+
+	(void)state;
+	lab_open(&l, LAB);
+	assert_int_equal(endpoints_run(&l.s, NULL, 0, &e), 0);
+	for (size_t i = 0; i < e.rows.len; i++) {
+		const struct endpoint_row *row = &e.rows.v[i];
+
+		if (strcmp(row->service->meta.name, "cart") == 0) {
+			assert_int_equal(row->ready, 0);
+			assert_string_equal(row->ports, "8080/TCP");
+			assert_string_equal(row->state, cart ? "CrashLoopBackOff" : "running");
+			assert_int_equal(row->restarts, cart ? 17 : 0);
+			cart++;
+		} else if (strcmp(row->service->meta.name, "pay") == 0) {
+			assert_null(row->ports);
+			assert_non_null(row->note);
+			pay++;
+		} else if (strcmp(row->service->meta.name, "kubernetes") == 0) {
+			assert_null(row->pod);
+			assert_string_equal(row->address, "172.30.99.10");
+			assert_int_equal(row->ready, 1);
+			kubernetes++;
+		}
+	}
+	assert_int_equal(cart, 2);
+	assert_int_equal(pay, 1);
+	assert_int_equal(kubernetes, 1);
+	endpoints_report_release(&e);
+	lab_release(&l);
+}
+
+/* ---- names ---- */
+
+static const struct {
+	const char *text, *ns, *found; /* found: "ns/name", NULL: none */
+} words[] = {
+	{ "cart", "shop", "shop/cart" },
+	{ "cart", "default", NULL },
+	{ "shop/cart", "default", "shop/cart" },
+	{ "svc/cart", "shop", "shop/cart" },
+	{ "service/cart", "shop", "shop/cart" },
+	{ "cart.shop", "default", "shop/cart" },
+	{ "cart.shop.svc", "default", "shop/cart" },
+	{ "cart.shop.svc.cluster.local", "default", "shop/cart" },
+	{ "cart.shop.svc.cluster.local.", "default", "shop/cart" },
+	{ "http://cart.shop.svc:80/a/b?c=d", "default", "shop/cart" },
+	{ "https://user@cart.shop/", "default", "shop/cart" },
+	{ "http://cart", "shop", "shop/cart" },
+	{ "cart:80", "shop", "shop/cart" },
+	{ "10.96.75.131", "default", "shop/cart" },
+	{ "10.96.75.131:80", "default", "shop/cart" },
+	{ "10.96.75.131:80/TCP", "default", "shop/cart" },
+	{ "http://10.96.75.131/", "default", "shop/cart" },
+	{ "10.96.75.131:81", "default", "shop/cart" },
+	{ "node1:32035", "shop", "default/web" },
+	{ "172.30.99.1:32035", "shop", "default/web" },
+	{ "172.30.99.1:32035/udp", "shop", NULL },
+	{ "80.11.12.10", "shop", "default/ext-ip" },
+	{ "203.0.113.80:8765", "shop", "default/example-service" },
+	{ "203.0.113.81", "default", "shop/lb-ranges" },
+	{ "10.96.75.131:99999", "default", NULL },
+	{ "10.96.75.131:", "default", NULL },
+	{ "[2001:db8::1]:80", "default", NULL },
+	{ "[2001:db8::1", "default", NULL },
+	{ "[]:80", "default", NULL },
+	{ "::1", "default", NULL },
+	{ "", "default", NULL },
+	{ "/", "default", NULL },
+	{ "a/b/c", "default", NULL },
+	{ "://", "default", NULL },
+	{ "svc/", "default", NULL },
+	{ "cart.shop.svc.cluster.local..", "default", NULL },
+	{ "...", "default", NULL },
+};
+
+static void test_resolve(void **state)
+{
+	struct arena arena = { 0 };
+	char *big = malloc(100000);
+	struct lab l;
+
+	(void)state;
+	assert_non_null(big);
+	lab_open(&l, LAB);
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		struct service_list list = { 0 };
+		const char *const *similar;
+		char both[512] = "";
+		size_t n;
+		int r = service_resolve(&arena, &l.s, words[i].text, words[i].ns, &list, &similar, &n);
+
+		if (list.v.len)
+			snprintf(both, sizeof(both), "%s/%s", list.v.v[0]->meta.ns, list.v.v[0]->meta.name);
+		if ((r == 0) != (words[i].found != NULL) || (words[i].found && strcmp(both, words[i].found) != 0))
+			fail_msg("'%s' gives %d '%s'", words[i].text, r, both);
+		array_free(&list.v);
+	}
+	memset(big, 'a', 99999);
+	big[99999] = '\0';
+	{
+		struct service_list list = { 0 };
+		const char *const *similar;
+		size_t n;
+
+		assert_int_equal(service_resolve(&arena, &l.s, big, "default", &list, &similar, &n), -ENOENT);
+		/* the same name elsewhere, and one letter off here */
+		assert_int_equal(service_resolve(&arena, &l.s, "cart", "default", &list, &similar, &n), -ENOENT);
+		assert_true(n >= 1);
+		assert_string_equal(similar[0], "shop/cart");
+		assert_int_equal(service_resolve(&arena, &l.s, "hostnaems", "default", &list, &similar, &n), -ENOENT);
+		assert_true(n >= 1);
+		assert_string_equal(similar[0], "default/hostnames");
+	}
+	free(big);
+	arena_release(&arena);
+	lab_release(&l);
+}
+
+static void test_names(void **state)
+{
+	(void)state;
+	assert_string_equal(axis_name(AXIS_RULES), "rules");
+	assert_string_equal(severity_name(SEVERITY_ERROR), "error");
+	assert_string_equal(service_status_name(STATUS_NO_FAULT_FOUND), "no-fault-found");
+	assert_string_equal(axis_state_name(AXIS_NOT_LOOKED_AT), "not-looked-at");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_catalogue),     cmocka_unit_test(test_names),	     cmocka_unit_test(test_labs),
+		cmocka_unit_test(test_cart),	      cmocka_unit_test(test_axes_and_ignore), cmocka_unit_test(test_damaged_rules),
+		cmocka_unit_test(test_small_clusters), cmocka_unit_test(test_order),	     cmocka_unit_test(test_shared_pod),
+		cmocka_unit_test(test_missing_kinds), cmocka_unit_test(test_hostile_names),  cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_resolve),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
