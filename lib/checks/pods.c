@@ -360,8 +360,9 @@ static void summarize_pods(struct run *r, struct svc *v, struct finding *f)
 			if (w.trouble == POD_FINISHED ||
 			    (w.trouble == POD_CRASHING || w.trouble == POD_INIT) != (pass == 0))
 				continue;
-			finding_evidence(r, f, "Pod %s/%s: %s", p->meta.ns, p->meta.name, pod_line(r, &w));
 			pod_commands(r, f, p, &w);
+			w.since = NULL; /* times stand in `since` only */
+			finding_evidence(r, f, "Pod %s/%s: %s", p->meta.ns, p->meta.name, pod_line(r, &w));
 			f->since = time_later(f->since, condition_since(p, "Ready"));
 			shown++;
 		}
