@@ -49,6 +49,11 @@ struct k8s_service_port {
 	struct k8s_target_port target;
 	uint16_t node_port;
 };
+/* A port of the object as it was given to `kubectl apply` last, on the client's side. */
+struct k8s_applied_port {
+	uint16_t port;
+	uint8_t proto;
+};
 struct k8s_ingress_point { /* status.loadBalancer.ingress[] */
 	struct ip_addr ip;	/* family 0: only a host name */
 	const char *hostname;
@@ -64,6 +69,8 @@ struct k8s_service {
 	struct k8s_labels selector;
 	const struct k8s_service_port *ports;
 	size_t nports;
+	const struct k8s_applied_port *applied_ports; /* of annotation last-applied-configuration; none where absent or unreadable */
+	size_t napplied_ports;
 	bool headless;		/* clusterIP: None */
 	const struct ip_addr *cluster_ips; /* clusterIPs, or clusterIP where the list is absent */
 	size_t ncluster_ips;

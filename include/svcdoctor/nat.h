@@ -80,7 +80,7 @@ enum nat_effect {
 const char *nat_effect_name(enum nat_effect e);
 
 struct nat_step {
-	const struct nat_step *prev; /* towards the start */
+	struct nat_step *prev;	     /* towards the start */
 	int8_t hook;		     /* enum rs_hook */
 	uint8_t effect;		     /* enum nat_effect */
 	uint16_t depth;		     /* chains between this one and its base chain */
@@ -119,7 +119,7 @@ struct nat_ending {
 	struct nat_by by;	   /* rule or policy of a drop, reject, undecided; of an accept by name in filter */
 	struct nat_by lost;	   /* delivery lost: why; its text says it in words */
 	const char *reject_with;   /* "icmp-port-unreachable", ... */
-	const struct nat_step *path; /* last step; walk by prev */
+	struct nat_step *path;	   /* last step; walk by prev */
 	const struct nat_assume *assumes;
 	/* reply: TRI_UNKNOWN with a reason where it was not judged */
 	enum tri reply;

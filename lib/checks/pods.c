@@ -472,6 +472,98 @@ void check_host_network(struct run *r, struct svc *v)
 		     PLURAL(n), v->o->meta.ns, v->o->meta.name, n == 1 ? "s" : "");
 }
 
+/* ---- a service mesh ---- */
+
+/*
+ * The mesh's proxy in a pod, or NULL. One that is the pod's only container is a gateway: nothing is led to it by rules
+ * in the pod.
+ */
+static const struct k8s_container *mesh_proxy(const struct k8s_pod *p)
+{
+	static const char *const names[] = { "istio-proxy", "linkerd-proxy", "kuma-sidecar", "consul-dataplane" };
+	const struct k8s_container *proxy = NULL;
+	bool program = false;
+
+	for (size_t i = 0; i < p->ncontainers; i++) {
+		const struct k8s_container *k = &p->containers[i];
+
+		if (one_of(k->name, names, ARRAY_LEN(names)) && (!k->init || k->sidecar))
+			proxy = k;
+		else
+			program |= !k->init;
+	}
+	return program ? proxy : NULL;
+}
+
+/* Istio goes by appProtocol, or by the port's name up to a dash; without both it guesses. */
+static bool tells_protocol(const struct k8s_service_port *p)
+{
+	static const char *const known[] = { "http", "http2", "https", "grpc",	"grpc-web", "tcp",
+					     "tls",  "mongo", "mysql", "redis", "udp" };
+
+	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+		const size_t n = strlen(known[i]);
+
+		if (strncmp(p->name, known[i], n) == 0 && (p->name[n] == '\0' || p->name[n] == '-'))
+			return true;
+	}
+	return p->app_protocol != NULL;
+}
+
+struct mesh_pods {
+	size_t n;
+	const struct k8s_pod *with, *without, *unready;
+	const struct k8s_container *proxy;
+};
+
+static void count_mesh_pods(const struct svc *v, struct mesh_pods *m)
+{
+	for (size_t i = 0; i < v->pods->v.len; i++) {
+		const struct k8s_pod *p = v->pods->v.v[i];
+		const struct k8s_container *k;
+
+		if (k8s_pod_terminal(p))
+			continue;
+		k = mesh_proxy(p);
+		if (!k) {
+			m->without = p;
+			continue;
+		}
+		m->n++;
+		if (k->has_status && !k->ready)
+			m->unready = p;
+		m->with = m->with ? m->with : p;
+		m->proxy = m->proxy ? m->proxy : k;
+	}
+}
+
+void check_sidecar(struct run *r, struct svc *v)
+{
+	struct mesh_pods m = { 0 };
+	struct finding *f;
+
+	count_mesh_pods(v, &m);
+	if (!m.n)
+		return;
+	f = finding_of_service(r, "sidecar-proxy-intercept", NULL, NULL, v);
+	f->rank = 41;
+	finding_partial(f);
+	finding_text(r, f, "the traffic of %zu of %zu pod%s behind %s/%s goes through the service mesh's proxy %s", m.n,
+		     v->pods->live, PLURAL(v->pods->live), v->o->meta.ns, v->o->meta.name, m.proxy->name);
+	if (m.unready)
+		finding_evidence(r, f, "the proxy of Pod %s/%s is not ready", m.unready->meta.ns, m.unready->meta.name);
+	if (m.without)
+		finding_evidence(r, f, "Pod %s/%s has no proxy: it takes no part in the mesh's mutual TLS",
+				 m.without->meta.ns, m.without->meta.name);
+	for (size_t i = 0; is(m.proxy->name, "istio-proxy") && i < v->o->nports; i++)
+		if (!tells_protocol(&v->o->ports[i]))
+			finding_evidence(r, f, "port %u: neither its name nor appProtocol tells Istio the protocol",
+					 v->o->ports[i].port);
+	finding_next(r, f, "kubectl -n %s logs %s -c %s --tail=50", m.with->meta.ns, m.with->meta.name, m.proxy->name);
+}
+
+/* ---- variables ---- */
+
 /* Docker-style links: NAME_PORT=tcp://... for every Service of the namespace (pkg/kubelet/envvars). */
 void check_env_clash(struct run *r, struct svc *v)
 {

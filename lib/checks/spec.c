@@ -3,6 +3,8 @@
  * What a spec says that cannot work: headless, ExternalName, the label for another proxy, load balancers, Ingresses,
  * StatefulSets.
  */
+#include <netinet/in.h>
+
 #include "checks-private.h"
 
 static bool is(const char *s, const char *what)
@@ -138,6 +140,182 @@ void check_external_name(struct run *r, struct svc *v)
 			finding_next(r, f, "kubectl -n %s get service %s -o yaml", m->ns, m->name);
 			return;
 		}
+}
+
+static bool speaks_http(const struct k8s_service_port *p)
+{
+	static const char *const names[] = { "http", "https", "http2", "grpc", "tls" };
+
+	if (p->port == 80 || p->port == 443)
+		return true;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		const size_t n = strlen(names[i]);
+
+		if (is(p->app_protocol, names[i]) ||
+		    (strncmp(p->name, names[i], n) == 0 && (p->name[n] == '\0' || p->name[n] == '-')))
+			return true;
+	}
+	return false;
+}
+
+/* Whether the server minds is not known from objects: information only. */
+void check_external_http(struct run *r, struct svc *v)
+{
+	const struct k8s_meta *m = &v->o->meta;
+	const char *name = v->o->external_name;
+	struct ip_addr a;
+	struct finding *f;
+	bool local;
+
+	if (!v->external_name || !name || !name[0] || ip_addr_parse(name, &a) == 0)
+		return;
+	(void)named_service(r, name, &local);
+	for (size_t i = 0; !local && i < v->o->nports; i++) {
+		const struct k8s_service_port *p = &v->o->ports[i];
+
+		if (p->proto != IPPROTO_TCP || !speaks_http(p))
+			continue;
+		f = finding_of_service(r, "externalname-host-header-tls", NULL, NULL, v);
+		f->rank = 40;
+		finding_partial(f);
+		finding_changed(f, m);
+		finding_text(r, f,
+			     "%s/%s stands for %s in DNS only: HTTP and TLS clients on port %u still ask the server for %s.%s",
+			     m->ns, m->name, name, p->port, m->name, m->ns);
+		finding_evidence(
+			r, f,
+			"a server that does not know that name answers 404, 421 or 403, or with a certificate for %s", name);
+		finding_next(r, f, p->port == 80 ? "curl -v http://%t/" : "curl -v https://%t/", name);
+		finding_next(r, f, "kubectl -n %s get service %s -o yaml", m->ns, m->name);
+		return;
+	}
+}
+
+/* ---- one of the three ports of a Service for another ---- */
+
+static uint16_t named_target_number(const struct run *r, const struct k8s_service *s, const struct k8s_service_port *p)
+{
+	const struct svc *v = run_svc(r, s);
+
+	for (size_t i = 0; v && v->slices && i < v->slices->v.len; i++) {
+		const struct k8s_slice_port *sp = slice_port(v->slices->v.v[i], p);
+
+		if (sp)
+			return sp->port;
+	}
+	return 0;
+}
+
+/* What a port that @s does not have is instead: "8080 is the targetPort of its port 80"; NULL: nothing of it. */
+static const char *port_instead(struct run *r, const struct k8s_service *s, const char *name, uint16_t number)
+{
+	for (size_t i = 0; i < s->nports; i++) {
+		const struct k8s_service_port *p = &s->ports[i];
+
+		if (name && is(p->target.name, name))
+			return run_printf(r, "'%s' is the name of the targetPort of its port %u", name, p->port);
+		if (name || !number)
+			continue;
+		if (p->node_port == number)
+			return run_printf(r, "%u is the nodePort of its port %u", number, p->port);
+		if (p->target.number == number || (p->target.name && named_target_number(r, s, p) == number))
+			return run_printf(r, "%u is the targetPort of its port %u", number, p->port);
+	}
+	return NULL;
+}
+
+static bool has_port_number(const struct k8s_service *s, uint16_t number)
+{
+	for (size_t i = 0; i < s->nports; i++)
+		if (s->ports[i].port == number)
+			return true;
+	return false;
+}
+
+/* An ExternalName that stands for a Service of the cluster, with ports by which that one cannot be reached. */
+void check_external_ports(struct run *r, struct svc *v)
+{
+	const struct k8s_meta *m = &v->o->meta;
+	const struct k8s_service *to;
+	bool local;
+
+	to = v->external_name && v->o->external_name ? named_service(r, v->o->external_name, &local) : NULL;
+	if (!to || to->headless || strcmp(to->type, "ExternalName") == 0)
+		return;
+	for (size_t i = 0; i < v->o->nports; i++) {
+		const uint16_t port = v->o->ports[i].port;
+		const char *instead = has_port_number(to, port) ? NULL : port_instead(r, to, NULL, port);
+		struct finding *f;
+
+		if (!instead)
+			continue;
+		f = finding_of_service(r, "port-targetport-nodeport-confusion", NULL,
+				       run_printf(r, "%u/%s", port, proto_upper(v->o->ports[i].proto)), v);
+		f->rank = 34;
+		finding_partial(f);
+		finding_changed(f, m);
+		finding_text(r, f,
+			     "%s/%s stands for Service %s/%s and has port %u, which the latter does not: %s",
+			     m->ns, m->name, to->meta.ns, to->meta.name, port, instead);
+		finding_evidence(
+			r, f,
+			"an ExternalName translates no port, and a cluster IP answers on the Service's own port only");
+		finding_next(r, f, "kubectl -n %s get service %s -o yaml", m->ns, m->name);
+		finding_next(r, f, "kubectl -n %s get service %s", to->meta.ns, to->meta.name);
+	}
+}
+
+/* ---- ports that kubectl apply lost ---- */
+
+static bool live_port(const struct k8s_service *s, const struct k8s_applied_port *a)
+{
+	for (size_t i = 0; i < s->nports; i++)
+		if (s->ports[i].port == a->port && s->ports[i].proto == a->proto)
+			return true;
+	return false;
+}
+
+/* Another protocol of the same number that was applied as well and that the Service has. */
+static const struct k8s_applied_port *kept_twin(const struct k8s_service *s, const struct k8s_applied_port *a)
+{
+	for (size_t i = 0; i < s->napplied_ports; i++) {
+		const struct k8s_applied_port *b = &s->applied_ports[i];
+
+		if (b->port == a->port && b->proto != a->proto && live_port(s, b))
+			return b;
+	}
+	return NULL;
+}
+
+void check_applied_ports(struct run *r, struct svc *v)
+{
+	const struct k8s_meta *m = &v->o->meta;
+
+	for (size_t i = 0; !v->external_name && i < v->o->napplied_ports; i++) {
+		const struct k8s_applied_port *a = &v->o->applied_ports[i], *twin;
+		struct finding *f;
+
+		twin = live_port(v->o, a) ? NULL : kept_twin(v->o, a);
+		if (!twin)
+			continue;
+		f = finding_of_service(r, "apply-loses-port-same-number", NULL,
+				       run_printf(r, "%u/%s", a->port, proto_upper(a->proto)), v);
+		f->rank = 32;
+		finding_partial(f);
+		finding_changed(f, m);
+		finding_text(
+			r, f,
+			"%s/%s was applied with ports %u/%s and %u/%s and has the former only: kubectl apply takes "
+			"ports of the same number for one",
+			m->ns, m->name, a->port, proto_upper(twin->proto), a->port, proto_upper(a->proto));
+		finding_evidence(r, f, "annotation kubectl.kubernetes.io/last-applied-configuration lists %u/%s", a->port,
+				 proto_upper(a->proto));
+		finding_next(r, f, "kubectl -n %s apply view-last-applied service %s", m->ns, m->name);
+		finding_next(r, f, "kubectl -n %s get service %s -o yaml", m->ns, m->name);
+		finding_fix(r, f,
+			    "kubectl -n %s apply view-last-applied service %s | kubectl apply --server-side -f -",
+			    m->ns, m->name);
+	}
 }
 
 /* ---- another proxy's ---- */
@@ -298,6 +476,7 @@ static void ingress_fault(struct run *r, const struct k8s_ingress *in, const str
 				      : "default backend";
 	const char *detail = run_printf(r, "%s:%s %s%s", b->service, backend_port(r, b), b->host ? b->host : "",
 					b->path ? b->path : "");
+	const char *instead = s ? port_instead(r, s, b->port_name, b->port) : NULL;
 	struct finding *f = finding_new(r, s ? "ingress-backend-port-missing" : "ingress-backend-missing", NULL, detail,
 					run_printf(r, "Ingress %s/%s", in->meta.ns, in->meta.name));
 
@@ -312,6 +491,8 @@ static void ingress_fault(struct run *r, const struct k8s_ingress *in, const str
 		finding_concerns(r, f, s);
 		finding_text(r, f, "Ingress %s/%s sends %s to port %s of Service %s/%s, which has no such port",
 			     in->meta.ns, in->meta.name, where, backend_port(r, b), s->meta.ns, s->meta.name);
+		if (instead)
+			finding_evidence(r, f, "%s; an Ingress names the Service's port", instead);
 		for (size_t i = 0; i < s->nports; i++)
 			finding_evidence(r, f, "Service %s/%s has port %u%s%s", s->meta.ns, s->meta.name,
 					 s->ports[i].port, s->ports[i].name[0] ? " named " : "", s->ports[i].name);

@@ -95,8 +95,8 @@ static void decode_owners(struct k8s_dec *d, const json_t *meta, struct k8s_meta
 }
 
 /*
- * Annotations may hold whole objects (kubectl's last-applied-configuration); what is longer than this is of
- * no use here.
+ * Annotations may hold whole objects (kubectl's last-applied-configuration, which service.c reads by itself); what
+ * is longer than this is of no use here.
  */
 #define ANNOTATION_MAX 1024
 

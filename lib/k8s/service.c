@@ -2,6 +2,7 @@
 /* Decoders of Service, EndpointSlice, Endpoints, Ingress and ServiceCIDR: what traffic is sent to. */
 
 #include <errno.h>
+#include <netinet/in.h>
 
 #include "k8s-private.h"
 
@@ -42,6 +43,60 @@ static void decode_service_ports(struct k8s_dec *d, const json_t *spec, struct k
 	d->where = "spec";
 	s->ports = v;
 	s->nports = v ? len : 0;
+}
+
+/*
+ * What `kubectl apply` keeps of the object it was given (k8s.io/api/core/v1 LastAppliedConfigAnnotation). Anybody may
+ * write into an annotation and nothing here depends on it: one that is too long or is not read counts as absent.
+ */
+#define APPLIED_ANNOTATION "kubectl.kubernetes.io/last-applied-configuration"
+#define APPLIED_MAX (64u << 10) /* bytes; all annotations of an object have 256 KiB at most */
+#define APPLIED_PORTS_MAX 256
+
+static bool applied_port(const json_t *o, struct k8s_applied_port *ret)
+{
+	const char *proto = json_str(o, "protocol");
+	int64_t port;
+
+	if (!json_int(o, "port", &port) || port < 1 || port > UINT16_MAX)
+		return false;
+	ret->port = (uint16_t)port;
+	if (!proto || !*proto || is_word(proto, "TCP"))
+		ret->proto = IPPROTO_TCP;
+	else if (is_word(proto, "UDP"))
+		ret->proto = IPPROTO_UDP;
+	else if (is_word(proto, "SCTP"))
+		ret->proto = IPPROTO_SCTP;
+	else
+		return false;
+	return true;
+}
+
+static void decode_applied_ports(struct k8s_dec *d, const json_t *object, struct k8s_service *s)
+{
+	const json_t *text = json_object_get(json_obj(json_obj(object, "metadata"), "annotations"), APPLIED_ANNOTATION);
+	struct k8s_applied_port *v = NULL;
+	const json_t *ports;
+	json_error_t error;
+	json_t *applied;
+	size_t len;
+
+	if (!json_is_string(text) || json_string_length(text) > APPLIED_MAX)
+		return;
+	applied = json_loadb(json_string_value(text), json_string_length(text), 0, &error);
+	if (!applied) {
+		if (json_error_code(&error) == json_error_out_of_memory)
+			d->err = -ENOMEM;
+		return;
+	}
+	ports = json_arr(json_obj(applied, "spec"), "ports");
+	len = json_array_size(ports);
+	if (len <= APPLIED_PORTS_MAX)
+		v = dec_array(d, len, sizeof(*v));
+	for (size_t i = 0; v && i < len; i++)
+		s->napplied_ports += applied_port(json_array_get(ports, i), &v[s->napplied_ports]);
+	s->applied_ports = v;
+	json_decref(applied);
 }
 
 /* clusterIPs, or clusterIP alone as API servers before 1.20 store it. */
@@ -143,6 +198,7 @@ void decode_service(struct k8s_dec *d, const json_t *o, const struct k8s_meta *m
 		s->type = "ClusterIP";
 	s->selector = dec_labels(d, spec, "selector");
 	decode_service_ports(d, spec, s);
+	decode_applied_ports(d, o, s);
 	decode_cluster_ips(d, spec, s);
 	s->external_ips = dec_ips(d, spec, "externalIPs", &s->nexternal_ips);
 	s->external_name = dec_str(d, spec, "externalName");

@@ -53,7 +53,7 @@ struct state {
 	enum nat_delivery delivery;
 	bool lost;
 	struct nat_by lost_by, accept_by, stop_by;
-	const struct nat_step *path;
+	struct nat_step *path;
 };
 
 struct walk {
@@ -66,12 +66,14 @@ struct walk {
 	unsigned family_index; /* 0: IPv4, 1: IPv6 */
 	unsigned splits;
 	size_t recorded; /* steps of paths */
+	bool moot;	 /* some EFFECT_ASSUME steps turned out not to matter: NAT_MOOT */
 	int error;
 };
 
 #define NAT_SPLITS_MAX 4096u
 #define NAT_STEPS_MAX 20000000u
 #define NAT_RECORDED_MAX 600000u
+#define NAT_MOOT 255u /* effect of an assumption that changed nothing; taken out of the paths before anybody sees it */
 #define NAT_DEPTH_MAX 8192u
 
 /* match.c: what a rule says of the packet. */

@@ -122,13 +122,15 @@ static int tag(struct walk *w, size_t from, size_t to, const struct nat_by *by, 
 	return 0;
 }
 
-static int run_branch(struct walk *w, const struct state *st, const struct nat_by *by, bool value, branch_fn prepare)
+static int run_branch(struct walk *w, const struct state *st, const struct nat_by *by, bool value, branch_fn prepare,
+		      struct nat_step **ret_step)
 {
 	struct state copy = *st;
 	struct nat_step *s = nat_record(w, &copy, EFFECT_ASSUME, by);
 
 	if (s)
 		s->value = value;
+	*ret_step = s;
 	prepare(&copy, value);
 	return nat_run(w, &copy);
 }
@@ -137,20 +139,25 @@ int nat_split(struct walk *w, struct state *st, const struct nat_by *by, bool fi
 {
 	struct nat_result *r = w->out;
 	size_t a = r->endings.len, b, end;
+	struct nat_step *assumed, *other;
 	int res;
 
 	if (++w->splits > NAT_SPLITS_MAX)
 		return nat_end(w, st, NAT_UNDECIDED, by, NULL);
-	res = run_branch(w, st, by, first, prepare);
+	res = run_branch(w, st, by, first, prepare, &assumed);
 	if (res < 0)
 		return res;
 	b = r->endings.len;
-	res = run_branch(w, st, by, !first, prepare);
+	res = run_branch(w, st, by, !first, prepare, &other);
 	if (res < 0)
 		return res;
 	end = r->endings.len;
 	if (nat_same_endings(r, a, b, end)) {
 		r->endings.len = b;
+		if (assumed) {
+			assumed->effect = NAT_MOOT;
+			w->moot = true;
+		}
 		return 0;
 	}
 	res = tag(w, a, b, by, first, is_state);
@@ -576,6 +583,21 @@ static void note_missing_backends(struct walk *w)
 		nat_assumed(w, texts[f][1]);
 }
 
+/* Takes assumptions that changed nothing out of the paths, which share their beginnings. */
+static void drop_moot(struct nat_result *r)
+{
+	for (size_t i = 0; i < r->endings.len; i++) {
+		struct nat_step **at = &r->endings.v[i].path;
+
+		while (*at) {
+			if ((*at)->effect == NAT_MOOT)
+				*at = (*at)->prev;
+			else
+				at = &(*at)->prev;
+		}
+	}
+}
+
 int nat_walk(const struct nat_node *node, const struct nat_packet *p, const struct nat_options *o, struct nat_result *ret)
 {
 	struct walk w = { .node = node, .packet = p, .flags = o->flags, .asked_source = o->asked_source, .arg = o->arg,
@@ -601,5 +623,7 @@ int nat_walk(const struct nat_node *node, const struct nat_packet *p, const stru
 		res = w.error;
 	if (res == 0)
 		nat_sort_join(ret, 0);
+	if (res == 0 && w.moot)
+		drop_moot(ret);
 	return res;
 }

@@ -375,6 +375,16 @@ static void test_damaged_rules(void **state)
 #define PODS(list) "pods.json", "{'kind':'PodList','items':[" list "]}"
 #define PLAIN "'selector':{'app':'a'},'ports':[{'port':80,'protocol':'TCP'}]"
 #define DECLARES(port) "'ports':[{'containerPort':" port ",'protocol':'TCP'}]"
+#define PROXIED(port) DECLARES(port) "},{'name':'istio-proxy'"
+#define EXTERNAL(name, ports) "{'kind':'Service'," META("s") ",'spec':{'type':'ExternalName','externalName':'" name "','ports':[" ports "]}}"
+/* n/s with what kubectl apply has kept of it, \\' being a quote within the text */
+#define APPLIED(text, spec) \
+	"{'kind':'Service','metadata':{'name':'s','namespace':'n','annotations':{'kubectl.kubernetes.io/last-applied-configuration':'" text \
+	"'}},'spec':{'clusterIP':'10.0.0.9','selector':{'app':'a'}," spec "}}"
+#define APPLIED_PORTS(ports) "{\\'kind\\':\\'Service\\',\\'spec\\':{\\'ports\\':[" ports "]}}"
+#define INGRESS(port) \
+	"ingresses.json", "{'kind':'IngressList','apiVersion':'networking.k8s.io/v1','items':[{" META("i") ",'spec':{'defaultBackend':{'service':{" \
+	"'name':'s','port':{" port "}}}}}]}"
 #define GOOD SLICES(SLICE_OF("s-1", "s", OURS, "IPv4", EP_POD("10.1.0.1", "p"), PORT80)), PODS(POD("p", "'app':'a'", DECLARES("80"), READY("10.1.0.1")))
 #define EMPTY SLICES(SLICE_OF("s-1", "s", OURS, "IPv4", "", ""))
 
@@ -495,6 +505,33 @@ static const struct {
 	    "{'kind':'IngressList','apiVersion':'networking.k8s.io/v1','items':[{" META("i") ",'spec':{'defaultBackend':{'service':{'name':'s',"
 	    "'port':{'number':81}}}}}]}" },
 	  "ingress-backend-port-missing", SEVERITY_ERROR, "default backend" },
+	/* one of the three ports for another */
+	{ { SVCS(SVC("s", "'selector':{'app':'a'},'ports':[{'port':8080,'targetPort':80}]")), GOOD, INGRESS("'number':80") },
+	  "ingress-backend-port-missing", SEVERITY_ERROR, "80 is the targetPort of its port 8080" },
+	{ { SVCS(SVC("s", "'selector':{'app':'a'},'ports':[{'port':8080,'targetPort':80,'nodePort':30080}]")), GOOD, INGRESS("'number':30080") },
+	  "ingress-backend-port-missing", SEVERITY_ERROR, "30080 is the nodePort of its port 8080" },
+	{ { SVCS(SVC("s", "'selector':{'app':'a'},'ports':[{'port':8080,'targetPort':'web'}]")), SLICES(SLICE_OF("s-1", "s", OURS, "IPv4",
+	    EP_POD("10.1.0.1", "p"), PORT80)), PODS(POD("p", "'app':'a'", "'ports':[{'name':'web','containerPort':80}]", READY("10.1.0.1"))),
+	    INGRESS("'name':'web'") },
+	  "ingress-backend-port-missing", SEVERITY_ERROR, "'web' is the name of the targetPort of its port 8080" },
+	{ { SVCS(SVC("s", "'selector':{'app':'a'},'ports':[{'port':8080,'targetPort':'web'}]")), SLICES(SLICE_OF("s-1", "s", OURS, "IPv4",
+	    EP_POD("10.1.0.1", "p"), PORT80)), PODS(POD("p", "'app':'a'", "'ports':[{'name':'web','containerPort':80}]", READY("10.1.0.1"))),
+	    INGRESS("'number':80") },
+	  "ingress-backend-port-missing", SEVERITY_ERROR, "80 is the targetPort of its port 8080" },
+	{ { SVCS(EXTERNAL("t.n.svc.cluster.local", "{'port':9376}") "," SVC("t", "'ports':[{'port':90,'targetPort':9376}]")) },
+	  "port-targetport-nodeport-confusion", SEVERITY_WARNING, "9376 is the targetPort of its port 90" },
+	{ { SVCS(EXTERNAL("t.n.svc", "{'port':90},{'name':'b','port':31000}") "," SVC("t", "'ports':[{'port':90,'nodePort':31000}]")) },
+	  "port-targetport-nodeport-confusion", SEVERITY_WARNING, "31000 is the nodePort of its port 90" },
+	/* names */
+	{ { SVCS(EXTERNAL("www.example.com", "{'port':443}")) }, "externalname-host-header-tls", SEVERITY_INFO, "curl -v https://www.example.com/" },
+	{ { SVCS(EXTERNAL("www.example.com", "{'name':'http-api','port':8000}")) }, "externalname-host-header-tls", SEVERITY_INFO, "s.n" },
+	/* kubectl apply */
+	{ { SVCS(APPLIED(APPLIED_PORTS("{\\'port\\':80},{\\'port\\':80,\\'protocol\\':\\'UDP\\'}"), "'ports':[{'port':80}]")), GOOD },
+	  "apply-loses-port-same-number", SEVERITY_WARNING, "with ports 80/TCP and 80/UDP and has the former only" },
+	/* a mesh */
+	{ { SVCS(SVC("s", PLAIN)), SLICES(SLICE_OF("s-1", "s", OURS, "IPv4", EP_POD("10.1.0.1", "p"), PORT80)),
+	    PODS(POD("p", "'app':'a'", PROXIED("80"), READY("10.1.0.1"))) },
+	  "sidecar-proxy-intercept", SEVERITY_INFO, "kubectl -n n logs p -c istio-proxy" },
 	{ { SVCS("{'kind':'Service'," META("s") ",'spec':{'type':'LoadBalancer','clusterIP':'10.0.0.9'," PLAIN "}}"), GOOD },
 	  "lb-pending-no-provider", SEVERITY_WARNING, NULL },
 	{ { SVCS(SVC("s", "'publishNotReadyAddresses':true," PLAIN)), SLICES(SLICE_OF("s-1", "s", OURS, "IPv4", EP_POD("10.1.0.7", "p"), PORT80)),
@@ -523,6 +560,188 @@ static void test_small_clusters(void **state)
 			if (cases[i].text && !has_text(f, cases[i].text))
 				fail_msg("case %zu: '%s' is not said: %s", i, cases[i].text, f->text);
 		}
+		lab_release(&l);
+	}
+}
+
+/* What comes near to a fault and is none: that check says nothing. */
+static const struct {
+	const char *docs[8];
+	const char *check;
+} not_told[] = {
+	/* both are there, another number, another protocol, another kind of object, no JSON */
+	{ { SVCS(APPLIED(APPLIED_PORTS("{\\'port\\':80},{\\'port\\':80,\\'protocol\\':\\'UDP\\'}"),
+			 "'ports':[{'name':'a','port':80},{'name':'b','port':80,'protocol':'UDP'}]")) },
+	  "apply-loses-port-same-number" },
+	{ { SVCS(APPLIED(APPLIED_PORTS("{\\'port\\':80},{\\'port\\':81}"), "'ports':[{'port':80}]")) }, "apply-loses-port-same-number" },
+	{ { SVCS(APPLIED(APPLIED_PORTS("{\\'port\\':80,\\'protocol\\':\\'UDP\\'}"), "'ports':[{'port':80}]")) },
+	  "apply-loses-port-same-number" },
+	{ { SVCS(APPLIED(APPLIED_PORTS("{\\'port\\':80},{\\'port\\':80,\\'protocol\\':\\'x\\'},7,{\\'port\\':\\'80\\'},{\\'port\\':-1}"),
+			 "'ports':[{'port':80}]")) },
+	  "apply-loses-port-same-number" },
+	{ { SVCS(APPLIED("[1,{}", "'ports':[{'port':80}]")) }, "apply-loses-port-same-number" },
+	{ { SVCS(APPLIED("{\\'spec\\':{\\'ports\\':{}}}", "'ports':[{'port':80}]")) }, "apply-loses-port-same-number" },
+	{ { SVCS(APPLIED("", "'ports':[{'port':80}]")) }, "apply-loses-port-same-number" },
+	/* a name of the cluster, an address, ports of other protocols, none */
+	{ { SVCS(EXTERNAL("t.n.svc.cluster.local", "{'port':80}") "," SVC("t", "'ports':[{'port':80}]")) }, "externalname-host-header-tls" },
+	{ { SVCS(EXTERNAL("192.0.2.7", "{'port':80}")) }, "externalname-host-header-tls" },
+	{ { SVCS(EXTERNAL("db.example.com", "{'port':5432},{'name':'q','port':443,'protocol':'UDP'}")) }, "externalname-host-header-tls" },
+	{ { SVCS(EXTERNAL("db.example.com", "")) }, "externalname-host-header-tls" },
+	/* the port is there, is none of the three, belongs to a headless Service, or the Service is not known */
+	{ { SVCS(EXTERNAL("t.n.svc", "{'port':90}") "," SVC("t", "'ports':[{'port':90,'targetPort':80},{'name':'b','port':80,'targetPort':90}]")) },
+	  "port-targetport-nodeport-confusion" },
+	{ { SVCS(EXTERNAL("t.n.svc", "{'port':91}") "," SVC("t", "'ports':[{'port':90,'targetPort':80}]")) }, "port-targetport-nodeport-confusion" },
+	{ { SVCS(EXTERNAL("t.n.svc", "{'port':80}") ",{'kind':'Service'," META("t")
+		 ",'spec':{'clusterIP':'None','ports':[{'port':90,'targetPort':80}]}}") },
+	  "port-targetport-nodeport-confusion" },
+	{ { SVCS(EXTERNAL("t.n.svc", "{'port':80}")) }, "port-targetport-nodeport-confusion" },
+	{ { SVCS(EXTERNAL("www.example.com", "{'port':80,'targetPort':8080}")) }, "port-targetport-nodeport-confusion" },
+	/* a gateway, and a pod that has finished */
+	{ { SVCS(SVC("s", PLAIN)), PODS("{'kind':'Pod','metadata':{'name':'p','namespace':'n','labels':{'app':'a'}},'spec':{'containers':[{"
+					"'name':'istio-proxy'}],'initContainers':[{'name':'x'}]},'status':{" READY("10.1.0.1") "}}") },
+	  "sidecar-proxy-intercept" },
+	{ { SVCS(SVC("s", PLAIN)), PODS(POD("p", "'app':'a'", PROXIED("80"), "'phase':'Succeeded'")) }, "sidecar-proxy-intercept" },
+};
+
+static void test_not_told(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(not_told); i++) {
+		struct lab l;
+
+		assert_non_null(check_find(not_told[i].check));
+		lab_read(&l, not_told[i].docs);
+		diagnose(&l, NULL);
+		if (find_finding(&l, not_told[i].check))
+			fail_msg("case %zu: %s", i, find_finding(&l, not_told[i].check)->text);
+		lab_release(&l);
+	}
+}
+
+/* An annotation that is longer than it may be, and one with more ports than it may have, count as absent. */
+static void test_applied_limits(void **state)
+{
+	static const char *const docs[] = {
+		SVCS(APPLIED(APPLIED_PORTS("{\\'port\\':80},%s{\\'port\\':80,\\'protocol\\':\\'UDP\\'}"), "'ports':[{'port':80}]")), NULL
+	};
+	static const struct {
+		const char *fill;
+		size_t times;
+		bool told;
+	} fills[] = { { " ", 60000, true }, { " ", 66000, false }, { "{\\'port\\':81},", 200, true }, { "{\\'port\\':81},", 300, false } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(fills); i++) {
+		const size_t size = strlen(docs[1]) + strlen(fills[i].fill) * fills[i].times + 1;
+		char *fill = calloc(1, size), *text = calloc(1, size);
+		const char *const filled[] = { docs[0], text, NULL };
+		struct lab l;
+
+		assert_non_null(fill);
+		assert_non_null(text);
+		for (size_t j = 0; j < fills[i].times; j++)
+			memcpy(fill + j * strlen(fills[i].fill), fills[i].fill, strlen(fills[i].fill));
+		snprintf(text, size, docs[1], fill);
+		lab_read(&l, filled);
+		assert_int_equal(l.s.cluster.services.v[0]->napplied_ports > 0, fills[i].told);
+		diagnose(&l, NULL);
+		assert_int_equal(find_finding(&l, "apply-loses-port-same-number") != NULL, fills[i].told);
+		lab_release(&l);
+		free(fill);
+		free(text);
+	}
+}
+
+/* Information changes no status. */
+static void test_information(void **state)
+{
+	static const char *const docs[] = {
+		SVCS(EXTERNAL("www.example.com", "{'port':443}") "," SVC("t", PLAIN)),
+		SLICES(SLICE_OF("t-1", "t", OURS, "IPv4", EP_POD("10.1.0.1", "p"), PORT80)),
+		PODS(POD("p", "'app':'a'", PROXIED("80"), READY("10.1.0.1"))), NULL
+	};
+	struct lab l;
+
+	(void)state;
+	lab_read(&l, docs);
+	diagnose(&l, NULL);
+	assert_non_null(find_finding(&l, "externalname-host-header-tls"));
+	assert_non_null(find_finding(&l, "sidecar-proxy-intercept"));
+	assert_int_equal(result_of(&l, "n", "s")->status, STATUS_NO_FAULT_FOUND);
+	assert_int_equal(result_of(&l, "n", "t")->status, STATUS_NO_FAULT_FOUND);
+	assert_int_equal(result_of(&l, "n", "s")->axes[AXIS_NAME].state, AXIS_NOT_LOOKED_AT);
+	lab_release(&l);
+}
+
+/* ---- default/kubernetes ---- */
+
+#define API_SERVICE \
+	SVCS("{'kind':'Service','metadata':{'name':'kubernetes','namespace':'default'},'spec':{'clusterIP':'10.0.0.1','clusterIPs':['10.0.0.1']," \
+	     "'ports':[{'name':'https','port':443,'targetPort':6443}]}}")
+#define API_SLICE(endpoints) \
+	SLICES("{'kind':'EndpointSlice','apiVersion':'discovery.k8s.io/v1','metadata':{'name':'kubernetes','namespace':'default','labels':{" \
+	       "'kubernetes.io/service-name':'kubernetes'}},'addressType':'IPv4','endpoints':[" endpoints \
+	       "],'ports':[{'name':'https','port':6443}]}")
+#define NODE(name, role, ip) \
+	"{'kind':'Node','metadata':{'name':'" name "','labels':{'node-role.kubernetes.io/" role "':''}},'status':{'addresses':[{'type':'InternalIP'," \
+	"'address':'" ip "'}]}}"
+#define NODES(list) "nodes.json", "{'kind':'NodeList','items':[" list "]}"
+#define API_POD(advertised, ip) \
+	"{'kind':'Pod','metadata':{'name':'kube-apiserver-m1','namespace':'kube-system','labels':{'component':'kube-apiserver'},'annotations':{" \
+	"'kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint':'" advertised "'}},'spec':{'nodeName':'m1','hostNetwork':true," \
+	"'containers':[{'name':'kube-apiserver'}]},'status':{'hostIP':'" ip "'," READY(ip) "}}"
+
+static const struct {
+	const char *docs[12];
+	int severity;	  /* of the finding; -1: none */
+	const char *text; /* NULL */
+	enum service_status status;
+} api_servers[] = {
+	{ { API_SERVICE, API_SLICE(EP("192.0.2.1", "true") "," EP("192.0.2.9", "true")), NODES(NODE("m1", "control-plane", "192.0.2.1")) },
+	  SEVERITY_WARNING, "endpoint 192.0.2.9", STATUS_DEGRADED },
+	{ { API_SERVICE, API_SLICE(EP("192.0.2.1", "true") "," EP("192.0.2.2", "true")),
+	    NODES(NODE("m1", "master", "192.0.2.1") "," NODE("w1", "worker", "192.0.2.2")) },
+	  SEVERITY_WARNING, "an address of node w1, which is none of the control plane", STATUS_DEGRADED },
+	{ { API_SERVICE, API_SLICE(EP("192.0.2.9", "true")), PODS(API_POD("192.0.2.1:6443", "192.0.2.1")) }, SEVERITY_WARNING,
+	  "curl -k https://192.0.2.9:6443/readyz", STATUS_DEGRADED },
+	{ { API_SERVICE, API_SLICE(EP("127.0.0.1", "true")) }, SEVERITY_ERROR, "loopback", STATUS_BROKEN },
+	/* all are known: by Node, by pod, by what kubeadm advertises */
+	{ { API_SERVICE, API_SLICE(EP("192.0.2.1", "true") "," EP("192.0.2.2", "true")),
+	    NODES(NODE("m1", "control-plane", "192.0.2.1") "," NODE("m2", "control-plane", "192.0.2.2")) },
+	  -1, NULL, STATUS_NO_FAULT_FOUND },
+	{ { API_SERVICE, API_SLICE(EP("192.0.2.1", "true")), PODS(API_POD("", "192.0.2.1")) }, -1, NULL, STATUS_NO_FAULT_FOUND },
+	{ { API_SERVICE, API_SLICE(EP("198.51.100.1", "true")), PODS(API_POD("198.51.100.1:6443", "192.0.2.1")),
+	    NODES(NODE("m1", "control-plane", "192.0.2.1")) },
+	  -1, NULL, STATUS_NO_FAULT_FOUND },
+	/* a managed cluster; one that is not ready; another address family; nothing known */
+	{ { API_SERVICE, API_SLICE(EP("198.51.100.1", "true")), NODES(NODE("w1", "worker", "192.0.2.1")), PODS("") }, -1, NULL,
+	  STATUS_NO_FAULT_FOUND },
+	{ { API_SERVICE, API_SLICE(EP("192.0.2.1", "true") "," EP("192.0.2.9", "false")), NODES(NODE("m1", "control-plane", "192.0.2.1")) }, -1,
+	  NULL, STATUS_NO_FAULT_FOUND },
+	{ { API_SERVICE, API_SLICE(EP("192.0.2.9", "true")), NODES(NODE("m1", "control-plane", "2001:db8::1")) }, -1, NULL, STATUS_NO_FAULT_FOUND },
+	{ { API_SERVICE, API_SLICE(EP("192.0.2.9", "true")), PODS(API_POD("[2001:db8::1]:6443", "2001:db8::1")) }, -1, NULL, STATUS_NO_FAULT_FOUND },
+	{ { API_SERVICE, API_SLICE(EP("192.0.2.9", "true")) }, -1, NULL, STATUS_NO_FAULT_FOUND },
+};
+
+static void test_api_servers(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(api_servers); i++) {
+		const struct finding *f;
+		struct lab l;
+
+		lab_read(&l, api_servers[i].docs);
+		diagnose(&l, NULL);
+		f = find_finding(&l, "kubernetes-endpoint-stale");
+		if ((f != NULL) != (api_servers[i].severity >= 0))
+			fail_msg("case %zu: %s", i, f ? f->text : "nothing is said");
+		if (f) {
+			assert_int_equal(f->severity, api_servers[i].severity);
+			assert_null(f->explained_by);
+			if (!has_text(f, api_servers[i].text))
+				fail_msg("case %zu: '%s' is not said: %s", i, api_servers[i].text, f->text);
+		}
+		assert_int_equal(result_of(&l, "default", "kubernetes")->status, api_servers[i].status);
 		lab_release(&l);
 	}
 }
@@ -781,7 +1000,8 @@ int main(void)
 		cmocka_unit_test(test_cart),	      cmocka_unit_test(test_axes_and_ignore), cmocka_unit_test(test_damaged_rules),
 		cmocka_unit_test(test_small_clusters), cmocka_unit_test(test_order),	     cmocka_unit_test(test_shared_pod),
 		cmocka_unit_test(test_missing_kinds), cmocka_unit_test(test_hostile_names),  cmocka_unit_test(test_rows),
-		cmocka_unit_test(test_resolve),
+		cmocka_unit_test(test_resolve),	      cmocka_unit_test(test_not_told),	      cmocka_unit_test(test_applied_limits),
+		cmocka_unit_test(test_information),   cmocka_unit_test(test_api_servers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
