@@ -118,6 +118,7 @@ enum { COMMAND_NEEDS_SNAPSHOT = 1 };
 struct context;
 struct command {
 	const char *name;
+	const char *document; /* the command whose report it makes; NULL: its own */
 	const char *arguments; /* as usage prints them; "" for none */
 	unsigned args_min, args_max;
 	const char *help;	   /* one line */
@@ -148,17 +149,24 @@ struct context {
 
 /* options.c: fills c->o; CODE_USAGE after a message on stderr, -ENOMEM, or 0. */
 int options_parse(struct context *c, int argc, char **argv);
+/* The format that is asked for in a command line that is wrong elsewhere: the last good -o, else text. */
+enum report_format options_guess_format(const struct command *command, int argc, char **argv);
 void options_release(struct options *o);
 
 /* usage.c */
 void usage_overview(FILE *f, const char *program);
 void usage_command(FILE *f, const char *program, const struct command *cmd);
-/* "svcdoctor: TEXT" and a line that points at --help, on stderr; returns CODE_USAGE. */
-int usage_error(const struct context *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/*
+ * "svcdoctor: TEXT" and a line that points at --help, on stderr, and a record for the errors of a JSON document, which
+ * main.c writes. Returns CODE_USAGE.
+ */
+int usage_error(struct context *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* The entry of @names (ends with NULL) that is nearest to @text, or NULL when none is near. */
 const char *nearest_name(const char *text, const char *const *names);
 /* "svcdoctor: TEXT" on stderr. */
 void complain(const char *fmt, ...) PRINTF_LIKE(1, 2);
+/* The same, and a record for the errors of a JSON document. @inconclusive: an answer lacks something because of it. */
+void complain_of(struct context *c, const char *code, bool inconclusive, const char *fmt, ...) PRINTF_LIKE(4, 5);
 
 /* setup.c */
 /*

@@ -20,13 +20,13 @@ static int run(struct context *c)
 	}
 	c->o.all = true;
 	setup_report(c);
-	c->report.command = command_diagnose.name;
 	r = diagnose_snapshot(c);
 	return r < 0 ? r : CODE_HEALTHY;
 }
 
 const struct command command_demo = {
 	.name = "demo",
+	.document = "diagnose",
 	.arguments = "",
 	.help = "diagnoses a recorded broken cluster",
 	.options = options,

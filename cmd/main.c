@@ -64,7 +64,7 @@ static bool close_checked(FILE *f, const char *name)
 	return !failed;
 }
 
-static int unknown_command(const struct context *c, const char *name)
+static int unknown_command(struct context *c, const char *name)
 {
 	const char *names[ARRAY_LEN(commands)] = { NULL };
 	for (size_t i = 0; commands[i]; i++) {
@@ -84,9 +84,12 @@ static int run_command(struct context *c)
 		r = setup_snapshot(c);
 	}
 	setup_report(c);
+	bool nothing = r > 0;
 	if (r == 0) {
 		r = c->command->run(c);
-	} else if (r > 0 && r != CODE_USAGE) {
+		nothing = r == CODE_USAGE; /* a wrong name or argument: nothing was reported yet */
+	}
+	if (nothing) {
 		int r2 = report_nothing(&c->report);
 		r = r2 < 0 ? r2 : r;
 	}
@@ -110,7 +113,11 @@ static int run_with_output(struct context *c)
 	}
 	c->out = fopen(c->o.output_file, "we");
 	if (!c->out) {
-		complain("cannot write to '%s': %s", c->o.output_file, sd_strerror(-errno));
+		complain_of(c, "output-file", true, "cannot write to '%s': %s", c->o.output_file,
+			    sd_strerror(-errno));
+		c->out = stdout;
+		setup_report(c);
+		(void)report_nothing(&c->report);
 		return CODE_INTERNAL;
 	}
 	int code = run_command(c);
@@ -123,6 +130,20 @@ static void context_release(struct context *c)
 	strbuf_release(&c->source_flags);
 	snapshot_release(&c->snapshot);
 	arena_release(&c->arena);
+}
+
+/* The command line is wrong: whoever asked for JSON gets a document all the same. @argv: the command and on. */
+static int wrong_command_line(struct context *c, int code, int argc, char **argv)
+{
+	bool option_first = argv[0][0] == '-';
+	c->o.format = (int)options_guess_format(c->command, argc - !option_first, argv + !option_first);
+	c->out = stdout;
+	setup_report(c);
+	if (!c->command && !option_first) {
+		c->report.command = argv[0];
+	}
+	int r = report_nothing(&c->report);
+	return r < 0 ? CODE_INTERNAL : code;
 }
 
 static int dispatch(struct context *c, int argc, char **argv)
@@ -139,18 +160,19 @@ static int dispatch(struct context *c, int argc, char **argv)
 		return CODE_HEALTHY;
 	}
 	if (argv[1][0] == '-' && strcmp(argv[1], "--version") != 0) {
-		return usage_error(c, "the command stands before its options, so not '%s' here", argv[1]);
+		int r = usage_error(c, "the command stands before its options, so not '%s' here", argv[1]);
+		return wrong_command_line(c, r, argc - 1, argv + 1);
 	}
 	c->command = command_find(strcmp(argv[1], "--version") == 0 ? "version" : argv[1]);
 	if (!c->command) {
-		return unknown_command(c, argv[1]);
+		return wrong_command_line(c, unknown_command(c, argv[1]), argc - 1, argv + 1);
 	}
 	int r = options_parse(c, argc - 2, argv + 2);
 	if (r < 0) {
 		complain("%s", sd_strerror(r));
 		return CODE_INTERNAL;
 	}
-	return r != 0 ? r : run_with_output(c);
+	return r != 0 ? wrong_command_line(c, r, argc - 1, argv + 1) : run_with_output(c);
 }
 
 int main(int argc, char **argv)

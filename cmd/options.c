@@ -210,6 +210,22 @@ static int option_set(struct context *c, const struct opt *row, const char *valu
 	return 0;
 }
 
+static const struct opt *row_of_name(const struct opt *rows, const char *name, size_t len)
+{
+	while (rows->name && (strlen(rows->name) != len || memcmp(rows->name, name, len) != 0)) {
+		rows++;
+	}
+	return rows->name ? rows : NULL;
+}
+
+static const struct opt *row_of_letter(const struct opt *rows, char letter)
+{
+	while (rows->name && rows->letter != letter) {
+		rows++;
+	}
+	return rows->name ? rows : NULL;
+}
+
 static int unknown_long(struct context *c, const char *name)
 {
 	const char *names[64];
@@ -229,11 +245,8 @@ static int unknown_long(struct context *c, const char *name)
 static int parse_long(struct context *c, const char *text, int argc, char **argv, int *i)
 {
 	size_t len = strcspn(text, "=");
-	const struct opt *row = c->command->options;
-	while (row->name && (strlen(row->name) != len || memcmp(row->name, text, len) != 0)) {
-		row++;
-	}
-	if (!row->name) {
+	const struct opt *row = row_of_name(c->command->options, text, len);
+	if (!row) {
 		char *name = arena_strndup(&c->arena, text, len);
 		return name ? unknown_long(c, name) : -ENOMEM;
 	}
@@ -253,11 +266,8 @@ static int parse_long(struct context *c, const char *text, int argc, char **argv
 static int parse_short(struct context *c, const char *text, int argc, char **argv, int *i)
 {
 	for (const char *at = text; *at; at++) {
-		const struct opt *row = c->command->options;
-		while (row->name && row->letter != *at) {
-			row++;
-		}
-		if (!row->name) {
+		const struct opt *row = row_of_letter(c->command->options, *at);
+		if (!row) {
 			return usage_error(c, "unknown option '-%c'", *at >= 0x20 && *at < 0x7f ? *at : '?');
 		}
 		if (!row->arg) {
@@ -321,4 +331,57 @@ int options_parse(struct context *c, int argc, char **argv)
 		}
 	}
 	return check_arguments(c);
+}
+
+/* ---- a command line that is wrong ---- */
+
+struct scan {
+	const struct opt *rows;
+	int argc, i;
+	char **argv;
+	enum report_format format;
+};
+
+/* @value: what stands beside the option; NULL: the next argument. */
+static void scan_value(struct scan *s, const struct opt *row, const char *value)
+{
+	if (!value && s->i + 1 < s->argc) {
+		value = s->argv[++s->i];
+	}
+	if (value && row->letter == 'o') {
+		int i = choice_index(value, strlen(value), row->choices);
+		s->format = i < 0 ? s->format : (enum report_format)i;
+	}
+}
+
+static void scan_letters(struct scan *s, const char *text)
+{
+	for (const char *at = text; *at; at++) {
+		const struct opt *row = row_of_letter(s->rows, *at);
+		if (row && row->arg) {
+			scan_value(s, row, at[1] ? at + (at[1] == '=' ? 2 : 1) : NULL);
+			return;
+		}
+	}
+}
+
+enum report_format options_guess_format(const struct command *command, int argc, char **argv)
+{
+	struct scan s = { command_diagnose.options, argc, 0, argv, REPORT_TEXT };
+	if (command && row_of_letter(command->options, 'o')) {
+		s.rows = command->options;
+	}
+	for (; s.i < argc && strcmp(argv[s.i], "--") != 0; s.i++) {
+		const char *text = argv[s.i];
+		if (str_starts(text, "--")) {
+			size_t len = strcspn(text + 2, "=");
+			const struct opt *row = row_of_name(s.rows, text + 2, len);
+			if (row && row->arg) {
+				scan_value(&s, row, text[2 + len] ? text + 3 + len : NULL);
+			}
+		} else if (text[0] == '-') {
+			scan_letters(&s, text + 1);
+		}
+	}
+	return s.format;
 }

@@ -36,11 +36,11 @@ static int take_namespace(struct context *c, const char *ns, struct selection *r
 	bool exists = map_gets(&cluster->namespace_by_name, ns) != NULL;
 	ret->empty_namespace = !exists;
 	if (exists) {
-		complain("namespace '%s' has no Services", ns);
+		complain_of(c, "no-services", false, "namespace '%s' has no Services", ns);
 	} else if (c->snapshot.kinds[K8S_NAMESPACES] == KNOWN) {
-		complain("there is no namespace '%s'", ns);
+		complain_of(c, "no-namespace", true, "there is no namespace '%s'", ns);
 	} else {
-		complain("there are no Services in namespace '%s'", ns);
+		complain_of(c, "no-services", true, "there are no Services in namespace '%s'", ns);
 	}
 	if (cluster->services.len > 0) {
 		fprintf(stderr, "-A looks at all %zu Services of the cluster\n", cluster->services.len);
@@ -107,8 +107,9 @@ int selection_make(struct context *c, struct selection *ret)
 {
 	bool known = services_known(c);
 	if (c->o.args.len > 0 && !known) {
-		complain("the Service '%s' cannot be looked up: no Services are in what was read",
-			 c->o.args.v[0]);
+		complain_of(c, "no-services", true,
+			    "the Service '%s' cannot be looked up: no Services are in what was read",
+			    c->o.args.v[0]);
 		fprintf(stderr,
 			"add them: kubectl get svc,endpointslices,pods,nodes -A -o json > cluster.json\n");
 		return CODE_INCONCLUSIVE;

@@ -52,10 +52,11 @@ static void print_notes(const struct context *c)
 	}
 }
 
-static int no_bundle(const struct context *c)
+static int no_bundle(struct context *c)
 {
-	complain("'%s' needs a bundle: this version reads bundles (--bundle PATH, or SVCDOCTOR_BUNDLE)",
-		 c->command->name);
+	complain_of(c, "no-bundle", true,
+		    "'%s' needs a bundle: this version reads bundles (--bundle PATH, or SVCDOCTOR_BUNDLE)",
+		    c->command->name);
 	fprintf(stderr,
 		"make one with these commands in an empty folder, the first one as root on the node:\n"
 		"  iptables-save > iptables-save.txt\n"
@@ -171,7 +172,7 @@ void setup_report(struct context *c)
 		.color = want_color(c),
 		.quiet = c->o.quiet,
 		.verbose = c->o.verbose,
-		.command = c->command->name,
+		.command = !c->command ? NULL : c->command->document ? c->command->document : c->command->name,
 		.program = c->program,
 		.source_flags = strbuf_str(&c->source_flags),
 		.kubectl_flags = "",

@@ -71,12 +71,12 @@ static const struct snap_node *node_with_address(const struct context *c, const 
 	return hit;
 }
 
-static int no_rules(const char *node)
+static int no_rules(struct context *c, const char *node)
 {
 	if (node) {
-		complain("there are no rules of node '%s' in what was read", node);
+		complain_of(c, "no-rules", true, "there are no rules of node '%s' in what was read", node);
 	} else {
-		complain("there are no rules in what was read");
+		complain_of(c, "no-rules", true, "there are no rules in what was read");
 	}
 	fprintf(stderr, "add them: on the node, as root: iptables-save > nodes/%s/iptables-save.txt\n",
 		node ? node : "NODE");
@@ -92,7 +92,7 @@ static int choose_nodes(struct context *c, const struct trace_place *src, const 
 					   : node_with_address(c, &src->addr);
 	one = one || name ? one : node_with_address(c, &dst->addr);
 	if (name && (!one || !one->any_rules)) {
-		return no_rules(name);
+		return no_rules(c, name);
 	}
 	ret->v = calloc(c->snapshot.nodes.len + 1, sizeof(*ret->v));
 	if (!ret->v) {
@@ -105,7 +105,7 @@ static int choose_nodes(struct context *c, const struct trace_place *src, const 
 			ret->v[ret->len++].node = n;
 		}
 	}
-	return ret->len == 0 ? no_rules(NULL) : 0;
+	return ret->len == 0 ? no_rules(c, NULL) : 0;
 }
 
 /* The interface of the node's route to the source: replies leave by it, so packets are taken to come in by it. */

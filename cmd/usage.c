@@ -20,28 +20,40 @@ static void put_clean(FILE *f, const char *s)
 	fputs(strbuf_str(&b), f);
 }
 
-static void vcomplain(const char *fmt, va_list ap)
+/* @c NULL: nothing is recorded. */
+static void vcomplain(struct context *c, const char *code, bool inconclusive, const char *fmt, va_list ap)
 {
 	struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;
 	strbuf_vaddf(&b, fmt, ap);
 	fputs("svcdoctor: ", stderr);
 	put_clean(stderr, strbuf_str(&b));
 	fputc('\n', stderr);
+	if (c) {
+		sd_note_add(&c->snapshot.notes, inconclusive, code, NULL, 0, 0, NULL, "%s", strbuf_str(&b));
+	}
 }
 
 void complain(const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
-	vcomplain(fmt, ap);
+	vcomplain(NULL, NULL, false, fmt, ap);
 	va_end(ap);
 }
 
-int usage_error(const struct context *c, const char *fmt, ...)
+void complain_of(struct context *c, const char *code, bool inconclusive, const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
-	vcomplain(fmt, ap);
+	vcomplain(c, code, inconclusive, fmt, ap);
+	va_end(ap);
+}
+
+int usage_error(struct context *c, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	vcomplain(c, "usage", true, fmt, ap);
 	va_end(ap);
 	if (c->command) {
 		fprintf(stderr, "see '%s %s --help'\n", c->program, c->command->name);

@@ -21,9 +21,12 @@ static bool has_fatal_note(const struct sd_notes *n)
 static enum exit_code code_of(const struct context *c, const struct selection *s,
 			      const struct verify_report *v)
 {
-	bool wrong = v->differences.len > 0 || v->broken.len > 0 || s->missing.len > 0;
+	bool wrong = (v->broken.len > 0 || s->missing.len > 0) && severity_counts(&c->o, SEVERITY_ERROR);
 	bool partial = v->undecided.len > 0 || v->skipped.len > 0 || v->nodes.len == 0;
-	enum exit_code code = wrong && severity_counts(&c->o, SEVERITY_ERROR) ? CODE_FINDINGS : CODE_HEALTHY;
+	for (size_t i = 0; i < v->differences.len && !wrong; i++) {
+		wrong = severity_counts(&c->o, difference_severity(v->differences.v[i].severity));
+	}
+	enum exit_code code = wrong ? CODE_FINDINGS : CODE_HEALTHY;
 	if (partial || has_fatal_note(&c->snapshot.notes)) {
 		code = code_join(code, CODE_INCONCLUSIVE);
 	}

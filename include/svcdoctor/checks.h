@@ -15,6 +15,7 @@ const char *axis_name(enum axis a); /* "name", "endpoints", "rules" */
 
 enum severity { SEVERITY_INFO, SEVERITY_WARNING, SEVERITY_ERROR };
 const char *severity_name(enum severity s);
+enum severity difference_severity(enum verify_severity s);
 
 /* What a check needs: bits of the snapshot. */
 enum {

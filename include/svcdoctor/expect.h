@@ -117,6 +117,7 @@ struct expect_rule {
 	const char *text;	/* "-A CHAIN ..." in the words of iptables-save 1.8.9 */
 	const struct expect_endpoint *endpoint; /* BALANCE, ENDPOINT, ENDPOINT_MASQ, AFFINITY */
 	const char *target;	/* chain that it jumps to, or NULL */
+	bool optional; /* behaviour is the same without it: a kube-proxy without nfacct does not write it */
 	const struct expect_frontend *frontend; /* ENTRY, NODEPORT, REFUSE, FW_DROP; NULL where it serves several */
 };
 struct expect_rules {

@@ -26,6 +26,9 @@
  * What becomes of the packet (delivery) may be lost or unknown: the walk through the rules goes on all the same, so a
  * missing route or forwarding switched off never hides what the rules do.
  *
+ * A nat chain is followed whether or not something in the network namespace has switched connection tracking on: on a
+ * node with kube-proxy it is.
+ *
  * Modelled: IPv4 and IPv6, TCP, UDP, SCTP, ICMP, xtables rules of both backends, routing with policy rules. Not
  * modelled: netdev, bridge and arp tables, tc, XDP, fragments, IP options, IPsec, native nftables rules, sets that
  * were not loaded (a rule that asks one is unknown). Bridge port matches are unknown.
@@ -100,10 +103,11 @@ enum nat_delivery { DELIVERY_UNKNOWN, DELIVERY_LOCAL, DELIVERY_SENT, DELIVERY_LO
 const char *nat_delivery_name(enum nat_delivery d);
 
 struct nat_assume {
-	const struct nat_assume *next;
+	struct nat_assume *next;
 	struct nat_by by;
 	bool value;
 	bool state; /* of the past, not an unknown match */
+	bool moot;  /* changed nothing: taken out before anybody sees it */
 };
 
 struct nat_ending {
@@ -120,7 +124,7 @@ struct nat_ending {
 	struct nat_by lost;	   /* delivery lost: why; its text says it in words */
 	const char *reject_with;   /* "icmp-port-unreachable", ... */
 	struct nat_step *path;	   /* last step; walk by prev */
-	const struct nat_assume *assumes;
+	struct nat_assume *assumes; /* outermost last */
 	/* reply: TRI_UNKNOWN with a reason where it was not judged */
 	enum tri reply;
 	const char *reply_why;

@@ -18,7 +18,7 @@ struct report {
 	FILE *out;
 	enum report_format format;
 	bool color, quiet, verbose;
-	const char *command;	    /* "diagnose" */
+	const char *command;	    /* "diagnose"; NULL: none was given */
 	const char *program;	    /* "svcdoctor" or "kubectl svcdoctor" */
 	const char *source_flags;   /* " --bundle lab", appended to svcdoctor's own commands that are printed; "" */
 	const char *kubectl_flags;  /* " --context x", inserted after "kubectl"; "" */
@@ -31,7 +31,7 @@ int report_diagnosis(const struct report *r, const struct diagnosis *d);
 int report_verify(const struct report *r, const struct verify_report *v);
 int report_rules(const struct report *r, const struct rules_report *v);
 int report_endpoints(const struct report *r, const struct endpoints_report *e, const struct diagnosis *d);
-/* A document without results (JSON), for a run that could look at nothing; other formats print nothing. */
+/* The command's document with empty results (JSON), for a run that could look at nothing; other formats print nothing. */
 int report_nothing(const struct report *r);
 int report_explain(const struct report *r, const struct check *check); /* NULL: the list of all */
 

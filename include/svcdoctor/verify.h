@@ -49,8 +49,15 @@ struct verify_fate { /* one element of "expected" or "actual" */
 	int masquerade; /* -1 not compared, 0, 1 */
 };
 
+/*
+ * How bad a difference is: an error where clients fail; a warning where it works and something promised is lost, or where
+ * only outside addresses are refused by somebody's firewall; info where a kube-proxy older than 1.27 may mean it so.
+ */
+enum verify_severity { VERIFY_INFO, VERIFY_WARNING, VERIFY_ERROR };
+
 struct verify_difference {
 	enum verify_kind kind;
+	enum verify_severity severity;
 	bool foreign;		/* the deciding rule is not kube-proxy's */
 	const char *node;
 	const struct k8s_service *service;
@@ -87,9 +94,9 @@ struct verify_undecided {
 struct verify_broken { /* a fault of the node's delivery, once for each cause */
 	const char *node, *cause; /* "ip-forward", "no-route", "martian", "rp-filter", "link-down" */
 	struct verify_by by;
-	size_t services;
-	const char *first;	/* "ns/name" of the first Service concerned */
-	const struct k8s_service *last_service; /* counted last */
+	size_t services;	/* length of the list */
+	ARRAY_OF(const struct k8s_service *) list; /* the Services concerned, each once */
+	const char *first;	/* "ns/name" of the first */
 	const char *text;
 };
 

@@ -235,6 +235,15 @@ void check_proxy_health(struct run *r);
 /* Turns what verify found (r->d->verify) into findings. */
 void rules_findings(struct run *r);
 
+/* Commands that look at the node's kube-proxy and restart it, where its pod is known. */
+void proxy_commands(struct run *r, struct finding *f, const char *node);
+
+/* ---- rules-node.c ---- */
+
+/* kube-proxy's rules of a node as a whole: never written, flushed, torn. At most one finding for a node. */
+void node_rules_findings(struct run *r);
+void delivery_finding(struct run *r, const struct verify_broken *b);
+
 /* ---- verdict.c ---- */
 
 /* Explains, filters, orders; fills services, cluster, healthy, inconclusive. */

@@ -16,6 +16,19 @@ const char *severity_name(enum severity s)
 	return (unsigned)s < ARRAY_LEN(names) ? names[s] : "";
 }
 
+enum severity difference_severity(enum verify_severity s)
+{
+	switch (s) {
+	case VERIFY_INFO:
+		return SEVERITY_INFO;
+	case VERIFY_WARNING:
+		return SEVERITY_WARNING;
+	case VERIFY_ERROR:
+		break;
+	}
+	return SEVERITY_ERROR;
+}
+
 const char *service_status_name(enum service_status s)
 {
 	static const char *const names[] = { "healthy", "no-fault-found", "degraded", "broken", "undecided" };

@@ -515,15 +515,22 @@ void check_family(struct run *r, struct svc *v)
 	finding_next(r, f, "kubectl -n %s get service %s -o yaml", v->o->meta.ns, v->o->meta.name);
 }
 
+/*
+ * Nodes that serve under policy Local: those with a ready endpoint, and since 1.26 those whose only endpoints are
+ * terminating and still serve (KEP-1669, pkg/proxy/topology.go).
+ */
 static size_t nodes_with_endpoint(struct run *r, struct svc *v)
 {
 	CLEANUP(map_release) struct map seen = { 0 };
+	const int minor = r->c->version ? k8s_minor_version(r->c->version) : -1;
+	const bool terminating_serve = minor < 0 || minor >= 26;
 
 	for (size_t i = 0; v->slices && i < v->slices->v.len; i++)
-		for (size_t j = 0; j < v->slices->v.v[i]->nendpoints; j++) {
+		for (size_t j = 0; slice_used(v->o, v->slices->v.v[i]) && j < v->slices->v.v[i]->nendpoints; j++) {
 			const struct k8s_endpoint *e = &v->slices->v.v[i]->endpoints[j];
+			bool serves = e->ready != 0 || (terminating_serve && e->serving == 1 && e->terminating == 1);
 
-			if (e->ready != 0 && e->node_name && map_puts(&seen, e->node_name, v) < 0)
+			if (serves && e->node_name && map_puts(&seen, e->node_name, v) < 0)
 				r->err = -ENOMEM;
 		}
 	return seen.len;

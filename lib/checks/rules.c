@@ -27,7 +27,6 @@ struct cause {
 	ARRAY_OF(const struct verify_difference *) v;
 	const struct k8s_service *service; /* of the first difference */
 	bool several;			   /* Services */
-	bool warning;			   /* foreign rule that only delays a refusal, and the like */
 };
 
 /* ---- which check is it? ---- */
@@ -39,6 +38,17 @@ static const char *foreign_check(const struct verify_difference *d)
 	if (strstr(t, "-prohibited") && (strstr(t, "REJECT") || strstr(t, "reject")))
 		return "firewalld-reject";
 	return "foreign-rule-drops";
+}
+
+/* Calico's chains and rules: cali-INPUT, and a comment "cali:..." where a rule stands in a chain of the kernel. */
+static const char *accepting_check(const struct verify_by *by)
+{
+	const char *t = by->text ? by->text : "";
+
+	if ((by->chain && str_starts(by->chain, "cali-")) || strstr(t, "-j cali-") || strstr(t, "-g cali-") ||
+	    strstr(t, "\"cali:"))
+		return "calico-accept-before-reject";
+	return "accept-before-reject";
 }
 
 static const char *stopped_check(const struct verify_difference *d)
@@ -65,7 +75,7 @@ static const char *difference_check(const struct verify_difference *d)
 		return stopped_check(d);
 	case DIFF_NOT_REFUSED:
 		/* a source that must be kept out and gets in is worse than a refusal that comes late */
-		return d->foreign && (!d->service || !d->service->nsource_ranges) ? "calico-accept-before-reject"
+		return d->foreign && (!d->service || !d->service->nsource_ranges) ? accepting_check(&d->by)
 										  : "rules-not-refused";
 	case DIFF_WRONG_REFUSAL:
 		return "rules-wrong-refusal";
@@ -276,7 +286,7 @@ static void look_commands(struct run *r, struct finding *f, const struct cause *
 		finding_next(r, f, "sudo %t -t %t | grep -e %t", save_tool(by), by->table, by->chain);
 }
 
-static void proxy_fix(struct run *r, struct finding *f, const char *node)
+void proxy_commands(struct run *r, struct finding *f, const char *node)
 {
 	const struct k8s_pod *p = node ? map_gets(&r->proxy_pods, node) : NULL;
 
@@ -329,10 +339,19 @@ static const char *cause_text(struct run *r, const struct cause *c, size_t servi
 		return run_printf(r, "node %s still sends packets of %s to an endpoint that is gone", node, who);
 	if (is(id, "rules-wrong-statistic-probability"))
 		return run_printf(r, "node %s does not spread connections to %s evenly", node, who);
-	if (is(id, "calico-accept-before-reject"))
+	if (is(id, "calico-accept-before-reject") || is(id, "accept-before-reject"))
 		return run_printf(r, "on node %s %s lets packets of %s through that kube-proxy would refuse", node,
 				  place, who);
 	return c->first->text ? c->first->text : check_find(id)->title;
+}
+
+static enum severity worst_severity(const struct cause *c)
+{
+	enum verify_severity worst = VERIFY_INFO;
+
+	for (size_t i = 0; i < c->v.len; i++)
+		worst = MAX(worst, c->v.v[i]->severity);
+	return difference_severity(worst);
 }
 
 static void cause_finding(struct run *r, struct cause *c)
@@ -349,6 +368,7 @@ static void cause_finding(struct run *r, struct cause *c)
 			shared ? run_printf(r, "Node %s", node)
 			       : run_printf(r, "Service %s/%s", s->meta.ns, s->meta.name));
 	f->rank = shared ? 10 : 20;
+	finding_severity(f, worst_severity(c));
 	if (shared)
 		finding_cluster(f);
 	for (size_t i = 0; i < c->v.len; i++)
@@ -361,82 +381,10 @@ static void cause_finding(struct run *r, struct cause *c)
 		finding_fix(r, f, "sudo %t -t %t -P FORWARD ACCEPT", rules_tool(c->by),
 			    c->by->table ? c->by->table : "filter");
 	else if (!c->first->foreign && c->by->kind != BY_LINK && c->by->kind != BY_BRIDGE && c->by->kind != BY_POLICY)
-		proxy_fix(r, f, node);
+		proxy_commands(r, f, node);
 	else if (c->first->foreign && c->by->chain)
 		finding_evidence(r, f,
 				 "find out which program writes this rule before you delete it: it may come back");
-}
-
-/* ---- delivery ---- */
-
-static const struct {
-	const char *cause, *check;
-} broken_checks[] = {
-	{ "ip-forward", "ip-forward-disabled" }, { "no-route", "node-no-route" },   { "martian", "martian-source" },
-	{ "rp-filter", "rp-filter-strict" },	 { "link-down", "node-link-down" },
-};
-
-/* The Services whose packets the node sends on: those with endpoints that it was judged for. */
-static void concerns_node(struct run *r, struct finding *f, const struct verify_broken *b)
-{
-	const struct verify_report *v = &r->d->verify;
-	size_t before = f->services.len;
-
-	for (size_t i = 0; i < v->fronts.len; i++) {
-		const struct verify_frontend *fr = &v->fronts.v[i];
-
-		if (fr->service && fr->endpoints && is(fr->node, b->node) &&
-		    (f->services.len == before || f->services.v[f->services.len - 1] != fr->service))
-			run_push(r, &f->services, fr->service);
-	}
-	if (f->services.len - before != b->services)
-		f->services.len = before; /* which of them is not known */
-}
-
-static const struct k8s_service *service_named(struct run *r, const char *both)
-{
-	CLEANUP(strbuf_release) struct strbuf ns = STRBUF_INIT;
-	const char *slash = both ? strchr(both, '/') : NULL;
-
-	if (!slash)
-		return NULL;
-	strbuf_add(&ns, both, (size_t)(slash - both));
-	return k8s_find_service(r->c, strbuf_str(&ns), slash + 1);
-}
-
-static void broken_finding(struct run *r, const struct verify_broken *b)
-{
-	const struct k8s_service *first = service_named(r, b->first);
-	const char *id = "node-delivery-broken";
-	struct finding *f;
-
-	for (size_t i = 0; i < ARRAY_LEN(broken_checks); i++)
-		if (is(b->cause, broken_checks[i].cause))
-			id = broken_checks[i].check;
-	f = finding_new(r, id, b->node, is(id, "ip-forward-disabled") ? NULL : text_or(b->by.text),
-			run_printf(r, "Node %s", b->node));
-	f->rank = 5;
-	finding_cluster(f);
-	finding_text(r, f, "%s%s", b->text ? b->text : f->check->title,
-		     b->services > 1 ? run_printf(r, " (%zu Services)", b->services) : "");
-	if (b->by.text)
-		finding_evidence(r, f, "%s", b->by.text);
-	concerns_node(r, f, b);
-	if (!f->services.len && first)
-		finding_concerns(r, f, first);
-	if (is(id, "ip-forward-disabled")) {
-		const bool six = b->by.text && strstr(b->by.text, "ipv6");
-
-		finding_next(r, f, six ? "sysctl net.ipv6.conf.all.forwarding" : "sysctl net.ipv4.ip_forward");
-		finding_fix(r, f,
-			    six ? "sudo sysctl -w net.ipv6.conf.all.forwarding=1"
-				: "sudo sysctl -w net.ipv4.ip_forward=1");
-	} else if (is(id, "rp-filter-strict")) {
-		finding_next(r, f, "sysctl -a -r 'net.ipv4.conf.*rp_filter'");
-	} else {
-		finding_next(r, f, "ip route show table all");
-		finding_next(r, f, "ip addr");
-	}
 }
 
 /* ---- undecided ---- */
@@ -456,10 +404,17 @@ static void undecided_findings(struct run *r)
 			f = finding_new(r, "rules-undecided", u->node, place,
 					run_printf(r, "Node %s", text_or(u->node)));
 			finding_cluster(f);
-			finding_text(r, f, "on node %s it cannot be decided what becomes of some packets: %s",
-				     text_or(u->node), u->text ? u->text : place);
-			if (u->by.text)
-				finding_evidence(r, f, "%s: %s", place, u->by.text);
+			if (u->by.chain) {
+				finding_text(r, f,
+					     "on node %s it cannot be decided what becomes of some packets: a dump "
+					     "does not tell what %s asks",
+					     text_or(u->node), place);
+				if (u->by.text)
+					finding_evidence(r, f, "%s: %s", place, u->by.text);
+			} else {
+				finding_text(r, f, "on node %s it cannot be decided what becomes of some packets%s%s",
+					     text_or(u->node), *place ? ": " : "", place);
+			}
 			if (map_puts(&m, key, f) < 0)
 				r->err = -ENOMEM;
 		}
@@ -489,6 +444,8 @@ void rules_findings(struct run *r)
 	const struct verify_report *v = &r->d->verify;
 	struct cause_list causes = { 0 };
 
+	/* first, so that it is the first that explains what follows */
+	node_rules_findings(r);
 	group(r, &causes);
 	for (size_t i = 0; i < causes.v.len; i++) {
 		if (!r->err)
@@ -497,7 +454,7 @@ void rules_findings(struct run *r)
 	}
 	array_free(&causes.v);
 	for (size_t i = 0; i < v->broken.len; i++)
-		broken_finding(r, &v->broken.v[i]);
+		delivery_finding(r, &v->broken.v[i]);
 	undecided_findings(r);
 	blame_proxy(r);
 	for (size_t i = 0; i < v->skipped.len; i++) {

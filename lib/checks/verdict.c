@@ -157,6 +157,8 @@ static void set_states(struct service_result *sr, const struct worst *w)
 			sr->axes[a].state = AXIS_FAILED;
 		else if (w->axis[a] == SEVERITY_WARNING && sr->axes[a].state != AXIS_FAILED)
 			sr->axes[a].state = AXIS_WARNING;
+		else if (w->axis[a] == SEVERITY_INFO && sr->axes[a].state == AXIS_WARNING)
+			sr->axes[a].state = AXIS_OK; /* frontends that differ, and all that is worth is a note */
 	}
 }
 

@@ -190,11 +190,13 @@ static void node_port_entry(struct writer *w)
 		.frontend = f,
 	};
 	if (w->any && w->p->family == AF_INET && expect_localhost_node_ports(w->node)) {
+		r.optional = true;
 		emit(w, &r,
 		     "-d 127.0.0.0/8 -p %s -m comment --comment \"%s\" -m %s --dport %u -m nfacct "
 		     "--nfacct-name  "
 		     "localhost_nps_accepted_pkts -j %s",
 		     w->proto, w->name, w->proto, number, w->ext);
+		r.optional = false;
 	}
 	if (w->any) {
 		emit(w, &r, "-p %s -m comment --comment \"%s\" -m %s --dport %u -j %s", w->proto, w->name,

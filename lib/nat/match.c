@@ -56,8 +56,9 @@ static enum match_kind match_interface(const struct state *st, const struct rs_c
 {
 	bool in_hook = st->hook == HOOK_PREROUTING || st->hook == HOOK_INPUT || st->hook == HOOK_FORWARD;
 
+	/* A forwarded packet keeps its input device in POSTROUTING: ip_output() since Linux 5.7. */
 	if (c->field == FIELD_IIF)
-		return in_hook ? match_name(c, st->iif) : match_name(c, "");
+		return in_hook || (st->hook == HOOK_POSTROUTING && !st->from_node) ? match_name(c, st->iif) : match_name(c, "");
 	if (st->hook == HOOK_PREROUTING || st->hook == HOOK_INPUT)
 		return match_name(c, "");
 	return match_name(c, st->oif);
@@ -83,10 +84,10 @@ static enum match_kind match_bridge_port(const struct walk *w, const struct stat
 /* nf_conntrack's state as the chain sees it: before priority -200 there is none, which reads as INVALID. */
 static uint32_t ct_state(const struct state *st)
 {
-	if (!st->tracked)
-		return CTSTATE_INVALID;
 	if (st->notrack)
 		return CTSTATE_UNTRACKED;
+	if (!st->tracked)
+		return CTSTATE_INVALID;
 	return CTSTATE_NEW | (st->dnat ? CTSTATE_DNAT : 0) | (st->snat ? CTSTATE_SNAT : 0);
 }
 
@@ -104,7 +105,7 @@ static enum match_kind match_conntrack(const struct state *st, const struct rs_c
 		return yes_no(cond_match_u32(c, ct_state(st)));
 	/* Without a connection xt_conntrack looks at the state only: net/netfilter/xt_conntrack.c, "if (ct == NULL)". */
 	if (!st->tracked || st->notrack)
-		return yes_no(rule_asks_state(r));
+		return yes_no(c->field != FIELD_CT_MARK && rule_asks_state(r)); /* connmark: "if (ct == NULL) return false" */
 	switch (c->field) {
 	case FIELD_CT_STATUS:
 		return yes_no(cond_match_u32(c, (st->dnat ? CTSTATUS_DNAT : 0u) | (st->snat ? CTSTATUS_SNAT : 0u)));
@@ -135,6 +136,30 @@ static enum match_kind match_conntrack(const struct state *st, const struct rs_c
 	}
 }
 
+/* ipv6_addr_type() & IPV6_ADDR_UNICAST: net/ipv6/addrconf_core.c */
+static bool is_unicast6(const struct ip_addr *a)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	return !ip_addr_is_multicast(a) && !ip_addr_is_zero(a) && memcmp(a->b, mapped, sizeof(mapped)) != 0;
+}
+
+/*
+ * match_type6() of net/netfilter/xt_addrtype.c: MULTICAST, UNICAST and UNSPEC are properties of the address which must
+ * all hold; of LOCAL, ANYCAST and UNREACHABLE, which ask the routes, one is enough. A local address is UNICAST too.
+ */
+static enum match_kind match_addr_type6(const struct rs_cond *c, const struct ip_addr *a, int type)
+{
+	uint32_t mask = c->u.bits.value, routes = mask & (ADDRTYPE_LOCAL | ADDRTYPE_ANYCAST | ADDRTYPE_UNREACHABLE);
+
+	if ((mask & ADDRTYPE_MULTICAST && !ip_addr_is_multicast(a)) || (mask & ADDRTYPE_UNICAST && !is_unicast6(a)) ||
+	    (mask & ADDRTYPE_UNSPEC && !ip_addr_is_zero(a)))
+		return yes_no(c->negate);
+	if (!routes)
+		return yes_no(!c->negate);
+	return type < 0 ? MATCH_UNKNOWN : yes_no(((routes >> type) & 1) != c->negate);
+}
+
 static enum match_kind match_addr_type(const struct walk *w, const struct state *st, const struct rs_cond *c)
 {
 	const struct ip_addr *a = c->field == FIELD_SADDR_TYPE ? &st->src : &st->dst;
@@ -149,6 +174,8 @@ static enum match_kind match_addr_type(const struct walk *w, const struct state 
 	/* Not known, but what the node sends has an address of its own, and what comes from the wire has not (or is a martian). */
 	if (type < 0 && c->field == FIELD_SADDR_TYPE && !dev && !st->snat)
 		type = st->from_node ? 2 : 1; /* RTN_LOCAL, RTN_UNICAST */
+	if (a->family == AF_INET6)
+		return match_addr_type6(c, a, type);
 	return type < 0 ? MATCH_UNKNOWN : yes_no(cond_match_u32(c, 1u << type));
 }
 
@@ -243,8 +270,17 @@ static enum match_kind match_cond(const struct walk *w, const struct state *st, 
 	}
 }
 
+/* A rule before this one, in the same walk, put the packet's address on that list. */
+static bool is_remembered(const struct state *st, const struct rs_recent *r)
+{
+	for (const struct remembered *m = st->remembered; m && r; m = m->next)
+		if (m->list->by_dest == r->by_dest && strcmp(m->list->name, r->name) == 0)
+			return true;
+	return false;
+}
+
 /* Conditions on the past, and chance: true when @c is one; their part goes into @m. */
-static bool match_special(const struct rs_cond *c, struct match *m)
+static bool match_special(const struct state *st, const struct rs_cond *c, struct match *m)
 {
 	bool v = !c->negate;
 
@@ -256,7 +292,14 @@ static bool match_special(const struct rs_cond *c, struct match *m)
 		if (c->u.range.lo > 0)
 			m->chance *= c->negate ? 1 - 1.0 / c->u.range.lo : 1.0 / c->u.range.lo;
 		return true;
-	case FIELD_RECENT: /* nothing is remembered of a first packet */
+	case FIELD_RECENT: /* nothing is remembered of a first packet, but what this walk has remembered itself */
+		if (is_remembered(st, c->u.recent)) {
+			if (c->u.recent->text && strstr(c->u.recent->text, "--hitcount"))
+				m->kind = MATCH_UNKNOWN;
+			else if (c->negate)
+				m->never = true;
+			return true;
+		}
 		v = c->negate;
 		break;
 	case FIELD_LIMIT:
@@ -287,8 +330,13 @@ void nat_match_rule(struct walk *w, const struct state *st, const struct rs_rule
 			source_asked = true;
 			continue;
 		}
-		if (match_special(c, &m))
+		if (match_special(st, c, &m)) {
+			if (m.never) {
+				ret->kind = MATCH_NO;
+				return;
+			}
 			continue;
+		}
 		k = match_cond(w, st, c, r);
 		if (k == MATCH_NO) {
 			ret->kind = MATCH_NO;

@@ -15,6 +15,12 @@ struct frame {
 	uint32_t pos;
 };
 
+/* An entry that a rule of this walk made in a `recent` list. Immutable, newest first. */
+struct remembered {
+	const struct remembered *next;
+	const struct rs_recent *list;
+};
+
 struct state {
 	/* the packet now, and as it began (conntrack's original tuple) */
 	struct ip_addr src, dst, orig_src, orig_dst;
@@ -54,6 +60,8 @@ struct state {
 	bool lost;
 	struct nat_by lost_by, accept_by, stop_by;
 	struct nat_step *path;
+	struct nat_assume *assumes; /* newest first */
+	const struct remembered *remembered;
 };
 
 struct walk {
@@ -66,6 +74,8 @@ struct walk {
 	unsigned family_index; /* 0: IPv4, 1: IPv6 */
 	unsigned splits;
 	size_t recorded; /* steps of paths */
+	unsigned nesting;
+	double summary;	 /* sum over all endings of weight and a hash of their fate: two runs of equal endings have equal sums */
 	bool moot;	 /* some EFFECT_ASSUME steps turned out not to matter: NAT_MOOT */
 	int error;
 };
@@ -73,6 +83,7 @@ struct walk {
 #define NAT_SPLITS_MAX 4096u
 #define NAT_STEPS_MAX 20000000u
 #define NAT_RECORDED_MAX 600000u
+#define NAT_NESTING_MAX 800u /* ways inside ways: C recursion */
 #define NAT_MOOT 255u /* effect of an assumption that changed nothing; taken out of the paths before anybody sees it */
 #define NAT_DEPTH_MAX 8192u
 
@@ -82,6 +93,7 @@ struct match {
 	enum match_kind kind;  /* of the conditions that a packet fixes */
 	bool has_state;	       /* conditions on the past */
 	bool state_default;    /* their value for a first packet */
+	bool never;	       /* a condition on the past that this walk itself has settled: no match */
 	double chance;	       /* 1: no chance in it */
 };
 void nat_match_rule(struct walk *w, const struct state *st, const struct rs_rule *r, struct match *ret);
@@ -108,6 +120,10 @@ struct nat_by nat_by_rule(const struct rs_rule *r);
 
 /* result.c */
 void nat_sort_join(struct nat_result *r, size_t from);
-bool nat_same_endings(struct nat_result *r, size_t a, size_t b, size_t end);
+/* Do the endings from @a to @b and those from @b to @end make the same, up to the assumptions @stop_a and @stop_b? Sorts both. */
+bool nat_same_endings(struct nat_result *r, size_t a, size_t b, size_t end, const struct nat_assume *stop_a,
+		      const struct nat_assume *stop_b);
+/* A number between 0 and 1 that two endings of one fate share. */
+double nat_fate_hash(const struct nat_ending *e);
 
 #endif

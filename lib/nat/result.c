@@ -100,20 +100,33 @@ static int cmp_by(const struct nat_by *a, const struct nat_by *b)
 	return c ? c : cmp_text(a->text, b->text);
 }
 
-static int cmp_assumes(const struct nat_assume *a, const struct nat_assume *b)
+static const struct nat_assume *skip_moot(const struct nat_assume *a)
 {
-	for (; a && b && a != b; a = a->next, b = b->next) {
+	while (a && a->moot)
+		a = a->next;
+	return a;
+}
+
+/* Up to @stop_a and @stop_b, which are in the lists, or NULL: to their ends. */
+static int cmp_assumes(const struct nat_assume *a, const struct nat_assume *stop_a, const struct nat_assume *b,
+		       const struct nat_assume *stop_b)
+{
+	a = skip_moot(a);
+	b = skip_moot(b);
+	while (a && b && a != stop_a && b != stop_b && a != b) {
 		int c = cmp_by(&a->by, &b->by);
 
 		if (c == 0)
 			c = cmp_int(b->value, a->value);
 		if (c)
 			return c;
+		a = skip_moot(a->next);
+		b = skip_moot(b->next);
 	}
-	return a == b ? 0 : cmp_int(a != NULL, b != NULL);
+	return a == b ? 0 : cmp_int(a && a != stop_a, b && b != stop_b);
 }
 
-/* What the rules and the delivery make of it, without who decided. */
+/* What the rules and the delivery make of it, without who decided and what was assumed. */
 static int cmp_fate(const struct nat_ending *a, const struct nat_ending *b)
 {
 	int c = cmp_int(a->verdict, b->verdict);
@@ -132,9 +145,32 @@ static int cmp_fate(const struct nat_ending *a, const struct nat_ending *b)
 		c = cmp_int(a->delivery, b->delivery);
 	if (c == 0)
 		c = cmp_text(a->interface, b->interface);
-	if (c == 0)
-		c = cmp_text(a->reject_with, b->reject_with);
-	return c ? c : cmp_assumes(a->assumes, b->assumes);
+	return c ? c : cmp_text(a->reject_with, b->reject_with);
+}
+
+double nat_fate_hash(const struct nat_ending *e)
+{
+	const char *iface = e->interface ? e->interface : "", *with = e->reject_with ? e->reject_with : "";
+	struct {
+		struct ip_addr addr, source;
+		uint16_t port;
+		uint8_t verdict, translated, masquerade, delivery;
+		uint32_t iface, with;
+	} key;
+	uint32_t h;
+
+	memset(&key, 0, sizeof(key));
+	key.addr = e->addr;
+	key.source = e->source;
+	key.port = e->port;
+	key.verdict = (uint8_t)e->verdict;
+	key.translated = e->translated;
+	key.masquerade = e->masquerade;
+	key.delivery = (uint8_t)e->delivery;
+	key.iface = hash_bytes(iface, strlen(iface));
+	key.with = hash_bytes(with, strlen(with));
+	h = hash_bytes(&key, sizeof(key));
+	return h / 4294967296.0;
 }
 
 static int cmp_join(const void *pa, const void *pb)
@@ -142,13 +178,15 @@ static int cmp_join(const void *pa, const void *pb)
 	const struct nat_ending *a = pa, *b = pb;
 	int c = cmp_fate(a, b);
 
+	if (c == 0)
+		c = cmp_assumes(a->assumes, NULL, b->assumes, NULL);
 	return c ? c : cmp_by(&a->by, &b->by);
 }
 
 static int cmp_show(const void *pa, const void *pb)
 {
 	const struct nat_ending *a = pa, *b = pb;
-	int c = cmp_assumes(a->assumes, b->assumes);
+	int c = cmp_assumes(a->assumes, NULL, b->assumes, NULL);
 
 	if (c == 0 && fabs(a->weight - b->weight) > 1e-7)
 		c = a->weight > b->weight ? -1 : 1;
@@ -174,18 +212,22 @@ void nat_sort_join(struct nat_result *r, size_t from)
 	qsort(e, k + 1, sizeof(*e), cmp_show);
 }
 
-static int cmp_fate_sort(const void *a, const void *b)
+/* Within one run all lists go on alike behind its own assumption, so comparing them whole gives the order of their beginnings. */
+static int cmp_fate_sort(const void *pa, const void *pb)
 {
-	return cmp_fate(a, b);
+	const struct nat_ending *a = pa, *b = pb;
+	int c = cmp_fate(a, b);
+
+	return c ? c : cmp_assumes(a->assumes, NULL, b->assumes, NULL);
 }
 
-/* Weight of all endings from @i that share the fate of @i; @i moves behind them. */
+/* Weight of all endings from @i that share fate and assumptions of @i; @i moves behind them. */
 static double same_run(const struct nat_ending *e, size_t *i, size_t end)
 {
 	size_t first = *i;
 	double sum = 0;
 
-	for (; *i < end && cmp_fate(&e[first], &e[*i]) == 0; ++*i)
+	for (; *i < end && cmp_fate_sort(&e[first], &e[*i]) == 0; ++*i)
 		sum += e[*i].weight;
 	return sum;
 }
@@ -195,7 +237,8 @@ static bool same_weight(double a, double b)
 	return (isnan(a) && isnan(b)) || fabs(a - b) <= WEIGHT_EPSILON;
 }
 
-bool nat_same_endings(struct nat_result *r, size_t a, size_t b, size_t end)
+bool nat_same_endings(struct nat_result *r, size_t a, size_t b, size_t end, const struct nat_assume *stop_a,
+		      const struct nat_assume *stop_b)
 {
 	struct nat_ending *e = r->endings.v;
 	size_t i = a, j = b;
@@ -205,7 +248,7 @@ bool nat_same_endings(struct nat_result *r, size_t a, size_t b, size_t end)
 	qsort(e + a, b - a, sizeof(*e), cmp_fate_sort);
 	qsort(e + b, end - b, sizeof(*e), cmp_fate_sort);
 	while (i < b && j < end) {
-		if (cmp_fate(&e[i], &e[j]) != 0)
+		if (cmp_fate(&e[i], &e[j]) != 0 || cmp_assumes(e[i].assumes, stop_a, e[j].assumes, stop_b) != 0)
 			return false;
 		if (!same_weight(same_run(e, &i, b), same_run(e, &j, end)))
 			return false;

@@ -20,6 +20,14 @@ static int conf(const struct walk *w, const struct state *st, const char *ifname
 	return node_conf(w->node->facts, st->dst.family, ifname, name);
 }
 
+/* IN_DEV_ORCONF: conf.all or that of the interface that it came by; -1: neither is known. */
+static int either(const struct walk *w, const struct state *st, const char *name)
+{
+	int all = conf(w, st, "all", name);
+
+	return st->iif ? MAX(all, conf(w, st, st->iif, name)) : all;
+}
+
 bool nat_dst_is_local(const struct walk *w, const struct state *st)
 {
 	return st->dst_forced_local || node_is_local(w->node->facts, &st->dst) == TRI_TRUE;
@@ -34,19 +42,28 @@ static void check_martian(struct walk *w, struct state *st)
 	if (st->round)
 		return;
 	if (ip_addr_is_loopback(&st->src) || ip_addr_is_loopback(&st->dst)) {
-		if (st->dst.family == AF_INET && st->iif && conf(w, st, st->iif, "route_localnet") != 0 &&
-		    !ip_addr_is_loopback(&st->src))
+		bool allowed = st->dst.family == AF_INET && either(w, st, "route_localnet") != 0;
+
+		if (!allowed) {
+			nat_lose(w, st, BY_KERNEL, "martian", "martian: a loopback address does not come from the wire (route_localnet is 0)");
 			return;
-		nat_lose(w, st, BY_KERNEL, "martian", "martian: a loopback address does not come from the wire (route_localnet is 0)");
-		return;
+		}
 	}
 	if (st->dst.family != AF_INET || node_is_local(f, &st->src) != TRI_TRUE)
 		return;
-	if (st->iif && conf(w, st, st->iif, "accept_local") == 1)
+	if (either(w, st, "accept_local") > 0)
 		return;
 	nat_lose(w, st, BY_KERNEL, "martian",
 		 arena_printf(&w->out->arena, "martian: the source %s is an address of this node and came from the wire",
 			      ip_addr_format(&st->src, a)));
+}
+
+static bool has_address4(const struct node_facts *f, const char *dev)
+{
+	for (size_t i = 0; i < f->addrs.len; i++)
+		if (f->addrs.v[i].addr.family == AF_INET && f->addrs.v[i].ifname && strcmp(f->addrs.v[i].ifname, dev) == 0)
+			return true;
+	return false;
 }
 
 /* fib_validate_source(): the larger of conf.all and conf.IF; 1 is strict, 2 loose. IPv4 only. */
@@ -68,7 +85,12 @@ static void check_rp_filter(struct walk *w, struct state *st)
 	node_route_lookup(w->node->facts, &q, &back);
 	if (back.kind == NR_UNKNOWN || (back.kind == NR_UNICAST && (!back.dev || (back.route && back.route->multipath))))
 		return;
-	if (back.kind == NR_UNICAST && (mode == 2 || strcmp(back.dev, st->iif) == 0))
+	if (back.kind == NR_UNICAST && strcmp(back.dev, st->iif) == 0)
+		return;
+	/* Loose mode asks for an IPv4 address on the interface: __fib_validate_source(), "no_addr". */
+	if (back.kind == NR_UNICAST && mode == 2 && (!w->node->facts->addrs_known || has_address4(w->node->facts, st->iif)))
+		return;
+	if (back.kind == NR_LOCAL) /* accept_local */
 		return;
 	nat_lose(w, st, BY_SYSCTL, "rp-filter",
 		 arena_printf(&w->out->arena, "rp_filter = %d on %s: the way back to the source does not lead there", mode,
@@ -165,11 +187,9 @@ void nat_route_input(struct walk *w, struct state *st, bool *ret_local)
 /* __mkroute_output(): a loopback source leaves by lo only, unless route_localnet is set on the way out. */
 static void check_loopback_out(struct walk *w, struct state *st)
 {
-	if (!ip_addr_is_loopback(&st->src) || !st->oif || strcmp(st->oif, "lo") == 0)
+	if (st->src.family != AF_INET || !ip_addr_is_loopback(&st->src) || !st->oif || strcmp(st->oif, "lo") == 0)
 		return;
-	if (st->src.family == AF_INET6)
-		nat_lose(w, st, BY_KERNEL, "martian", "the source ::1 does not leave the node");
-	else if (conf(w, st, st->oif, "route_localnet") == 0 && conf(w, st, "all", "route_localnet") == 0)
+	if (conf(w, st, st->oif, "route_localnet") == 0 && conf(w, st, "all", "route_localnet") == 0)
 		nat_lose(w, st, BY_SYSCTL, "route-localnet", "net.ipv4.conf.all.route_localnet = 0");
 }
 

@@ -93,15 +93,20 @@ static int undecided(struct walk *w, struct state *st, const struct rs_rule *r)
 
 static int do_dnat(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_nat *n)
 {
+	uint16_t port;
 	int res;
 
 	if (!n || n->text || n->by_map)
 		return undecided(w, st, r);
-	if ((n->has_addr && !ip_addr_equal(&n->lo, &n->hi)) || (n->has_port && n->port_lo != n->port_hi)) {
+	port = n->has_port ? n->port_lo : st->dport;
+	/* NF_NAT_RANGE_PROTO_OFFSET: the port's distance from the base decides. */
+	if (n->has_port && n->port_base)
+		port = (uint16_t)(n->port_lo + (uint16_t)(st->dport - n->port_base) % (n->port_hi - n->port_lo + 1u));
+	if ((n->has_addr && !ip_addr_equal(&n->lo, &n->hi)) || (n->has_port && n->port_lo != n->port_hi && !n->port_base)) {
 		res = dnat_range(w, st, r, n);
 		return res < 0 ? res : ACTION_ENDED;
 	}
-	set_dst(st, n->has_addr ? &n->lo : &st->dst, n->has_port ? n->port_lo : st->dport);
+	set_dst(st, n->has_addr ? &n->lo : &st->dst, port);
 	st->nat_done = true;
 	record_dnat(w, st, r);
 	return ACTION_CHAIN_DONE;
@@ -127,6 +132,13 @@ static int do_redirect(struct walk *w, struct state *st, const struct rs_rule *r
 				break;
 			}
 		}
+	}
+	if (ip_addr_is_zero(&a) && f->addrs_known && st->iif) {
+		/* nf_nat_redirect(): an interface without address. */
+		struct nat_by by = nat_by_rule(r);
+		int res = nat_end(w, st, NAT_DROP, &by, NULL);
+
+		return res < 0 ? res : ACTION_ENDED;
 	}
 	set_dst(st, &a, n && n->has_port ? n->port_lo : st->dport);
 	st->dnat = st->translated = true;
@@ -248,6 +260,23 @@ static int do_mark(struct walk *w, struct state *st, const struct rs_rule *r, ui
 	return ACTION_NEXT;
 }
 
+/* xt_connmark.c, connmark_tg_shift(): without a connection nothing happens. */
+static int do_connmark(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_stmt *s)
+{
+	if (!st->tracked || st->notrack)
+		return ACTION_NEXT;
+	switch ((enum rs_stmt_kind)s->kind) {
+	case ST_CONNMARK:
+		st->ctmark = (st->ctmark & ~s->u.bits.mask) ^ s->u.bits.value;
+		return ACTION_NEXT;
+	case ST_CONNMARK_SAVE:
+		st->ctmark = (st->ctmark & ~s->u.bits.value) ^ (st->mark & s->u.bits.mask);
+		return ACTION_NEXT;
+	default:
+		return do_mark(w, st, r, (st->mark & ~s->u.bits.mask) ^ (st->ctmark & s->u.bits.value));
+	}
+}
+
 static int do_jump(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_stmt *s)
 {
 	const struct rs_chain *target = s->u.target;
@@ -360,13 +389,9 @@ int nat_apply(struct walk *w, struct state *st, const struct rs_rule *r, const s
 	case ST_MARK:
 		return do_mark(w, st, r, (st->mark & ~s->u.bits.mask) ^ s->u.bits.value);
 	case ST_CONNMARK:
-		st->ctmark = (st->ctmark & ~s->u.bits.mask) ^ s->u.bits.value;
-		return ACTION_NEXT;
 	case ST_CONNMARK_SAVE:
-		st->ctmark = (st->ctmark & ~s->u.bits.value) ^ (st->mark & s->u.bits.mask);
-		return ACTION_NEXT;
 	case ST_CONNMARK_RESTORE:
-		return do_mark(w, st, r, (st->mark & ~s->u.bits.mask) ^ (st->ctmark & s->u.bits.value));
+		return do_connmark(w, st, r, s);
 	case ST_NOTRACK:
 		by = nat_by_rule(r);
 		(void)nat_record(w, st, EFFECT_NOTRACK, &by);

@@ -93,6 +93,7 @@ int nat_end(struct walk *w, const struct state *st, enum nat_verdict v, const st
 
 	if (w->error < 0)
 		return w->error;
+	e.assumes = st->assumes;
 	if (st->src_known)
 		e.source = st->src;
 	if (by)
@@ -106,68 +107,73 @@ int nat_end(struct walk *w, const struct state *st, enum nat_verdict v, const st
 	else if (st->lost)
 		e.delivery = DELIVERY_LOST;
 	judge_reply(w, st, &e);
+	w->summary += (isnan(e.weight) ? 1 : e.weight) * nat_fate_hash(&e);
 	return array_push(&w->out->endings, e) < 0 ? -ENOMEM : 0;
 }
 
-static int tag(struct walk *w, size_t from, size_t to, const struct nat_by *by, bool value, bool is_state)
-{
-	for (size_t i = from; i < to; i++) {
-		struct nat_assume *a = arena_new(&w->out->arena, struct nat_assume);
-
-		if (!a)
-			return -ENOMEM;
-		*a = (struct nat_assume){ w->out->endings.v[i].assumes, *by, value, is_state };
-		w->out->endings.v[i].assumes = a;
-	}
-	return 0;
-}
-
-static int run_branch(struct walk *w, const struct state *st, const struct nat_by *by, bool value, branch_fn prepare,
-		      struct nat_step **ret_step)
+static int run_branch(struct walk *w, const struct state *st, const struct nat_by *by, bool value, bool is_state,
+		      branch_fn prepare, struct nat_step **ret_step, struct nat_assume **ret_assume)
 {
 	struct state copy = *st;
 	struct nat_step *s = nat_record(w, &copy, EFFECT_ASSUME, by);
+	struct nat_assume *a = arena_new(&w->out->arena, struct nat_assume);
 
+	if (!a)
+		return -ENOMEM;
+	*a = (struct nat_assume){ copy.assumes, *by, value, is_state, false };
+	copy.assumes = a;
 	if (s)
 		s->value = value;
 	*ret_step = s;
+	*ret_assume = a;
 	prepare(&copy, value);
 	return nat_run(w, &copy);
+}
+
+/* Two runs of endings whose sums differ are different; only equal ones are looked at more closely. */
+static bool sums_agree(double a, double b)
+{
+	return fabs(a - b) <= 1e-9 * (1 + fabs(a) + fabs(b));
 }
 
 int nat_split(struct walk *w, struct state *st, const struct nat_by *by, bool first, bool is_state, branch_fn prepare)
 {
 	struct nat_result *r = w->out;
-	size_t a = r->endings.len, b, end;
-	struct nat_step *assumed, *other;
+	size_t a = r->endings.len, b;
+	double sum_a = w->summary, sum_b;
+	struct nat_step *step[2];
+	struct nat_assume *assume[2];
 	int res;
 
 	if (++w->splits > NAT_SPLITS_MAX)
 		return nat_end(w, st, NAT_UNDECIDED, by, NULL);
-	res = run_branch(w, st, by, first, prepare, &assumed);
+	res = run_branch(w, st, by, first, is_state, prepare, &step[0], &assume[0]);
 	if (res < 0)
 		return res;
 	b = r->endings.len;
-	res = run_branch(w, st, by, !first, prepare, &other);
+	sum_b = w->summary;
+	res = run_branch(w, st, by, !first, is_state, prepare, &step[1], &assume[1]);
 	if (res < 0)
 		return res;
-	end = r->endings.len;
-	if (nat_same_endings(r, a, b, end)) {
-		r->endings.len = b;
-		if (assumed) {
-			assumed->effect = NAT_MOOT;
-			w->moot = true;
-		}
+	if (!sums_agree(sum_b - sum_a, w->summary - sum_b) ||
+	    !nat_same_endings(r, a, b, r->endings.len, assume[0], assume[1]))
 		return 0;
-	}
-	res = tag(w, a, b, by, first, is_state);
-	return res < 0 ? res : tag(w, b, end, by, !first, is_state);
+	r->endings.len = b;
+	w->summary = sum_b;
+	assume[0]->moot = true;
+	w->moot = true;
+	if (step[0])
+		step[0]->effect = NAT_MOOT;
+	return 0;
 }
 
 /* ---- one rule ---- */
 
 static bool has_effect(const struct rs_rule *r)
 {
+	for (unsigned i = 0; i < r->nconds; i++)
+		if (r->conds[i].field == FIELD_RECENT_SET)
+			return true;
 	for (unsigned i = 0; i < r->nstmts; i++) {
 		const struct rs_stmt *s = &r->stmts[i];
 
@@ -196,11 +202,26 @@ static void leave_chain(struct state *st)
 	st->depth = 0;
 }
 
+static int remember(struct walk *w, struct state *st, const struct rs_recent *list)
+{
+	struct remembered *m = arena_new(&w->out->arena, struct remembered);
+
+	if (!m)
+		return -ENOMEM;
+	*m = (struct remembered){ st->remembered, list };
+	st->remembered = m;
+	return 0;
+}
+
 /* Runs the statements of a rule that matched. 1: the packet has ended. */
 static int execute(struct walk *w, struct state *st, const struct rs_rule *r)
 {
 	st->pos++;
 	st->rule_stage = 0;
+	for (unsigned i = 0; i < r->nconds; i++) {
+		if (r->conds[i].field == FIELD_RECENT_SET && r->conds[i].op == OP_RECENT && remember(w, st, r->conds[i].u.recent) < 0)
+			return -ENOMEM;
+	}
 	for (unsigned i = 0; i < r->nstmts; i++) {
 		int a = nat_apply(w, st, r, &r->stmts[i]);
 
@@ -260,6 +281,15 @@ static int chain_end(struct walk *w, struct state *st)
 	return 0;
 }
 
+/* There is an end to everything: said as it is. */
+static int give_up(struct walk *w, struct state *st)
+{
+	struct nat_by by = { .kind = BY_KERNEL, .text = "too many ways through these rules" };
+
+	st->path = NULL; /* a million steps explain nothing */
+	return nat_end(w, st, NAT_UNDECIDED, &by, NULL);
+}
+
 /* One rule, or the end of a chain. 1: the packet has ended. */
 static int step(struct walk *w, struct state *st)
 {
@@ -269,9 +299,7 @@ static int step(struct walk *w, struct state *st)
 	int res;
 
 	if (++w->out->nsteps > NAT_STEPS_MAX || w->recorded > NAT_RECORDED_MAX) {
-		by = (struct nat_by){ .kind = BY_KERNEL, .text = "too many ways through these rules" };
-		st->path = NULL; /* a million steps explain nothing */
-		res = nat_end(w, st, NAT_UNDECIDED, &by, NULL);
+		res = give_up(w, st);
 		return res < 0 ? res : 1;
 	}
 	if (st->rule_stage == 0)
@@ -510,7 +538,7 @@ static int advance(struct walk *w, struct state *st)
 	return leave_hook(w, st);
 }
 
-int nat_run(struct walk *w, struct state *st)
+static int run_on(struct walk *w, struct state *st)
 {
 	for (;;) {
 		int res;
@@ -523,6 +551,18 @@ int nat_run(struct walk *w, struct state *st)
 		if (res != 0)
 			return res < 0 ? res : 0;
 	}
+}
+
+int nat_run(struct walk *w, struct state *st)
+{
+	int res;
+
+	if (w->nesting >= NAT_NESTING_MAX)
+		return give_up(w, st);
+	w->nesting++;
+	res = run_on(w, st);
+	w->nesting--;
+	return res;
 }
 
 /* ---- from outside ---- */
@@ -583,17 +623,24 @@ static void note_missing_backends(struct walk *w)
 		nat_assumed(w, texts[f][1]);
 }
 
-/* Takes assumptions that changed nothing out of the paths, which share their beginnings. */
+/* Takes assumptions that changed nothing out of paths and lists, which share their beginnings. */
 static void drop_moot(struct nat_result *r)
 {
 	for (size_t i = 0; i < r->endings.len; i++) {
 		struct nat_step **at = &r->endings.v[i].path;
+		struct nat_assume **as = &r->endings.v[i].assumes;
 
 		while (*at) {
 			if ((*at)->effect == NAT_MOOT)
 				*at = (*at)->prev;
 			else
 				at = &(*at)->prev;
+		}
+		while (*as) {
+			if ((*as)->moot)
+				*as = (*as)->next;
+			else
+				as = &(*as)->next;
 		}
 	}
 }
@@ -621,9 +668,9 @@ int nat_walk(const struct nat_node *node, const struct nat_packet *p, const stru
 	res = nat_run(&w, &st);
 	if (res == 0 && w.error < 0)
 		res = w.error;
-	if (res == 0)
-		nat_sort_join(ret, 0);
 	if (res == 0 && w.moot)
 		drop_moot(ret);
+	if (res == 0)
+		nat_sort_join(ret, 0);
 	return res;
 }

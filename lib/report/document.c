@@ -129,14 +129,27 @@ static json_t *commands(struct doc *doc, const struct report *r, const char *con
 	return a;
 }
 
+static json_t *explains_json(struct doc *doc, const struct finding *f)
+{
+	size_t n = f->explains.len;
+	const char **ids = calloc(n + 1, sizeof(*ids));
+	if (!ids) {
+		doc->failed = true;
+		return json_array();
+	}
+	for (size_t i = 0; i < n; i++) {
+		ids[i] = f->explains.v[i]->id;
+	}
+	json_t *a = doc_sorted(doc, ids, n);
+	free(ids);
+	return a;
+}
+
 json_t *doc_finding(struct doc *doc, const struct report *r, const struct finding *f)
 {
-	json_t *o = json_object(), *evidence = json_array(), *explains = json_array();
+	json_t *o = json_object(), *evidence = json_array();
 	for (size_t i = 0; i < f->evidence.len; i++) {
 		doc_add(doc, evidence, doc_string(doc, f->evidence.v[i]));
-	}
-	for (size_t i = 0; i < f->explains.len; i++) {
-		doc_add(doc, explains, doc_string(doc, f->explains.v[i]->id));
 	}
 	doc_set(doc, o, "id", doc_string(doc, f->id));
 	doc_set(doc, o, "check", doc_string(doc, f->check->id));
@@ -150,7 +163,7 @@ json_t *doc_finding(struct doc *doc, const struct report *r, const struct findin
 	doc_set(doc, o, "changed_by", doc_string(doc, f->changed_by));
 	doc_set(doc, o, "next", commands(doc, r, f->next.v, f->next.len));
 	doc_set(doc, o, "fix", commands(doc, r, f->fix.v, f->fix.len));
-	doc_set(doc, o, "explains", explains);
+	doc_set(doc, o, "explains", explains_json(doc, f));
 	doc_set(doc, o, "services", json_integer((json_int_t)f->services.len));
 	return o;
 }
@@ -361,14 +374,4 @@ int doc_end(struct doc *doc, const struct report *r)
 	json_decref(doc->root);
 	doc->root = NULL;
 	return err;
-}
-
-int report_nothing(const struct report *r)
-{
-	struct doc doc;
-	if (r->format != REPORT_JSON) {
-		return 0;
-	}
-	doc_begin(&doc, r, NULL, NULL, 0);
-	return doc_end(&doc, r);
 }

@@ -65,9 +65,10 @@ static void list_text(const struct report *r, struct strbuf *b)
 
 static json_t *check_json(struct doc *doc, const struct check *c)
 {
-	json_t *o = json_object(), *explains = json_array();
-	for (size_t i = 0; c->explains && c->explains[i]; i++) {
-		doc_add(doc, explains, doc_string(doc, c->explains[i]));
+	json_t *o = json_object();
+	size_t n = 0;
+	while (c->explains && c->explains[n]) {
+		n++;
 	}
 	doc_set(doc, o, "check", doc_string(doc, c->id));
 	doc_set(doc, o, "axis", doc_string(doc, axis_name(c->axis)));
@@ -78,7 +79,7 @@ static json_t *check_json(struct doc *doc, const struct check *c)
 	doc_set(doc, o, "lookalikes", doc_string(doc, c->lookalikes));
 	doc_set(doc, o, "next", doc_string(doc, c->next));
 	doc_set(doc, o, "fix", doc_string(doc, c->fix));
-	doc_set(doc, o, "explains", explains);
+	doc_set(doc, o, "explains", doc_sorted(doc, c->explains, n));
 	doc_set(doc, o, "source", doc_string(doc, c->source));
 	return o;
 }

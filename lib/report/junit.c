@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * -o junit: a test suite for CI systems. diagnose: a test case for each Service, failed when it is broken, skipped
- * when it could not be decided; findings of no Service are cases of their own. verify: a case for each Service.
+ * when it could not be decided; findings of no Service are cases of their own. verify: a case for each Service, failed
+ * by differences that are errors.
  */
 #include "report-private.h"
 
@@ -136,7 +137,7 @@ static void verify_case(struct suite *s, const struct verify_report *v, const st
 	case_begin(s, "rules", strbuf_str(&name));
 	for (size_t i = 0; i < v->differences.len; i++) {
 		const struct verify_difference *x = &v->differences.v[i];
-		if (x->service == service) {
+		if (x->service == service && x->severity == VERIFY_ERROR) {
 			failure(s, verify_kind_name(x->kind), x->text, x->by.text);
 			failed = true;
 		}
@@ -157,7 +158,8 @@ static void orphan_cases(struct suite *s, const struct report *r, const struct v
 {
 	for (size_t i = 0; i < v->differences.len; i++) {
 		const struct verify_difference *x = &v->differences.v[i];
-		if (!x->service || !map_get(seen, &x->service, sizeof(x->service))) {
+		if (x->severity == VERIFY_ERROR &&
+		    (!x->service || !map_get(seen, &x->service, sizeof(x->service)))) {
 			case_begin(s, "rules", x->frontend);
 			failure(s, verify_kind_name(x->kind), x->text, x->by.text);
 			s->failures++;

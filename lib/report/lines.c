@@ -57,7 +57,8 @@ int lines_verify(const struct report *r, const struct verify_report *v)
 	add_findings(&b, r->findings);
 	for (size_t i = 0; i < v->differences.len; i++) {
 		const struct verify_difference *x = &v->differences.v[i];
-		strbuf_addf(&b, "error\trules\t%s\t", verify_kind_name(x->kind));
+		strbuf_addf(&b, "%s\trules\t%s\t", severity_name(difference_severity(x->severity)),
+			    verify_kind_name(x->kind));
 		field(&b, x->frontend, '\t');
 		field(&b, x->node, '\t');
 		service_field(&b, x->service);

@@ -256,14 +256,25 @@ static json_t *step_json(struct doc *doc, struct arena *a, const char *node, con
 	return o;
 }
 
+/*
+ * A document tells so many steps and assumptions in all, the first endings in full: with a thousand unknown rules, or fifty
+ * thousand endpoints, the paths of all endings would fill gigabytes. What is left out is said to be.
+ */
+enum { DETAILS_MAX = 50000 };
+
 /* Steps lead from the end to the start; the array goes the other way. */
-static json_t *path_json(struct doc *doc, struct arena *a, const char *node, const struct nat_step *last)
+static json_t *path_json(struct doc *doc, struct arena *a, const char *node, const struct nat_step *last, size_t *left)
 {
 	json_t *path = json_array();
 	size_t n = 0;
 	for (const struct nat_step *s = last; s; s = s->prev) {
 		n++;
 	}
+	if (n > *left) {
+		*left = 0;
+		return path;
+	}
+	*left -= n;
 	const struct nat_step **v = calloc(n + 1, sizeof(*v));
 	doc->failed |= !v;
 	for (const struct nat_step *s = last; v && s; s = s->prev) {
@@ -276,10 +287,10 @@ static json_t *path_json(struct doc *doc, struct arena *a, const char *node, con
 	return path;
 }
 
-static json_t *assumes_json(struct doc *doc, struct arena *a, const char *node, const struct nat_assume *x)
+static json_t *assumes_json(struct doc *doc, struct arena *a, const char *node, const struct nat_assume *x, size_t *left)
 {
 	json_t *v = json_array();
-	for (; x; x = x->next) {
+	for (; x && *left > 0; x = x->next, --*left) {
 		json_t *o = json_object();
 		doc_set(doc, o, "by", by_json(doc, a, node, &x->by));
 		doc_set(doc, o, "value", json_boolean(x->value));
@@ -290,7 +301,7 @@ static json_t *assumes_json(struct doc *doc, struct arena *a, const char *node, 
 }
 
 static json_t *ending_json(struct doc *doc, struct arena *a, const struct trace_report *t,
-			   const struct nat_ending *e)
+			   const struct nat_ending *e, size_t *left)
 {
 	json_t *o = json_object(), *reply = json_object();
 	doc_set(doc, o, "verdict", doc_string(doc, nat_verdict_name(e->verdict)));
@@ -310,9 +321,12 @@ static json_t *ending_json(struct doc *doc, struct arena *a, const struct trace_
 		doc_set(doc, o, "reject_with", doc_string(doc, e->reject_with));
 	}
 	doc_set(doc, o, "node", doc_string(doc, t->node));
-	doc_set(doc, o, "path", path_json(doc, a, t->node, e->path));
+	doc_set(doc, o, "path", path_json(doc, a, t->node, e->path, left));
 	doc_set(doc, o, "assumed", doc_sorted(doc, t->result->assumed.v, t->result->assumed.len));
-	doc_set(doc, o, "assumes", assumes_json(doc, a, t->node, e->assumes));
+	doc_set(doc, o, "assumes", assumes_json(doc, a, t->node, e->assumes, left));
+	if (*left == 0) {
+		doc_set(doc, o, "details_left_out", json_true());
+	}
 	doc_set(doc, reply, "ok", doc_tri(e->reply == TRI_UNKNOWN ? -1 : e->reply == TRI_TRUE));
 	doc_set(doc, reply, "why", doc_string(doc, e->reply_why));
 	doc_set(doc, o, "reply", reply);
@@ -349,6 +363,7 @@ static int trace_json(const struct report *r, const struct trace_report *t, size
 		ARRAY_OF(struct verify_skipped) v;
 	} skipped = { 0 };
 	bool failed = false;
+	size_t left = DETAILS_MAX;
 	for (size_t i = 0; i < n; i++) {
 		for (size_t k = 0; k < t[i].nskipped; k++) {
 			failed |= array_push(&skipped.v, t[i].skipped[k]) < 0;
@@ -360,7 +375,7 @@ static int trace_json(const struct report *r, const struct trace_report *t, size
 	json_t *all = json_array(), *meaning = json_array();
 	for (size_t i = 0; i < n; i++) {
 		for (size_t k = 0; k < t[i].result->endings.len; k++) {
-			doc_add(&doc, all, ending_json(&doc, &a, &t[i], &t[i].result->endings.v[k]));
+			doc_add(&doc, all, ending_json(&doc, &a, &t[i], &t[i].result->endings.v[k], &left));
 		}
 	}
 	for (size_t i = 0; n > 0 && t[0].meaning && t[0].meaning[i]; i++) {

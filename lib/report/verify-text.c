@@ -9,6 +9,31 @@
 
 enum { GROUPS_SHOWN = 10, TEXTS_SHOWN = 3, ASSUMED_SHOWN = 6 };
 
+static const enum style severity_styles[] = {
+	[VERIFY_INFO] = STYLE_DIM, [VERIFY_WARNING] = STYLE_WARN, [VERIFY_ERROR] = STYLE_BAD
+};
+
+/* "5 differences", "5 differences (1 warning, 2 of info)": what is no error is counted apart. */
+static void differences_counted(const struct report *r, struct strbuf *b, const struct verify_report *v)
+{
+	size_t n = v->differences.len, of[3] = { 0 };
+	enum verify_severity worst = VERIFY_INFO;
+	char text[64];
+	for (size_t i = 0; i < n; i++) {
+		of[v->differences.v[i].severity]++;
+		worst = MAX(worst, v->differences.v[i].severity);
+	}
+	(void)snprintf(text, sizeof(text), "%zu difference%s", n, n == 1 ? "" : "s");
+	text_styled(r, b, n ? severity_styles[worst] : STYLE_GOOD, n ? text : "no difference");
+	if (of[VERIFY_WARNING] > 0) {
+		strbuf_addf(b, " (%zu warning%s", of[VERIFY_WARNING], of[VERIFY_WARNING] == 1 ? "" : "s");
+	}
+	if (of[VERIFY_INFO] > 0) {
+		strbuf_addf(b, "%s%zu of info", of[VERIFY_WARNING] > 0 ? ", " : " (", of[VERIFY_INFO]);
+	}
+	strbuf_adds(b, of[VERIFY_WARNING] + of[VERIFY_INFO] > 0 ? ")" : "");
+}
+
 static void summary(const struct report *r, struct strbuf *b, const struct verify_report *v)
 {
 	size_t nodes = v->nodes.len;
@@ -23,10 +48,7 @@ static void summary(const struct report *r, struct strbuf *b, const struct verif
 	strbuf_addf(b, "%zu Service%s, %zu frontend%s on %zu node%s: %zu decided, ", v->services,
 		    v->services == 1 ? "" : "s", v->frontends, v->frontends == 1 ? "" : "s", nodes,
 		    nodes == 1 ? "" : "s", v->decided);
-	char text[64];
-	size_t n = v->differences.len;
-	(void)snprintf(text, sizeof(text), "%zu difference%s", n, n == 1 ? "" : "s");
-	text_styled(r, b, n ? STYLE_BAD : STYLE_GOOD, n ? text : "no difference");
+	differences_counted(r, b, v);
 	strbuf_addc(b, '\n');
 }
 
@@ -70,11 +92,12 @@ static int compare_by(const struct verify_by *a, const struct verify_by *b)
 	return c ? c : compare_text(a->text, b->text);
 }
 
-/* Same kind, same rule: one block. */
+/* Same severity, kind and rule: one block; errors before warnings. */
 static int compare_group(const void *a, const void *b)
 {
 	const struct verify_difference *const *pa = a, *const *pb = b;
-	int c = compare_text((*pa)->node, (*pb)->node);
+	int c = (int)(*pb)->severity - (int)(*pa)->severity;
+	c = c ? c : compare_text((*pa)->node, (*pb)->node);
 	c = c ? c : (int)(*pa)->kind - (int)(*pb)->kind;
 	return c ? c : compare_by(&(*pa)->by, &(*pb)->by);
 }
@@ -163,9 +186,12 @@ static void group_block(const struct report *r, struct strbuf *b, const struct v
 	size_t services = count_services(v, n);
 	struct strbuf line CLEANUP(strbuf_release) = STRBUF_INIT;
 	strbuf_addc(b, '\n');
-	text_styled(r, b, STYLE_BAD, verify_kind_name(first->kind));
+	text_styled(r, b, severity_styles[first->severity], verify_kind_name(first->kind));
 	strbuf_adds(b, "  ");
 	strbuf_add_clean(b, first->node);
+	if (first->severity != VERIFY_ERROR) {
+		strbuf_addf(b, "  (%s)", severity_name(difference_severity(first->severity)));
+	}
 	if (first->foreign) {
 		strbuf_adds(b, "  (by a rule that is not kube-proxy's)");
 	}

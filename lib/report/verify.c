@@ -2,39 +2,65 @@
 /* What verify found: which form it takes, and its JSON. Its text is in verify-text.c. */
 #include "report-private.h"
 
-static json_t *fate_json(struct doc *doc, const struct verify_fate *f)
+/* What is expected of a packet that must be refused is its verdict and nothing else; what was found has all keys. */
+static json_t *fate_json(struct doc *doc, const struct verify_fate *f, bool expected)
 {
 	json_t *o = json_object();
+	bool accepted = f->verdict == NAT_ACCEPT;
 	doc_set(doc, o, "verdict", doc_string(doc, nat_verdict_name(f->verdict)));
-	if (f->verdict != NAT_ACCEPT) {
+	if (expected && !accepted) {
 		return o;
 	}
-	doc_set(doc, o, "address", doc_addr(doc, &f->addr));
-	doc_set(doc, o, "port", f->port ? json_integer(f->port) : json_null());
+	doc_set(doc, o, "address", accepted ? doc_addr(doc, &f->addr) : json_null());
+	doc_set(doc, o, "port", accepted && f->port ? json_integer(f->port) : json_null());
 	doc_set(doc, o, "weight", doc_weight(f->weight));
-	doc_set(doc, o, "masquerade", doc_tri(f->masquerade));
+	doc_set(doc, o, "masquerade", accepted ? doc_tri(f->masquerade) : json_null());
 	return o;
 }
 
-static json_t *fates_json(struct doc *doc, const struct verify_fate *v, size_t n)
+static json_t *fates_json(struct doc *doc, const struct verify_fate *v, size_t n, bool expected)
 {
 	json_t *a = json_array();
 	for (size_t i = 0; i < n; i++) {
-		doc_add(doc, a, fate_json(doc, &v[i]));
+		doc_add(doc, a, fate_json(doc, &v[i], expected));
 	}
 	return a;
 }
 
-static json_t *class_json(struct doc *doc, const struct verify_difference *d)
+/* As strings, sorted like every array of strings whose order means nothing. */
+static json_t *prefixes_json(struct doc *doc, const struct ip_prefix *v, size_t n)
 {
-	json_t *o = json_object(), *prefixes = json_array();
-	for (size_t i = 0; i < d->nprefixes; i++) {
+	struct arena a CLEANUP(arena_release) = { 0 };
+	const char **texts = arena_array(&a, const char *, n + 1);
+	for (size_t i = 0; texts && i < n; i++) {
 		char buf[IP_PREFIX_STRLEN];
-		doc_add(doc, prefixes, doc_string(doc, ip_prefix_format(&d->prefixes[i], buf)));
+		texts[i] = arena_strdup(&a, ip_prefix_format(&v[i], buf));
+		doc->failed |= !texts[i];
 	}
-	doc_set(doc, o, "from", doc_string(doc, d->class_from));
-	doc_set(doc, o, "prefixes", prefixes);
-	doc_set(doc, o, "interface", doc_string(doc, d->interface));
+	doc->failed |= !texts;
+	return doc->failed ? json_array() : doc_sorted(doc, texts, n);
+}
+
+static json_t *addresses_json(struct doc *doc, const struct ip_addr *v, size_t n)
+{
+	struct arena a CLEANUP(arena_release) = { 0 };
+	const char **texts = arena_array(&a, const char *, n + 1);
+	for (size_t i = 0; texts && i < n; i++) {
+		char buf[IP_ADDR_STRLEN];
+		texts[i] = arena_strdup(&a, ip_addr_format(&v[i], buf));
+		doc->failed |= !texts[i];
+	}
+	doc->failed |= !texts;
+	return doc->failed ? json_array() : doc_sorted(doc, texts, n);
+}
+
+static json_t *class_json(struct doc *doc, const char *from, const struct ip_prefix *v, size_t n,
+			  const char *interface)
+{
+	json_t *o = json_object();
+	doc_set(doc, o, "from", doc_string(doc, from));
+	doc_set(doc, o, "prefixes", prefixes_json(doc, v, n));
+	doc_set(doc, o, "interface", doc_string(doc, interface));
 	return o;
 }
 
@@ -42,19 +68,16 @@ static json_t *difference_json(struct doc *doc, const struct verify_difference *
 {
 	json_t *o = json_object();
 	doc_set(doc, o, "kind", doc_string(doc, verify_kind_name(d->kind)));
+	doc_set(doc, o, "severity", doc_string(doc, severity_name(difference_severity(d->severity))));
 	doc_set(doc, o, "foreign", json_boolean(d->foreign));
 	doc_set(doc, o, "node", doc_string(doc, d->node));
 	doc_set(doc, o, "service", doc_service(doc, d->service));
 	doc_set(doc, o, "port", doc_port(doc, d->port));
 	doc_set(doc, o, "frontend", doc_string(doc, d->frontend));
 	if (d->naddresses > 0) {
-		json_t *a = json_array();
-		for (size_t i = 0; i < d->naddresses; i++) {
-			doc_add(doc, a, doc_addr(doc, &d->addresses[i]));
-		}
-		doc_set(doc, o, "addresses", a);
+		doc_set(doc, o, "addresses", addresses_json(doc, d->addresses, d->naddresses));
 	}
-	doc_set(doc, o, "class", class_json(doc, d));
+	doc_set(doc, o, "class", class_json(doc, d->class_from, d->prefixes, d->nprefixes, d->interface));
 	doc_set(doc, o, "sources", doc_string(doc, d->sources));
 	doc_set(doc, o, "example", doc_addr(doc, &d->example));
 	if (d->endpoint.family) {
@@ -62,8 +85,8 @@ static json_t *difference_json(struct doc *doc, const struct verify_difference *
 		doc_set(doc, o, "endpoint",
 			doc_string(doc, ip_endpoint_format(&d->endpoint, d->endpoint_port, buf)));
 	}
-	doc_set(doc, o, "expected", fates_json(doc, d->expected, d->nexpected));
-	doc_set(doc, o, "actual", fates_json(doc, d->actual, d->nactual));
+	doc_set(doc, o, "expected", fates_json(doc, d->expected, d->nexpected, true));
+	doc_set(doc, o, "actual", fates_json(doc, d->actual, d->nactual, false));
 	doc_set(doc, o, "by", doc_by(doc, &d->by));
 	doc_set(doc, o, "text", doc_string(doc, d->text));
 	return o;
@@ -71,13 +94,14 @@ static json_t *difference_json(struct doc *doc, const struct verify_difference *
 
 static json_t *undecided_json(struct doc *doc, const struct verify_undecided *u)
 {
-	json_t *o = json_object(), *class = json_object();
-	doc_set(doc, class, "from", doc_string(doc, u->class_from));
+	/* one source stands for it: the example */
+	const struct ip_prefix p = { u->example, (uint8_t)(ip_addr_size(&u->example) * 8) };
+	json_t *o = json_object();
 	doc_set(doc, o, "node", doc_string(doc, u->node));
 	doc_set(doc, o, "service", doc_service(doc, u->service));
 	doc_set(doc, o, "port", doc_port(doc, u->port));
 	doc_set(doc, o, "frontend", doc_string(doc, u->frontend));
-	doc_set(doc, o, "class", class);
+	doc_set(doc, o, "class", class_json(doc, u->class_from, &p, u->example.family ? 1 : 0, NULL));
 	doc_set(doc, o, "example", doc_addr(doc, &u->example));
 	doc_set(doc, o, "by", doc_by(doc, &u->by));
 	doc_set(doc, o, "text", doc_string(doc, u->text));

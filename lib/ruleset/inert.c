@@ -37,6 +37,8 @@ static void look_at(struct inert *in, struct inert_chain *c)
 	for (uint32_t i = 0; i < c->chain->nrules; i++) {
 		const struct rs_rule *r = c->chain->rules[i];
 
+		for (unsigned k = 0; k < r->nconds; k++)
+			c->blocked = c->blocked || r->conds[k].field == FIELD_RECENT_SET;
 		for (unsigned k = 0; k < r->nstmts; k++) {
 			const struct rs_chain *target = led_to(&r->stmts[k]);
 

@@ -94,12 +94,20 @@ static bool applies(const struct blame_context *b, const struct expect_rule *e, 
 		return false;
 	if (e->role == ROLE_FW_DROP || e->role == ROLE_REFUSE)
 		return e->frontend != NULL;
+	/* A convenience of kube-proxy's accounting: the general rule serves 127.0.0.1 just as well. */
+	if (e->optional)
+		return false;
 	if (e->role == ROLE_MASQ)
 		return f->kind == EXPECT_CLUSTER_IP ? !str_starts(e->chain, "KUBE-EXT-") && !str_starts(e->chain, "KUBE-XLB-") :
 						      !str_starts(e->chain, "KUBE-SVC-") && !str_starts(e->chain, "KUBE-SVL-");
 	if (e->role == ROLE_EXTERNAL || e->role == ROLE_FIREWALL)
 		return f->kind == EXPECT_LOAD_BALANCER || (e->role == ROLE_EXTERNAL && f->kind != EXPECT_CLUSTER_IP);
 	return true;
+}
+
+static bool older_than(const struct blame_context *b, int minor)
+{
+	return b->v->expect.minor >= 0 && b->v->expect.minor < minor;
 }
 
 /* The first rule of @role that must be there and is not: 1 with @ret filled, 0 when all are. */
@@ -119,6 +127,9 @@ static int missing_of(const struct blame_context *b, enum expect_role role, cons
 			    (target && (!e->target || strcmp(e->target, target) != 0)) || !applies(b, e, d))
 				continue;
 			if (vnode_find_rule(b->v, b->scratch, family, e->table, e->chain, e->text, &c))
+				continue;
+			/* The texts are of a newer kube-proxy, which has chains that this one never made. */
+			if (!c && (role == ROLE_AFFINITY || older_than(b, 24)))
 				continue;
 			altered = c ? altered_in(b, c) : NULL;
 			if (altered)
@@ -162,67 +173,157 @@ static const struct nat_step *last_step(const struct nat_ending *e, enum nat_eff
 }
 
 #define PATH_MAX_STEPS 512
+#define EFFECTS(a) (1u << (a))
 
-static const struct rs_rule *first_unexpected(const struct blame_context *b, const struct nat_ending *e)
+/* What a rule that nobody expects may do to turn a packet away from the way that it must go. */
+#define TURNS_AWAY (EFFECTS(EFFECT_JUMP) | EFFECTS(EFFECT_GOTO) | EFFECTS(EFFECT_RETURN) | EFFECTS(EFFECT_ACCEPT) | \
+		    EFFECTS(EFFECT_DNAT) | EFFECTS(EFFECT_NOTRACK))
+
+/* The first rule on the way that nobody expects and that has one of @effects; @table NULL: any. */
+static const struct rs_rule *first_unexpected(const struct blame_context *b, const struct nat_ending *e, unsigned effects,
+					      const char *table)
 {
 	const struct nat_step *v[PATH_MAX_STEPS];
 	size_t n = path_steps(e, v, PATH_MAX_STEPS);
 
-	for (size_t i = 0; i < n; i++)
-		if (v[i]->by.kind == BY_RULE && strcmp(v[i]->by.chain->table->name, "nat") == 0 &&
-		    (v[i]->effect == EFFECT_JUMP || v[i]->effect == EFFECT_GOTO || v[i]->effect == EFFECT_DNAT) &&
-		    !blame_expects(b, v[i]->by.rule))
+	for (size_t i = 0; i < n; i++) {
+		if (v[i]->by.kind != BY_RULE || !(effects & EFFECTS(v[i]->effect)))
+			continue;
+		if (table && strcmp(v[i]->by.chain->table->name, table) != 0)
+			continue;
+		if (!blame_expects(b, v[i]->by.rule))
 			return v[i]->by.rule;
+	}
 	return NULL;
+}
+
+/* The same over the ending of @d, or over all endings where it has none of its own. */
+static int blame_path(const struct blame_context *b, const struct found_difference *d, unsigned effects, const char *table,
+		      struct verify_by *ret)
+{
+	const struct nat_ending *e = ending_of(b, d);
+	const struct rs_rule *r = e ? first_unexpected(b, e, effects, table) : NULL;
+
+	for (size_t i = 0; !r && !e && i < b->result->endings.len; i++)
+		r = first_unexpected(b, &b->result->endings.v[i], effects, table);
+	if (r)
+		by_from_rule(b, r, ret);
+	return r != NULL;
+}
+
+/* A place on the way that must be there: the rules of one role, in the order in which a packet needs them. */
+struct need {
+	enum expect_role role;
+	const char *table, *chain, *target; /* NULL: any */
+};
+
+static int first_missing(const struct blame_context *b, const struct need *v, size_t n, const struct found_difference *d,
+			 struct verify_by *ret)
+{
+	for (size_t i = 0; i < n; i++)
+		if (missing_of(b, v[i].role, v[i].table, v[i].chain, v[i].target, d, ret))
+			return 1;
+	return 0;
+}
+
+/* From the hook to the Service's own chains. */
+static int missing_entry(const struct blame_context *b, const struct found_difference *d, struct verify_by *ret)
+{
+	bool node_port = b->frontend->kind == EXPECT_NODE_PORT;
+	const struct need needs[] = {
+		{ ROLE_JUMP, "nat", entry_hook(b), NULL },
+		{ node_port ? ROLE_JUMP : ROLE_ENTRY, "nat", "KUBE-SERVICES", node_port ? "KUBE-NODEPORTS" : NULL },
+		{ node_port ? ROLE_NODEPORT : ROLE_ENTRY, "nat", NULL, NULL },
+		{ ROLE_FIREWALL, "nat", NULL, NULL },
+		{ ROLE_EXTERNAL, "nat", NULL, NULL },
+	};
+
+	return first_missing(b, needs, ARRAY_LEN(needs), d, ret);
+}
+
+static int missing_endpoint_rule(const struct blame_context *b, const struct found_difference *d, struct verify_by *ret)
+{
+	static const struct need needs[] = { { ROLE_BALANCE, "nat", NULL, NULL }, { ROLE_ENDPOINT, "nat", NULL, NULL } };
+
+	return first_missing(b, needs, ARRAY_LEN(needs), d, ret);
 }
 
 static int blame_no_rule(const struct blame_context *b, const struct found_difference *d, struct verify_by *ret)
 {
 	const struct nat_ending *e = ending_of(b, d);
 	const struct nat_step *s;
-	int r = missing_of(b, ROLE_JUMP, "nat", entry_hook(b), NULL, d, ret);
 
-	if (!r && b->frontend->kind == EXPECT_NODE_PORT)
-		r = missing_of(b, ROLE_JUMP, "nat", "KUBE-SERVICES", "KUBE-NODEPORTS", d, ret);
-	if (!r)
-		r = missing_of(b, b->frontend->kind == EXPECT_NODE_PORT ? ROLE_NODEPORT : ROLE_ENTRY, "nat", NULL, NULL, d, ret);
-	if (!r)
-		r = missing_of(b, ROLE_FIREWALL, "nat", NULL, NULL, d, ret);
-	if (!r)
-		r = missing_of(b, ROLE_EXTERNAL, "nat", NULL, NULL, d, ret);
-	if (!r)
-		r = missing_of(b, ROLE_BALANCE, "nat", NULL, NULL, d, ret);
-	if (!r)
-		r = missing_of(b, ROLE_ENDPOINT, "nat", NULL, NULL, d, ret);
-	if (r || !e)
-		return r;
-	s = last_step(e, EFFECT_ACCEPT, "nat");
-	if (!s)
-		s = last_step(e, EFFECT_RETURN, "nat");
-	if (!s)
-		s = last_step(e, EFFECT_NOTRACK, NULL);
+	if (missing_entry(b, d, ret) || missing_endpoint_rule(b, d, ret))
+		return 1;
+	/* All is there: something on the way turned the packet away before, or took it out of connection tracking. */
+	if (blame_path(b, d, EFFECTS(EFFECT_NOTRACK), NULL, ret) || blame_path(b, d, TURNS_AWAY, "nat", ret))
+		return 1;
+	s = e ? last_step(e, EFFECT_RETURN, "nat") : NULL;
 	if (s)
 		by_from_rule(b, s->by.rule, ret);
 	return s != NULL;
 }
 
+/* A rule that stands in its chain twice. */
+static int blame_double(const struct blame_context *b, struct verify_by *ret)
+{
+	CLEANUP(map_release) struct map seen = { 0 };
+	int family = b->frontend->port->family;
+
+	for (size_t i = 0; i < b->rules->v.len; i++) {
+		const struct expect_rule *x = &b->rules->v.v[i];
+		const struct rs_chain *c = NULL;
+
+		if (x->role != ROLE_BALANCE)
+			continue;
+		(void)vnode_find_rule(b->v, b->scratch, family, x->table, x->chain, x->text, &c);
+		for (uint32_t k = 0; c && k < c->nrules; k++) {
+			const char *key = expect_key(b->scratch, x->table, x->chain, c->rules[k]->text, c->rules[k]->text_len);
+			struct rs_rule *first = key ? map_gets(&seen, key) : NULL;
+
+			if (first && first != c->rules[k]) {
+				by_from_rule(b, c->rules[k], ret);
+				return 1;
+			}
+			if (!key || (!first && map_puts(&seen, key, c->rules[k]) < 0))
+				return 0;
+		}
+	}
+	return 0;
+}
+
 static int blame_share(const struct blame_context *b, const struct found_difference *d, struct verify_by *ret)
 {
 	struct found_difference any = *d;
-	const struct nat_step *s = NULL;
-	int r;
 
 	any.endpoint.family = 0; /* the probability of one rule moves the shares of all behind it */
-	r = missing_of(b, ROLE_BALANCE, "nat", NULL, NULL, &any, ret);
-	if (r)
-		return r;
+	if (missing_of(b, ROLE_BALANCE, "nat", NULL, NULL, &any, ret) || blame_double(b, ret))
+		return 1;
 	/* All are there: one too many, or chains whose names tell nothing. */
-	for (size_t i = 0; i < b->result->endings.len; i++) {
-		for (s = b->result->endings.v[i].path; s; s = s->prev) {
-			if (s->effect != EFFECT_CHANCE || blame_expects(b, s->by.rule))
-				continue;
-			by_from_rule(b, s->by.rule, ret);
-			return 1;
+	return blame_path(b, d, EFFECTS(EFFECT_CHANCE), NULL, ret) || blame_path(b, d, TURNS_AWAY, "nat", ret);
+}
+
+/* The rule that looks up a client's endpoint, or one that nobody asked for. */
+static int blame_affinity(const struct blame_context *b, const struct found_difference *d, struct verify_by *ret)
+{
+	int family = b->frontend->port->family;
+
+	if (missing_of(b, ROLE_AFFINITY, "nat", NULL, NULL, d, ret))
+		return 1;
+	for (size_t i = 0; i < b->rules->v.len; i++) {
+		const struct expect_rule *x = &b->rules->v.v[i];
+		const struct rs_chain *c = NULL;
+
+		if (x->role != ROLE_BALANCE)
+			continue;
+		(void)vnode_find_rule(b->v, b->scratch, family, x->table, x->chain, x->text, &c);
+		for (uint32_t k = 0; c && k < c->nrules; k++) {
+			for (unsigned n = 0; n < c->rules[k]->nconds; n++) {
+				if (c->rules[k]->conds[n].field == FIELD_RECENT && !blame_expects(b, c->rules[k])) {
+					by_from_rule(b, c->rules[k], ret);
+					return 1;
+				}
+			}
 		}
 	}
 	return 0;
@@ -230,26 +331,26 @@ static int blame_share(const struct blame_context *b, const struct found_differe
 
 static int blame_missing_endpoint(const struct blame_context *b, const struct found_difference *d, struct verify_by *ret)
 {
-	int r = missing_of(b, ROLE_BALANCE, "nat", NULL, NULL, d, ret);
-
-	if (!r)
-		r = missing_of(b, ROLE_ENDPOINT, "nat", NULL, NULL, d, ret);
-	return r ? r : blame_share(b, d, ret);
+	return missing_endpoint_rule(b, d, ret) || missing_entry(b, d, ret) || blame_share(b, d, ret);
 }
 
+/* It went to the wrong place: by a rule that should not be there, for want of one that led elsewhere, or by its DNAT. */
 static int blame_target(const struct blame_context *b, const struct found_difference *d, struct verify_by *ret)
 {
 	const struct nat_ending *e = ending_of(b, d);
 	const struct nat_step *s = e ? last_step(e, EFFECT_DNAT, NULL) : NULL;
-	const struct rs_rule *r = NULL;
+	bool named = b->v->has_chains[b->frontend->port->family == AF_INET6];
+	unsigned leads = EFFECTS(EFFECT_JUMP) | EFFECTS(EFFECT_GOTO) | EFFECTS(EFFECT_DNAT);
 
-	if (e && d->kind == DIFF_WRONG_ENDPOINT && b->v->has_chains[b->frontend->port->family == AF_INET6])
-		r = first_unexpected(b, e);
-	if (!r && s)
-		r = s->by.rule;
-	if (r)
-		by_from_rule(b, r, ret);
-	return r != NULL;
+	if (s && (d->kind == DIFF_STALE_ENDPOINT || !named) && !blame_expects(b, s->by.rule)) {
+		by_from_rule(b, s->by.rule, ret);
+		return 1;
+	}
+	if (named && (blame_path(b, d, leads, "nat", ret) || missing_entry(b, d, ret)))
+		return 1;
+	if (s)
+		by_from_rule(b, s->by.rule, ret);
+	return s != NULL;
 }
 
 static uint32_t masquerade_bit(const struct blame_context *b)
@@ -268,7 +369,7 @@ static int blame_mark_path(const struct blame_context *b, const struct nat_endin
 
 	for (size_t i = 0; i < n; i++) {
 		bool clears = v[i]->effect == EFFECT_MARK && (v[i]->old_mark & bit) && !(v[i]->mark & bit);
-		bool ends = v[i]->effect == EFFECT_ACCEPT && v[i]->hook == HOOK_POSTROUTING &&
+		bool ends = (v[i]->effect == EFFECT_ACCEPT || v[i]->effect == EFFECT_RETURN) && v[i]->hook == HOOK_POSTROUTING &&
 			    strcmp(v[i]->by.chain->table->name, "nat") == 0;
 
 		if ((clears || ends) && !blame_expects(b, v[i]->by.rule)) {
@@ -281,15 +382,17 @@ static int blame_mark_path(const struct blame_context *b, const struct nat_endin
 
 static int blame_not_masqueraded(const struct blame_context *b, const struct found_difference *d, struct verify_by *ret)
 {
+	static const struct need needs[] = {
+		{ ROLE_MARK, "nat", NULL, NULL }, { ROLE_JUMP, "nat", "POSTROUTING", NULL }, { ROLE_POSTROUTING, "nat", NULL, NULL },
+	};
 	const struct nat_ending *e = ending_of(b, d);
 	struct found_difference self = *d;
 	int r;
 
 	if (!e)
 		return 0;
-	r = blame_mark_path(b, e, ret);
-	if (r)
-		return r;
+	if (blame_mark_path(b, e, ret))
+		return 1;
 	if (ip_addr_equal(&e->addr, &b->source->addr) && b->answer->masquerade != TRI_TRUE) {
 		self.endpoint = e->addr;
 		self.endpoint_port = e->port;
@@ -297,31 +400,38 @@ static int blame_not_masqueraded(const struct blame_context *b, const struct fou
 	} else {
 		r = missing_of(b, ROLE_MASQ, "nat", NULL, NULL, d, ret);
 	}
-	if (!r)
-		r = missing_of(b, ROLE_MARK, "nat", NULL, NULL, d, ret);
-	if (!r)
-		r = missing_of(b, ROLE_JUMP, "nat", "POSTROUTING", NULL, d, ret);
-	return r ? r : missing_of(b, ROLE_POSTROUTING, "nat", NULL, NULL, d, ret);
+	if (r || first_missing(b, needs, ARRAY_LEN(needs), d, ret))
+		return 1;
+	return blame_path(b, d, TURNS_AWAY, "nat", ret);
+}
+
+static bool mark_was_set(const struct blame_context *b, const struct nat_ending *e)
+{
+	uint32_t bit = masquerade_bit(b);
+
+	for (const struct nat_step *s = e->path; s; s = s->prev)
+		/* kube-proxy clears it in POSTROUTING by XOR, which sets a mark that was not there. */
+		if (s->effect == EFFECT_MARK && s->hook != HOOK_POSTROUTING && !(s->old_mark & bit) && (s->mark & bit))
+			return true;
+	return false;
 }
 
 static int blame_needless(const struct blame_context *b, const struct found_difference *d, struct verify_by *ret)
 {
 	const struct nat_ending *e = ending_of(b, d);
-	const struct nat_step *s;
-	uint32_t bit = masquerade_bit(b);
+	const struct nat_step *snat = e ? last_step(e, EFFECT_SNAT, NULL) : NULL;
 
-	for (s = e ? e->path : NULL; s; s = s->prev) {
-		if (s->effect == EFFECT_MARK && !(s->old_mark & bit) && (s->mark & bit)) {
-			const struct rs_rule *first = first_unexpected(b, e);
-
-			by_from_rule(b, first ? first : s->by.rule, ret);
-			return 1;
-		}
-	}
-	s = e ? last_step(e, EFFECT_SNAT, NULL) : NULL;
-	if (s)
-		by_from_rule(b, s->by.rule, ret);
-	return s != NULL;
+	if (!e)
+		return 0;
+	/* Nobody marked it and kube-proxy's own rule rewrote it: the rule that lets unmarked packets pass is missing. */
+	if (!mark_was_set(b, e) && snat && is_proxy_chain(snat->by.chain->name) &&
+	    missing_of(b, ROLE_POSTROUTING, "nat", NULL, NULL, d, ret))
+		return 1;
+	if (mark_was_set(b, e) && (blame_path(b, d, TURNS_AWAY | EFFECTS(EFFECT_MARK), "nat", ret) || missing_entry(b, d, ret)))
+		return 1;
+	if (snat)
+		by_from_rule(b, snat->by.rule, ret);
+	return snat != NULL;
 }
 
 /* The refusing rule, then the jump that leads to its chain. */
@@ -343,6 +453,50 @@ static int blame_not_refused(const struct blame_context *b, const struct found_d
 		}
 	}
 	s = e ? last_step(e, EFFECT_ACCEPT, "filter") : NULL;
+	if (s && !blame_expects(b, s->by.rule)) {
+		by_from_rule(b, s->by.rule, ret);
+		return 1;
+	}
+	return blame_path(b, d, TURNS_AWAY, "filter", ret) || blame_path(b, d, TURNS_AWAY, NULL, ret);
+}
+
+/*
+ * Refused after all. A policy, or a rule behind kube-proxy's own, can refuse only what kube-proxy would have accepted
+ * before: then the rule that accepts is missing. A packet that was rewritten without need may meet rules that were not
+ * meant for it.
+ */
+static int blame_refused(const struct blame_context *b, const struct found_difference *d, struct verify_by *ret)
+{
+	static const struct need forward[] = {
+		{ ROLE_JUMP, "filter", "FORWARD", "KUBE-FORWARD" }, { ROLE_FORWARD, "filter", NULL, NULL },
+	};
+	static const struct need health[] = {
+		{ ROLE_JUMP, "filter", "INPUT", "KUBE-NODEPORTS" }, { ROLE_ACCEPT, "filter", NULL, NULL },
+	};
+	const struct nat_ending *e = ending_of(b, d);
+	const struct rs_chain *refused_in = e ? (e->by.rule ? e->by.rule->chain : e->by.chain) : NULL;
+
+	if (!e)
+		return 0;
+	if (refused_in && refused_in->table->backend == b->v->backend[b->frontend->port->family == AF_INET6] &&
+	    !is_proxy_chain(refused_in->name)) {
+		if (refused_in->hook == HOOK_FORWARD && mark_was_set(b, e) && first_missing(b, forward, ARRAY_LEN(forward), d, ret))
+			return 1;
+		if (b->frontend->kind == EXPECT_HEALTH_CHECK && first_missing(b, health, ARRAY_LEN(health), d, ret))
+			return 1;
+	}
+	if (e->masquerade && !mark_was_set(b, e) && missing_of(b, ROLE_POSTROUTING, "nat", NULL, NULL, d, ret))
+		return 1;
+	verify_by_from_nat(b->arena, b->v->snap->name, &e->by, ret);
+	return ret->kind != BY_NONE;
+}
+
+/* The rewritten source is nobody's here. */
+static int blame_source(const struct blame_context *b, const struct found_difference *d, struct verify_by *ret)
+{
+	const struct nat_ending *e = ending_of(b, d);
+	const struct nat_step *s = e ? last_step(e, EFFECT_SNAT, NULL) : NULL;
+
 	if (s)
 		by_from_rule(b, s->by.rule, ret);
 	return s != NULL;
@@ -359,38 +513,18 @@ static bool is_foreign(const struct blame_context *b, const struct verify_by *by
 
 int blame(const struct blame_context *b, const struct found_difference *d, struct verify_by *ret, bool *ret_foreign)
 {
-	const struct nat_ending *e = ending_of(b, d);
+	static int (*const by_kind[])(const struct blame_context *, const struct found_difference *, struct verify_by *) = {
+		[DIFF_NO_RULE] = blame_no_rule, [DIFF_STALE_FRONTEND] = blame_target, [DIFF_REJECTED] = blame_refused,
+		[DIFF_DROPPED] = blame_refused, [DIFF_NOT_REFUSED] = blame_not_refused, [DIFF_WRONG_REFUSAL] = blame_refused,
+		[DIFF_MISSING_ENDPOINT] = blame_missing_endpoint, [DIFF_STALE_ENDPOINT] = blame_target,
+		[DIFF_WRONG_ENDPOINT] = blame_target, [DIFF_WRONG_PORT] = blame_target, [DIFF_UNEVEN_SHARE] = blame_share,
+		[DIFF_WRONG_AFFINITY] = blame_affinity, [DIFF_NOT_MASQUERADED] = blame_not_masqueraded,
+		[DIFF_NEEDLESS_MASQUERADE] = blame_needless, [DIFF_REPLY_LOST] = blame_source, [DIFF_HAIRPIN] = blame_source,
+	};
 	struct verify_by by = { 0 };
 
-	switch (d->kind) {
-	case DIFF_NO_RULE:
-		(void)blame_no_rule(b, d, &by);
-		break;
-	case DIFF_MISSING_ENDPOINT:
-		(void)blame_missing_endpoint(b, d, &by);
-		break;
-	case DIFF_UNEVEN_SHARE:
-		(void)blame_share(b, d, &by);
-		break;
-	case DIFF_STALE_ENDPOINT:
-	case DIFF_WRONG_ENDPOINT:
-	case DIFF_WRONG_PORT:
-		(void)blame_target(b, d, &by);
-		break;
-	case DIFF_NOT_MASQUERADED:
-		(void)blame_not_masqueraded(b, d, &by);
-		break;
-	case DIFF_NEEDLESS_MASQUERADE:
-		(void)blame_needless(b, d, &by);
-		break;
-	case DIFF_NOT_REFUSED:
-		(void)blame_not_refused(b, d, &by);
-		break;
-	default:
-		if (e)
-			verify_by_from_nat(b->arena, b->v->snap->name, &e->by, &by);
-		break;
-	}
+	if (!by_kind[d->kind](b, d, &by) && (d->kind == DIFF_WRONG_AFFINITY || !blame_path(b, d, TURNS_AWAY, NULL, &by)))
+		by = (struct verify_by){ .node = b->v->snap->name };
 	*ret_foreign = is_foreign(b, &by);
 	*ret = by;
 	return 0;

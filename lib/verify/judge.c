@@ -133,14 +133,19 @@ static enum verify_kind misdirected(const struct expect_answer *a, const struct 
 	return is == ADDRESS_NOBODY ? DIFF_STALE_ENDPOINT : DIFF_WRONG_ENDPOINT;
 }
 
-static int judge_masquerade(const struct expect_answer *a, const struct ip_addr *src, const struct nat_ending *e, size_t i,
-			    struct judgement *j)
+static int judge_masquerade(const struct expect_answer *a, const struct ip_addr *src, const struct node_facts *facts,
+			    const struct nat_ending *e, size_t i, struct judgement *j)
 {
 	bool self = ip_addr_equal(&e->addr, src);
 	enum tri want = self ? TRI_TRUE : a->masquerade;
+	bool local = e->delivery == DELIVERY_LOCAL || node_is_local(facts, &e->addr) == TRI_TRUE;
 
-	if (want == TRI_TRUE && !e->masquerade)
+	/* What is delivered here passes no POSTROUTING, and its reply starts here: nothing to rewrite. */
+	if (want == TRI_TRUE && !e->masquerade && !local)
 		return add(j, DIFF_NOT_MASQUERADED, NULL, 0, i);
+	if (want == TRI_TRUE && e->masquerade && e->source.family && !ip_addr_equal(&e->source, src) &&
+	    node_is_local(facts, &e->source) == TRI_FALSE)
+		return add(j, DIFF_REPLY_LOST, NULL, 0, i);
 	if (want == TRI_FALSE && e->masquerade)
 		return add(j, DIFF_NEEDLESS_MASQUERADE, NULL, 0, i);
 	return 0;
@@ -204,6 +209,11 @@ static int judge_missing(const struct expect_answer *a, const struct nat_result 
 {
 	size_t excused = t->misdirected; /* one that went elsewhere is told as that, once */
 
+	/* All went elsewhere: by one rule, and that is told. */
+	if (t->misdirected && t->misdirected + t->stopped == r->endings.len) {
+		t->missing = a->nendpoints;
+		return 0;
+	}
 	for (size_t i = 0; i < a->nendpoints; i++) {
 		int res;
 
@@ -222,7 +232,8 @@ static int judge_missing(const struct expect_answer *a, const struct nat_result 
 }
 
 static int judge_translate(const struct expect_answer *a, const struct expect_frontend *f, const struct ip_addr *src,
-			   const struct nat_result *r, const struct endpoint_index *ix, bool shares, struct judgement *j)
+			   const struct node_facts *facts, const struct nat_result *r, const struct endpoint_index *ix, bool shares,
+			   struct judgement *j)
 {
 	struct tally t = { 0 };
 	int res = 0;
@@ -242,7 +253,7 @@ static int judge_translate(const struct expect_answer *a, const struct expect_fr
 		return res;
 	for (size_t i = 0; res == 0 && i < r->endings.len; i++)
 		if (r->endings.v[i].verdict == NAT_ACCEPT && r->endings.v[i].translated)
-			res = judge_masquerade(a, src, &r->endings.v[i], i, j);
+			res = judge_masquerade(a, src, facts, &r->endings.v[i], i, j);
 	return res < 0 || !shares ? res : judge_shares(a, r, j);
 }
 
@@ -304,18 +315,31 @@ static const struct nat_by *unknown_part(const struct nat_result *r)
 	return NULL;
 }
 
+/* The same difference in every way that the unknown may go. */
+static bool is_certain(const struct expect_answer *a, const struct nat_result *r, const struct judgement *j)
+{
+	enum nat_verdict want = a->verdict == EXPECT_REJECT ? NAT_REJECT : NAT_DROP;
+	bool refusal = a->verdict == EXPECT_REJECT || a->verdict == EXPECT_DROP;
+
+	for (size_t i = 0; i < r->endings.len; i++)
+		if (r->endings.v[i].verdict == NAT_UNDECIDED || (refusal && r->endings.v[i].verdict == want))
+			return false;
+	return refusal || (a->verdict == EXPECT_TRANSLATE && j->found.len == 1 && j->found.v[0].kind == DIFF_NO_RULE);
+}
+
 int judge(const struct expect_answer *answer, const struct expect_frontend *f, const struct ip_addr *src,
-	  const struct nat_result *r, const struct endpoint_index *index, struct judgement *ret)
+	  const struct node_facts *facts, const struct nat_result *r, const struct endpoint_index *index, struct judgement *ret)
 {
 	const struct nat_by *unknown = unknown_part(r);
 	int res = 0;
 
 	ret->judged = answer->verdict != EXPECT_NOTHING;
 	ret->undecided = false;
+	ret->masquerade_only = false;
 	ret->found.len = 0;
 	switch (answer->verdict) {
 	case EXPECT_TRANSLATE:
-		res = judge_translate(answer, f, src, r, index, unknown == NULL, ret);
+		res = judge_translate(answer, f, src, facts, r, index, unknown == NULL, ret);
 		break;
 	case EXPECT_REJECT:
 	case EXPECT_DROP:
@@ -333,10 +357,13 @@ int judge(const struct expect_answer *answer, const struct expect_frontend *f, c
 	for (size_t i = 0; i < r->endings.len; i++)
 		if (r->endings.v[i].verdict == NAT_UNDECIDED)
 			ret->undecided = true;
-	if (ret->found.len)
+	if (ret->found.len && !is_certain(answer, r, ret))
 		ret->undecided = true;
 	if (ret->undecided) {
 		ret->undecided_by = *unknown;
+		ret->masquerade_only = ret->found.len > 0;
+		for (size_t i = 0; i < ret->found.len; i++)
+			ret->masquerade_only = ret->masquerade_only && ret->found.v[i].kind == DIFF_NEEDLESS_MASQUERADE;
 		ret->found.len = 0;
 	}
 	return 0;

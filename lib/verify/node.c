@@ -205,6 +205,18 @@ struct rule_config {
 	size_t nnodeport;
 };
 
+static void learn_prefix(struct rule_config *k, const struct ip_prefix *p)
+{
+	for (size_t i = 0; i < k->nguesses; i++) {
+		if (k->guesses[i].prefix.len == p->len && ip_addr_equal(&k->guesses[i].prefix.addr, &p->addr)) {
+			k->guesses[i].count++;
+			return;
+		}
+	}
+	if (k->nguesses < ARRAY_LEN(k->guesses))
+		k->guesses[k->nguesses++] = (struct guess){ *p, 1 };
+}
+
 static void learn_service_chain(const struct rs_chain *c, struct rule_config *k)
 {
 	const struct rs_cond *cond;
@@ -227,14 +239,21 @@ static void learn_service_chain(const struct rs_chain *c, struct rule_config *k)
 	}
 	if (!cond->negate || !cond_prefix(cond, &p))
 		return;
-	for (size_t i = 0; i < k->nguesses; i++) {
-		if (k->guesses[i].prefix.len == p.len && ip_addr_equal(&k->guesses[i].prefix.addr, &p.addr)) {
-			k->guesses[i].count++;
-			return;
-		}
+	learn_prefix(k, &p);
+}
+
+/* "pod traffic": who is a pod is let through to all endpoints of a Local Service. */
+static void learn_external_chain(const struct rs_chain *c, struct rule_config *k)
+{
+	for (uint32_t i = 0; i < c->nrules; i++) {
+		const struct rs_cond *cond = find_cond(c->rules[i], FIELD_SADDR);
+		const struct rs_stmt *s = rule_target(c->rules[i]);
+		struct ip_prefix p;
+
+		if (cond && !cond->negate && cond_prefix(cond, &p) && s && s->kind == ST_JUMP && s->u.target &&
+		    str_starts(s->u.target->name, "KUBE-SVC-"))
+			learn_prefix(k, &p);
 	}
-	if (k->nguesses < ARRAY_LEN(k->guesses))
-		k->guesses[k->nguesses++] = (struct guess){ p, 1 };
 }
 
 static void learn_nodeports(const struct rs_chain *c, struct rule_config *k)
@@ -248,7 +267,8 @@ static void learn_nodeports(const struct rs_chain *c, struct rule_config *k)
 			continue;
 		if (find_cond(r, FIELD_DADDR_TYPE)) {
 			k->addr_type_local = true;
-			k->excludes_loopback = d && d->negate;
+			if (c->table->family == RS_IP4)
+				k->excludes_loopback = d && d->negate;
 		} else if (d && !d->negate && cond_prefix(d, &p) && k->nnodeport < ARRAY_LEN(k->nodeport)) {
 			k->nodeport[k->nnodeport++] = p;
 		}
@@ -273,6 +293,8 @@ static int config_from_rules(struct arena *arena, const struct snap_node *n, str
 		for (size_t j = 0; j < t->chain_list.len; j++) {
 			if (str_starts(t->chain_list.v[j]->name, "KUBE-SVC-"))
 				learn_service_chain(t->chain_list.v[j], &k);
+			else if (str_starts(t->chain_list.v[j]->name, "KUBE-EXT-") || str_starts(t->chain_list.v[j]->name, "KUBE-XLB-"))
+				learn_external_chain(t->chain_list.v[j], &k);
 			else if (strcmp(t->chain_list.v[j]->name, "KUBE-SERVICES") == 0)
 				learn_nodeports(t->chain_list.v[j], &k);
 		}

@@ -38,6 +38,8 @@ void verify_report_release(struct verify_report *r)
 {
 	array_free(&r->differences);
 	array_free(&r->undecided);
+	for (size_t i = 0; i < r->broken.len; i++)
+		array_free(&r->broken.v[i].list);
 	array_free(&r->broken);
 	array_free(&r->fronts);
 	array_free(&r->skipped);

@@ -30,33 +30,11 @@ struct run {
 	const struct expect_service *service;
 	struct expect_rules port_rules;
 	struct map port_rules_set;
+	size_t outside_tried; /* of them, outside the cluster and to be served */
 	size_t asked_about;   /* sources of the frontend at hand that can start here */
 	bool objects_damaged; /* some Services or EndpointSlices could not be read */
 	bool port_rules_built;
 };
-
-/* A difference while its sources are still being joined. */
-struct open_difference {
-	struct verify_difference d;
-	ARRAY_OF(const char *) words;
-	ARRAY_OF(const char *) froms;
-	ARRAY_OF(struct ip_prefix) prefixes;
-	ARRAY_OF(struct ip_addr) addresses;
-};
-struct open_list {
-	ARRAY_OF(struct open_difference) v;
-};
-
-static void open_list_release(struct open_list *l)
-{
-	for (size_t i = 0; i < l->v.len; i++) {
-		array_free(&l->v.v[i].words);
-		array_free(&l->v.v[i].froms);
-		array_free(&l->v.v[i].prefixes);
-		array_free(&l->v.v[i].addresses);
-	}
-	array_free(&l->v);
-}
 
 static void asked_source(void *arg, const struct rs_cond *c, const struct rs_rule *r)
 {
@@ -90,30 +68,6 @@ static int take_asked(struct run *x, int family)
 	return x->error;
 }
 
-static const char *source_class(const struct vsource *s)
-{
-	switch (s->kind) {
-	case SOURCE_POD:
-		return "pod";
-	case SOURCE_NODE:
-		return "node";
-	case SOURCE_LOOPBACK:
-		return "loopback";
-	default:
-		return "outside";
-	}
-}
-
-static const char *frontend_name(struct arena *a, const struct expect_frontend *f)
-{
-	const char *proto = f->proto == IPPROTO_UDP ? "UDP" : f->proto == IPPROTO_SCTP ? "SCTP" : "TCP";
-	char buf[IP_ENDPOINT_STRLEN];
-
-	if (!f->addr.family)
-		return arena_printf(a, "*:%u/%s", f->number, proto);
-	return arena_printf(a, "%s/%s", ip_endpoint_format(&f->addr, f->number, buf), proto);
-}
-
 static void make_packet(const struct vsource *s, const struct expect_frontend *f, const struct ip_addr *dst, struct nat_packet *p)
 {
 	*p = (struct nat_packet){
@@ -122,237 +76,52 @@ static void make_packet(const struct vsource *s, const struct expect_frontend *f
 	};
 }
 
-/* ---- differences ---- */
-
-static int push_fate(struct arena *a, const struct expect_answer *x, const struct verify_fate **ret, size_t *ret_len)
+/* Every source that was rewritten without need (a client that is its own endpoint needs it), was so by somebody else's rule. */
+static bool rewritten_by_others(const struct nat_result *r, const struct ip_addr *src)
 {
-	size_t n = x->verdict == EXPECT_TRANSLATE ? x->nendpoints : 1;
-	struct verify_fate *v = arena_array(a, struct verify_fate, n);
-
-	if (!v)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++) {
-		v[i] = (struct verify_fate){ .verdict = NAT_ACCEPT, .weight = 1, .masquerade = -1 };
-		if (x->verdict == EXPECT_REJECT || x->verdict == EXPECT_DROP) {
-			v[i].verdict = x->verdict == EXPECT_REJECT ? NAT_REJECT : NAT_DROP;
-		} else if (x->verdict == EXPECT_TRANSLATE) {
-			v[i].translated = true;
-			v[i].addr = x->endpoints[i]->addr;
-			v[i].port = x->endpoints[i]->port;
-			v[i].weight = 1.0 / (double)n;
-			v[i].masquerade = x->masquerade == TRI_UNKNOWN ? -1 : x->masquerade == TRI_TRUE;
-		}
-	}
-	*ret = v;
-	*ret_len = n;
-	return 0;
-}
-
-static int push_actual(struct arena *a, const struct nat_result *r, const struct verify_fate **ret, size_t *ret_len)
-{
-	struct verify_fate *v = arena_array(a, struct verify_fate, r->endings.len);
-
-	if (!v)
-		return -ENOMEM;
 	for (size_t i = 0; i < r->endings.len; i++) {
-		const struct nat_ending *e = &r->endings.v[i];
+		const struct nat_step *s = r->endings.v[i].path;
 
-		v[i] = (struct verify_fate){ e->verdict, e->translated, e->addr, e->port, e->weight, e->masquerade };
+		if (ip_addr_equal(&r->endings.v[i].addr, src))
+			continue;
+		while (s && s->effect != EFFECT_SNAT)
+			s = s->prev;
+		if (s && s->by.chain && is_proxy_chain(s->by.chain->name))
+			return false;
 	}
-	*ret = v;
-	*ret_len = r->endings.len;
-	return 0;
-}
-
-static const char *sentence(struct arena *a, const struct verify_difference *d, const struct expect_answer *x)
-{
-	char ep[IP_ENDPOINT_STRLEN] = "";
-	const char *whose = d->foreign ? "a rule that is not kube-proxy's" : "a rule";
-
-	if (d->endpoint.family)
-		(void)ip_endpoint_format(&d->endpoint, d->endpoint_port, ep);
-	switch (d->kind) {
-	case DIFF_NO_RULE:
-		return arena_printf(a, "%s is not translated: packets keep the frontend's address and reach no endpoint", d->frontend);
-	case DIFF_STALE_FRONTEND:
-		return arena_printf(a, "there are rules for %s, which no Service has", d->frontend);
-	case DIFF_REJECTED:
-		return arena_printf(a, "%s is rejected by %s although it has endpoints", d->frontend, whose);
-	case DIFF_DROPPED:
-		return arena_printf(a, "%s is dropped by %s although it has endpoints", d->frontend,
-				    d->by.kind == BY_POLICY ? "the policy of a chain" : whose);
-	case DIFF_NOT_REFUSED:
-		return arena_printf(a, "%s is let through although it must be %s: %s", d->frontend,
-				    x->verdict == EXPECT_REJECT ? "rejected" : "dropped", x->why ? x->why : "no endpoints");
-	case DIFF_WRONG_REFUSAL:
-		return arena_printf(a, "%s must be %s and is %s", d->frontend, x->verdict == EXPECT_REJECT ? "rejected" : "dropped",
-				    x->verdict == EXPECT_REJECT ? "dropped" : "rejected");
-	case DIFF_MISSING_ENDPOINT:
-		return arena_printf(a, "%s never leads to its endpoint %s", d->frontend, ep);
-	case DIFF_STALE_ENDPOINT:
-		return arena_printf(a, "%s leads to %s, which is no endpoint of any Service", d->frontend, ep);
-	case DIFF_WRONG_ENDPOINT:
-		return arena_printf(a, "%s leads to %s, which is an endpoint of another Service or not meant for this client",
-				    d->frontend, ep);
-	case DIFF_WRONG_PORT:
-		return arena_printf(a, "%s leads to port %u of an endpoint that listens elsewhere (%s)", d->frontend, d->endpoint_port, ep);
-	case DIFF_UNEVEN_SHARE:
-		return arena_printf(a, "the endpoints of %s do not get equal shares", d->frontend);
-	case DIFF_NOT_MASQUERADED:
-		return arena_printf(a, "the source of packets to %s is not rewritten, so the reply does not come back this way", d->frontend);
-	case DIFF_NEEDLESS_MASQUERADE:
-		return arena_printf(a, "the source of packets to %s is rewritten although it must be kept", d->frontend);
-	default:
-		return arena_printf(a, "%s: %s", d->frontend, verify_kind_name(d->kind));
-	}
-}
-
-static bool same_by(const struct verify_by *a, const struct verify_by *b)
-{
-	if (a->kind != b->kind || a->rule != b->rule || a->missing != b->missing)
-		return false;
-	return a->text == b->text || (a->text && b->text && strcmp(a->text, b->text) == 0);
-}
-
-static int add_word(struct open_difference *o, const struct vsource *s, const struct ip_addr *dst)
-{
-	struct ip_prefix p = { s->addr, (uint8_t)(ip_addr_size(&s->addr) * 8) };
-	const char *from = source_class(s);
-	int r = 0;
-
-	for (size_t i = 0; i < o->words.len; i++)
-		if (strcmp(o->words.v[i], s->words) == 0)
-			goto have_words;
-	r = array_push(&o->words, s->words);
-have_words:
-	for (size_t i = 0; r == 0 && i < o->froms.len; i++)
-		if (strcmp(o->froms.v[i], from) == 0)
-			goto have_from;
-	if (r == 0)
-		r = array_push(&o->froms, from);
-have_from:
-	for (size_t i = 0; r == 0 && i < o->prefixes.len; i++)
-		if (ip_addr_equal(&o->prefixes.v[i].addr, &p.addr))
-			goto have_prefix;
-	if (r == 0)
-		r = array_push(&o->prefixes, p);
-have_prefix:
-	for (size_t i = 0; r == 0 && i < o->addresses.len; i++)
-		if (ip_addr_equal(&o->addresses.v[i], dst))
-			return 0;
-	return r < 0 ? r : array_push(&o->addresses, *dst);
-}
-
-/*
- * A CNI masquerades what leaves the pod network, and that is its right. A source that somebody else's rule rewrote is a
- * fault only where it was promised to be kept: an outside client of a Service with externalTrafficPolicy Local.
- */
-static bool is_harmless(const struct verify_difference *d, const struct expect_frontend *f, const struct vsource *s)
-{
-	return d->kind == DIFF_NEEDLESS_MASQUERADE && d->foreign &&
-	       (s->kind != SOURCE_OUTSIDE || f->kind == EXPECT_CLUSTER_IP || !f->port->service->external_local);
-}
-
-static int open_one(struct run *x, struct open_list *l, const struct expect_frontend *f, const struct vsource *s,
-		    const struct ip_addr *dst, const struct expect_answer *answer, const struct found_difference *found)
-{
-	struct arena *a = &x->out->arena;
-	struct blame_context b = { x->v, a, &x->scratch, f, &x->port_rules, &x->port_rules_set, s, answer, &x->explained };
-	struct open_difference o = { .d = {
-		.kind = found->kind, .node = x->v->snap->name, .service = f->port->service, .port = f->port->port,
-		.frontend_kind = f->kind, .family = f->port->family, .interface = s->iif, .example = s->addr,
-		.endpoint = found->endpoint, .endpoint_port = found->endpoint_port,
-	} };
-	struct found_difference d = *found;
-	int r;
-
-	/* Refused by a rule that kube-proxy would not have there now: that rule is the difference. */
-	if (d.kind == DIFF_NO_RULE && d.ending < x->explained.endings.len) {
-		const struct nat_ending *e = &x->explained.endings.v[d.ending];
-
-		if (e->verdict != NAT_ACCEPT && e->by.rule && !blame_expects(&b, e->by.rule))
-			o.d.kind = d.kind = e->verdict == NAT_DROP ? DIFF_DROPPED : DIFF_REJECTED;
-	}
-	r = blame(&b, &d, &o.d.by, &o.d.foreign);
-	if (r < 0 || is_harmless(&o.d, f, s))
-		return r;
-	for (size_t i = 0; i < l->v.len; i++)
-		if (l->v.v[i].d.kind == o.d.kind && same_by(&l->v.v[i].d.by, &o.d.by))
-			return add_word(&l->v.v[i], s, dst);
-	o.d.frontend = frontend_name(a, f);
-	o.d.text = o.d.frontend ? sentence(a, &o.d, answer) : NULL;
-	if (!o.d.text)
-		return -ENOMEM;
-	r = push_fate(a, answer, &o.d.expected, &o.d.nexpected);
-	if (r == 0)
-		r = push_actual(a, &x->explained, &o.d.actual, &o.d.nactual);
-	if (r == 0)
-		r = add_word(&o, s, dst);
-	if (r == 0)
-		r = array_push(&l->v, o);
-	return r;
-}
-
-static const char *join_words(struct arena *a, const char *const *v, size_t n, const char *sep)
-{
-	CLEANUP(strbuf_release) struct strbuf b = STRBUF_INIT;
-
-	for (size_t i = 0; i < n; i++) {
-		if (i)
-			strbuf_adds(&b, sep);
-		strbuf_adds(&b, v[i]);
-	}
-	return b.failed ? NULL : arena_strndup(a, strbuf_str(&b), b.len);
-}
-
-static int close_list(struct run *x, struct open_list *l)
-{
-	struct arena *a = &x->out->arena;
-
-	for (size_t i = 0; i < l->v.len; i++) {
-		struct open_difference *o = &l->v.v[i];
-		struct ip_prefix *p = arena_array(a, struct ip_prefix, o->prefixes.len);
-		struct ip_addr *d = arena_array(a, struct ip_addr, o->addresses.len);
-
-		o->d.sources = join_words(a, o->words.v, o->words.len, ", ");
-		o->d.class_from = join_words(a, o->froms.v, o->froms.len, ",");
-		if (!p || !d || !o->d.sources || !o->d.class_from)
-			return -ENOMEM;
-		memcpy(p, o->prefixes.v, o->prefixes.len * sizeof(*p));
-		memcpy(d, o->addresses.v, o->addresses.len * sizeof(*d));
-		o->d.prefixes = p;
-		o->d.nprefixes = o->prefixes.len;
-		o->d.addresses = d;
-		o->d.naddresses = o->addresses.len;
-		if (array_push(&x->out->differences, o->d) < 0)
-			return -ENOMEM;
-	}
-	return 0;
+	return true;
 }
 
 /* ---- delivery ---- */
 
+static int add_service(struct verify_broken *b, const struct k8s_service *s)
+{
+	/* Services come one after the other: the last one is enough to look at. */
+	if (b->list.len && b->list.v[b->list.len - 1] == s)
+		return 0;
+	b->services++;
+	return array_push(&b->list, s);
+}
+
 static int note_broken(struct run *x, const struct expect_frontend *f, const struct nat_by *lost)
 {
 	struct verify_report *out = x->out;
-	struct verify_broken b = { .node = x->v->snap->name, .cause = lost->cause, .services = 1 };
+	struct verify_broken b = { .node = x->v->snap->name, .cause = lost->cause };
 	const struct k8s_service *s = f->port->service;
+	int r;
 
-	for (size_t i = 0; i < out->broken.len; i++) {
-		struct verify_broken *o = &out->broken.v[i];
-
-		if (strcmp(o->node, b.node) != 0 || strcmp(o->cause, b.cause) != 0)
-			continue;
-		if (o->last_service != s)
-			o->services++;
-		o->last_service = s;
-		return 0;
-	}
+	for (size_t i = 0; i < out->broken.len; i++)
+		if (strcmp(out->broken.v[i].node, b.node) == 0 && strcmp(out->broken.v[i].cause, b.cause) == 0)
+			return add_service(&out->broken.v[i], s);
 	verify_by_from_nat(&out->arena, b.node, lost, &b.by);
 	b.first = arena_printf(&out->arena, "%s/%s", s->meta.ns, s->meta.name);
 	b.text = arena_printf(&out->arena, "node %s does not deliver: %s", b.node, lost->text);
-	b.last_service = s;
-	return b.first && b.text ? array_push(&out->broken, b) : -ENOMEM;
+	r = b.first && b.text ? add_service(&b, s) : -ENOMEM;
+	if (r == 0)
+		r = array_push(&out->broken, b);
+	if (r < 0)
+		array_free(&b.list);
+	return r;
 }
 
 static int note_losses(struct run *x, const struct expect_frontend *f, const struct expect_answer *a)
@@ -403,25 +172,34 @@ static int build_port_rules(struct run *x, const struct expect_port *p)
 	return r < 0 ? r : expect_set(&x->scratch, &x->port_rules, &x->port_rules_set);
 }
 
+/* With its path this time. */
+static int walk_again(struct run *x, const struct nat_packet *p)
+{
+	struct nat_options o = { 0 };
+
+	nat_result_reset(&x->explained);
+	return nat_walk(&x->v->nat, p, &o, &x->explained);
+}
+
 /* Walks again with the path and asks whose fault each difference is. */
 static int explain_differences(struct run *x, struct open_list *l, const struct expect_frontend *f, const struct vsource *s,
 			       const struct ip_addr *dst, const struct expect_answer *answer)
 {
-	struct nat_options o = { 0 };
+	const struct blame_context b = { x->v, &x->out->arena, &x->scratch, f, &x->port_rules, &x->port_rules_set, s, answer,
+					 &x->explained };
 	struct nat_packet p;
 	int r;
 
 	make_packet(s, f, dst, &p);
-	nat_result_reset(&x->explained);
-	r = nat_walk(&x->v->nat, &p, &o, &x->explained);
+	r = walk_again(x, &p);
 	if (r == 0)
 		r = build_port_rules(x, f->port);
 	if (r == 0)
-		r = judge(answer, f, &s->addr, &x->explained, x->index, &x->judgement);
+		r = judge(answer, f, &s->addr, &x->v->snap->facts, &x->explained, x->index, &x->judgement);
 	for (size_t i = 0; r == 0 && i < x->judgement.found.len; i++) {
 		struct found_difference d = x->judgement.found.v[i];
 
-		r = open_one(x, l, f, s, dst, answer, &d);
+		r = difference_open(l, &b, &d, dst);
 	}
 	return r;
 }
@@ -452,6 +230,34 @@ static int note_undecided(struct run *x, const struct expect_frontend *f, const 
 	return u.text ? array_push(&out->undecided, u) : -ENOMEM;
 }
 
+/*
+ * The ClusterIP is an address of the node itself, and what comes for it is kept out of connection tracking or delivered
+ * here as it is: a node-local cache answers, not kube-proxy's endpoints.
+ */
+static bool answered_here(const struct run *x, const struct expect_frontend *f, const struct ip_addr *dst)
+{
+	if (f->kind != EXPECT_CLUSTER_IP || node_is_local(&x->v->snap->facts, dst) != TRI_TRUE)
+		return false;
+	for (size_t i = 0; i < x->walk.endings.len; i++)
+		if (x->walk.endings.v[i].translated || x->walk.endings.v[i].delivery != DELIVERY_LOCAL)
+			return false;
+	return true;
+}
+
+static int note_answered_here(struct run *x, const struct ip_addr *dst)
+{
+	char a[IP_ADDR_STRLEN];
+	const char *t = arena_printf(&x->out->arena, "%s: %s is an address of the node itself: what answers there (a node-local cache?) is "
+				     "not kube-proxy's", x->v->snap->name, ip_addr_format(dst, a));
+
+	if (!t)
+		return -ENOMEM;
+	for (size_t i = 0; i < x->out->assumed.len; i++)
+		if (strcmp(x->out->assumed.v[i], t) == 0)
+			return 0;
+	return array_push(&x->out->assumed, t);
+}
+
 static int judge_source(struct run *x, struct open_list *l, const struct expect_frontend *f, const struct vsource *s,
 			const struct ip_addr *dst, struct verify_frontend *front)
 {
@@ -464,6 +270,7 @@ static int judge_source(struct run *x, struct open_list *l, const struct expect_
 	x->asked_about++;
 	if (answer.verdict == EXPECT_NOTHING)
 		return 0;
+	x->outside_tried += s->kind == SOURCE_OUTSIDE;
 	make_packet(s, f, dst, &p);
 	nat_result_reset(&x->walk);
 	r = nat_walk(&x->v->nat, &p, &o, &x->walk);
@@ -473,7 +280,7 @@ static int judge_source(struct run *x, struct open_list *l, const struct expect_
 	if (r == 0)
 		r = note_assumed(x);
 	if (r == 0)
-		r = judge(&answer, f, &s->addr, &x->walk, x->index, &x->judgement);
+		r = judge(&answer, f, &s->addr, &x->v->snap->facts, &x->walk, x->index, &x->judgement);
 	if (r < 0 || !x->judgement.judged)
 		return r;
 	if (front->state == FRONTEND_NOT_JUDGED)
@@ -482,6 +289,15 @@ static int judge_source(struct run *x, struct open_list *l, const struct expect_
 	if (answer.verdict == EXPECT_TRANSLATE)
 		front->endpoints = MAX(front->endpoints, answer.nendpoints);
 	r = note_losses(x, f, &answer);
+	if (r == 0 && x->judgement.masquerade_only && may_be_rewritten(f, s)) {
+		struct nat_by by = x->judgement.undecided_by;
+
+		r = walk_again(x, &p);
+		if (r == 0 && rewritten_by_others(&x->explained, &s->addr))
+			return 0;
+		x->judgement.undecided = true;
+		x->judgement.undecided_by = by;
+	}
 	if (r == 0 && x->judgement.undecided) {
 		if (front->state == FRONTEND_OK)
 			front->state = FRONTEND_UNDECIDED;
@@ -489,6 +305,8 @@ static int judge_source(struct run *x, struct open_list *l, const struct expect_
 	}
 	if (r < 0 || x->judgement.found.len == 0)
 		return r;
+	if (answered_here(x, f, dst))
+		return note_answered_here(x, dst);
 	if (x->v->damaged[f->port->family == AF_INET6] || x->objects_damaged) {
 		/* What is missing may stand in the part that could not be read. */
 		x->judgement.undecided_by = (struct nat_by){ .kind = BY_KERNEL, .text = x->objects_damaged ?
@@ -542,6 +360,39 @@ static bool asks_where(const struct expect_frontend *f)
 	return f->kind == EXPECT_CLUSTER_IP ? s->internal_local : s->external_local;
 }
 
+/*
+ * Session affinity shows only in the second connection, so the rules themselves are compared, by their names: where every
+ * first packet goes where it must, is the client looked up as the Service asks, and nobody else's?
+ */
+static int judge_affinity(struct run *x, struct open_list *l, const struct expect_frontend *f)
+{
+	struct found_difference d = { .kind = DIFF_WRONG_AFFINITY, .ending = SIZE_MAX };
+	struct expect_answer a = { .verdict = EXPECT_NOTHING };
+	const struct vsource *s = NULL;
+	struct verify_by by;
+	struct nat_packet p;
+	bool foreign;
+	int r;
+
+	if (f->kind != EXPECT_CLUSTER_IP || l->v.len || !x->v->has_chains[f->port->family == AF_INET6])
+		return 0;
+	for (size_t i = 0; i < x->sources.v.len && a.verdict != EXPECT_TRANSLATE; i++) {
+		s = &x->sources.v.v[i];
+		if (source_can_reach(s, f, &f->addr))
+			expect_answer(&x->v->expect, f, s->kind, &s->addr, &f->addr, &a);
+	}
+	r = a.verdict == EXPECT_TRANSLATE ? build_port_rules(x, f->port) : 0;
+	if (r < 0 || a.verdict != EXPECT_TRANSLATE)
+		return r;
+	struct blame_context b = { x->v, &x->out->arena, &x->scratch, f, &x->port_rules, &x->port_rules_set, s, &a, &x->explained };
+
+	make_packet(s, f, &f->addr, &p);
+	r = walk_again(x, &p);
+	if (r == 0)
+		r = blame(&b, &d, &by, &foreign);
+	return r < 0 || by.kind == BY_NONE ? r : difference_open(l, &b, &d, &f->addr);
+}
+
 static int run_frontend(struct run *x, const struct expect_frontend *f)
 {
 	static const struct vsource anybody = { .kind = SOURCE_OUTSIDE, .words = "anybody" };
@@ -565,9 +416,11 @@ static int run_frontend(struct run *x, const struct expect_frontend *f)
 		r = note_undecided(x, f, &anybody);
 		return r < 0 ? r : array_push(&out->fronts, front);
 	}
-	x->asked_about = 0;
+	x->asked_about = x->outside_tried = 0;
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = judge_address(x, &l, f, f->addr.family ? &f->addr : &f->addrs[i], &front);
+	if (r == 0 && front.state == FRONTEND_OK)
+		r = judge_affinity(x, &l, f);
 	if (r < 0)
 		return r;
 	if (f->naddrs > n && !f->addr.family)
@@ -576,7 +429,7 @@ static int run_frontend(struct run *x, const struct expect_frontend *f)
 		r = skip(out, front.node, "not-collected", "node-ports", "the node's addresses are not known",
 			 "ip-addr.json or the Node object");
 	if (r == 0)
-		r = close_list(x, &l);
+		r = difference_close(&l, out, x->v->expect.minor, x->outside_tried);
 	if (l.v.len)
 		front.state = FRONTEND_DIFFERS;
 	if (r == 0 && n > 0 && x->asked_about == 0) {

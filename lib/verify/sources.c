@@ -21,24 +21,40 @@ static bool node_ip_of_cluster(const struct vnode *v, const struct ip_addr *a)
 	return false;
 }
 
-/* Interface towards an address: the one that a packet from there comes in by. */
-static const char *interface_to(const struct vnode *v, const struct ip_addr *a)
+/* The way to an address, which is the way a packet from there comes in by. NR_UNKNOWN where routes are not known. */
+static struct node_route_result way_to(const struct vnode *v, const struct ip_addr *a)
 {
 	struct node_route_query q = { .dst = *a };
-	struct node_route_result r;
+	struct node_route_result r = { .kind = NR_UNKNOWN };
 
-	if (!v->snap->facts.routes_known)
-		return NULL;
-	node_route_lookup(&v->snap->facts, &q, &r);
-	return r.kind == NR_UNICAST && r.route && !r.route->multipath ? r.dev : NULL;
+	if (v->snap->facts.routes_known)
+		node_route_lookup(&v->snap->facts, &q, &r);
+	return r;
+}
+
+/* On a link of this node that is not its own network: containers or machines that only this node knows. */
+static bool is_side_link(const struct vnode *v, const struct node_route_result *way, int family)
+{
+	const struct ip_addr *self = family == AF_INET ? &v->expect.ip4 : &v->expect.ip6;
+
+	if (way->kind != NR_UNICAST || way->gateway.family || !way->dev || !self->family)
+		return false;
+	for (size_t i = 0; i < v->snap->facts.addrs.len; i++) {
+		const struct node_address *a = &v->snap->facts.addrs.v[i];
+
+		if (ip_addr_equal(&a->addr, self))
+			return !a->ifname || strcmp(a->ifname, way->dev) != 0;
+	}
+	return false;
 }
 
 /* What an address is, seen from this node. False: it cannot send here. */
 static bool classify(const struct vnode *v, const struct ip_addr *a, struct vsource *ret)
 {
 	const struct k8s_node *n;
+	struct node_route_result way;
 
-	if (ip_addr_is_zero(a) || ip_addr_is_multicast(a) || ip_addr_is_linklocal(a) || (a->family == AF_INET && a->b[0] >= 224))
+	if ((a->family == AF_INET && a->b[0] == 0) || ip_addr_is_zero(a) || ip_addr_is_multicast(a) || ip_addr_is_linklocal(a) || (a->family == AF_INET && a->b[0] >= 224))
 		return false;
 	*ret = (struct vsource){ .addr = *a };
 	if (ip_addr_is_loopback(a)) {
@@ -51,9 +67,14 @@ static bool classify(const struct vnode *v, const struct ip_addr *a, struct vsou
 		ret->words = "the node itself";
 		return true;
 	}
-	ret->iif = interface_to(v, a);
+	way = way_to(v, a);
+	if (way.kind == NR_UNICAST && way.route && !way.route->multipath)
+		ret->iif = way.dev;
 	n = node_ip_of_cluster(v, a) ? NULL : k8s_node_of_ip(&v->snapshot->cluster, a);
 	if (n || expect_is_local_pod(&v->expect, a) == TRI_TRUE) {
+		/* No pod has an address that no route leads to. */
+		if (way.kind != NR_UNICAST && way.kind != NR_UNKNOWN)
+			return false;
 		ret->kind = SOURCE_POD;
 		/* Without any Node object a pod may be anywhere: as well here. */
 		ret->here = n ? strcmp(n->meta.name, v->snap->name) == 0 : v->snapshot->cluster.nodes.len == 0;
@@ -62,7 +83,7 @@ static bool classify(const struct vnode *v, const struct ip_addr *a, struct vsou
 	}
 	ret->kind = SOURCE_OUTSIDE;
 	ret->words = "outside the cluster";
-	return true;
+	return !is_side_link(v, &way, a->family);
 }
 
 /* The network and broadcast addresses of a link never send: inet_addr_type says broadcast. */
@@ -108,6 +129,7 @@ static int add_prefix_sides(struct vnode *v, struct arena *arena, struct vsource
 static int add_pod_of(struct vnode *v, struct arena *arena, struct vsources *s, const struct k8s_node *n, int family)
 {
 	const struct k8s_cluster *c = &v->snapshot->cluster;
+	struct vsource probe;
 
 	for (size_t i = 0; i < n->npod_cidrs; i++) {
 		struct ip_addr a = ip_prefix_last(&n->pod_cidrs[i]), b;
@@ -116,7 +138,7 @@ static int add_pod_of(struct vnode *v, struct arena *arena, struct vsources *s, 
 			continue;
 		for (unsigned tries = 0; tries < 64 && ip_addr_prev(&a, &b) && ip_prefix_contains(&n->pod_cidrs[i], &b); tries++) {
 			a = b;
-			if (!map_get(&c->pod_by_ip, &a, sizeof(a)) && node_is_local(&v->snap->facts, &a) != TRI_TRUE)
+			if (!map_get(&c->pod_by_ip, &a, sizeof(a)) && classify(v, &a, &probe) && probe.kind == SOURCE_POD)
 				return vsources_add(v, arena, s, &a);
 		}
 	}

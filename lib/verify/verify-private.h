@@ -70,6 +70,7 @@ bool source_can_reach(const struct vsource *s, const struct expect_frontend *f, 
 /* judge.c: one packet. */
 struct judgement {
 	bool judged, undecided;
+	bool masquerade_only; /* undecided, and the only thing against it is a source rewritten without need */
 	struct nat_by undecided_by;
 	ARRAY_OF(struct found_difference {
 		enum verify_kind kind;
@@ -86,7 +87,7 @@ void endpoint_index_free(struct endpoint_index *i);
 enum address_is endpoint_index_find(const struct endpoint_index *i, const struct ip_addr *a, uint16_t port, const struct k8s_service *self);
 
 int judge(const struct expect_answer *answer, const struct expect_frontend *f, const struct ip_addr *src,
-	  const struct nat_result *r, const struct endpoint_index *index, struct judgement *ret);
+	  const struct node_facts *facts, const struct nat_result *r, const struct endpoint_index *index, struct judgement *ret);
 
 /* blame.c: which rule, or which missing rule, is behind a difference. */
 struct blame_context {
@@ -104,5 +105,28 @@ struct blame_context {
 bool blame_expects(const struct blame_context *b, const struct rs_rule *r);
 int blame(const struct blame_context *b, const struct found_difference *d, struct verify_by *ret, bool *ret_foreign);
 bool is_proxy_chain(const char *name);
+
+/* difference.c: differences of one frontend, while their sources are being joined. */
+struct open_difference {
+	struct verify_difference d;
+	size_t outside, others; /* sources outside the cluster, and others, that meet it */
+	ARRAY_OF(const char *) words;
+	ARRAY_OF(const char *) froms;
+	ARRAY_OF(struct ip_prefix) prefixes;
+	ARRAY_OF(struct ip_addr) addresses;
+};
+struct open_list {
+	ARRAY_OF(struct open_difference) v;
+};
+void open_list_release(struct open_list *l);
+/* Adds what the judge found for one packet to @dst, joined with what is there by kind and rule. */
+int difference_open(struct open_list *l, const struct blame_context *b, const struct found_difference *found,
+		    const struct ip_addr *dst);
+/* Moves all of them into @out. @minor: kube-proxy's version or -1. @outside_tried: outside sources that were tried and are to be served. */
+int difference_close(struct open_list *l, struct verify_report *out, int minor, size_t outside_tried);
+const char *source_class(const struct vsource *s);		     /* "pod", "node", "loopback", "outside" */
+const char *frontend_name(struct arena *a, const struct expect_frontend *f); /* "10.96.0.10:53/UDP", "*:30080/TCP"; NULL: out of memory */
+bool same_by(const struct verify_by *a, const struct verify_by *b);
+bool may_be_rewritten(const struct expect_frontend *f, const struct vsource *s);
 
 #endif

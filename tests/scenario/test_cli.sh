@@ -116,11 +116,73 @@ run verify crt -n shop --bundle $lab; expect not-found-verify 1 out "there is no
 run diagnose -A --bundle /nonexistent/x; expect bundle-missing 2 err "/nonexistent/x" silent
 run diagnose -A --bundle /nonexistent/x -o json; expect bundle-missing-json 2 out '"errors"'
 json bundle-missing-document 'assert d["schema_version"]==1 and d["errors"]'
+json bundle-missing-keys 'assert d["services"]==[] and d["cluster"]==[] and d["healthy"] is None and len(d["not_looked_at"])==3, d'
+# JSON whatever happens: NAME RC KEYS ARGS...; KEYS are those of the command, with the empty value that they must have
+refused() {
+	local name=$1 want=$2 keys=$3
+	shift 3
+	run "$@"; expect "json-$name" "$want" out '"schema_version"'
+	json "json-$name-document" "assert list(d)[:6]==['schema_version','command','looked_at','not_looked_at','skipped','errors'], list(d)
+assert d['errors'] and all(e['code'] and e['text'] for e in d['errors']), d['errors']
+for k,v in $keys.items(): assert k in d and d[k]==v, (k, d.get(k))"
+}
+of_diagnose="{'command':'diagnose','healthy':None,'services':[],'cluster':[]}"
+of_verify="{'command':'verify','services':0,'frontends':0,'decided':0,'nodes':[],'differences':[],'undecided':[],'broken':[],'assumed':[],'findings':[]}"
+of_trace="{'command':'trace','packet':None,'meaning':[],'endings':[]}"
+of_rules="{'command':'rules','findings':[],'rules':[]}"
+of_endpoints="{'command':'endpoints','findings':[],'endpoints':[]}"
+refused missing-verify 2 "$of_verify" verify -A --bundle /nonexistent/x -o json
+refused missing-trace 2 "$of_trace" trace outside web --bundle /nonexistent/x -o json
+refused missing-rules 2 "$of_rules" rules -A --bundle /nonexistent/x -o json
+refused missing-endpoints 2 "$of_endpoints" endpoints -A --bundle /nonexistent/x -o json
+refused no-bundle 64 "$of_diagnose" diagnose -A -o json
+refused unknown-node 64 "$of_verify" verify -A --bundle $lab --node node9 -o json
+refused unknown-places 64 "$of_trace" trace a b --bundle $lab -o json
+refused wrong-option 64 "$of_rules" rules -A --bundel $lab -o json
+refused wrong-option-before 64 "$of_rules" rules -A --output=json --node
+refused wrong-letter 64 "$of_endpoints" endpoints -AZ -ojson
+refused wrong-value 64 "$of_diagnose" diagnose -Ao=json --fail-on eror
+refused too-few 64 "$of_trace" trace outside --output json
+refused unknown-check 64 "{'command':'explain','checks':[]}" explain no-such-check -o json
+refused unknown-command 64 "{'command':'diagnos'}" diagnos -A -o json
+refused option-first 64 "{'command':None}" -o json diagnose
+refused demo-argument 64 "$of_diagnose" demo extra -o json
+refused no-namespace 2 "$of_diagnose" diagnose -n nope --bundle $lab -o json
+refused no-rules-of-node 2 "$of_trace" trace outside 10.96.0.1:443 --node node1 --bundle lab-ipvs-first-sync -o json
+refused unwritable 70 "$of_verify" verify -A --bundle $lab -o json --output-file /nonexistent/x
+run diagnose -A --bundle $lab -o json -o text --bogus; expect json-not-asked-for 64 silent
+run diagnose -A -- -o json; expect json-behind-dashes 64 silent
 mkdir "$work/empty"
 run diagnose -A --bundle "$work/empty"; expect bundle-empty 2 err "iptables-save.txt"
 printf 'hello\n' >"$work/nonsense"
 run diagnose -A --bundle "$work/nonsense"; expect bundle-nonsense 2
 run verify -A --bundle $lab --bundle "$work/empty"; expect bundle-half 2 out "no difference"
+# verify: only what counts by --fail-on, and what is broken
+damaged() { rm -rf "$work/d"; cp -r "$corpus/$lab" "$work/d"; sed -i "$2" "$work/d/$1" || exit 1; }
+damaged nodes/node1/iptables-nft-save.txt '0,/-A OUTPUT -j KUBE-FIREWALL/s//-A OUTPUT -j ACCEPT/'
+run verify -A --bundle "$work/d"; expect verify-both 1 out "7 differences (6 of info)" out "not-refused  node1  (by" out "not-refused  node1  (info)"
+run verify shop/no-match --bundle "$work/d"; expect verify-info 0 out "not-refused  node1  (info)"
+run verify shop/no-match --bundle "$work/d" --fail-on warning; expect verify-info-no-warning 0
+run verify shop/no-match --bundle "$work/d" --fail-on info; expect verify-info-counts 1
+run verify shop/no-match --bundle "$work/d" -o json
+json verify-info-document 'assert d["differences"] and {x["severity"] for x in d["differences"]}=={"info"}'
+run verify shop/no-match --bundle "$work/d" -o lines; grep -q "^info	rules	not-refused	" "$work/out" && ok verify-info-lines || no verify-info-lines "no such line"
+run verify shop/no-match --bundle "$work/d" -o junit; expect verify-info-junit 0 out 'failures="0"'
+damaged cluster/services.json 's/"sessionAffinity": *"ClientIP"/"sessionAffinity": "None"/'
+run verify -A --bundle "$work/d"; expect verify-warning 0 out "wrong-affinity  node1  (warning)" out "warning"
+run verify -A --bundle "$work/d" --fail-on warning; expect verify-warning-counts 1
+run diagnose -n default --bundle "$work/d"; expect diagnose-warning 0 out "warning: "
+damaged nodes/node1/iptables-nft-save.txt '/-A KUBE-SERVICES -d 10.96.250.211/d'
+run verify -A --bundle "$work/d"; expect verify-error 1 out "no-rule  node1" noout "(warning)"
+json_error='assert {x["severity"] for x in d["differences"]}=={"error"}'
+run verify -A --bundle "$work/d" --fail-on never -o json; expect verify-error-never 0; json verify-error-document "$json_error"
+damaged nodes/node1/sysctl.txt 's/net.ipv4.conf.cni0.forwarding = 1/net.ipv4.conf.cni0.forwarding = 0/'
+run verify -A --bundle "$work/d"; expect verify-broken 1 out "broken  ip-forward"
+run verify -A --bundle "$work/d" --fail-on never; expect verify-broken-never 0
+run diagnose -A --bundle "$work/d" -o json
+json broken-services 'f=[x for x in d["cluster"] if x["check"]=="ip-forward-disabled"][0]
+assert f["services"]==11==sum(1 for s in d["services"] for c in s["causes"] if c["id"]==f["id"]), f
+assert f["fix"]==["sudo sysctl -w net.ipv4.conf.cni0.forwarding=1"], f["fix"]'
 mkdir "$work/closed"; cp -r "$corpus/$lab/cluster" "$work/closed/"; chmod 000 "$work/closed"
 if [ "$(id -u)" -ne 0 ]; then
 	run diagnose -A --bundle "$work/closed"; expect no-permission 77 err "ermission"

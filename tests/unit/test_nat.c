@@ -491,6 +491,108 @@ static void test_limits(void **state)
 	world_release(&w);
 }
 
+/* What a packet without a connection meets: before -200, and after NOTRACK. */
+static void test_without_connection(void **state)
+{
+	struct world w;
+	const struct nat_ending *e;
+
+	(void)state;
+	world_init(&w, "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A PREROUTING -j CT --notrack\n"
+		       "-A PREROUTING -m conntrack --ctstate UNTRACKED -p udp -j DROP\n-A PREROUTING -m conntrack --ctstate UNTRACKED -j RETURN\n"
+		       "-A PREROUTING -j DROP\nCOMMIT\n"
+		       "*mangle\n:PREROUTING ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n-A PREROUTING -j MARK --set-xmark 0x7/0xffffffff\n"
+		       "-A PREROUTING -j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff\n"
+		       "-A FORWARD -m connmark --mark 0x0 -j DROP\n-A FORWARD -m mark ! --mark 0x7 -j DROP\nCOMMIT\n", NULL, NULL);
+	e = run(&w, "10.244.1.9", "10.244.2.7", 80, 0);
+	assert_int_equal(e->verdict, NAT_ACCEPT);
+	world_release(&w);
+}
+
+/* An entry that a rule of the same walk made is there for the next rule. */
+static void test_remembered_in_the_same_walk(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_init(&w, FILTER("-A FORWARD -m recent --set --name z --mask 255.255.255.255 --rsource\n"
+			      "-A FORWARD -m recent --rcheck --seconds 60 --name z --mask 255.255.255.255 --rsource -j DROP\n"), NULL, NULL);
+	assert_int_equal(run(&w, "10.244.1.9", "10.244.2.7", 80, 0)->verdict, NAT_DROP);
+	world_release(&w);
+	world_init(&w, FILTER("-A FORWARD -m recent --set --name y --mask 255.255.255.255 --rsource\n"
+			      "-A FORWARD -m recent --rcheck --seconds 60 --name z --mask 255.255.255.255 --rsource -j DROP\n"), NULL, NULL);
+	assert_int_equal(run(&w, "10.244.1.9", "10.244.2.7", 80, 0)->verdict, NAT_ACCEPT);
+	world_release(&w);
+}
+
+static void test_port_base_and_redirect(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_init(&w, NAT("-A PREROUTING -d 10.96.0.1/32 -p tcp -j DNAT --to-destination 10.244.1.5:8000-8010/75\n"
+			   "-A PREROUTING -d 10.96.0.2/32 -p tcp -j REDIRECT --to-ports 9000\n"), NULL, NULL);
+	assert_at(run(&w, "203.0.113.9", "10.96.0.1", 80, 0), "10.244.1.5", 8005);
+	assert_int_equal(w.result.endings.len, 1);
+	assert_at(run(&w, "203.0.113.9", "10.96.0.2", 80, 0), "172.30.99.1", 9000);
+	assert_int_equal(w.result.endings.v[0].delivery, DELIVERY_LOCAL);
+	world_release(&w);
+}
+
+/* Every one of these once took minutes, gigabytes or the whole stack. */
+static void test_work_is_bounded(void **state)
+{
+	CLEANUP(strbuf_release) struct strbuf b = STRBUF_INIT;
+	struct world w;
+
+	(void)state;
+	strbuf_adds(&b, "*mangle\n:PREROUTING ACCEPT [0:0]\n");
+	for (unsigned i = 0; i < 20000; i++)
+		strbuf_adds(&b, "-A PREROUTING -m statistic --mode random --probability 0.50000000000 -j MARK --set-xmark 0x1/0x1\n");
+	strbuf_adds(&b, "COMMIT\n");
+	world_init(&w, strbuf_str(&b), NULL, NULL);
+	(void)run(&w, "10.244.1.9", "10.244.2.7", 80, 0);
+	assert_true(w.result.arena.used < (1ull << 30));
+	world_release(&w);
+	world_init(&w, FILTER(":A - [0:0]\n:B - [0:0]\n-A FORWARD -j A\n-A A -m statistic --mode random --probability 0.50000000000 -g B\n-A B -g A\n"),
+		   NULL, NULL);
+	(void)run(&w, "10.244.1.9", "10.244.2.7", 80, 0);
+	world_release(&w);
+	strbuf_reset(&b);
+	strbuf_adds(&b, "*filter\n:FORWARD ACCEPT [0:0]\n");
+	for (unsigned i = 0; i < 3000; i++)
+		strbuf_addf(&b, "-A FORWARD -m set --match-set block%u src -m statistic --mode random --probability 0.50000000000 -j DROP\n", i);
+	strbuf_adds(&b, "COMMIT\n");
+	world_init(&w, strbuf_str(&b), NULL, NULL);
+	(void)run(&w, "10.244.1.9", "10.244.2.7", 80, NAT_FOLLOW_STATE);
+	assert_non_null(w.result.endings.v[0].assumes);
+	assert_true(w.result.nsteps < 1000000);
+	world_release(&w);
+}
+
+/* An unknown that changes nothing leaves no trace, even inside one that does. */
+static void test_nested_unknowns(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_init(&w, FILTER("-A FORWARD -m set --match-set a src -j MARK --set-xmark 0x1/0x1\n-A FORWARD -m set --match-set b src -j DROP\n"
+			      "-A FORWARD -m set --match-set c src -j MARK --set-xmark 0x2/0x2\n"), NULL, NULL);
+	(void)run(&w, "10.244.1.9", "10.244.2.7", 80, 0);
+	assert_int_equal(w.result.endings.len, 2);
+	for (size_t i = 0; i < 2; i++) {
+		const struct nat_ending *e = &w.result.endings.v[i];
+
+		assert_non_null(e->assumes);
+		assert_null(e->assumes->next);
+		assert_int_equal(e->assumes->by.rule->index, 2);
+		assert_true(e->assumes->value == (e->verdict == NAT_DROP));
+		for (const struct nat_step *s = e->path; s; s = s->prev)
+			assert_true(s->effect != EFFECT_ASSUME || s->by.rule->index == 2);
+	}
+	world_release(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -501,6 +603,9 @@ int main(void)
 		cmocka_unit_test(test_loop_and_depth), cmocka_unit_test(test_conntrack_state),
 		cmocka_unit_test(test_node_itself), cmocka_unit_test(test_losses), cmocka_unit_test(test_missing_facts),
 		cmocka_unit_test(test_ranges), cmocka_unit_test(test_asked_sources), cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_without_connection), cmocka_unit_test(test_remembered_in_the_same_walk),
+		cmocka_unit_test(test_port_base_and_redirect), cmocka_unit_test(test_work_is_bounded),
+		cmocka_unit_test(test_nested_unknowns),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

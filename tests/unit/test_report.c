@@ -291,7 +291,14 @@ static void verify_groups_and_nulls(void **state)
 						  .weight = 1,
 						  .masquerade = -1 } };
 	const struct verify_fate actual[] = { { .verdict = NAT_REJECT, .weight = 1 } };
+	const struct ip_prefix prefixes[] = { { { AF_INET, { 10, 244, 2, 1 } }, 32 }, { { AF_INET, { 10, 0, 0, 9 } }, 32 } };
+	const struct ip_addr addresses[] = { { AF_INET, { 192, 0, 2, 2 } }, { AF_INET, { 10, 0, 0, 1 } } };
 	struct verify_difference x = { .kind = DIFF_REJECTED,
+				       .severity = VERIFY_ERROR,
+				       .prefixes = prefixes,
+				       .nprefixes = 2,
+				       .addresses = addresses,
+				       .naddresses = 2,
 				       .node = "node1",
 				       .service = &cart,
 				       .port = &port80,
@@ -313,15 +320,30 @@ static void verify_groups_and_nulls(void **state)
 					       .index = 1,
 					       .text = "-A FORWARD -j REJECT" } };
 	struct verify_report v = { .services = 1, .frontends = 2, .decided = 2 };
+	const char *node = "node1";
 	(void)state;
+	assert_int_equal(array_push(&v.nodes, node), 0);
 	assert_int_equal(array_push(&v.differences, x), 0);
 	x.frontend = "*:30080/TCP";
 	assert_int_equal(array_push(&v.differences, x), 0);
+	x.severity = VERIFY_WARNING;
+	assert_int_equal(array_push(&v.differences, x), 0);
+	const struct verify_undecided u = { .node = "node1",
+					    .service = &cart,
+					    .port = &port80,
+					    .frontend = "10.96.0.9:80/TCP",
+					    .class_from = "pod",
+					    .example = { AF_INET, { 10, 0, 0, 9 } },
+					    .text = "open" };
+	assert_int_equal(array_push(&v.undecided, u), 0);
 	CAPTURE(text, REPORT_TEXT, report_verify(&r, &v));
 	assert_int_equal(count(text, '\n') > 5, 1);
-	char *first = strstr(text, "rejected  node1");
+	char *first = strstr(text, "rejected  node1\n"), *warning = strstr(text, "rejected  node1  (warning)\n");
 	assert_non_null(first);
-	assert_null(strstr(first + 1, "rejected  node1"));
+	assert_null(strstr(first + 1, "rejected  node1\n"));
+	assert_non_null(warning);
+	assert_true(first < warning);
+	assert_non_null(strstr(text, "3 differences (1 warning)"));
 	assert_non_null(strstr(text, "ip nft filter FORWARD 1"));
 	assert_non_null(strstr(text, "svcdoctor trace 10.0.0.9 10.96.0.9:80/TCP --node node1 --bundle lab"));
 	free(text);
@@ -330,13 +352,104 @@ static void verify_groups_and_nulls(void **state)
 	       *one = json_array_get(json_object_get(root, "differences"), 0);
 	assert_true(json_is_null(
 		json_object_get(json_array_get(json_object_get(one, "expected"), 0), "masquerade")));
-	assert_int_equal(json_object_size(json_array_get(json_object_get(one, "actual"), 0)), 1);
+	static const char *const keys[] = { "verdict", "address", "port", "weight", "masquerade" };
+	json_t *fate = json_array_get(json_object_get(one, "actual"), 0);
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		assert_non_null(json_object_get(fate, keys[i]));
+	}
+	assert_true(json_is_null(json_object_get(fate, "address")));
+	assert_string_equal(json_string_value(json_object_get(one, "severity")), "error");
+	json_t *class = json_object_get(one, "class"),
+	       *open = json_object_get(json_array_get(json_object_get(root, "undecided"), 0), "class");
+	assert_string_equal(json_string_value(json_array_get(json_object_get(class, "prefixes"), 0)), "10.0.0.9/32");
+	assert_string_equal(json_string_value(json_array_get(json_object_get(one, "addresses"), 0)), "10.0.0.1");
+	assert_true(json_is_null(json_object_get(class, "interface")));
+	assert_int_equal(json_object_size(open), json_object_size(class));
+	assert_string_equal(json_string_value(json_array_get(json_object_get(open, "prefixes"), 0)), "10.0.0.9/32");
+	assert_string_equal(json_string_value(json_object_get(
+				    json_array_get(json_object_get(root, "differences"), 2), "severity")),
+			    "warning");
 	assert_string_equal(json_string_value(json_object_get(one, "port")), "http");
 	assert_string_equal(json_string_value(json_object_get(json_object_get(one, "by"), "chain")),
 			    "FORWARD");
 	json_decref(root);
 	free(json);
+	CAPTURE(lines, REPORT_LINES, report_verify(&r, &v));
+	assert_true(str_starts(lines, "error\trules\trejected\t"));
+	assert_non_null(strstr(lines, "\nwarning\trules\trejected\t"));
+	free(lines);
 	array_free(&v.differences);
+	array_free(&v.undecided);
+	array_free(&v.nodes);
+}
+
+/* An expected refusal is its verdict and nothing else. */
+static void verify_expects_a_refusal(void **state)
+{
+	const struct verify_fate expected[] = { { .verdict = NAT_REJECT, .weight = 1, .masquerade = -1 } };
+	const struct verify_difference x = { .kind = DIFF_NOT_REFUSED,
+					     .node = "node1",
+					     .frontend = "10.96.0.9:80/TCP",
+					     .expected = expected,
+					     .nexpected = 1 };
+	struct verify_report v = { 0 };
+	(void)state;
+	assert_int_equal(array_push(&v.differences, x), 0);
+	CAPTURE(json, REPORT_JSON, report_verify(&r, &v));
+	json_t *root = json_loads(json, 0, NULL);
+	json_t *one = json_array_get(json_object_get(root, "differences"), 0);
+	json_t *fate = json_array_get(json_object_get(one, "expected"), 0);
+	assert_int_equal(json_object_size(fate), 1);
+	assert_string_equal(json_string_value(json_object_get(fate, "verdict")), "reject");
+	assert_string_equal(json_string_value(json_object_get(one, "severity")), "info");
+	json_decref(root);
+	free(json);
+	array_free(&v.differences);
+}
+
+/* A run that could look at nothing still has the keys of its command. */
+static void nothing_has_the_keys(void **state)
+{
+	static const struct {
+		const char *command, *keys[3];
+	} cases[] = {
+		{ "diagnose", { "healthy", "services", "cluster" } }, { "verify", { "differences", "undecided", "broken" } },
+		{ "trace", { "packet", "meaning", "endings" } },      { "rules", { "findings", "rules", "errors" } },
+		{ "endpoints", { "findings", "endpoints", "errors" } }, { "explain", { "checks", "errors", "skipped" } },
+		{ NULL, { "errors", "looked_at", "command" } },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		CAPTURE(json, REPORT_JSON, (r.command = cases[i].command, report_nothing(&r)));
+		json_t *root = json_loads(json, 0, NULL);
+		assert_non_null(root);
+		for (size_t k = 0; k < ARRAY_LEN(cases[i].keys); k++) {
+			assert_non_null(json_object_get(root, cases[i].keys[k]));
+		}
+		json_decref(root);
+		free(json);
+		CAPTURE(text, REPORT_TEXT, report_nothing(&r));
+		assert_int_equal(text_size, 0);
+		free(text);
+	}
+}
+
+static void explains_are_sorted(void **state)
+{
+	(void)state;
+	CAPTURE(json, REPORT_JSON, report_explain(&r, NULL));
+	json_t *root = json_loads(json, 0, NULL), *check;
+	size_t i;
+	json_array_foreach(json_object_get(root, "checks"), i, check)
+	{
+		json_t *explains = json_object_get(check, "explains");
+		for (size_t k = 1; k < json_array_size(explains); k++) {
+			assert_true(strcmp(json_string_value(json_array_get(explains, k - 1)),
+					   json_string_value(json_array_get(explains, k))) < 0);
+		}
+	}
+	json_decref(root);
+	free(json);
 }
 
 static void trace_without_rules(void **state)
@@ -419,6 +532,9 @@ int main(void)
 		cmocka_unit_test(lines_have_seven_fields),
 		cmocka_unit_test(many_causes_stay_short),
 		cmocka_unit_test(verify_groups_and_nulls),
+		cmocka_unit_test(verify_expects_a_refusal),
+		cmocka_unit_test(nothing_has_the_keys),
+		cmocka_unit_test(explains_are_sorted),
 		cmocka_unit_test(trace_without_rules),
 		cmocka_unit_test(names_split),
 	};
