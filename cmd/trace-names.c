@@ -241,11 +241,13 @@ static int take_port(struct context *c, const char *whole, char *text, struct tr
 	if (parse_uint(colon, strlen(colon), 65535, &n) == 0) {
 		p->port = (uint16_t)n;
 		p->has_port = n > 0;
-	} else if (is_k8s_name(colon)) {
+	} else if (is_k8s_name(colon) && strspn(colon, "0123456789") < strlen(colon)) {
 		p->port_name = colon;
 	}
 	if (!p->has_port && !p->port_name) {
-		return usage_error(c, "'%s': '%s' is no port", whole, colon);
+		const char *slash = strchr(colon, '/');
+		return slash ? usage_error(c, "'%s': '%s' is no protocol", whole, slash + 1)
+			     : usage_error(c, "'%s': '%s' is no port", whole, colon);
 	}
 	return 0;
 }
@@ -539,7 +541,8 @@ static int settle_port(struct context *c, struct trace_place *dst)
 		settle_node_port(c, dst);
 	}
 	if (!dst->has_port) {
-		return usage_error(c, "which port? write it behind the destination: DST:PORT");
+		return usage_error(c, "which port? write it behind the destination: %s",
+				   dst->addr.family == AF_INET6 ? "[ADDRESS]:PORT" : "DST:PORT");
 	}
 	if (!dst->has_proto) {
 		dst->proto = IPPROTO_TCP;

@@ -128,6 +128,21 @@ static bool sent_by_node(const struct context *c, const struct trace_place *src,
 	return ip_addr_is_loopback(&src->addr) || node_is_local(&n->facts, &src->addr) == TRI_TRUE;
 }
 
+/* --in must name a link of one of the nodes, where they are known. */
+static int check_interface(struct context *c, const struct jobs *jobs)
+{
+	if (!c->o.in) {
+		return 0;
+	}
+	for (size_t i = 0; i < jobs->len; i++) {
+		const struct node_facts *f = &jobs->v[i].node->facts;
+		if (!f->links_known || node_link_by_name(f, c->o.in)) {
+			return 0;
+		}
+	}
+	return usage_error(c, "no interface '%s' on %s", c->o.in, jobs->len == 1 ? jobs->v[0].node->name : "any of the nodes");
+}
+
 static void fill_packet(const struct context *c, const struct trace_place *src, const struct trace_place *dst,
 			struct job *job)
 {
@@ -244,6 +259,10 @@ static int trace(struct context *c, struct trace_place *src, struct trace_place 
 	if (r != 0) {
 		int r2 = r > 0 ? report_nothing(&c->report) : r;
 		return r2 < 0 ? r2 : r;
+	}
+	r = check_interface(c, &jobs);
+	if (r != 0) {
+		return r;
 	}
 	for (size_t i = 0; r == 0 && i < jobs.len; i++) {
 		fill_packet(c, src, dst, &jobs.v[i]);

@@ -47,7 +47,10 @@ static int emit_quota(struct xt_reader *x, const struct xt_inst *m)
 
 	if (!seen(m, QUOTA) || xt_u64(m->v[QUOTA][0].s, m->v[QUOTA][0].len, &n) < 0)
 		return SD_EPARSE;
-	return emit_above(x, m, negated(m, QUOTA) != (n == 0));
+	/* xt_quota takes the whole packet or nothing: no IP packet with a port fits in 28 bytes, any first one in 128. */
+	if (n >= 28 && n < 128)
+		return SD_EPARSE;
+	return emit_above(x, m, negated(m, QUOTA) != (n < 28));
 }
 
 enum { HASH_UPTO, HASH_ABOVE, HASH_OTHER };

@@ -311,6 +311,22 @@ static int emit_ct(struct xt_reader *x, const struct xt_inst *m)
 	return set_text(x, m);
 }
 
+enum { TTL_SET, TTL_OTHER };
+static const struct xt_opt ttl_opts[] = {
+	XT_OPT(TTL_SET, "ttl-set"), XT_OPT(TTL_SET, "hl-set"), XT_OPT(TTL_OTHER, "ttl-inc"), XT_OPT(TTL_OTHER, "hl-inc"),
+	XT_OPT(TTL_OTHER, "ttl-dec"), XT_OPT(TTL_OTHER, "hl-dec"),
+};
+/* A packet whose time to live is set to 0 or 1 does not get through this node; else nothing here depends on it. */
+static int emit_ttl(struct xt_reader *x, const struct xt_inst *m)
+{
+	uint64_t n;
+
+	if (seen(m, TTL_SET) && (xt_u64(m->v[TTL_SET][0].s, m->v[TTL_SET][0].len, &n) < 0 || n < 2))
+		return SD_EPARSE;
+	set_kind(x, ST_NOP);
+	return set_text(x, m);
+}
+
 enum { SET_ADD, SET_DEL, SET_MAP, SET_FLAG, SET_MAP_MARK };
 static const struct xt_opt set_opts[] = {
 	XT_OPT2(SET_ADD, "add-set"), XT_OPT2(SET_DEL, "del-set"), XT_OPT2(SET_MAP, "map-set"),
@@ -360,7 +376,7 @@ static const struct xt_ext targets[] = {
 	TEXT("ECN", ST_NOP),
 	TEXT("ECHO", ST_UNKNOWN),
 	TEXT("FLOWOFFLOAD", ST_NOP),
-	TEXT("HL", ST_NOP),
+	ROW("HL", ttl_opts, ST_NOP, emit_ttl),
 	TEXT("HMARK", ST_UNKNOWN),
 	TEXT("IDLETIMER", ST_NOP),
 	TEXT("IPMARK", ST_UNKNOWN),
@@ -386,7 +402,7 @@ static const struct xt_ext targets[] = {
 	TEXT("TPROXY", ST_TPROXY),
 	TEXT("TRACE", ST_NOP),
 	TEXT("TOS", ST_NOP),
-	TEXT("TTL", ST_NOP),
+	ROW("TTL", ttl_opts, ST_NOP, emit_ttl),
 	TEXT("TEE", ST_NOP),
 	TEXT("TCPOPTSTRIP", ST_NOP),
 	TEXT("TARPIT", ST_UNKNOWN),

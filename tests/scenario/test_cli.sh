@@ -281,6 +281,10 @@ run verify -A --bundle "$work/one"; expect one-file-verified 2 out "17 Services,
 run diagnose web --bundle "$work/one"; expect one-file-service 2 out "every packet goes where it must" out "default/web"
 
 # ---- trace ----
+run trace outside 10.96.0.1:443 --in nosuch --node node1 --bundle $lab; expect trace-interface 64 err "no interface 'nosuch' on node1"
+run trace outside 10.96.0.1:443/foo --bundle $lab; expect trace-protocol 64 err "'foo' is no protocol"
+run trace outside 10.96.0.1:99999 --bundle $lab; expect trace-port 64 err "'99999' is no port"
+run trace fd00::1 fd00::2:80 --bundle $lab; expect trace-brackets 64 err "[ADDRESS]:PORT"
 run trace 203.0.113.9 172.30.99.1:32035 --bundle $lab --node node1
 expect trace-node-port 0 out "tcp 203.0.113.9 -> 172.30.99.1:32035   new connection, enters node1 by eth0" out "3 ways" out "1/3" \
 	out "destination is an address of this node" out "dport 32035/tcp" out "32035/TCP is the node port of default/web"
