@@ -134,6 +134,7 @@ struct nat_result {
 	struct arena arena;
 	ARRAY_OF(struct nat_ending) endings;
 	ARRAY_OF(const char *) assumed; /* what all endings rest on: "no ip-route.json: ...": constant or arena texts, each once */
+	bool asked_recent;	/* a rule that might have matched asked for a `recent` entry of the past */
 	size_t nsteps;		/* work done, for limits and benches */
 };
 void nat_result_init(struct nat_result *r);

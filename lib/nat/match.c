@@ -301,6 +301,7 @@ static bool match_special(const struct state *st, const struct rs_cond *c, struc
 			return true;
 		}
 		v = c->negate;
+		m->asked_recent = true;
 		break;
 	case FIELD_LIMIT:
 	case FIELD_HASHLIMIT:
@@ -360,5 +361,6 @@ void nat_match_rule(struct walk *w, const struct state *st, const struct rs_rule
 		else if (k == MATCH_UNKNOWN && m.kind == MATCH_YES)
 			m.kind = MATCH_UNKNOWN;
 	}
+	w->out->asked_recent = w->out->asked_recent || m.asked_recent;
 	*ret = m;
 }

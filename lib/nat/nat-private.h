@@ -93,6 +93,7 @@ struct match {
 	enum match_kind kind;  /* of the conditions that a packet fixes */
 	bool has_state;	       /* conditions on the past */
 	bool state_default;    /* their value for a first packet */
+	bool asked_recent;     /* one of them asks a recent list */
 	bool never;	       /* a condition on the past that this walk itself has settled: no match */
 	double chance;	       /* 1: no chance in it */
 };

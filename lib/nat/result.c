@@ -23,6 +23,7 @@ void nat_result_reset(struct nat_result *r)
 	arena_reset(&r->arena);
 	r->endings.len = 0;
 	r->assumed.len = 0;
+	r->asked_recent = false;
 	r->nsteps = 0;
 }
 

@@ -432,6 +432,19 @@ int vnode_init(struct vnode *v, const struct snapshot *s, const struct snap_node
 		}
 	}
 	v->nameless = !is_named(s, n->name);
+	for (size_t i = 0; i < s->cluster.nodes.len; i++) {
+		const struct k8s_node *o = s->cluster.nodes.v[i];
+
+		for (size_t k = 0; k < o->naddresses; k++) {
+			struct ip_addr *a = arena_new(&v->arena, struct ip_addr);
+
+			if (!a)
+				return -ENOMEM;
+			*a = o->addresses[k].ip;
+			if (a->family && map_put(&v->node_ips, a, sizeof(*a), a) < 0)
+				return -ENOMEM;
+		}
+	}
 	return verify_expect_node(&v->arena, s, n, &v->expect);
 }
 
@@ -444,6 +457,7 @@ void vnode_release(struct vnode *v)
 			map_release(&s->by_signature);
 	}
 	map_release(&v->signatures);
+	map_release(&v->node_ips);
 	array_free(&v->common[0].v);
 	array_free(&v->common[1].v);
 	map_release(&v->common_set[0]);

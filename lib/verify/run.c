@@ -31,6 +31,7 @@ struct run {
 	struct expect_rules port_rules;
 	struct map port_rules_set;
 	size_t outside_tried; /* of them, outside the cluster and to be served */
+	bool asked_recent;    /* some packet to the frontend at hand met a recent list */
 	size_t asked_about;   /* sources of the frontend at hand that can start here */
 	bool objects_damaged; /* some Services or EndpointSlices could not be read */
 	bool port_rules_built;
@@ -275,6 +276,7 @@ static int judge_source(struct run *x, struct open_list *l, const struct expect_
 	nat_result_reset(&x->walk);
 	r = nat_walk(&x->v->nat, &p, &o, &x->walk);
 	x->out->walks++;
+	x->asked_recent = x->asked_recent || x->walk.asked_recent;
 	if (r == 0)
 		r = take_asked(x, f->port->family);
 	if (r == 0)
@@ -374,7 +376,7 @@ static int judge_affinity(struct run *x, struct open_list *l, const struct expec
 	bool foreign;
 	int r;
 
-	if (f->kind != EXPECT_CLUSTER_IP || l->v.len || !x->v->has_chains[f->port->family == AF_INET6])
+	if (f->kind != EXPECT_CLUSTER_IP || l->v.len || !(x->asked_recent || f->port->service->affinity_client_ip) || !x->v->has_chains[f->port->family == AF_INET6])
 		return 0;
 	for (size_t i = 0; i < x->sources.v.len && a.verdict != EXPECT_TRANSLATE; i++) {
 		s = &x->sources.v.v[i];
@@ -417,6 +419,7 @@ static int run_frontend(struct run *x, const struct expect_frontend *f)
 		return r < 0 ? r : array_push(&out->fronts, front);
 	}
 	x->asked_about = x->outside_tried = 0;
+	x->asked_recent = false;
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = judge_address(x, &l, f, f->addr.family ? &f->addr : &f->addrs[i], &front);
 	if (r == 0 && front.state == FRONTEND_OK)

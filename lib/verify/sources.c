@@ -10,17 +10,6 @@ void vsources_release(struct vsources *s)
 	map_release(&s->seen);
 }
 
-static bool node_ip_of_cluster(const struct vnode *v, const struct ip_addr *a)
-{
-	const struct k8s_cluster *c = &v->snapshot->cluster;
-
-	for (size_t i = 0; i < c->nodes.len; i++)
-		for (size_t k = 0; k < c->nodes.v[i]->naddresses; k++)
-			if (ip_addr_equal(&c->nodes.v[i]->addresses[k].ip, a))
-				return true;
-	return false;
-}
-
 /* The way to an address, which is the way a packet from there comes in by. NR_UNKNOWN where routes are not known. */
 static struct node_route_result way_to(const struct vnode *v, const struct ip_addr *a)
 {
@@ -70,7 +59,7 @@ static bool classify(const struct vnode *v, const struct ip_addr *a, struct vsou
 	way = way_to(v, a);
 	if (way.kind == NR_UNICAST && way.route && !way.route->multipath)
 		ret->iif = way.dev;
-	n = node_ip_of_cluster(v, a) ? NULL : k8s_node_of_ip(&v->snapshot->cluster, a);
+	n = map_get(&v->node_ips, a, sizeof(*a)) ? NULL : k8s_node_of_ip(&v->snapshot->cluster, a);
 	if (n || expect_is_local_pod(&v->expect, a) == TRI_TRUE) {
 		/* No pod has an address that no route leads to. */
 		if (way.kind != NR_UNICAST && way.kind != NR_UNKNOWN)

@@ -23,6 +23,7 @@ struct vnode {
 	bool common_built[2];
 	enum rs_backend backend[2];	/* where kube-proxy's chains are */
 	bool has_chains[2];		/* they carry the names that kube-proxy gives them */
+	struct map node_ips;		/* struct ip_addr of every Node object -> itself */
 	bool nameless;			/* no object of the cluster knows a node of this name: which endpoints are local is not known */
 	const char *unknown_rules[2];	/* why the rules of a family are not known; NULL: they are */
 	const char *damaged[2];		/* name of a dump of which a part could not be read; NULL: none */
