@@ -8,33 +8,7 @@
 
 #include <cmocka.h>
 
-#include <svcdoctor/source.h>
-
-struct fixture {
-	struct node_facts f;
-	struct sd_notes notes;
-};
-
-static int setup(void **state)
-{
-	struct fixture *x = calloc(1, sizeof(*x));
-
-	if (!x)
-		return -1;
-	node_facts_init(&x->f);
-	*state = x;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *x = *state;
-
-	node_facts_release(&x->f);
-	sd_notes_release(&x->notes);
-	free(x);
-	return 0;
-}
+#include "facts.h"
 
 typedef int (*reader)(struct node_facts *, const char *, size_t, const char *, struct sd_notes *);
 
@@ -67,14 +41,6 @@ static void read_node(struct fixture *x, const char *node)
 	assert_int_equal(node_facts_finish(&x->f), 0);
 }
 
-static struct ip_addr addr(const char *s)
-{
-	struct ip_addr a;
-
-	assert_int_equal(ip_addr_parse(s, &a), 0);
-	return a;
-}
-
 static void assert_addr(const struct ip_addr *a, const char *want)
 {
 	char buf[IP_ADDR_STRLEN];
@@ -87,11 +53,11 @@ static void assert_addr(const struct ip_addr *a, const char *want)
 
 static struct node_route_result route_to(const struct fixture *x, const char *dst, const char *src, const char *iif)
 {
-	struct node_route_query q = { .dst = addr(dst), .iif = iif };
+	struct node_route_query q = { .dst = facts_addr(dst), .iif = iif };
 	struct node_route_result r;
 
 	if (src)
-		q.src = addr(src);
+		q.src = facts_addr(src);
 	node_route_lookup(&x->f, &q, &r);
 	return r;
 }
@@ -127,16 +93,16 @@ static void test_ipvs_node(void **state)
 	assert_null(node_link_by_name(&x->f, "eth9"));
 
 	/* A ClusterIP on kube-ipvs0 is local; so is node2's address, which a Service stole. */
-	a = addr("10.96.0.10");
+	a = facts_addr("10.96.0.10");
 	assert_int_equal(node_is_local(&x->f, &a), TRI_TRUE);
 	assert_int_equal(node_addr_type(&x->f, &a, NULL), 2);
 	assert_int_equal(node_addr_type(&x->f, &a, "kube-ipvs0"), 2);
 	assert_int_equal(node_addr_type(&x->f, &a, "eth0"), 1);
-	a = addr("172.30.99.2");
+	a = facts_addr("172.30.99.2");
 	assert_int_equal(node_is_local(&x->f, &a), TRI_TRUE);
-	a = addr("10.244.1.7");
+	a = facts_addr("10.244.1.7");
 	assert_int_equal(node_is_local(&x->f, &a), TRI_FALSE);
-	a = addr("10.244.1.255");
+	a = facts_addr("10.244.1.255");
 	assert_int_equal(node_addr_type(&x->f, &a, NULL), 3);
 	r = route_to(x, "10.244.2.9", NULL, NULL);
 	assert_int_equal(r.kind, NR_UNICAST);
@@ -153,7 +119,7 @@ static void test_ipvs_node(void **state)
 	assert_addr(&r.src, "10.96.0.10");
 	r = route_to(x, "2001:db8::1", NULL, NULL);
 	assert_int_equal(r.kind, NR_NONE);
-	a = addr("172.30.99.254");
+	a = facts_addr("172.30.99.254");
 	assert_int_equal(node_select_source(&x->f, "eth0", &a, &a), TRI_TRUE);
 	assert_addr(&a, "172.30.99.1");
 }
@@ -182,15 +148,15 @@ static void test_all_nodes(void **state)
 		assert_string_equal(node_sysctl(&x->f, "net.ipv4.ip_forward"), "1");
 		for (size_t j = 0; j < x->f.addrs.len; j++)
 			assert_int_equal(node_is_local(&x->f, &x->f.addrs.v[j].addr), TRI_TRUE);
-		assert_int_equal(teardown(state), 0);
-		assert_int_equal(setup(state), 0);
+		assert_int_equal(facts_teardown(state), 0);
+		assert_int_equal(facts_setup(state), 0);
 	}
 }
 
 static void test_flows_node(void **state)
 {
 	struct fixture *x = *state;
-	struct ip_addr a = addr("192.168.99.11"), b = addr("192.168.99.12"), lo = addr("127.1.2.3");
+	struct ip_addr a = facts_addr("192.168.99.11"), b = facts_addr("192.168.99.12"), lo = facts_addr("127.1.2.3");
 	struct node_route_result r;
 
 	read_file_of(x, read_ip_addr, "flows-iptables/002", "ip-addr.json");
@@ -492,8 +458,8 @@ static void test_damage(void **state)
 				assert_true(x->notes.len > 0);
 			free(cut);
 			assert_int_equal(node_facts_finish(&x->f), 0);
-			assert_int_equal(teardown(state), 0);
-			assert_int_equal(setup(state), 0);
+			assert_int_equal(facts_teardown(state), 0);
+			assert_int_equal(facts_setup(state), 0);
 		}
 		free(data);
 	}
@@ -518,18 +484,18 @@ static void test_truncated_keeps(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_ipvs_node, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_all_nodes, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_flows_node, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_route_forms, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_rule_forms, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_rule_families, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_addr_forms, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_link_forms, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_neigh_fdb, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_sysctl, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_damage, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_truncated_keeps, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ipvs_node, facts_setup, facts_teardown),
+		cmocka_unit_test_setup_teardown(test_all_nodes, facts_setup, facts_teardown),
+		cmocka_unit_test_setup_teardown(test_flows_node, facts_setup, facts_teardown),
+		cmocka_unit_test_setup_teardown(test_route_forms, facts_setup, facts_teardown),
+		cmocka_unit_test_setup_teardown(test_rule_forms, facts_setup, facts_teardown),
+		cmocka_unit_test_setup_teardown(test_rule_families, facts_setup, facts_teardown),
+		cmocka_unit_test_setup_teardown(test_addr_forms, facts_setup, facts_teardown),
+		cmocka_unit_test_setup_teardown(test_link_forms, facts_setup, facts_teardown),
+		cmocka_unit_test_setup_teardown(test_neigh_fdb, facts_setup, facts_teardown),
+		cmocka_unit_test_setup_teardown(test_sysctl, facts_setup, facts_teardown),
+		cmocka_unit_test_setup_teardown(test_damage, facts_setup, facts_teardown),
+		cmocka_unit_test_setup_teardown(test_truncated_keeps, facts_setup, facts_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,55 +10,7 @@
 
 #include <cmocka.h>
 
-#include <svcdoctor/source.h>
-
-struct fixture {
-	struct node_facts f;
-	struct sd_notes notes;
-};
-
-static int setup(void **state)
-{
-	struct fixture *x = calloc(1, sizeof(*x));
-
-	if (!x)
-		return -1;
-	node_facts_init(&x->f);
-	*state = x;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *x = *state;
-
-	node_facts_release(&x->f);
-	sd_notes_release(&x->notes);
-	free(x);
-	return 0;
-}
-
-static uint32_t next_random(uint32_t *seed)
-{
-	*seed ^= *seed << 13;
-	*seed ^= *seed >> 17;
-	*seed ^= *seed << 5;
-	return *seed;
-}
-
-static unsigned pick(uint32_t *seed, unsigned n)
-{
-	return next_random(seed) % n;
-}
-
-static struct ip_addr addr(const char *s)
-{
-	struct ip_addr a = { 0 };
-
-	if (s && s[0])
-		assert_int_equal(ip_addr_parse(s, &a), 0);
-	return a;
-}
+#include "facts.h"
 
 static void assert_addr(const struct ip_addr *a, const char *want)
 {
@@ -91,7 +43,7 @@ static struct node_route *add_route(struct fixture *x, const char *dst, enum nod
 
 	assert_int_equal(ip_prefix_parse(dst, &t.dst), 0);
 	t.family = t.dst.addr.family;
-	t.gateway = addr(via);
+	t.gateway = facts_addr(via);
 	t.has_gateway = t.gateway.family != 0;
 	assert_int_equal(array_push(&x->f.routes, t), 0);
 	x->f.routes_known = true;
@@ -116,7 +68,7 @@ static void add_default_rules(struct fixture *x)
 
 static struct node_route_result look(const struct fixture *x, const char *dst)
 {
-	struct node_route_query q = { .dst = addr(dst) };
+	struct node_route_query q = { .dst = facts_addr(dst) };
 	struct node_route_result r;
 
 	node_route_lookup(&x->f, &q, &r);
@@ -141,7 +93,7 @@ static void small_node(struct fixture *x)
 static void test_nothing_known(void **state)
 {
 	struct fixture *x = *state;
-	struct ip_addr lo = addr("127.0.0.9"), lo6 = addr("::1"), a = addr("10.0.0.1"), b = addr("10.0.0.2");
+	struct ip_addr lo = facts_addr("127.0.0.9"), lo6 = facts_addr("::1"), a = facts_addr("10.0.0.1"), b = facts_addr("10.0.0.2");
 
 	assert_int_equal(look(x, "10.0.0.1").kind, NR_UNKNOWN);
 	finish(x);
@@ -163,7 +115,7 @@ static void test_nothing_known(void **state)
 static void test_only_addresses(void **state)
 {
 	struct fixture *x = *state;
-	struct ip_addr a = addr("10.0.0.1"), b = addr("10.0.0.2"), c = addr("10.0.0.255");
+	struct ip_addr a = facts_addr("10.0.0.1"), b = facts_addr("10.0.0.2"), c = facts_addr("10.0.0.255");
 
 	add_addr(x, "10.0.0.1/24", "e0", 2, SCOPE_GLOBAL);
 	finish(x);
@@ -179,7 +131,7 @@ static void test_only_addresses(void **state)
 static void test_no_local_table(void **state)
 {
 	struct fixture *x = *state;
-	struct ip_addr a = addr("10.0.0.1"), b = addr("10.0.0.9");
+	struct ip_addr a = facts_addr("10.0.0.1"), b = facts_addr("10.0.0.9");
 
 	add_addr(x, "10.0.0.1/24", "e0", 2, SCOPE_GLOBAL);
 	add_route(x, "0.0.0.0/0", RT_UNICAST, 254, "10.0.0.254", "e0");
@@ -235,7 +187,7 @@ static void test_basic_lookup(void **state)
 static void test_marks_and_unknown_rules(void **state)
 {
 	struct fixture *x = *state;
-	struct node_route_query q = { .dst = addr("8.8.8.8"), .mark = 0x4004 };
+	struct node_route_query q = { .dst = facts_addr("8.8.8.8"), .mark = 0x4004 };
 	struct node_route_result r;
 	struct node_rule *u;
 
@@ -270,7 +222,7 @@ static void test_marks_and_unknown_rules(void **state)
 static void test_merged_tables(void **state)
 {
 	struct fixture *x = *state;
-	struct ip_addr a = addr("10.9.1.1");
+	struct ip_addr a = facts_addr("10.9.1.1");
 
 	small_node(x);
 	add_default_rules(x);
@@ -291,7 +243,7 @@ static void test_linkdown_and_hops(void **state)
 	struct fixture *x = *state;
 	static const char sysctls[] = "net.ipv4.conf.e0.ignore_routes_with_linkdown = 1\n";
 	static const struct node_hop hops[2] = { { .dev = "e0", .dead = true }, { .dev = "e1" } };
-	struct node_route_query q = { .dst = addr("10.3.0.1"), .oif = "e0" };
+	struct node_route_query q = { .dst = facts_addr("10.3.0.1"), .oif = "e0" };
 	struct node_route_result r;
 	struct node_route *t;
 
@@ -334,12 +286,12 @@ static void test_select4(void **state)
 	add_addr(x, "10.0.1.2/24", "e0", 2, SCOPE_GLOBAL);
 	x->f.addrs.v[4].secondary = true;
 	add_addr(x, "10.5.0.1/32", "t0", 4, SCOPE_GLOBAL);
-	x->f.addrs.v[5].peer = addr("10.6.0.1");
+	x->f.addrs.v[5].peer = facts_addr("10.6.0.1");
 	finish(x);
-	nh = addr("10.0.1.9");
+	nh = facts_addr("10.0.1.9");
 	assert_int_equal(node_select_source(&x->f, "e0", &nh, &a), TRI_TRUE);
 	assert_addr(&a, "10.0.1.1");
-	nh = addr("172.16.0.1");
+	nh = facts_addr("172.16.0.1");
 	assert_int_equal(node_select_source(&x->f, "e0", &nh, &a), TRI_TRUE);
 	assert_addr(&a, "10.0.0.1");
 	assert_int_equal(node_select_source(&x->f, "e3", &nh, &a), TRI_TRUE); /* borrowed */
@@ -364,22 +316,22 @@ static void test_select6(void **state)
 	add_addr(x, "fe80::1/64", "e0", 2, SCOPE_LINK);
 	add_addr(x, "2001:db8:9::1/128", "kube-ipvs0", 3, SCOPE_GLOBAL);
 	finish(x);
-	dst = addr("2001:db8:2::77");
+	dst = facts_addr("2001:db8:2::77");
 	assert_int_equal(node_select_source(&x->f, "e0", &dst, &a), TRI_TRUE);
 	assert_addr(&a, "2001:db8:2::1");
-	dst = addr("fd00:5::1");
+	dst = facts_addr("fd00:5::1");
 	assert_int_equal(node_select_source(&x->f, "e0", &dst, &a), TRI_TRUE);
 	assert_addr(&a, "fd00::1");
-	dst = addr("fe80::9");
+	dst = facts_addr("fe80::9");
 	assert_int_equal(node_select_source(&x->f, "e0", &dst, &a), TRI_TRUE);
 	assert_addr(&a, "fe80::1");
-	dst = addr("2001:db8:9::1");
+	dst = facts_addr("2001:db8:9::1");
 	assert_int_equal(node_select_source(&x->f, "e0", &dst, &a), TRI_TRUE);
 	assert_addr(&a, "2001:db8:9::1");
 	x->f.addrs.v[1].tentative = true;
 	x->f.addrs.v[2].deprecated = true;
 	finish(x);
-	dst = addr("2001:db8:2::77");
+	dst = facts_addr("2001:db8:2::77");
 	assert_int_equal(node_select_source(&x->f, "e0", &dst, &a), TRI_TRUE);
 	assert_addr(&a, "fd00::1");
 	x->f.addrs.len = 0;
@@ -399,20 +351,20 @@ static void test_types6(void **state)
 	add_route(x, "fd00::/64", RT_UNICAST, 254, "", "e0");
 	add_route(x, "fd05::/64", RT_UNICAST, 254, "", "e0");
 	finish(x);
-	a = addr("fd00::1");
+	a = facts_addr("fd00::1");
 	assert_int_equal(node_addr_type(&x->f, &a, NULL), 2);
 	assert_int_equal(node_addr_type(&x->f, &a, "e0"), 2);
-	a = addr("fd00::");
+	a = facts_addr("fd00::");
 	assert_int_equal(node_addr_type(&x->f, &a, NULL), 4);
-	a = addr("fd05::");
+	a = facts_addr("fd05::");
 	assert_int_equal(node_addr_type(&x->f, &a, NULL), 4);
-	a = addr("fd00::2");
+	a = facts_addr("fd00::2");
 	assert_int_equal(node_addr_type(&x->f, &a, NULL), 1);
-	a = addr("fd09::2");
+	a = facts_addr("fd09::2");
 	assert_int_equal(node_addr_type(&x->f, &a, NULL), 7);
-	a = addr("::");
+	a = facts_addr("::");
 	assert_int_equal(node_addr_type(&x->f, &a, NULL), 0);
-	a = addr("ff02::1");
+	a = facts_addr("ff02::1");
 	assert_int_equal(node_addr_type(&x->f, &a, NULL), 5);
 }
 
@@ -424,7 +376,7 @@ static struct ip_addr random_addr(uint32_t *seed, int family)
 
 	a.b[0] = family == AF_INET ? 10 : 0xfd;
 	for (size_t i = 1; i < ip_addr_size(&a); i++)
-		a.b[i] = (uint8_t)(pick(seed, 3) ? pick(seed, 2) : pick(seed, 256));
+		a.b[i] = (uint8_t)(facts_pick(seed, 3) ? facts_pick(seed, 2) : facts_pick(seed, 256));
 	return a;
 }
 
@@ -462,18 +414,18 @@ static void random_routes(struct fixture *x, uint32_t *seed, int family)
 		RT_UNICAST, RT_UNICAST, RT_UNICAST, RT_UNICAST, RT_LOCAL, RT_THROW, RT_BLACKHOLE, RT_PROHIBIT,
 	};
 	static const uint32_t tables[4] = { 255, 77, 254, 253 };
-	unsigned n = 1 + pick(seed, 300);
+	unsigned n = 1 + facts_pick(seed, 300);
 
 	for (unsigned i = 0; i < n; i++) {
 		struct node_route t = {
-			.family = (uint8_t)family, .type = types[pick(seed, 8)], .dev = "e0",
-			.table = tables[pick(seed, 4)],
+			.family = (uint8_t)family, .type = types[facts_pick(seed, 8)], .dev = "e0",
+			.table = tables[facts_pick(seed, 4)],
 		};
 
 		t.dst.addr = random_addr(seed, family);
-		t.dst.len = (uint8_t)pick(seed, family == AF_INET ? 33 : 129);
-		t.metric = pick(seed, 4);
-		t.dead = pick(seed, 10) == 0;
+		t.dst.len = (uint8_t)facts_pick(seed, family == AF_INET ? 33 : 129);
+		t.metric = facts_pick(seed, 4);
+		t.dead = facts_pick(seed, 10) == 0;
 		assert_int_equal(array_push(&x->f.routes, t), 0);
 	}
 	x->f.routes_known = true;
@@ -499,37 +451,37 @@ static void test_reference(void **state)
 		x->f.rules_known = x->f.rules6_known = true;
 		finish(x);
 		for (int i = 0; i < 200; i++) {
-			struct node_route_query q = { .dst = random_addr(&seed, family), .mark = pick(&seed, 2) };
+			struct node_route_query q = { .dst = random_addr(&seed, family), .mark = facts_pick(&seed, 2) };
 			const struct node_route *want;
 			struct node_route_result r;
 
-			if (pick(&seed, 2))
-				q.dst = x->f.routes.v[pick(&seed, (unsigned)x->f.routes.len)].dst.addr;
+			if (facts_pick(&seed, 2))
+				q.dst = x->f.routes.v[facts_pick(&seed, (unsigned)x->f.routes.len)].dst.addr;
 			want = slow_lookup(&x->f, &q.dst, q.mark);
 			if (family == AF_INET && ip_addr_is_zero(&q.dst))
 				continue;
 			node_route_lookup(&x->f, &q, &r);
 			assert_ptr_equal(r.route, want);
 		}
-		assert_int_equal(teardown(state), 0);
-		assert_int_equal(setup(state), 0);
+		assert_int_equal(facts_teardown(state), 0);
+		assert_int_equal(facts_setup(state), 0);
 	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_nothing_known, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_only_addresses, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_no_local_table, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_basic_lookup, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_marks_and_unknown_rules, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_merged_tables, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_linkdown_and_hops, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_select4, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_select6, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_types6, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_reference, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_nothing_known, facts_setup, facts_teardown),
+		cmocka_unit_test_setup_teardown(test_only_addresses, facts_setup, facts_teardown),
+		cmocka_unit_test_setup_teardown(test_no_local_table, facts_setup, facts_teardown),
+		cmocka_unit_test_setup_teardown(test_basic_lookup, facts_setup, facts_teardown),
+		cmocka_unit_test_setup_teardown(test_marks_and_unknown_rules, facts_setup, facts_teardown),
+		cmocka_unit_test_setup_teardown(test_merged_tables, facts_setup, facts_teardown),
+		cmocka_unit_test_setup_teardown(test_linkdown_and_hops, facts_setup, facts_teardown),
+		cmocka_unit_test_setup_teardown(test_select4, facts_setup, facts_teardown),
+		cmocka_unit_test_setup_teardown(test_select6, facts_setup, facts_teardown),
+		cmocka_unit_test_setup_teardown(test_types6, facts_setup, facts_teardown),
+		cmocka_unit_test_setup_teardown(test_reference, facts_setup, facts_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,55 +19,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include <svcdoctor/source.h>
-
-struct fixture {
-	struct node_facts f;
-	struct sd_notes notes;
-};
-
-static int setup(void **state)
-{
-	struct fixture *x = calloc(1, sizeof(*x));
-
-	if (!x)
-		return -1;
-	node_facts_init(&x->f);
-	*state = x;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *x = *state;
-
-	node_facts_release(&x->f);
-	sd_notes_release(&x->notes);
-	free(x);
-	return 0;
-}
-
-static uint32_t next_random(uint32_t *seed)
-{
-	*seed ^= *seed << 13;
-	*seed ^= *seed >> 17;
-	*seed ^= *seed << 5;
-	return *seed;
-}
-
-static unsigned pick(uint32_t *seed, unsigned n)
-{
-	return next_random(seed) % n;
-}
-
-static struct ip_addr addr(const char *s)
-{
-	struct ip_addr a = { 0 };
-
-	if (s && s[0])
-		assert_int_equal(ip_addr_parse(s, &a), 0);
-	return a;
-}
+#include "facts.h"
 
 static struct ip_addr random_addr(uint32_t *seed, int family)
 {
@@ -75,7 +27,7 @@ static struct ip_addr random_addr(uint32_t *seed, int family)
 
 	a.b[0] = family == AF_INET ? 10 : 0xfd;
 	for (size_t i = 1; i < ip_addr_size(&a); i++)
-		a.b[i] = (uint8_t)(pick(seed, 3) ? pick(seed, 2) : pick(seed, 256));
+		a.b[i] = (uint8_t)(facts_pick(seed, 3) ? facts_pick(seed, 2) : facts_pick(seed, 256));
 	return a;
 }
 
@@ -161,11 +113,11 @@ static bool make_namespace(void)
 static void add_addresses(uint32_t *seed)
 {
 	for (int i = 0; i < NLINKS - 1; i++) {
-		run_quietly("ip addr add 10.%d.0.%d/%u dev v%d", i, 1 + i, 16 + pick(seed, 9), i);
+		run_quietly("ip addr add 10.%d.0.%d/%u dev v%d", i, 1 + i, 16 + facts_pick(seed, 9), i);
 		run_quietly("ip addr add 10.%d.0.%d/24 dev v%d", i, 77, i);
-		run_quietly("ip addr add 10.%d.8.1/24 dev v%d scope %s", i, i, pick(seed, 2) ? "link" : "global");
+		run_quietly("ip addr add 10.%d.8.1/24 dev v%d scope %s", i, i, facts_pick(seed, 2) ? "link" : "global");
 		run_quietly("ip addr add fd00:%d::%d/64 dev v%d nodad", i, 1 + i, i);
-		run_quietly("ip addr add 2001:db8:%d::1/%u dev v%d nodad", i, 48 + pick(seed, 30), i);
+		run_quietly("ip addr add 2001:db8:%d::1/%u dev v%d nodad", i, 48 + facts_pick(seed, 30), i);
 	}
 	run_quietly("ip addr add 10.5.0.1/24 dev v5");
 	run_quietly("ip addr add 10.40.0.1 peer 10.41.0.1/32 dev v1");
@@ -179,18 +131,18 @@ static void add_random_route(uint32_t *seed, bool v6)
 	static const char *const tables[5] = { "main", "main", "main", "100", "101" };
 	char dst[IP_PREFIX_STRLEN], rest[200];
 	struct ip_prefix p = { random_addr(seed, v6 ? AF_INET6 : AF_INET), 0 };
-	unsigned dev = pick(seed, NLINKS);
+	unsigned dev = facts_pick(seed, NLINKS);
 
-	p.len = (uint8_t)(v6 ? lens6[pick(seed, 5)] : lens4[pick(seed, 6)]);
+	p.len = (uint8_t)(v6 ? lens6[facts_pick(seed, 5)] : lens4[facts_pick(seed, 6)]);
 	if (!v6)
-		p.addr.b[1] = (uint8_t)pick(seed, 8);
+		p.addr.b[1] = (uint8_t)facts_pick(seed, 8);
 	p.addr = ip_prefix_first(&p);
 	ip_prefix_format(&p, dst);
-	if (pick(seed, 20) == 0)
+	if (facts_pick(seed, 20) == 0)
 		snprintf(dst, sizeof(dst), "default");
-	switch (pick(seed, 8)) {
+	switch (facts_pick(seed, 8)) {
 	case 0:
-		snprintf(rest, sizeof(rest), "%s %s", refusals[pick(seed, 4)], dst);
+		snprintf(rest, sizeof(rest), "%s %s", refusals[facts_pick(seed, 4)], dst);
 		break;
 	case 1:
 		snprintf(rest, sizeof(rest), "%s dev v%u", dst, dev);
@@ -215,8 +167,8 @@ static void add_random_route(uint32_t *seed, bool v6)
 		snprintf(rest, sizeof(rest), v6 ? "%s via fd00:%u::77 dev v%u" : "%s via 10.%u.0.9 dev v%u onlink",
 			 dst, dev, dev);
 	}
-	run_quietly("ip %s route add %s table %s metric %u", v6 ? "-6" : "-4", rest, tables[pick(seed, 5)],
-		    1 + pick(seed, 4) * 10);
+	run_quietly("ip %s route add %s table %s metric %u", v6 ? "-6" : "-4", rest, tables[facts_pick(seed, 5)],
+		    1 + facts_pick(seed, 4) * 10);
 }
 
 static void add_random_rule(uint32_t *seed, bool v6)
@@ -241,8 +193,8 @@ static void add_random_rule(uint32_t *seed, bool v6)
 		"iif v1",	  "oif v2",	  "not to fd00::/15", "iif lo to fd00::/20",
 	};
 
-	run_quietly("ip %s rule add %s %s pref %u", v6 ? "-6" : "-4", (v6 ? selectors6 : selectors4)[pick(seed, 8)],
-		    actions[pick(seed, 9)], 1 + pick(seed, 200));
+	run_quietly("ip %s rule add %s %s pref %u", v6 ? "-6" : "-4", (v6 ? selectors6 : selectors4)[facts_pick(seed, 8)],
+		    actions[facts_pick(seed, 9)], 1 + facts_pick(seed, 200));
 }
 
 struct question {
@@ -253,34 +205,34 @@ struct question {
 static struct question random_question(uint32_t *seed, const struct node_facts *f, bool v6)
 {
 	struct question k = { 0 };
-	const struct node_route *t = &f->routes.v[pick(seed, (unsigned)f->routes.len)];
+	const struct node_route *t = &f->routes.v[facts_pick(seed, (unsigned)f->routes.len)];
 
 	k.q.dst = random_addr(seed, v6 ? AF_INET6 : AF_INET);
 	if (!v6)
-		k.q.dst.b[1] = (uint8_t)pick(seed, 8);
-	if (pick(seed, 3) == 0 && t->family == k.q.dst.family && !ip_addr_is_zero(&t->dst.addr)) {
+		k.q.dst.b[1] = (uint8_t)facts_pick(seed, 8);
+	if (facts_pick(seed, 3) == 0 && t->family == k.q.dst.family && !ip_addr_is_zero(&t->dst.addr)) {
 		k.q.dst = t->dst.addr;
-		if (pick(seed, 2))
+		if (facts_pick(seed, 2))
 			(void)ip_addr_next(&t->dst.addr, &k.q.dst);
 	}
 	/* No Service sends to a group, and the kernel picks one of several equal group routes as it likes. */
 	if (ip_addr_is_multicast(&k.q.dst))
-		k.q.dst = addr(v6 ? "fd01::7" : "10.3.0.7");
-	if (pick(seed, 3) == 0)
-		k.q.mark = pick(seed, 4);
-	switch (pick(seed, 4)) {
+		k.q.dst = facts_addr(v6 ? "fd01::7" : "10.3.0.7");
+	if (facts_pick(seed, 3) == 0)
+		k.q.mark = facts_pick(seed, 4);
+	switch (facts_pick(seed, 4)) {
 	case 0:
 		/* 127/8 from the wire is a martian, which is no matter of routes. */
 		if (ip_addr_is_loopback(&k.q.dst))
 			break;
-		snprintf(k.iif, sizeof(k.iif), "v%u", pick(seed, NLINKS - 1));
-		k.q.src = addr(v6 ? "2001:4444::1" : "198.51.100.7");
+		snprintf(k.iif, sizeof(k.iif), "v%u", facts_pick(seed, NLINKS - 1));
+		k.q.src = facts_addr(v6 ? "2001:4444::1" : "198.51.100.7");
 		break;
 	case 1:
-		snprintf(k.oif, sizeof(k.oif), "v%u", pick(seed, NLINKS));
+		snprintf(k.oif, sizeof(k.oif), "v%u", facts_pick(seed, NLINKS));
 		break;
 	case 2:
-		k.q.src = addr(v6 ? "fd00:2::3" : "10.2.0.3");
+		k.q.src = facts_addr(v6 ? "fd00:2::3" : "10.2.0.3");
 		break;
 	default:
 		break;
@@ -381,7 +333,7 @@ static unsigned compare_namespace(void **state, uint32_t seed, unsigned nrules, 
 		add_random_route(&seed, i % 3 == 0);
 	for (unsigned i = 0; i < nrules; i++)
 		add_random_rule(&seed, i % 3 == 0);
-	if (pick(&seed, 2))
+	if (facts_pick(&seed, 2))
 		run_quietly("echo 1 > /proc/sys/net/ipv4/conf/v5/ignore_routes_with_linkdown");
 	usleep(50000);
 	read_namespace(x);
@@ -468,7 +420,7 @@ static struct ip_addr captured_source(int fd, const struct ip_addr *dst)
 
 static void check_masquerade(const struct fixture *x, int dev, const char *gateway, const char *to, const char *from)
 {
-	struct ip_addr gw = addr(gateway), dst = addr(to), src = addr(from), want = { 0 }, got;
+	struct ip_addr gw = facts_addr(gateway), dst = facts_addr(to), src = facts_addr(from), want = { 0 }, got;
 	char name[8], other[8], a[IP_ADDR_STRLEN], b[IP_ADDR_STRLEN];
 	int v = gw.family == AF_INET ? 4 : 6, fd;
 
@@ -516,8 +468,8 @@ static void test_kernel_masquerade(void **state)
 	/* Nothing but v5's own addresses, from which the others borrow. */
 	read_namespace(x);
 	check_masquerade(x, 1, "172.16.0.1", "198.18.0.1", "10.5.0.1");
-	assert_int_equal(teardown(state), 0);
-	assert_int_equal(setup(state), 0);
+	assert_int_equal(facts_teardown(state), 0);
+	assert_int_equal(facts_setup(state), 0);
 	x = *state;
 	assert_true(run_quietly(
 		"ip addr add 10.0.0.1/24 dev v0 && ip addr add 10.0.0.9/24 dev v0 && ip addr add 10.0.1.1/24 dev v0 "
@@ -540,9 +492,9 @@ static void test_kernel_masquerade(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_kernel_plain, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_kernel_rules, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_kernel_masquerade, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_kernel_plain, facts_setup, facts_teardown),
+		cmocka_unit_test_setup_teardown(test_kernel_rules, facts_setup, facts_teardown),
+		cmocka_unit_test_setup_teardown(test_kernel_masquerade, facts_setup, facts_teardown),
 	};
 
 	/* For a longer run by hand: SEED RULES QUESTIONS */
@@ -550,11 +502,11 @@ int main(int argc, char **argv)
 		void *state = NULL;
 		unsigned wrong;
 
-		if (setup(&state) < 0)
+		if (facts_setup(&state) < 0)
 			return 2;
 		wrong = compare_namespace(&state, (uint32_t)strtoul(argv[1], NULL, 10),
 					  (unsigned)strtoul(argv[2], NULL, 10), (unsigned)strtoul(argv[3], NULL, 10));
-		teardown(&state);
+		facts_teardown(&state);
 		return wrong != 0;
 	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
