@@ -266,7 +266,7 @@ def read_frame(frame):
     return None
 
 
-def send_all(r, peers):
+def send_all(r, peers, seconds):
     packets = []
     for i in range(PACKETS):
         dev = r.choice(["eth0", "pod0"])
@@ -277,7 +277,7 @@ def send_all(r, peers):
         peers[dev].sock.send(syn_frame(mac, p["src"], p["dst"], p["sport"], p["dport"], p["seq"]))
         time.sleep(0.002)  # icmp_msgs_per_sec lets 1000 answers through in a second
     by_seq = {p["seq"]: p for p in packets}
-    end = time.monotonic() + 0.6
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         for peer in peers.values():
             for frame in peer.frames():
@@ -346,9 +346,16 @@ def one(seed, peers, folder):
                 raise
     with open(os.path.join(folder, "rules.txt"), "w", encoding="utf-8") as f:
         f.write(text)
-    packets = send_all(r, peers)
     bundle = write_bundle(os.path.join(folder, "bundle"))
-    return compare(bundle, packets, f"seed {seed} ({backend})"), packets
+    what = f"seed {seed} ({backend})"
+    packets = send_all(r, peers, 0.6)
+    try:
+        return compare(bundle, packets, what), packets
+    except common.Failure:
+        # A busy machine answers late, which looks like a drop: other packets, and more patience. A real difference shows again.
+        inside(NODE, "conntrack", "-F", check=False)
+        packets = [p for _ in range(3) for p in send_all(r, peers, 2)]
+        return compare(bundle, packets, what), packets
 
 
 def main():
