@@ -264,19 +264,25 @@ static int blame_no_rule(const struct blame_context *b, const struct found_diffe
 	return s != NULL;
 }
 
+/* The chain of the node that holds a rule which picks an endpoint; NULL for every other rule and where there is no such chain. */
+static const struct rs_chain *balancing_chain(const struct blame_context *b, const struct expect_rule *x)
+{
+	const struct rs_chain *c = NULL;
+
+	if (x->role == ROLE_BALANCE)
+		(void)vnode_find_rule(b->v, b->scratch, b->frontend->port->family, x->table, x->chain, x->text, &c);
+	return c;
+}
+
 /* A rule that stands in its chain twice. */
 static int blame_double(const struct blame_context *b, struct verify_by *ret)
 {
 	CLEANUP(map_release) struct map seen = { 0 };
-	int family = b->frontend->port->family;
 
 	for (size_t i = 0; i < b->rules->v.len; i++) {
 		const struct expect_rule *x = &b->rules->v.v[i];
-		const struct rs_chain *c = NULL;
+		const struct rs_chain *c = balancing_chain(b, x);
 
-		if (x->role != ROLE_BALANCE)
-			continue;
-		(void)vnode_find_rule(b->v, b->scratch, family, x->table, x->chain, x->text, &c);
 		for (uint32_t k = 0; c && k < c->nrules; k++) {
 			const char *key = expect_key(b->scratch, x->table, x->chain, c->rules[k]->text, c->rules[k]->text_len);
 			struct rs_rule *first = key ? map_gets(&seen, key) : NULL;
@@ -306,17 +312,12 @@ static int blame_share(const struct blame_context *b, const struct found_differe
 /* The rule that looks up a client's endpoint, or one that nobody asked for. */
 static int blame_affinity(const struct blame_context *b, const struct found_difference *d, struct verify_by *ret)
 {
-	int family = b->frontend->port->family;
-
 	if (missing_of(b, ROLE_AFFINITY, "nat", NULL, NULL, d, ret))
 		return 1;
 	for (size_t i = 0; i < b->rules->v.len; i++) {
 		const struct expect_rule *x = &b->rules->v.v[i];
-		const struct rs_chain *c = NULL;
+		const struct rs_chain *c = balancing_chain(b, x);
 
-		if (x->role != ROLE_BALANCE)
-			continue;
-		(void)vnode_find_rule(b->v, b->scratch, family, x->table, x->chain, x->text, &c);
 		for (uint32_t k = 0; c && k < c->nrules; k++) {
 			for (unsigned n = 0; n < c->rules[k]->nconds; n++) {
 				if (c->rules[k]->conds[n].field == FIELD_RECENT && !blame_expects(b, c->rules[k])) {

@@ -166,7 +166,7 @@ static const struct rs_cond *find_cond(const struct rs_rule *r, enum rs_field f)
 	return NULL;
 }
 
-static bool cond_prefix(const struct rs_cond *c, struct ip_prefix *ret)
+bool vcond_prefix(const struct rs_cond *c, struct ip_prefix *ret)
 {
 	struct ip_prefix p = { .addr.family = AF_INET };
 
@@ -237,7 +237,7 @@ static void learn_service_chain(const struct rs_chain *c, struct rule_config *k)
 		k->masq_all++;
 		return;
 	}
-	if (!cond->negate || !cond_prefix(cond, &p))
+	if (!cond->negate || !vcond_prefix(cond, &p))
 		return;
 	learn_prefix(k, &p);
 }
@@ -250,7 +250,7 @@ static void learn_external_chain(const struct rs_chain *c, struct rule_config *k
 		const struct rs_stmt *s = rule_target(c->rules[i]);
 		struct ip_prefix p;
 
-		if (cond && !cond->negate && cond_prefix(cond, &p) && s && s->kind == ST_JUMP && s->u.target &&
+		if (cond && !cond->negate && vcond_prefix(cond, &p) && s && s->kind == ST_JUMP && s->u.target &&
 		    str_starts(s->u.target->name, "KUBE-SVC-"))
 			learn_prefix(k, &p);
 	}
@@ -269,7 +269,7 @@ static void learn_nodeports(const struct rs_chain *c, struct rule_config *k)
 			k->addr_type_local = true;
 			if (c->table->family == RS_IP4)
 				k->excludes_loopback = d && d->negate;
-		} else if (d && !d->negate && cond_prefix(d, &p) && k->nnodeport < ARRAY_LEN(k->nodeport)) {
+		} else if (d && !d->negate && vcond_prefix(d, &p) && k->nnodeport < ARRAY_LEN(k->nodeport)) {
 			k->nodeport[k->nnodeport++] = p;
 		}
 	}

@@ -141,22 +141,25 @@ static int note_losses(struct run *x, const struct expect_frontend *f, const str
 	return 0;
 }
 
+/* Once for each node. */
+static int add_assumed(struct run *x, const char *t)
+{
+	const char *text;
+
+	for (size_t i = 0; i < x->out->assumed.len; i++)
+		if (str_starts(x->out->assumed.v[i], x->v->snap->name) && str_ends(x->out->assumed.v[i], t))
+			return 0;
+	text = arena_printf(&x->out->arena, "%s: %s", x->v->snap->name, t);
+	return text ? array_push(&x->out->assumed, text) : -ENOMEM;
+}
+
 static int note_assumed(struct run *x)
 {
-	for (size_t i = 0; i < x->walk.assumed.len; i++) {
-		const char *t = x->walk.assumed.v[i], *text;
-		bool have = false;
+	int r = 0;
 
-		for (size_t k = 0; k < x->out->assumed.len && !have; k++)
-			have = str_starts(x->out->assumed.v[k], x->v->snap->name) &&
-			       str_ends(x->out->assumed.v[k], t);
-		if (have)
-			continue;
-		text = arena_printf(&x->out->arena, "%s: %s", x->v->snap->name, t);
-		if (!text || array_push(&x->out->assumed, text) < 0)
-			return -ENOMEM;
-	}
-	return 0;
+	for (size_t i = 0; i < x->walk.assumed.len && r == 0; i++)
+		r = add_assumed(x, x->walk.assumed.v[i]);
+	return r;
 }
 
 /* ---- one frontend ---- */
@@ -248,15 +251,10 @@ static bool answered_here(const struct run *x, const struct expect_frontend *f, 
 static int note_answered_here(struct run *x, const struct ip_addr *dst)
 {
 	char a[IP_ADDR_STRLEN];
-	const char *t = arena_printf(&x->out->arena, "%s: %s is an address of the node itself: what answers there (a node-local cache?) is "
-				     "not kube-proxy's", x->v->snap->name, ip_addr_format(dst, a));
+	const char *t = arena_printf(&x->scratch, "%s is an address of the node itself: what answers there (a node-local cache?) is "
+				     "not kube-proxy's", ip_addr_format(dst, a));
 
-	if (!t)
-		return -ENOMEM;
-	for (size_t i = 0; i < x->out->assumed.len; i++)
-		if (strcmp(x->out->assumed.v[i], t) == 0)
-			return 0;
-	return array_push(&x->out->assumed, t);
+	return t ? add_assumed(x, t) : -ENOMEM;
 }
 
 static int judge_source(struct run *x, struct open_list *l, const struct expect_frontend *f, const struct vsource *s,
@@ -376,7 +374,8 @@ static int judge_affinity(struct run *x, struct open_list *l, const struct expec
 	bool foreign;
 	int r;
 
-	if (f->kind != EXPECT_CLUSTER_IP || l->v.len || !(x->asked_recent || f->port->service->affinity_client_ip) || !x->v->has_chains[f->port->family == AF_INET6])
+	if (f->kind != EXPECT_CLUSTER_IP || l->v.len || !(x->asked_recent || f->port->service->affinity_client_ip) ||
+	    !x->v->has_chains[f->port->family == AF_INET6])
 		return 0;
 	for (size_t i = 0; i < x->sources.v.len && a.verdict != EXPECT_TRANSLATE; i++) {
 		s = &x->sources.v.v[i];

@@ -214,19 +214,12 @@ int vsources_fixed(struct vnode *v, struct arena *arena, struct vsources *s, con
 
 int vsources_from_cond(struct vnode *v, struct arena *arena, struct vsources *s, const struct rs_cond *c, int family)
 {
-	struct ip_prefix p = { .addr.family = (uint8_t)family };
-	int r;
+	struct ip_prefix p;
+	int r = 0;
 
-	if (c->op == OP_ADDR4 && family == AF_INET) {
-		uint32_t mask = ntohl(c->u.addr4.mask);
-
-		memcpy(p.addr.b, &c->u.addr4.value, 4);
-		p.len = (uint8_t)(mask ? 32 - __builtin_ctz(mask) : 0);
-	} else if (c->op == OP_ADDR6 && family == AF_INET6) {
-		p.addr = c->u.addr6->value;
-		p.addr.family = AF_INET6;
-		while (p.len < 128 && (c->u.addr6->mask.b[p.len / 8] & (0x80 >> (p.len % 8))))
-			p.len++;
+	if (vcond_prefix(c, &p)) {
+		if (p.addr.family == family)
+			r = add_prefix_sides(v, arena, s, &p);
 	} else if (c->op == OP_ADDR_RANGE) {
 		struct ip_addr a;
 
@@ -237,11 +230,8 @@ int vsources_from_cond(struct vnode *v, struct arena *arena, struct vsources *s,
 			r = vsources_add(v, arena, s, &a);
 		if (r == 0 && ip_addr_next(&c->u.addr_range->hi, &a))
 			r = vsources_add(v, arena, s, &a);
-		return r;
-	} else {
-		return 0;
 	}
-	return add_prefix_sides(v, arena, s, &p);
+	return r;
 }
 
 bool source_can_reach(const struct vsource *s, const struct expect_frontend *f, const struct ip_addr *dst)

@@ -47,6 +47,9 @@ const struct rs_rule *vnode_find_rule(struct vnode *v, struct arena *scratch, in
 /* 1: the node's rules are kube-proxy's and can be judged. 0: not, @ret says why. -ENOMEM. Texts in @arena. */
 int verify_admit(const struct snapshot *s, const struct snap_node *n, struct arena *arena, struct verify_skipped *ret);
 
+/* node.c: the prefix that an address condition compares with, without its negation. False, @ret untouched: it compares with none. */
+bool vcond_prefix(const struct rs_cond *c, struct ip_prefix *ret);
+
 /* sources.c */
 struct vsource {
 	enum expect_source kind;
