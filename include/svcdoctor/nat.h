@@ -146,13 +146,64 @@ enum {
 	NAT_NO_PATH = 2,      /* do not record paths (faster) */
 };
 
-/* Told about every source condition that the walk asked: the sources on its two sides may fare differently. */
-typedef void (*nat_source_fn)(void *arg, const struct rs_cond *c, const struct rs_rule *r);
+/* ---- who may have sent it: sources as classes ---- */
+
+/* An address as a number that can be compared; IPv4 in lo. */
+struct nat_key {
+	uint64_t hi, lo;
+};
+struct nat_range {
+	struct nat_key first, last; /* inclusive */
+};
+/* Addresses that enter by one interface (NULL: not known, or sent by the node itself). */
+struct nat_span {
+	struct nat_range range;
+	const char *iif;
+};
+struct nat_region {
+	uint8_t family;
+	size_t len;
+	const struct nat_span *v; /* disjoint but for the interface */
+};
+static inline int nat_key_cmp(struct nat_key a, struct nat_key b)
+{
+	if (a.hi != b.hi)
+		return a.hi < b.hi ? -1 : 1;
+	return a.lo < b.lo ? -1 : a.lo > b.lo;
+}
+struct nat_key nat_key_of(const struct ip_addr *a);
+struct ip_addr nat_addr_of(struct nat_key k, int family);
+struct nat_key nat_key_next(struct nat_key k); /* wraps */
+struct nat_key nat_key_prev(struct nat_key k);
+struct nat_range nat_range_of(const struct ip_prefix *p);
+/* @iif: NULL for any. */
+bool nat_region_has(const struct nat_region *r, const struct ip_addr *a, const char *iif);
+/* The parts of @r in and outside @set, which is sorted and disjoint. Spans lie in @arena. 0 or -ENOMEM. */
+int nat_region_cut(struct arena *arena, const struct nat_region *r, const struct nat_range *set, size_t n,
+		   struct nat_region *ret_in, struct nat_region *ret_out);
+
+/*
+ * A walk with classes decides more than its packet: whatever it asks of the packet's origin (source address, interface it
+ * entered by) narrows @now, the region that the packet was taken from, to those for whom the answer is the same. What is
+ * cut off goes to @rest, for walks of their own. So a region whose parts are all walked is decided for every source in it.
+ * All of a region must be alike in what the node itself asks of a source: kind of address, routing rules, way back,
+ * sysctls of the interface.
+ */
+struct nat_classes {
+	struct arena arena; /* of the regions */
+	struct nat_region now;
+	ARRAY_OF(struct nat_region) rest;
+	const struct rs_rule *cut_by; /* the last rule that cut, or NULL */
+	int error;	    /* -ENOMEM */
+};
+void nat_classes_release(struct nat_classes *c);
+void nat_classes_reset(struct nat_classes *c); /* keeps memory */
+/* Narrows @now to the side of @set (sorted, disjoint) on which @a lies. @by: the rule that asks, or NULL. */
+void nat_classes_ask(struct nat_classes *c, const struct ip_addr *a, const struct nat_range *set, size_t n, const struct rs_rule *by);
 
 struct nat_options {
 	unsigned flags;
-	nat_source_fn asked_source; /* may be NULL */
-	void *arg;
+	struct nat_classes *classes; /* NULL: the packet alone is decided. now must hold the packet's source and interface */
 };
 
 /* The base chains of one hook in the order in which they run; empty ones that accept are left out. */
@@ -169,6 +220,7 @@ struct nat_node {
 	const struct ruleset *rules;
 	const struct node_facts *facts;
 	bool legacy_known[2], nft_known[2]; /* IPv4, IPv6: was a dump of that backend there? Else "taken as empty" is among `assumed` */
+	bool routes_ask_iif;	/* filled by nat_node_init: routing rules or VRFs look at the interface that a packet came by */
 	struct nat_hook_plan plan[2][HOOK_COUNT]; /* IPv4, IPv6; filled by nat_node_init */
 };
 /* Sets rules and facts and works out the order of base chains. The rest of @n is zeroed. */

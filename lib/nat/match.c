@@ -52,26 +52,38 @@ static enum match_kind match_name(const struct rs_cond *c, const char *name)
 	return MATCH_UNKNOWN;
 }
 
-static enum match_kind match_interface(const struct state *st, const struct rs_cond *c)
+/* The packet entered by an interface, and others of its class may have entered by another. */
+static void ask_iif(const struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
+{
+	if (w->classes && !st->from_node)
+		nat_classes_ask_iif(w->classes, st->iif, c, r);
+}
+
+static enum match_kind match_interface(const struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
 {
 	bool in_hook = st->hook == HOOK_PREROUTING || st->hook == HOOK_INPUT || st->hook == HOOK_FORWARD;
 
 	/* A forwarded packet keeps its input device in POSTROUTING: ip_output() since Linux 5.7. */
-	if (c->field == FIELD_IIF)
-		return in_hook || (st->hook == HOOK_POSTROUTING && !st->from_node) ? match_name(c, st->iif) : match_name(c, "");
+	if (c->field == FIELD_IIF) {
+		if (!in_hook && (st->hook != HOOK_POSTROUTING || st->from_node))
+			return match_name(c, "");
+		ask_iif(w, st, c, r);
+		return match_name(c, st->iif);
+	}
 	if (st->hook == HOOK_PREROUTING || st->hook == HOOK_INPUT)
 		return match_name(c, "");
 	return match_name(c, st->oif);
 }
 
 /* No bridge port is concerned when the packet is the node's own or came by an interface that is not a bridge. */
-static enum match_kind match_bridge_port(const struct walk *w, const struct state *st, const struct rs_cond *c)
+static enum match_kind match_bridge_port(const struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
 {
 	const struct node_facts *f = w->node->facts;
 	const struct node_link *l;
 
 	if (st->from_node)
 		return yes_no(c->negate);
+	ask_iif(w, st, NULL, r);
 	if (!f->links_known || !st->iif)
 		return MATCH_UNKNOWN;
 	l = node_link_by_name(f, st->iif);
@@ -160,12 +172,14 @@ static enum match_kind match_addr_type6(const struct rs_cond *c, const struct ip
 	return type < 0 ? MATCH_UNKNOWN : yes_no(((routes >> type) & 1) != c->negate);
 }
 
-static enum match_kind match_addr_type(const struct walk *w, const struct state *st, const struct rs_cond *c)
+static enum match_kind match_addr_type(const struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
 {
 	const struct ip_addr *a = c->field == FIELD_SADDR_TYPE ? &st->src : &st->dst;
 	const char *dev = c->flags & RS_LIMIT_IIF ? st->iif : c->flags & RS_LIMIT_OIF ? st->oif : NULL;
 	int type;
 
+	if (c->flags & RS_LIMIT_IIF)
+		ask_iif(w, st, NULL, r);
 	if ((c->flags & (RS_LIMIT_IIF | RS_LIMIT_OIF)) && !dev)
 		return MATCH_UNKNOWN;
 	if (c->field == FIELD_SADDR_TYPE && !st->src_known)
@@ -180,7 +194,7 @@ static enum match_kind match_addr_type(const struct walk *w, const struct state 
 }
 
 /* xt_rpfilter: is the way back to the source the interface it came by? Strict form; lo and the node itself pass. */
-static enum match_kind match_rpfilter(const struct walk *w, const struct state *st, const struct rs_cond *c)
+static enum match_kind match_rpfilter(const struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
 {
 	const char *text = c->op == OP_TEXT && c->u.text ? c->u.text : "";
 	struct node_route_query q = { .src = st->dst, .dst = st->src, .mark = 0 };
@@ -188,6 +202,7 @@ static enum match_kind match_rpfilter(const struct walk *w, const struct state *
 
 	if (st->from_node || st->round)
 		return yes_no(!c->negate);
+	ask_iif(w, st, NULL, r);
 	if (!w->node->facts->routes_known || !st->iif || strstr(text, "--loose") || strstr(text, "--accept-local"))
 		return MATCH_UNKNOWN;
 	if (strstr(text, "--validmark"))
@@ -231,13 +246,13 @@ static enum match_kind match_cond(const struct walk *w, const struct state *st, 
 		return yes_no(c->negate);
 	case FIELD_IIF:
 	case FIELD_OIF:
-		return match_interface(st, c);
+		return match_interface(w, st, c, r);
 	case FIELD_PHYSIN:
 	case FIELD_PHYSOUT:
 	case FIELD_PHYS_BRIDGED:
 	case FIELD_PHYS_IS_IN:
 	case FIELD_PHYS_IS_OUT:
-		return match_bridge_port(w, st, c);
+		return match_bridge_port(w, st, c, r);
 	case FIELD_MARK:
 		return yes_no(cond_match_u32(c, st->mark));
 	case FIELD_CT_STATE:
@@ -256,9 +271,9 @@ static enum match_kind match_cond(const struct walk *w, const struct state *st, 
 		return match_conntrack(st, c, r);
 	case FIELD_SADDR_TYPE:
 	case FIELD_DADDR_TYPE:
-		return match_addr_type(w, st, c);
+		return match_addr_type(w, st, c, r);
 	case FIELD_RPFILTER:
-		return match_rpfilter(w, st, c);
+		return match_rpfilter(w, st, c, r);
 	case FIELD_OWNER: /* a packet without a socket of this node: net/netfilter/xt_owner.c */
 		return st->from_node && !st->round ? MATCH_UNKNOWN : yes_no(c->negate);
 	case FIELD_IPVS: /* true only for what IPVS has handled */
@@ -318,6 +333,22 @@ static bool match_special(const struct state *st, const struct rs_cond *c, struc
 	return true;
 }
 
+/* The source that the rules see is the packet's own, or made of it: what is asked of it is asked of all its class. */
+static void ask_source(struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
+{
+	const struct ip_addr *a = c->field == FIELD_CT_ORIG_SADDR ? &st->orig_src : &st->src;
+	struct nat_range range;
+
+	if (!w->classes || !st->src_known)
+		return;
+	if (c->field != FIELD_CT_ORIG_SADDR && st->src_derived) {
+		range.first = range.last = nat_key_of(&st->orig_src);
+		nat_classes_ask(w->classes, &st->orig_src, &range, 1, r);
+	} else if (ip_addr_equal(a, &st->orig_src) && nat_cond_range(c, a, &range)) {
+		nat_classes_ask(w->classes, a, &range, 1, r);
+	}
+}
+
 void nat_match_rule(struct walk *w, const struct state *st, const struct rs_rule *r, struct match *ret)
 {
 	struct match m = { .kind = MATCH_YES, .chance = 1 };
@@ -353,12 +384,13 @@ void nat_match_rule(struct walk *w, const struct state *st, const struct rs_rule
 
 		if (!asks_source(c))
 			continue;
-		if (w->asked_source && (c->field == FIELD_CT_ORIG_SADDR || (!st->snat && st->src_known)))
-			w->asked_source(w->arg, c, r);
+		ask_source(w, st, c, r);
 		k = match_cond(w, st, c, r);
-		if (k == MATCH_NO)
-			m.kind = MATCH_NO;
-		else if (k == MATCH_UNKNOWN && m.kind == MATCH_YES)
+		if (k == MATCH_NO) {
+			ret->kind = MATCH_NO;
+			return;
+		}
+		if (k == MATCH_UNKNOWN && m.kind == MATCH_YES)
 			m.kind = MATCH_UNKNOWN;
 	}
 	w->out->asked_recent = w->out->asked_recent || m.asked_recent;

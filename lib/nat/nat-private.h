@@ -28,6 +28,7 @@ struct state {
 	uint8_t proto, icmp_type, icmp_code;
 	uint32_t mark, ctmark;
 	bool src_known; /* false: rewritten to an address that is not known */
+	bool src_derived; /* rewritten to one that depends on what it was (NETMAP) */
 	bool dst_forced_local; /* REDIRECT */
 	const char *iif, *oif; /* NULL: not known */
 	/* connection tracking */
@@ -68,8 +69,7 @@ struct walk {
 	const struct nat_node *node;
 	const struct nat_packet *packet;
 	unsigned flags;
-	nat_source_fn asked_source;
-	void *arg;
+	struct nat_classes *classes; /* may be NULL */
 	struct nat_result *out;
 	unsigned family_index; /* 0: IPv4, 1: IPv6 */
 	unsigned splits;
@@ -118,6 +118,12 @@ struct nat_step *nat_record(struct walk *w, struct state *st, enum nat_effect e,
 void nat_lose(struct walk *w, struct state *st, enum nat_by_kind kind, const char *cause, const char *text);
 void nat_assumed(struct walk *w, const char *text);
 struct nat_by nat_by_rule(const struct rs_rule *r);
+
+/* region.c */
+/* Narrows to the origins for whom @cond says the same of the interface; NULL: to those of the same interface. */
+void nat_classes_ask_iif(struct nat_classes *c, const char *iif, const struct rs_cond *cond, const struct rs_rule *by);
+/* The addresses with which @c compares, or for a mask with holes those around @a that it cannot tell apart. False: none. */
+bool nat_cond_range(const struct rs_cond *c, const struct ip_addr *a, struct nat_range *ret);
 
 /* result.c */
 void nat_sort_join(struct nat_result *r, size_t from);

@@ -124,6 +124,8 @@ static int do_redirect(struct walk *w, struct state *st, const struct rs_rule *r
 		a.b[0] = a.family == AF_INET ? 127 : 0;
 		a.b[a.family == AF_INET ? 3 : 15] = 1;
 	} else {
+		if (w->classes && !st->round)
+			nat_classes_ask_iif(w->classes, st->iif, NULL, r);
 		for (size_t i = 0; i < f->addrs.len && st->iif; i++) {
 			const struct node_address *na = &f->addrs.v[i];
 
@@ -218,6 +220,7 @@ static int do_netmap(struct walk *w, struct state *st, const struct rs_rule *r, 
 		record_dnat(w, st, r);
 	} else {
 		set_src(w, st, r, st->src_known ? &a : NULL);
+		st->src_derived = true;
 	}
 	return ACTION_CHAIN_DONE;
 }

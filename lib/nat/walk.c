@@ -591,9 +591,21 @@ static void plan_add(struct nat_hook_plan *p, const struct rs_chain *c)
 	p->n++;
 }
 
+/* Does the way of a packet depend on the interface it came by? */
+static bool routes_ask_iif(const struct node_facts *f)
+{
+	for (size_t i = 0; i < f->rules.len; i++)
+		if (f->rules.v[i].iif)
+			return true;
+	for (size_t i = 0; i < f->links.len; i++)
+		if (f->links.v[i].kind && strcmp(f->links.v[i].kind, "vrf") == 0)
+			return true;
+	return false;
+}
+
 void nat_node_init(struct nat_node *n, const char *name, const struct ruleset *rules, const struct node_facts *facts)
 {
-	*n = (struct nat_node){ .name = name, .rules = rules, .facts = facts };
+	*n = (struct nat_node){ .name = name, .rules = rules, .facts = facts, .routes_ask_iif = routes_ask_iif(facts) };
 	for (size_t t = 0; t < rules->tables.len; t++) {
 		const struct rs_table *table = rules->tables.v[t];
 
@@ -647,8 +659,8 @@ static void drop_moot(struct nat_result *r)
 
 int nat_walk(const struct nat_node *node, const struct nat_packet *p, const struct nat_options *o, struct nat_result *ret)
 {
-	struct walk w = { .node = node, .packet = p, .flags = o->flags, .asked_source = o->asked_source, .arg = o->arg,
-			  .out = ret, .family_index = p->dst.family == AF_INET6 };
+	struct walk w = { .node = node, .packet = p, .flags = o->flags, .classes = o->classes, .out = ret,
+			  .family_index = p->dst.family == AF_INET6 };
 	struct state st = {
 		.src = p->src, .dst = p->dst, .orig_src = p->src, .orig_dst = p->dst,
 		.sport = p->sport, .dport = p->dport, .orig_sport = p->sport, .orig_dport = p->dport,

@@ -428,7 +428,8 @@ static int blame_needless(const struct blame_context *b, const struct found_diff
 	if (!mark_was_set(b, e) && snat && is_proxy_chain(snat->by.chain->name) &&
 	    missing_of(b, ROLE_POSTROUTING, "nat", NULL, NULL, d, ret))
 		return 1;
-	if (mark_was_set(b, e) && (blame_path(b, d, TURNS_AWAY | EFFECTS(EFFECT_MARK), "nat", ret) || missing_entry(b, d, ret)))
+	if (mark_was_set(b, e) && (blame_path(b, d, TURNS_AWAY | EFFECTS(EFFECT_MARK), "nat", ret) || missing_entry(b, d, ret) ||
+				   missing_endpoint_rule(b, d, ret)))
 		return 1;
 	if (snat)
 		by_from_rule(b, snat->by.rule, ret);

@@ -11,9 +11,8 @@
 void open_list_release(struct open_list *l)
 {
 	for (size_t i = 0; i < l->v.len; i++) {
-		array_free(&l->v.v[i].words);
 		array_free(&l->v.v[i].froms);
-		array_free(&l->v.v[i].prefixes);
+		array_free(&l->v.v[i].regions.v);
 		array_free(&l->v.v[i].addresses);
 	}
 	array_free(&l->v);
@@ -139,36 +138,24 @@ bool same_by(const struct verify_by *a, const struct verify_by *b)
 	return a->text == b->text || (a->text && b->text && strcmp(a->text, b->text) == 0);
 }
 
-static int add_word(struct open_difference *o, const struct vsource *s, const struct ip_addr *dst)
+static int add_source(struct open_difference *o, const struct vsource *s, const struct ip_addr *dst)
 {
-	struct ip_prefix p = { s->addr, (uint8_t)(ip_addr_size(&s->addr) * 8) };
+	struct vregion_part part = { s->seed, s->region };
 	const char *from = source_class(s);
-	int r = 0;
+	bool known = false;
+	int r = array_push(&o->regions.v, part);
 
 	o->outside += s->kind == SOURCE_OUTSIDE;
 	o->others += s->kind != SOURCE_OUTSIDE;
 	if (!s->iif || !o->d.interface || strcmp(s->iif, o->d.interface) != 0)
 		o->d.interface = NULL;
-	for (size_t i = 0; i < o->words.len; i++)
-		if (strcmp(o->words.v[i], s->words) == 0)
-			goto have_words;
-	r = array_push(&o->words, s->words);
-have_words:
-	for (size_t i = 0; r == 0 && i < o->froms.len; i++)
-		if (strcmp(o->froms.v[i], from) == 0)
-			goto have_from;
-	if (r == 0)
+	for (size_t i = 0; i < o->froms.len; i++)
+		known = known || strcmp(o->froms.v[i], from) == 0;
+	if (r == 0 && !known)
 		r = array_push(&o->froms, from);
-have_from:
-	for (size_t i = 0; r == 0 && i < o->prefixes.len; i++)
-		if (ip_addr_equal(&o->prefixes.v[i].addr, &p.addr))
-			goto have_prefix;
-	if (r == 0)
-		r = array_push(&o->prefixes, p);
-have_prefix:
-	for (size_t i = 0; r == 0 && i < o->addresses.len; i++)
+	for (size_t i = 0; i < o->addresses.len; i++)
 		if (ip_addr_equal(&o->addresses.v[i], dst))
-			return 0;
+			return r;
 	return r < 0 ? r : array_push(&o->addresses, *dst);
 }
 
@@ -211,7 +198,7 @@ int difference_open(struct open_list *l, const struct blame_context *b, const st
 		return r;
 	for (size_t i = 0; i < l->v.len; i++)
 		if (l->v.v[i].d.kind == o.d.kind && same_by(&l->v.v[i].d.by, &o.d.by))
-			return add_word(&l->v.v[i], s, dst);
+			return add_source(&l->v.v[i], s, dst);
 	o.d.frontend = frontend_name(b->arena, f);
 	o.d.text = o.d.frontend ? sentence(b->arena, &o.d, b->answer) : NULL;
 	if (!o.d.text)
@@ -220,7 +207,7 @@ int difference_open(struct open_list *l, const struct blame_context *b, const st
 	if (r == 0)
 		r = push_actual(b->arena, b->result, &o.d.actual, &o.d.nactual);
 	if (r == 0)
-		r = add_word(&o, s, dst);
+		r = add_source(&o, s, dst);
 	if (r == 0)
 		r = array_push(&l->v, o);
 	return r;
@@ -261,24 +248,23 @@ static enum verify_severity severity_of(const struct open_difference *o, int min
 	return d->kind == DIFF_NEEDLESS_MASQUERADE || d->kind == DIFF_WRONG_AFFINITY ? VERIFY_WARNING : VERIFY_ERROR;
 }
 
-int difference_close(struct open_list *l, struct verify_report *out, int minor, size_t outside_tried)
+#define PREFIXES_SHOWN 64u
+
+int difference_close(struct open_list *l, const struct snapshot *s, struct verify_report *out, int minor, size_t outside_tried)
 {
 	struct arena *a = &out->arena;
 
 	for (size_t i = 0; i < l->v.len; i++) {
 		struct open_difference *o = &l->v.v[i];
-		struct ip_prefix *p = arena_array(a, struct ip_prefix, o->prefixes.len);
 		struct ip_addr *d = arena_array(a, struct ip_addr, o->addresses.len);
 
-		o->d.sources = join_words(a, o->words.v, o->words.len, ", ");
+		o->d.sources = vregions_words(a, s, &o->regions);
 		o->d.class_from = join_words(a, o->froms.v, o->froms.len, ",");
 		o->d.severity = severity_of(o, minor, outside_tried);
-		if (!p || !d || !o->d.sources || !o->d.class_from)
+		if (!d || !o->d.sources || !o->d.class_from ||
+		    vregions_prefixes(a, &o->regions, PREFIXES_SHOWN, &o->d.prefixes, &o->d.nprefixes) < 0)
 			return -ENOMEM;
-		memcpy(p, o->prefixes.v, o->prefixes.len * sizeof(*p));
 		memcpy(d, o->addresses.v, o->addresses.len * sizeof(*d));
-		o->d.prefixes = p;
-		o->d.nprefixes = o->prefixes.len;
 		o->d.addresses = d;
 		o->d.naddresses = o->addresses.len;
 		if (array_push(&out->differences, o->d) < 0)

@@ -432,6 +432,8 @@ int vnode_init(struct vnode *v, const struct snapshot *s, const struct snap_node
 		}
 	}
 	v->nameless = !is_named(s, n->name);
+	for (size_t i = 0; i < n->facts.routes.len; i++)
+		v->routes_by_source = v->routes_by_source || n->facts.routes.v[i].from.len;
 	for (size_t i = 0; i < s->cluster.nodes.len; i++) {
 		const struct k8s_node *o = s->cluster.nodes.v[i];
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Every node, every frontend, every source: the loop of verify. A first walk without paths decides; only where it
- * finds a difference is the packet walked again with its path, for the blame. Sources grow while walking: each source
- * condition that a packet meets adds the addresses on its two sides.
+ * Every node, every frontend, every class of sources: the loop of verify. A region of sources is walked with one address
+ * of it; what the rules and what must be true ask of the source cut it, and what is cut off is walked in its turn. A first
+ * walk without paths decides; only where it finds a difference is the packet walked again with its path, for the blame.
  */
 #include <errno.h>
 #include <math.h>
@@ -10,7 +10,7 @@
 
 #include "verify-private.h"
 
-#define SOURCES_MAX 1024u
+#define CLASSES_MAX 1024u
 #define NODE_ADDRESSES_MAX 64u
 #define SOURCE_PORT 40000
 
@@ -23,50 +23,57 @@ struct run {
 	struct judgement judgement;
 	/* of the port at hand */
 	struct arena scratch;
-	struct vsources sources;
-	struct map seen_conds; /* struct rs_cond * by pointer */
-	ARRAY_OF(const struct rs_cond *) asked;
-	int error;
+	struct nat_classes classes;
+	ARRAY_OF(struct nat_range) questions; /* what must be true depends on whether the source lies in these */
 	const struct expect_service *service;
 	struct expect_rules port_rules;
 	struct map port_rules_set;
 	size_t outside_tried; /* of them, outside the cluster and to be served */
 	bool asked_recent;    /* some packet to the frontend at hand met a recent list */
-	size_t asked_about;   /* sources of the frontend at hand that can start here */
+	size_t asked_about;   /* classes of the frontend at hand that can start here */
+	size_t classes_walked; /* to the address at hand and those before it */
 	bool objects_damaged; /* some Services or EndpointSlices could not be read */
 	bool port_rules_built;
 };
 
-static void asked_source(void *arg, const struct rs_cond *c, const struct rs_rule *r)
-{
-	struct run *x = arg;
+/* ---- what must be true, and of whom ---- */
 
-	(void)r;
-	if (array_push(&x->asked, c) < 0)
-		x->error = -ENOMEM;
+static int ask_about(struct run *x, const struct ip_prefix *p, int family)
+{
+	return p->addr.family == family ? array_push(&x->questions, nat_range_of(p)) : 0;
 }
 
-/* The conditions of the last walk give new sources; each is taken once for a port. */
-static int take_asked(struct run *x, int family)
+static int ask_about_address(struct run *x, const struct ip_addr *a, int family)
 {
-	for (size_t i = 0; i < x->asked.len; i++) {
-		const struct rs_cond *c = x->asked.v[i], **key;
-		int r;
+	struct ip_prefix p = { *a, (uint8_t)(ip_addr_size(a) * 8) };
 
-		if (map_get(&x->seen_conds, &c, sizeof(c)))
-			continue;
-		key = arena_new(&x->scratch, const struct rs_cond *);
-		if (!key)
-			return -ENOMEM;
-		*key = c;
-		r = map_put(&x->seen_conds, key, sizeof(*key), key);
-		if (r == 0)
-			r = vsources_from_cond(x->v, &x->scratch, &x->sources, c, family);
-		if (r < 0)
-			return r;
+	return ask_about(x, &p, family);
+}
+
+/* Everything that lib/expect asks of a source: who is a pod, the source ranges, the load-balancer's own address, the endpoints. */
+static int list_questions(struct run *x, const struct expect_port *p)
+{
+	const struct expect_node *e = &x->v->expect;
+	const struct k8s_service *s = p->service;
+	int r = 0;
+
+	x->questions.len = 0;
+	for (size_t i = 0; r == 0 && i < e->config->ncluster_cidrs; i++)
+		r = ask_about(x, &e->config->cluster_cidrs[i], p->family);
+	for (size_t i = 0; r == 0 && e->object && i < e->object->npod_cidrs; i++)
+		r = ask_about(x, &e->object->pod_cidrs[i], p->family);
+	for (size_t i = 0; r == 0 && i < s->nsource_ranges; i++) {
+		const char *t = s->source_ranges[i] + strspn(s->source_ranges[i], " \t");
+		struct ip_prefix range;
+
+		if (ip_prefix_parsen(t, strcspn(t, " \t\r\n"), &range) == 0)
+			r = ask_about(x, &range, p->family);
 	}
-	x->asked.len = 0;
-	return x->error;
+	for (size_t i = 0; r == 0 && i < s->ningress; i++)
+		r = ask_about_address(x, &s->ingress[i].ip, p->family);
+	for (size_t i = 0; r == 0 && i < p->nall; i++)
+		r = ask_about_address(x, &p->all[i].addr, p->family);
+	return r;
 }
 
 static void make_packet(const struct vsource *s, const struct expect_frontend *f, const struct ip_addr *dst, struct nat_packet *p)
@@ -257,10 +264,9 @@ static int note_answered_here(struct run *x, const struct ip_addr *dst)
 	return t ? add_assumed(x, t) : -ENOMEM;
 }
 
-static int judge_source(struct run *x, struct open_list *l, const struct expect_frontend *f, const struct vsource *s,
-			const struct ip_addr *dst, struct verify_frontend *front)
+static int judge_source(struct run *x, struct open_list *l, const struct expect_frontend *f, struct vsource *s, const struct ip_addr *dst, struct verify_frontend *front)
 {
-	struct nat_options o = { .flags = NAT_NO_PATH, .asked_source = asked_source, .arg = x };
+	struct nat_options o = { .flags = NAT_NO_PATH, .classes = &x->classes };
 	struct expect_answer answer;
 	struct nat_packet p;
 	int r;
@@ -276,7 +282,8 @@ static int judge_source(struct run *x, struct open_list *l, const struct expect_
 	x->out->walks++;
 	x->asked_recent = x->asked_recent || x->walk.asked_recent;
 	if (r == 0)
-		r = take_asked(x, f->port->family);
+		r = x->classes.error;
+	s->region = x->classes.now;
 	if (r == 0)
 		r = note_assumed(x);
 	if (r == 0)
@@ -317,25 +324,50 @@ static int judge_source(struct run *x, struct open_list *l, const struct expect_
 	return explain_differences(x, l, f, s, dst, &answer);
 }
 
+/* The address that stands for the next region, and the region cut to what must be true of it. */
+static struct vsource next_class(struct run *x, const struct vseed *seed)
+{
+	struct vsource s;
+
+	x->classes.now = x->classes.rest.v[--x->classes.rest.len];
+	s = vsource_of(seed, &x->classes.now);
+	for (size_t i = 0; i < x->questions.len; i++)
+		nat_classes_ask(&x->classes, &s.addr, &x->questions.v[i], 1, NULL);
+	return s;
+}
+
+static int judge_seed(struct run *x, struct open_list *l, const struct expect_frontend *f, const struct vseed *seed,
+		      const struct ip_addr *dst, struct verify_frontend *front)
+{
+	int r = array_push(&x->classes.rest, seed->region);
+
+	while (r == 0 && x->classes.rest.len) {
+		struct vsource s = next_class(x, seed);
+
+		if (x->classes_walked++ >= CLASSES_MAX) {
+			front->state = FRONTEND_UNDECIDED;
+			x->judgement.undecided_by = (struct nat_by){ .kind = BY_SET, .text = "more than 1024 kinds of sources" };
+			if (x->classes.cut_by)
+				x->judgement.undecided_by = (struct nat_by){ .kind = BY_RULE, .rule = x->classes.cut_by,
+									     .chain = x->classes.cut_by->chain };
+			x->classes.rest.len = 0;
+			return note_undecided(x, f, &s);
+		}
+		r = judge_source(x, l, f, &s, dst, front);
+	}
+	return r;
+}
+
 static int judge_address(struct run *x, struct open_list *l, const struct expect_frontend *f, const struct ip_addr *dst,
 			 struct verify_frontend *front)
 {
-	for (size_t i = 0; i < x->sources.v.len; i++) {
-		struct vsource s = x->sources.v.v[i];
-		int r;
+	const struct vseeds *seeds = &x->v->seeds[dst->family == AF_INET6];
+	int r = 0;
 
-		if (i >= SOURCES_MAX) {
-			front->state = FRONTEND_UNDECIDED;
-			x->judgement.undecided_by = (struct nat_by){ .kind = BY_SET, .text = "more than 1024 kinds of sources" };
-			return note_undecided(x, f, &s);
-		}
-		if (!source_can_reach(&s, f, dst))
-			continue;
-		r = judge_source(x, l, f, &s, dst, front);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	for (size_t i = 0; r == 0 && i < seeds->len; i++)
+		if (vseed_can_reach(&seeds->v[i], f, dst))
+			r = judge_seed(x, l, f, &seeds->v[i], dst, front);
+	return r;
 }
 
 static int skip(struct verify_report *out, const char *node, const char *code, const char *what, const char *reason, const char *needs)
@@ -368,7 +400,8 @@ static int judge_affinity(struct run *x, struct open_list *l, const struct expec
 {
 	struct found_difference d = { .kind = DIFF_WRONG_AFFINITY, .ending = SIZE_MAX };
 	struct expect_answer a = { .verdict = EXPECT_NOTHING };
-	const struct vsource *s = NULL;
+	const struct vseeds *seeds = &x->v->seeds[f->port->family == AF_INET6];
+	struct vsource s = { 0 };
 	struct verify_by by;
 	struct nat_packet p;
 	bool foreign;
@@ -377,17 +410,18 @@ static int judge_affinity(struct run *x, struct open_list *l, const struct expec
 	if (f->kind != EXPECT_CLUSTER_IP || l->v.len || !(x->asked_recent || f->port->service->affinity_client_ip) ||
 	    !x->v->has_chains[f->port->family == AF_INET6])
 		return 0;
-	for (size_t i = 0; i < x->sources.v.len && a.verdict != EXPECT_TRANSLATE; i++) {
-		s = &x->sources.v.v[i];
-		if (source_can_reach(s, f, &f->addr))
-			expect_answer(&x->v->expect, f, s->kind, &s->addr, &f->addr, &a);
+	for (size_t i = 0; i < seeds->len && a.verdict != EXPECT_TRANSLATE; i++) {
+		if (!vseed_can_reach(&seeds->v[i], f, &f->addr))
+			continue;
+		s = vsource_of(&seeds->v[i], &seeds->v[i].region);
+		expect_answer(&x->v->expect, f, s.kind, &s.addr, &f->addr, &a);
 	}
 	r = a.verdict == EXPECT_TRANSLATE ? build_port_rules(x, f->port) : 0;
 	if (r < 0 || a.verdict != EXPECT_TRANSLATE)
 		return r;
-	struct blame_context b = { x->v, &x->out->arena, &x->scratch, f, &x->port_rules, &x->port_rules_set, s, &a, &x->explained };
+	struct blame_context b = { x->v, &x->out->arena, &x->scratch, f, &x->port_rules, &x->port_rules_set, &s, &a, &x->explained };
 
-	make_packet(s, f, &f->addr, &p);
+	make_packet(&s, f, &f->addr, &p);
 	r = walk_again(x, &p);
 	if (r == 0)
 		r = blame(&b, &d, &by, &foreign);
@@ -417,7 +451,8 @@ static int run_frontend(struct run *x, const struct expect_frontend *f)
 		r = note_undecided(x, f, &anybody);
 		return r < 0 ? r : array_push(&out->fronts, front);
 	}
-	x->asked_about = x->outside_tried = 0;
+	x->asked_about = x->outside_tried = x->classes_walked = 0;
+	nat_classes_reset(&x->classes);
 	x->asked_recent = false;
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = judge_address(x, &l, f, f->addr.family ? &f->addr : &f->addrs[i], &front);
@@ -431,7 +466,7 @@ static int run_frontend(struct run *x, const struct expect_frontend *f)
 		r = skip(out, front.node, "not-collected", "node-ports", "the node's addresses are not known",
 			 "ip-addr.json or the Node object");
 	if (r == 0)
-		r = difference_close(&l, out, x->v->expect.minor, x->outside_tried);
+		r = difference_close(&l, x->snapshot, out, x->v->expect.minor, x->outside_tried);
 	if (l.v.len)
 		front.state = FRONTEND_DIFFERS;
 	if (r == 0 && n > 0 && x->asked_about == 0) {
@@ -447,10 +482,6 @@ static int run_frontend(struct run *x, const struct expect_frontend *f)
 
 static void forget_port(struct run *x)
 {
-	vsources_release(&x->sources);
-	x->sources = (struct vsources){ 0 };
-	map_release(&x->seen_conds);
-	x->asked.len = 0;
 	array_free(&x->port_rules.v);
 	map_release(&x->port_rules_set);
 	x->port_rules_built = false;
@@ -470,7 +501,9 @@ static int run_service(struct run *x, const struct k8s_service *s)
 				 es.ports[i].family == AF_INET6 ? "ip6tables-save of both backends" : "iptables-save of both backends");
 			continue;
 		}
-		r = vsources_fixed(x->v, &x->scratch, &x->sources, &es.ports[i]);
+		r = list_questions(x, &es.ports[i]);
+		if (r == 0 && !x->v->seeds[es.ports[i].family == AF_INET6].built)
+			r = vseeds_build(x->v, es.ports[i].family, &x->v->seeds[es.ports[i].family == AF_INET6]);
 		for (size_t k = 0; r == 0 && k < es.nfrontends; k++)
 			if (es.frontends[k].port == &es.ports[i])
 				r = run_frontend(x, &es.frontends[k]);
@@ -553,7 +586,8 @@ int verify_run(const struct snapshot *s, const struct verify_options *o, struct 
 	nat_result_release(&x.walk);
 	nat_result_release(&x.explained);
 	array_free(&x.judgement.found);
-	array_free(&x.asked);
+	array_free(&x.questions);
+	nat_classes_release(&x.classes);
 	forget_port(&x);
 	arena_release(&x.scratch);
 	endpoint_index_free(index);

@@ -11,6 +11,13 @@ struct chain_signatures {
 	struct map by_signature; /* signature -> struct rs_rule */
 };
 
+struct vseed;
+struct vseeds {
+	const struct vseed *v;
+	size_t len;
+	bool built;
+};
+
 struct vnode {
 	const struct snapshot *snapshot;
 	const struct snap_node *snap;
@@ -26,6 +33,8 @@ struct vnode {
 	struct map node_ips;		/* struct ip_addr of every Node object -> itself */
 	bool nameless;			/* no object of the cluster knows a node of this name: which endpoints are local is not known */
 	const char *unknown_rules[2];	/* why the rules of a family are not known; NULL: they are */
+	struct vseeds seeds[2];
+	bool routes_by_source;		/* some IPv6 route is for certain sources only */
 	const char *damaged[2];		/* name of a dump of which a part could not be read; NULL: none */
 };
 int vnode_init(struct vnode *v, const struct snapshot *s, const struct snap_node *n);
@@ -50,26 +59,40 @@ int verify_admit(const struct snapshot *s, const struct snap_node *n, struct are
 /* node.c: the prefix that an address condition compares with, without its negation. False, @ret untouched: it compares with none. */
 bool vcond_prefix(const struct rs_cond *c, struct ip_prefix *ret);
 
-/* sources.c */
+/* sources.c: seeds are everybody who can send from or through this node, by what the node itself makes of them. */
+struct vseed {
+	enum expect_source kind;
+	bool here;		/* pods of this node */
+	const char *words;	/* constant: "pods of this node" */
+	struct nat_region region;
+};
+int vseeds_build(struct vnode *v, int family, struct vseeds *ret); /* in the node's arena; 0 or -ENOMEM */
+bool vseed_can_reach(const struct vseed *s, const struct expect_frontend *f, const struct ip_addr *dst);
+
+/* A class of sources, with one of them that stands for all. */
 struct vsource {
 	enum expect_source kind;
 	bool here;		/* a pod of this node */
 	struct ip_addr addr;
 	const char *iif;
-	const char *words;	/* constant: "pods of this node" */
+	const char *words;	/* the seed's */
+	const struct vseed *seed; /* NULL: no region was walked */
+	struct nat_region region;
 };
-struct vsources {
-	ARRAY_OF(struct vsource) v;
-	struct map seen;	/* struct ip_addr, in the arena given */
+/* An address of @r, a part of @seed that is not empty; one that a reader knows as an example, or that a pod may have. */
+struct vsource vsource_of(const struct vseed *seed, const struct nat_region *r);
+
+/* region.c: regions as a person and as a program reads them. */
+struct vregions {
+	ARRAY_OF(struct vregion_part {
+		const struct vseed *seed;
+		struct nat_region region; /* lies where its walk left it */
+	}) v;
 };
-void vsources_release(struct vsources *s);
-/* Adds @a as whatever it is at this node; 0 also where it cannot start here, or -ENOMEM. */
-int vsources_add(struct vnode *v, struct arena *arena, struct vsources *s, const struct ip_addr *a);
-/* The fixed ones: a pod of this node and of another, the node, outside, the ends of every prefix that the API names for @port. */
-int vsources_fixed(struct vnode *v, struct arena *arena, struct vsources *s, const struct expect_port *p);
-/* Both sides of what a source condition asks. */
-int vsources_from_cond(struct vnode *v, struct arena *arena, struct vsources *s, const struct rs_cond *c, int family);
-bool source_can_reach(const struct vsource *s, const struct expect_frontend *f, const struct ip_addr *dst);
+/* "pods of this node", "outside 198.51.100.0/24", "pod shop/web-0 (10.244.1.5), the node itself"; NULL: out of memory. */
+const char *vregions_words(struct arena *arena, const struct snapshot *s, const struct vregions *r);
+/* The same as prefixes, sorted, at most @max of them. 0 or -ENOMEM. */
+int vregions_prefixes(struct arena *arena, const struct vregions *r, size_t max, const struct ip_prefix **ret, size_t *ret_len);
 
 /* judge.c: one packet. */
 struct judgement {
@@ -114,9 +137,8 @@ bool is_proxy_chain(const char *name);
 struct open_difference {
 	struct verify_difference d;
 	size_t outside, others; /* sources outside the cluster, and others, that meet it */
-	ARRAY_OF(const char *) words;
 	ARRAY_OF(const char *) froms;
-	ARRAY_OF(struct ip_prefix) prefixes;
+	struct vregions regions;
 	ARRAY_OF(struct ip_addr) addresses;
 };
 struct open_list {
@@ -127,7 +149,7 @@ void open_list_release(struct open_list *l);
 int difference_open(struct open_list *l, const struct blame_context *b, const struct found_difference *found,
 		    const struct ip_addr *dst);
 /* Moves all of them into @out. @minor: kube-proxy's version or -1. @outside_tried: outside sources that were tried and are to be served. */
-int difference_close(struct open_list *l, struct verify_report *out, int minor, size_t outside_tried);
+int difference_close(struct open_list *l, const struct snapshot *s, struct verify_report *out, int minor, size_t outside_tried);
 const char *source_class(const struct vsource *s);		     /* "pod", "node", "loopback", "outside" */
 const char *frontend_name(struct arena *a, const struct expect_frontend *f); /* "10.96.0.10:53/UDP", "*:30080/TCP"; NULL: out of memory */
 bool same_by(const struct verify_by *a, const struct verify_by *b);

@@ -446,29 +446,73 @@ static void test_ranges(void **state)
 	world_release(&w);
 }
 
-static size_t asked;
-static void on_source(void *arg, const struct rs_cond *c, const struct rs_rule *r)
+static struct nat_range range_of(const char *prefix)
 {
-	(void)arg;
-	(void)r;
-	assert_int_equal(c->field, FIELD_SADDR);
-	asked++;
+	struct ip_prefix p;
+
+	assert_int_equal(ip_prefix_parse(prefix, &p), 0);
+	return nat_range_of(&p);
 }
 
-/* Only rules that would match otherwise ask for the source. */
-static void test_asked_sources(void **state)
+static bool is_region(const struct nat_region *r, const char *prefix)
 {
-	struct world w;
+	struct nat_range want = range_of(prefix);
+
+	return r->len == 1 && nat_key_cmp(r->v[0].range.first, want.first) == 0 && nat_key_cmp(r->v[0].range.last, want.last) == 0;
+}
+
+/* A walk is true of all of the region that it leaves; only rules that would match otherwise cut it. */
+static void test_classes(void **state)
+{
+	struct nat_span spans[] = { { range_of("10.0.0.0/8"), "cni0" }, { range_of("10.0.0.0/8"), "cali1" } };
+	CLEANUP(nat_classes_release) struct nat_classes c = { .now = { AF_INET, 2, spans } };
 	struct nat_packet p = { .proto = IPPROTO_TCP, .dport = 80, .iif = "cni0" };
-	struct nat_options o = { .flags = NAT_NO_PATH, .asked_source = on_source };
+	struct nat_options o = { .flags = NAT_NO_PATH, .classes = &c };
+	struct world w;
 
 	(void)state;
-	world_init(&w, FILTER("-A FORWARD -s 10.0.0.0/8 -d 1.1.1.1/32 -j DROP\n-A FORWARD -s 10.9.0.0/16 -p tcp -j DROP\n"), NULL, NULL);
-	assert_int_equal(ip_addr_parse("10.244.1.9", &p.src), 0);
+	world_init(&w, FILTER("-A FORWARD -s 10.128.0.0/9 -d 1.1.1.1/32 -j DROP\n-A FORWARD ! -s 10.9.0.0/16 -p tcp -j DROP\n"
+			      "-A FORWARD -i cni+ -j ACCEPT\n-A FORWARD -s 10.9.0.1/255.255.0.255 -j DROP\n"), NULL, NULL);
+	assert_int_equal(ip_addr_parse("10.9.1.9", &p.src), 0);
 	assert_int_equal(ip_addr_parse("10.244.2.7", &p.dst), 0);
 	assert_int_equal(nat_walk(&w.node, &p, &o, &w.result), 0);
-	assert_int_equal(asked, 1);
+	assert_true(is_region(&c.now, "10.9.0.0/16"));
+	assert_string_equal(c.now.v[0].iif, "cni0");
+	assert_int_equal(c.rest.len, 2);
+	assert_int_equal(c.rest.v[0].len, 4);
+	assert_true(is_region(&c.rest.v[1], "10.9.0.0/16"));
+	assert_string_equal(c.rest.v[1].v[0].iif, "cali1");
+
+	/* a mask with holes: what it cannot tell apart */
+	p.iif = "cali1";
+	c.now = c.rest.v[1];
+	c.rest.len = 0;
+	assert_int_equal(nat_walk(&w.node, &p, &o, &w.result), 0);
+	assert_true(is_region(&c.now, "10.9.1.9/32"));
 	world_release(&w);
+}
+
+static void test_regions(void **state)
+{
+	struct nat_span spans[] = { { range_of("10.0.0.0/8"), NULL }, { range_of("192.168.0.0/16"), NULL } };
+	struct nat_range set[] = { range_of("1.0.0.0/8"), range_of("10.0.0.0/9"), range_of("10.255.255.255/32"), range_of("11.0.0.0/8"),
+				   range_of("192.0.0.0/8") };
+	struct nat_region r = { AF_INET, 2, spans }, in, out;
+	struct arena arena = { 0 };
+	struct ip_addr a;
+
+	(void)state;
+	assert_int_equal(nat_region_cut(&arena, &r, set, ARRAY_LEN(set), &in, &out), 0);
+	assert_int_equal(in.len, 3);
+	assert_int_equal(out.len, 1);
+	assert_int_equal(ip_addr_parse("10.255.255.254", &a), 0);
+	assert_true(nat_region_has(&out, &a, NULL));
+	assert_false(nat_region_has(&in, &a, NULL));
+	assert_int_equal(ip_addr_parse("2001:db8::ffff:1", &a), 0);
+	assert_int_equal(nat_key_of(&a).hi, 0x20010db800000000);
+	a = nat_addr_of(nat_key_next(nat_key_of(&a)), AF_INET6);
+	assert_int_equal(a.b[15], 2);
+	arena_release(&arena);
 }
 
 static void test_limits(void **state)
@@ -602,7 +646,7 @@ int main(void)
 		cmocka_unit_test(test_state_of_the_past), cmocka_unit_test(test_goto_and_return),
 		cmocka_unit_test(test_loop_and_depth), cmocka_unit_test(test_conntrack_state),
 		cmocka_unit_test(test_node_itself), cmocka_unit_test(test_losses), cmocka_unit_test(test_missing_facts),
-		cmocka_unit_test(test_ranges), cmocka_unit_test(test_asked_sources), cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_ranges), cmocka_unit_test(test_classes), cmocka_unit_test(test_regions), cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_without_connection), cmocka_unit_test(test_remembered_in_the_same_walk),
 		cmocka_unit_test(test_port_base_and_redirect), cmocka_unit_test(test_work_is_bounded),
 		cmocka_unit_test(test_nested_unknowns),
