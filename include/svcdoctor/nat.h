@@ -144,6 +144,7 @@ void nat_result_reset(struct nat_result *r); /* keeps memory for the next walk *
 enum {
 	NAT_FOLLOW_STATE = 1, /* follow the other value of remembered state where it changes the ending */
 	NAT_NO_PATH = 2,      /* do not record paths (faster) */
+	NAT_AS_WALKED = 4,    /* neither join nor sort the endings (faster) */
 };
 
 /* ---- who may have sent it: sources as classes ---- */
@@ -194,6 +195,7 @@ struct nat_classes {
 	struct nat_region now;
 	ARRAY_OF(struct nat_region) rest;
 	const struct rs_rule *cut_by; /* the last rule that cut, or NULL */
+	uint32_t seed;	    /* sources of one number are alike in what the node itself asks of them */
 	int error;	    /* -ENOMEM */
 };
 void nat_classes_release(struct nat_classes *c);
@@ -201,9 +203,20 @@ void nat_classes_reset(struct nat_classes *c); /* keeps memory */
 /* Narrows @now to the side of @set (sorted, disjoint) on which @a lies. @by: the rule that asks, or NULL. */
 void nat_classes_ask(struct nat_classes *c, const struct ip_addr *a, const struct nat_range *set, size_t n, const struct rs_rule *by);
 
+/*
+ * What becomes of packets behind their translation, remembered from walk to walk on one node: for many walks with
+ * NAT_NO_PATH and classes. Sources that differ in what the node asks need different seed numbers. `assumed` of a result
+ * then names only what was met for the first time. One for each thread.
+ */
+struct nat_node;
+struct nat_tails;
+int nat_tails_new(const struct nat_node *node, struct nat_tails **ret); /* 0 or -ENOMEM; nat_tails_free */
+void nat_tails_free(struct nat_tails *t);
+
 struct nat_options {
 	unsigned flags;
 	struct nat_classes *classes; /* NULL: the packet alone is decided. now must hold the packet's source and interface */
+	struct nat_tails *tails;     /* may be NULL; of this node */
 };
 
 /* The base chains of one hook in the order in which they run; empty ones that accept are left out. */
@@ -227,7 +240,8 @@ struct nat_node {
 void nat_node_init(struct nat_node *n, const char *name, const struct ruleset *rules, const struct node_facts *facts);
 
 /*
- * Runs one packet. @ret must be initialised or reset; its endings are sorted: larger weight first, then address and port.
+ * Runs one packet. @ret must be initialised or reset; its endings are joined by fate and sorted: larger weight first, then
+ * address and port (but with NAT_AS_WALKED).
  * 0, -EINVAL for a packet whose addresses are of different families, or -ENOMEM.
  */
 int nat_walk(const struct nat_node *node, const struct nat_packet *p, const struct nat_options *o, struct nat_result *ret);

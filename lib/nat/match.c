@@ -53,13 +53,15 @@ static enum match_kind match_name(const struct rs_cond *c, const char *name)
 }
 
 /* The packet entered by an interface, and others of its class may have entered by another. */
-static void ask_iif(const struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
+static void ask_iif(struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
 {
-	if (w->classes && !st->from_node)
-		nat_classes_ask_iif(w->classes, st->iif, c, r);
+	if (!w->classes || st->from_node)
+		return;
+	nat_classes_ask_iif(w->classes, st->iif, c, r);
+	nat_tails_note(w, c, r, st->iif, true, c && st->iif && cond_match_ifname(c, st->iif));
 }
 
-static enum match_kind match_interface(const struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
+static enum match_kind match_interface(struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
 {
 	bool in_hook = st->hook == HOOK_PREROUTING || st->hook == HOOK_INPUT || st->hook == HOOK_FORWARD;
 
@@ -76,7 +78,7 @@ static enum match_kind match_interface(const struct walk *w, const struct state 
 }
 
 /* No bridge port is concerned when the packet is the node's own or came by an interface that is not a bridge. */
-static enum match_kind match_bridge_port(const struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
+static enum match_kind match_bridge_port(struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
 {
 	const struct node_facts *f = w->node->facts;
 	const struct node_link *l;
@@ -172,7 +174,7 @@ static enum match_kind match_addr_type6(const struct rs_cond *c, const struct ip
 	return type < 0 ? MATCH_UNKNOWN : yes_no(((routes >> type) & 1) != c->negate);
 }
 
-static enum match_kind match_addr_type(const struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
+static enum match_kind match_addr_type(struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
 {
 	const struct ip_addr *a = c->field == FIELD_SADDR_TYPE ? &st->src : &st->dst;
 	const char *dev = c->flags & RS_LIMIT_IIF ? st->iif : c->flags & RS_LIMIT_OIF ? st->oif : NULL;
@@ -194,7 +196,7 @@ static enum match_kind match_addr_type(const struct walk *w, const struct state 
 }
 
 /* xt_rpfilter: is the way back to the source the interface it came by? Strict form; lo and the node itself pass. */
-static enum match_kind match_rpfilter(const struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
+static enum match_kind match_rpfilter(struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
 {
 	const char *text = c->op == OP_TEXT && c->u.text ? c->u.text : "";
 	struct node_route_query q = { .src = st->dst, .dst = st->src, .mark = 0 };
@@ -219,12 +221,34 @@ static bool asks_source(const struct rs_cond *c)
 	return c->field == FIELD_SADDR || c->field == FIELD_CT_ORIG_SADDR;
 }
 
-static enum match_kind match_cond(const struct walk *w, const struct state *st, const struct rs_cond *c,
+/* What a tail has no class for: lib/nat/tail.c. */
+static bool spoils_tails(const struct rs_cond *c)
+{
+	switch ((enum rs_field)c->field) {
+	case FIELD_CT_ORIG_DADDR:
+	case FIELD_CT_ORIG_DPORT:
+	case FIELD_CT_REPL_DADDR:
+	case FIELD_RPFILTER:
+	case FIELD_SET:
+	case FIELD_RECENT:
+	case FIELD_RECENT_SET:
+		return true;
+	case FIELD_DADDR:
+	case FIELD_SADDR:
+		return nat_cond_has_holes(c);
+	default:
+		return false;
+	}
+}
+
+static enum match_kind match_cond(struct walk *w, const struct state *st, const struct rs_cond *c,
 				  const struct rs_rule *r)
 {
 	if (c->op == OP_TEXT && c->field != FIELD_RPFILTER && c->field != FIELD_OWNER && c->field != FIELD_IPVS &&
 	    c->field != FIELD_FALSE && c->field != FIELD_FRAGMENT)
 		return MATCH_UNKNOWN;
+	if (spoils_tails(c))
+		nat_tails_spoil(w);
 	switch ((enum rs_field)c->field) {
 	case FIELD_FALSE:
 		return MATCH_NO;
@@ -342,10 +366,12 @@ static void ask_source(struct walk *w, const struct state *st, const struct rs_c
 	if (!w->classes || !st->src_known)
 		return;
 	if (c->field != FIELD_CT_ORIG_SADDR && st->src_derived) {
+		nat_tails_spoil(w);
 		range.first = range.last = nat_key_of(&st->orig_src);
 		nat_classes_ask(w->classes, &st->orig_src, &range, 1, r);
 	} else if (ip_addr_equal(a, &st->orig_src) && nat_cond_range(c, a, &range)) {
 		nat_classes_ask(w->classes, a, &range, 1, r);
+		nat_tails_note(w, c, r, NULL, false, cond_match_addr(c, a));
 	}
 }
 
@@ -393,6 +419,9 @@ void nat_match_rule(struct walk *w, const struct state *st, const struct rs_rule
 		if (k == MATCH_UNKNOWN && m.kind == MATCH_YES)
 			m.kind = MATCH_UNKNOWN;
 	}
-	w->out->asked_recent = w->out->asked_recent || m.asked_recent;
+	if (m.asked_recent) {
+		w->out->asked_recent = true;
+		nat_tails_spoil(w);
+	}
 	*ret = m;
 }

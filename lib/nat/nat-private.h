@@ -40,6 +40,7 @@ struct state {
 	int8_t hook;
 	uint8_t plan_pos;      /* next base chain in the hook's plan */
 	bool in_chain, entered; /* entered: the hook has begun */
+	bool tail_passed;      /* what is behind the translation is being walked */
 	bool stopped;	       /* ends undecided because of stop_by */
 	bool nat_done;	       /* the nat chains of this hook have bound */
 	bool order_known;      /* the order of the chains of equal priority was chosen */
@@ -70,12 +71,14 @@ struct walk {
 	const struct nat_packet *packet;
 	unsigned flags;
 	struct nat_classes *classes; /* may be NULL */
+	struct nat_tails *tails;     /* may be NULL */
+	unsigned open_splits;	     /* splits that wait to compare their two ways */
 	struct nat_result *out;
 	unsigned family_index; /* 0: IPv4, 1: IPv6 */
 	unsigned splits;
 	size_t recorded; /* steps of paths */
 	unsigned nesting;
-	double summary;	 /* sum over all endings of weight and a hash of their fate: two runs of equal endings have equal sums */
+	double summary;	 /* sum over all endings inside splits of weight and a hash of their fate: two runs of equal endings have equal sums */
 	bool moot;	 /* some EFFECT_ASSUME steps turned out not to matter: NAT_MOOT */
 	int error;
 };
@@ -118,12 +121,23 @@ struct nat_step *nat_record(struct walk *w, struct state *st, enum nat_effect e,
 void nat_lose(struct walk *w, struct state *st, enum nat_by_kind kind, const char *cause, const char *text);
 void nat_assumed(struct walk *w, const char *text);
 struct nat_by nat_by_rule(const struct rs_rule *r);
+int nat_push_ending(struct walk *w, const struct nat_ending *e);
+
+/* tail.c */
+bool nat_tails_apply(const struct walk *w, const struct state *st);
+/* The rest of the way of a packet whose destination was rewritten, looked up or walked; st->tail_passed is set by it. */
+int nat_tails_run(struct walk *w, struct state *st);
+/* The way under walk asks what no tail is keyed by. */
+void nat_tails_spoil(struct walk *w);
+/* It asks this of the source's address, or of the interface; @c NULL: which interface it is. */
+void nat_tails_note(struct walk *w, const struct rs_cond *c, const struct rs_rule *by, const char *iif, bool about_iif, bool answer);
 
 /* region.c */
 /* Narrows to the origins for whom @cond says the same of the interface; NULL: to those of the same interface. */
 void nat_classes_ask_iif(struct nat_classes *c, const char *iif, const struct rs_cond *cond, const struct rs_rule *by);
 /* The addresses with which @c compares, or for a mask with holes those around @a that it cannot tell apart. False: none. */
 bool nat_cond_range(const struct rs_cond *c, const struct ip_addr *a, struct nat_range *ret);
+bool nat_cond_has_holes(const struct rs_cond *c); /* its mask is no prefix */
 
 /* result.c */
 void nat_sort_join(struct nat_result *r, size_t from);

@@ -254,6 +254,20 @@ static bool has_holes(struct nat_key m, int family)
 	return high ? (high & (high + 1)) != 0 || m.lo != 0 : (low & (low + 1)) != 0;
 }
 
+bool nat_cond_has_holes(const struct rs_cond *c)
+{
+	struct ip_addr mask = { .family = AF_INET };
+
+	if (c->op == OP_ADDR4)
+		memcpy(mask.b, &c->u.addr4.mask, 4);
+	else if (c->op == OP_ADDR6)
+		mask = c->u.addr6->mask;
+	else
+		return false;
+	mask.family = c->op == OP_ADDR4 ? AF_INET : AF_INET6;
+	return has_holes(nat_key_of(&mask), mask.family);
+}
+
 static struct nat_range masked(const struct ip_addr *value, const struct ip_addr *mask, const struct ip_addr *a)
 {
 	struct nat_key m = nat_key_of(mask);

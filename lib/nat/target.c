@@ -210,6 +210,7 @@ static int do_netmap(struct walk *w, struct state *st, const struct rs_rule *r, 
 	bool dst = in_hook(st, HOOKS_DST);
 	struct ip_addr a = dst ? st->dst : st->src;
 
+	nat_tails_spoil(w);
 	if (!n || n->text)
 		return undecided(w, st, r);
 	for (size_t i = 0; i < ip_addr_size(&a); i++)

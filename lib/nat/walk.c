@@ -83,6 +83,13 @@ static void judge_reply(const struct walk *w, const struct state *st, struct nat
 	}
 }
 
+int nat_push_ending(struct walk *w, const struct nat_ending *e)
+{
+	if (w->open_splits)
+		w->summary += (isnan(e->weight) ? 1 : e->weight) * nat_fate_hash(e);
+	return array_push(&w->out->endings, *e) < 0 ? -ENOMEM : 0;
+}
+
 int nat_end(struct walk *w, const struct state *st, enum nat_verdict v, const struct nat_by *by, const char *reject_with)
 {
 	struct nat_ending e = {
@@ -107,8 +114,7 @@ int nat_end(struct walk *w, const struct state *st, enum nat_verdict v, const st
 	else if (st->lost)
 		e.delivery = DELIVERY_LOST;
 	judge_reply(w, st, &e);
-	w->summary += (isnan(e.weight) ? 1 : e.weight) * nat_fate_hash(&e);
-	return array_push(&w->out->endings, e) < 0 ? -ENOMEM : 0;
+	return nat_push_ending(w, &e);
 }
 
 static int run_branch(struct walk *w, const struct state *st, const struct nat_by *by, bool value, bool is_state,
@@ -136,6 +142,22 @@ static bool sums_agree(double a, double b)
 	return fabs(a - b) <= 1e-9 * (1 + fabs(a) + fabs(b));
 }
 
+/* Both ways; where the first one's endings stop goes into @ret_b, and their sum into @ret_sum. */
+static int run_both(struct walk *w, struct state *st, const struct nat_by *by, bool first, bool is_state, branch_fn prepare,
+		    struct nat_step *step[static 2], struct nat_assume *assume[static 2], size_t *ret_b, double *ret_sum)
+{
+	int res;
+
+	w->open_splits++;
+	res = run_branch(w, st, by, first, is_state, prepare, &step[0], &assume[0]);
+	*ret_b = w->out->endings.len;
+	*ret_sum = w->summary;
+	if (res == 0)
+		res = run_branch(w, st, by, !first, is_state, prepare, &step[1], &assume[1]);
+	w->open_splits--;
+	return res;
+}
+
 int nat_split(struct walk *w, struct state *st, const struct nat_by *by, bool first, bool is_state, branch_fn prepare)
 {
 	struct nat_result *r = w->out;
@@ -145,14 +167,10 @@ int nat_split(struct walk *w, struct state *st, const struct nat_by *by, bool fi
 	struct nat_assume *assume[2];
 	int res;
 
+	nat_tails_spoil(w);
 	if (++w->splits > NAT_SPLITS_MAX)
 		return nat_end(w, st, NAT_UNDECIDED, by, NULL);
-	res = run_branch(w, st, by, first, is_state, prepare, &step[0], &assume[0]);
-	if (res < 0)
-		return res;
-	b = r->endings.len;
-	sum_b = w->summary;
-	res = run_branch(w, st, by, !first, is_state, prepare, &step[1], &assume[1]);
+	res = run_both(w, st, by, first, is_state, prepare, step, assume, &b, &sum_b);
 	if (res < 0)
 		return res;
 	if (!sums_agree(sum_b - sum_a, w->summary - sum_b) ||
@@ -245,6 +263,7 @@ static int take_chance(struct walk *w, struct state *st, const struct rs_rule *r
 	struct nat_step *s;
 	int res;
 
+	nat_tails_spoil(w);
 	taken.weight *= p;
 	s = nat_record(w, &taken, EFFECT_CHANCE, &by);
 	if (s)
@@ -505,6 +524,10 @@ static int advance(struct walk *w, struct state *st)
 	struct nat_by by;
 	int res;
 
+	if (st->base && st->base->type == CHAIN_NAT && !st->tail_passed && nat_tails_apply(w, st)) {
+		res = nat_tails_run(w, st);
+		return res < 0 ? res : 1;
+	}
 	if (st->base)
 		route_again(w, st);
 	st->base = NULL;
@@ -659,7 +682,7 @@ static void drop_moot(struct nat_result *r)
 
 int nat_walk(const struct nat_node *node, const struct nat_packet *p, const struct nat_options *o, struct nat_result *ret)
 {
-	struct walk w = { .node = node, .packet = p, .flags = o->flags, .classes = o->classes, .out = ret,
+	struct walk w = { .node = node, .packet = p, .flags = o->flags, .classes = o->classes, .tails = o->tails, .out = ret,
 			  .family_index = p->dst.family == AF_INET6 };
 	struct state st = {
 		.src = p->src, .dst = p->dst, .orig_src = p->src, .orig_dst = p->dst,
@@ -682,7 +705,7 @@ int nat_walk(const struct nat_node *node, const struct nat_packet *p, const stru
 		res = w.error;
 	if (res == 0 && w.moot)
 		drop_moot(ret);
-	if (res == 0)
+	if (res == 0 && !(w.flags & NAT_AS_WALKED))
 		nat_sort_join(ret, 0);
 	return res;
 }

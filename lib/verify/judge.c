@@ -18,6 +18,8 @@ struct endpoint_owner {
 	bool several;
 };
 struct endpoint_index {
+	const struct k8s_cluster *cluster;
+	bool built, failed; /* built when first asked: sound rules never ask */
 	struct arena arena;
 	struct map map;
 };
@@ -57,31 +59,38 @@ struct endpoint_index *endpoint_index_new(const struct k8s_cluster *c)
 {
 	struct endpoint_index *ix = calloc(1, sizeof(*ix));
 
-	for (size_t i = 0; ix && i < c->slices.len; i++) {
-		const struct k8s_slice *s = c->slices.v[i];
-
-		if (!s->service)
-			continue;
-		for (size_t e = 0; ix && e < s->nendpoints; e++) {
-			const struct k8s_endpoint *ep = &s->endpoints[e];
-			bool usable = ep->ready != 0 || ep->serving == 1;
-
-			for (size_t p = 0; ix && usable && ep->ip.family && p < s->nports; p++) {
-				if (s->ports[p].has_port && index_add(ix, s, &ep->ip, s->ports[p].port) < 0) {
-					endpoint_index_free(ix);
-					ix = NULL;
-				}
-			}
-		}
-	}
+	if (ix)
+		ix->cluster = c;
 	return ix;
 }
 
-enum address_is endpoint_index_find(const struct endpoint_index *ix, const struct ip_addr *a, uint16_t port, const struct k8s_service *self)
+static int index_slice(struct endpoint_index *ix, const struct k8s_slice *s)
+{
+	for (size_t e = 0; s->service && e < s->nendpoints; e++) {
+		const struct k8s_endpoint *ep = &s->endpoints[e];
+		bool usable = ep->ready != 0 || ep->serving == 1;
+
+		for (size_t p = 0; usable && ep->ip.family && p < s->nports; p++)
+			if (s->ports[p].has_port && index_add(ix, s, &ep->ip, s->ports[p].port) < 0)
+				return -ENOMEM;
+	}
+	return 0;
+}
+
+static void index_build(struct endpoint_index *ix)
+{
+	ix->built = true;
+	for (size_t i = 0; i < ix->cluster->slices.len && !ix->failed; i++)
+		ix->failed = index_slice(ix, ix->cluster->slices.v[i]) < 0;
+}
+
+enum address_is endpoint_index_find(struct endpoint_index *ix, const struct ip_addr *a, uint16_t port, const struct k8s_service *self)
 {
 	struct endpoint_key key;
 	const struct endpoint_owner *o;
 
+	if (!ix->built)
+		index_build(ix);
 	memset(&key, 0, sizeof(key));
 	key.addr = *a;
 	key.port = port;
@@ -106,12 +115,27 @@ static int add(struct judgement *j, enum verify_kind k, const struct ip_addr *a,
 	return array_push(&j->found, d);
 }
 
-static const struct expect_endpoint *expected_at(const struct expect_answer *a, const struct ip_addr *addr, uint16_t port)
+static int cmp_endpoint(const struct expect_endpoint *e, const struct ip_addr *addr, uint16_t port)
 {
-	for (size_t i = 0; i < a->nendpoints; i++)
-		if (a->endpoints[i]->port == port && ip_addr_equal(&a->endpoints[i]->addr, addr))
-			return a->endpoints[i];
-	return NULL;
+	int c = ip_addr_cmp(&e->addr, addr);
+
+	return c ? c : (int)e->port - (int)port;
+}
+
+/* Place of an endpoint among those expected, which are sorted by address and port; SIZE_MAX: it is none. */
+static size_t expected_at(const struct expect_answer *a, const struct ip_addr *addr, uint16_t port)
+{
+	size_t lo = 0, hi = a->nendpoints;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (cmp_endpoint(a->endpoints[mid], addr, port) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < a->nendpoints && cmp_endpoint(a->endpoints[lo], addr, port) == 0 ? lo : SIZE_MAX;
 }
 
 static bool same_address(const struct expect_answer *a, const struct ip_addr *addr)
@@ -124,7 +148,7 @@ static bool same_address(const struct expect_answer *a, const struct ip_addr *ad
 
 /* An ending at an address that is no endpoint of this frontend. */
 static enum verify_kind misdirected(const struct expect_answer *a, const struct expect_frontend *f, const struct nat_ending *e,
-				    const struct endpoint_index *ix)
+				    struct endpoint_index *ix)
 {
 	enum address_is is = endpoint_index_find(ix, &e->addr, e->port, f->port->service);
 
@@ -138,10 +162,9 @@ static int judge_masquerade(const struct expect_answer *a, const struct ip_addr 
 {
 	bool self = ip_addr_equal(&e->addr, src);
 	enum tri want = self ? TRI_TRUE : a->masquerade;
-	bool local = e->delivery == DELIVERY_LOCAL || node_is_local(facts, &e->addr) == TRI_TRUE;
 
 	/* What is delivered here passes no POSTROUTING, and its reply starts here: nothing to rewrite. */
-	if (want == TRI_TRUE && !e->masquerade && !local)
+	if (want == TRI_TRUE && !e->masquerade && e->delivery != DELIVERY_LOCAL && node_is_local(facts, &e->addr) != TRI_TRUE)
 		return add(j, DIFF_NOT_MASQUERADED, NULL, 0, i);
 	if (want == TRI_TRUE && e->masquerade && e->source.family && !ip_addr_equal(&e->source, src) &&
 	    node_is_local(facts, &e->source) == TRI_FALSE)
@@ -156,7 +179,7 @@ struct tally {
 	size_t first_untranslated;
 };
 
-static int judge_ending(const struct expect_answer *a, const struct expect_frontend *f, const struct nat_ending *e, size_t i, const struct endpoint_index *ix, struct judgement *j,
+static int judge_ending(const struct expect_answer *a, const struct expect_frontend *f, const struct nat_ending *e, size_t i, struct endpoint_index *ix, struct judgement *j,
 			struct tally *t)
 {
 	bool refused = e->verdict == NAT_DROP || e->verdict == NAT_REJECT;
@@ -171,33 +194,36 @@ static int judge_ending(const struct expect_answer *a, const struct expect_front
 		t->stopped++;
 		return add(j, e->verdict == NAT_DROP ? DIFF_DROPPED : DIFF_REJECTED, NULL, 0, i);
 	}
-	if (!expected_at(a, &e->addr, e->port)) {
+	if (expected_at(a, &e->addr, e->port) == SIZE_MAX) {
 		t->misdirected++;
 		return add(j, misdirected(a, f, e, ix), &e->addr, e->port, i);
 	}
 	return 0;
 }
 
-/* Share of an endpoint over all endings, whatever the rules did afterwards; -1: not reached. */
-static double share_of(const struct nat_result *r, const struct expect_endpoint *ep)
+/* Share of each endpoint over all endings, whatever the rules did afterwards, into j->shares; -1: not reached. */
+static int add_shares(const struct expect_answer *a, const struct nat_result *r, struct judgement *j)
 {
-	double sum = -1;
-
+	j->shares.len = 0;
+	for (size_t i = 0; i < a->nendpoints; i++)
+		if (array_push(&j->shares, -1.0) < 0)
+			return -ENOMEM;
 	for (size_t i = 0; i < r->endings.len; i++) {
 		const struct nat_ending *e = &r->endings.v[i];
+		size_t at = e->translated ? expected_at(a, &e->addr, e->port) : SIZE_MAX;
 
-		if (e->translated && e->port == ep->port && ip_addr_equal(&e->addr, &ep->addr))
-			sum = (sum < 0 ? 0 : sum) + e->weight;
+		if (at != SIZE_MAX)
+			j->shares.v[at] = (j->shares.v[at] < 0 ? 0 : j->shares.v[at]) + e->weight;
 	}
-	return sum;
+	return 0;
 }
 
-static int judge_shares(const struct expect_answer *a, const struct nat_result *r, struct judgement *j)
+static int judge_shares(const struct expect_answer *a, struct judgement *j)
 {
 	double want = 1.0 / (double)a->nendpoints;
 
 	for (size_t i = 0; i < a->nendpoints; i++) {
-		double got = share_of(r, a->endpoints[i]);
+		double got = j->shares.v[i];
 
 		if (!isnan(got) && fabs(got - want) > SHARE_TOLERANCE * want)
 			return add(j, DIFF_UNEVEN_SHARE, &a->endpoints[i]->addr, a->endpoints[i]->port, SIZE_MAX);
@@ -217,7 +243,7 @@ static int judge_missing(const struct expect_answer *a, const struct nat_result 
 	for (size_t i = 0; i < a->nendpoints; i++) {
 		int res;
 
-		if (share_of(r, a->endpoints[i]) >= 0)
+		if (!(j->shares.v[i] < 0))
 			continue;
 		t->missing++;
 		if (excused > 0) {
@@ -232,7 +258,7 @@ static int judge_missing(const struct expect_answer *a, const struct nat_result 
 }
 
 static int judge_translate(const struct expect_answer *a, const struct expect_frontend *f, const struct ip_addr *src,
-			   const struct node_facts *facts, const struct nat_result *r, const struct endpoint_index *ix, bool shares,
+			   const struct node_facts *facts, const struct nat_result *r, struct endpoint_index *ix, bool shares,
 			   struct judgement *j)
 {
 	struct tally t = { 0 };
@@ -247,18 +273,20 @@ static int judge_translate(const struct expect_answer *a, const struct expect_fr
 		return t.stopped ? 0 : add(j, DIFF_NO_RULE, NULL, 0, t.first_untranslated);
 	if (t.stopped && t.stopped == r->endings.len)
 		return 0;
-	res = judge_missing(a, r, j, &t);
+	res = add_shares(a, r, j);
+	if (res == 0)
+		res = judge_missing(a, r, j, &t);
 	/* With an endpoint missing or wrong, shares and sources follow from that. */
 	if (res < 0 || t.missing || t.misdirected)
 		return res;
 	for (size_t i = 0; res == 0 && i < r->endings.len; i++)
 		if (r->endings.v[i].verdict == NAT_ACCEPT && r->endings.v[i].translated)
 			res = judge_masquerade(a, src, facts, &r->endings.v[i], i, j);
-	return res < 0 || !shares ? res : judge_shares(a, r, j);
+	return res < 0 || !shares ? res : judge_shares(a, j);
 }
 
 static int judge_refusal(const struct expect_answer *a, const struct expect_frontend *f, const struct nat_result *r,
-			 const struct endpoint_index *ix, struct judgement *j)
+			 struct endpoint_index *ix, struct judgement *j)
 {
 	enum nat_verdict want = a->verdict == EXPECT_REJECT ? NAT_REJECT : NAT_DROP;
 
@@ -328,7 +356,7 @@ static bool is_certain(const struct expect_answer *a, const struct nat_result *r
 }
 
 int judge(const struct expect_answer *answer, const struct expect_frontend *f, const struct ip_addr *src,
-	  const struct node_facts *facts, const struct nat_result *r, const struct endpoint_index *index, struct judgement *ret)
+	  const struct node_facts *facts, const struct nat_result *r, struct endpoint_index *index, struct judgement *ret)
 {
 	const struct nat_by *unknown = unknown_part(r);
 	int res = 0;
@@ -351,6 +379,8 @@ int judge(const struct expect_answer *answer, const struct expect_frontend *f, c
 	case EXPECT_NOTHING:
 		break;
 	}
+	if (res == 0 && index->failed)
+		res = -ENOMEM;
 	if (res < 0 || !unknown || !ret->judged)
 		return res;
 	/* All ways end as they must, whatever the unknown is: decided. Else it depends. */

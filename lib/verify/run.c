@@ -17,13 +17,14 @@
 struct run {
 	const struct snapshot *snapshot;
 	struct verify_report *out;
-	const struct endpoint_index *index;
+	struct endpoint_index *index;
 	struct vnode *v;
 	struct nat_result walk, explained;
 	struct judgement judgement;
 	/* of the port at hand */
 	struct arena scratch;
 	struct nat_classes classes;
+	struct nat_tails *tails;
 	ARRAY_OF(struct nat_range) questions; /* what must be true depends on whether the source lies in these */
 	const struct expect_service *service;
 	struct expect_rules port_rules;
@@ -266,7 +267,7 @@ static int note_answered_here(struct run *x, const struct ip_addr *dst)
 
 static int judge_source(struct run *x, struct open_list *l, const struct expect_frontend *f, struct vsource *s, const struct ip_addr *dst, struct verify_frontend *front)
 {
-	struct nat_options o = { .flags = NAT_NO_PATH, .classes = &x->classes };
+	struct nat_options o = { .flags = NAT_NO_PATH | NAT_AS_WALKED, .classes = &x->classes, .tails = x->tails };
 	struct expect_answer answer;
 	struct nat_packet p;
 	int r;
@@ -341,6 +342,7 @@ static int judge_seed(struct run *x, struct open_list *l, const struct expect_fr
 {
 	int r = array_push(&x->classes.rest, seed->region);
 
+	x->classes.seed = (uint32_t)(seed - x->v->seeds[dst->family == AF_INET6].v);
 	while (r == 0 && x->classes.rest.len) {
 		struct vsource s = next_class(x, seed);
 
@@ -524,6 +526,8 @@ static int run_node(struct run *x, const struct snap_node *n, const struct verif
 	int r = vnode_init(&v, x->snapshot, n);
 
 	x->v = &v;
+	if (r == 0)
+		r = nat_tails_new(&v.nat, &x->tails);
 	if (r == 0 && x->snapshot->services_from_rules)
 		r = skip(x->out, n->name, "not-collected", "endpoints", "Services and endpoints are what the rules and their comments say; "
 			 "whether they are the right ones was not checked",
@@ -536,6 +540,8 @@ static int run_node(struct run *x, const struct snap_node *n, const struct verif
 			 "not follow", "");
 	for (size_t i = 0; r == 0 && i < count; i++)
 		r = run_service(x, o->services ? o->services[i] : c->services.v[i]);
+	nat_tails_free(x->tails);
+	x->tails = NULL;
 	vnode_release(&v);
 	return r;
 }
@@ -586,6 +592,7 @@ int verify_run(const struct snapshot *s, const struct verify_options *o, struct 
 	nat_result_release(&x.walk);
 	nat_result_release(&x.explained);
 	array_free(&x.judgement.found);
+	array_free(&x.judgement.shares);
 	array_free(&x.questions);
 	nat_classes_release(&x.classes);
 	forget_port(&x);

@@ -105,16 +105,17 @@ struct judgement {
 		uint16_t endpoint_port;
 		size_t ending; /* index in the result, or SIZE_MAX */
 	}) found;
+	ARRAY_OF(double) shares; /* the judge's own */
 };
 /* What the judge needs to know of an address and port that is no endpoint of this frontend. */
 enum address_is { ADDRESS_NOBODY, ADDRESS_THIS_SERVICE, ADDRESS_OTHER_SERVICE };
 struct endpoint_index; /* every ready or serving endpoint of every Service */
-struct endpoint_index *endpoint_index_new(const struct k8s_cluster *c);
+struct endpoint_index *endpoint_index_new(const struct k8s_cluster *c); /* @c must live as long */
 void endpoint_index_free(struct endpoint_index *i);
-enum address_is endpoint_index_find(const struct endpoint_index *i, const struct ip_addr *a, uint16_t port, const struct k8s_service *self);
+enum address_is endpoint_index_find(struct endpoint_index *i, const struct ip_addr *a, uint16_t port, const struct k8s_service *self);
 
 int judge(const struct expect_answer *answer, const struct expect_frontend *f, const struct ip_addr *src,
-	  const struct node_facts *facts, const struct nat_result *r, const struct endpoint_index *index, struct judgement *ret);
+	  const struct node_facts *facts, const struct nat_result *r, struct endpoint_index *index, struct judgement *ret);
 
 /* blame.c: which rule, or which missing rule, is behind a difference. */
 struct blame_context {

@@ -2,6 +2,7 @@
 /*
  * Classes of sources against a plain list of sources: whatever address the list holds (both sides of every prefix that a
  * rule names as a source, every pod, every address of a node, some outside) must fare as the class that it lies in says.
+ * The classes are walked with remembered tails, the list without.
  */
 #include "lab.h"
 
@@ -13,6 +14,7 @@
 struct world {
 	struct lab lab;
 	struct vnode v;
+	struct nat_tails *tails;
 	ARRAY_OF(struct ip_addr) list;
 	size_t compared, classes;
 };
@@ -99,7 +101,8 @@ static void assert_same(const struct nat_result *class, const struct nat_result 
 		const struct nat_ending *x = &class->endings.v[i], *y = &one->endings.v[i];
 
 		if (class->endings.len != one->endings.len || !nat_same_fate(x, y) || fabs(x->weight - y->weight) > 1e-12 ||
-		    x->delivery != y->delivery)
+		    x->delivery != y->delivery ||
+		    x->by.kind != y->by.kind || x->by.rule != y->by.rule || (x->interface && strcmp(x->interface, y->interface) != 0))
 			fail_msg("%s -> %s:%u fares otherwise than its class", ip_addr_format(&p->src, a), ip_addr_format(&p->dst, b), p->dport);
 	}
 }
@@ -143,13 +146,14 @@ static void compare(struct world *w, struct vsource s, const struct nat_region *
 static void walk_seed(struct world *w, const struct vseed *seed, const struct expect_frontend *f, const struct ip_addr *dst)
 {
 	CLEANUP(nat_classes_release) struct nat_classes c = { 0 };
-	struct nat_options o = { .flags = NAT_NO_PATH, .classes = &c };
+	struct nat_options o = { .flags = NAT_NO_PATH, .classes = &c, .tails = w->tails };
 	bool *seen = calloc(w->list.len, sizeof(*seen));
 	struct nat_result r;
 
 	assert_non_null(seen);
 	nat_result_init(&r);
 	assert_int_equal(array_push(&c.rest, seed->region), 0);
+	c.seed = (uint32_t)(seed - w->v.seeds[dst->family == AF_INET6].v);
 	while (c.rest.len) {
 		struct vsource s;
 		struct nat_packet p;
@@ -196,6 +200,7 @@ static void run_lab(const char *path, size_t least)
 		struct arena arena = { 0 };
 
 		assert_int_equal(vnode_init(&w.v, &w.lab.s, w.lab.s.nodes.v[n]), 0);
+		assert_int_equal(nat_tails_new(&w.v.nat, &w.tails), 0);
 		make_list(&w);
 		for (size_t i = 0; i < w.lab.s.cluster.services.len; i++) {
 			struct expect_service es;
@@ -205,6 +210,7 @@ static void run_lab(const char *path, size_t least)
 				run_frontend(&w, &es.frontends[k]);
 		}
 		arena_release(&arena);
+		nat_tails_free(w.tails);
 		vnode_release(&w.v);
 		w.list.len = 0;
 	}
