@@ -169,8 +169,17 @@ struct ip_prefix {
 #define IP_PREFIX_STRLEN 50
 #define IP_ENDPOINT_STRLEN 56	 /* [addr]:port */
 
-bool ip_addr_equal(const struct ip_addr *a, const struct ip_addr *b);
-int ip_addr_cmp(const struct ip_addr *a, const struct ip_addr *b); /* by family, then value */
+static inline bool ip_addr_equal(const struct ip_addr *a, const struct ip_addr *b)
+{
+	return a->family == b->family && memcmp(a->b, b->b, sizeof(a->b)) == 0;
+}
+/* By family, then value. */
+static inline int ip_addr_cmp(const struct ip_addr *a, const struct ip_addr *b)
+{
+	if (a->family != b->family)
+		return a->family < b->family ? -1 : 1;
+	return memcmp(a->b, b->b, sizeof(a->b));
+}
 static inline size_t ip_addr_size(const struct ip_addr *a) { return a->family == AF_INET ? 4 : 16; }
 /* Parses exactly @len bytes; 0 or SD_EPARSE. IPv4-mapped IPv6 stays IPv6. Leading zeros in IPv4 are refused. */
 int ip_addr_parsen(const char *s, size_t len, struct ip_addr *ret);

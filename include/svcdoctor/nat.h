@@ -36,6 +36,8 @@
  * No I/O, no clock, no globals. A walk reads ruleset and facts and writes only into its result.
  */
 
+#include <endian.h>
+
 #include <svcdoctor/base.h>
 #include <svcdoctor/node.h>
 #include <svcdoctor/ruleset.h>
@@ -172,7 +174,22 @@ static inline int nat_key_cmp(struct nat_key a, struct nat_key b)
 		return a.hi < b.hi ? -1 : 1;
 	return a.lo < b.lo ? -1 : a.lo > b.lo;
 }
-struct nat_key nat_key_of(const struct ip_addr *a);
+static inline struct nat_key nat_key_of(const struct ip_addr *a)
+{
+	struct nat_key k = { 0, 0 };
+	uint64_t be64[2];
+	uint32_t be32;
+
+	if (a->family == AF_INET) {
+		memcpy(&be32, a->b, sizeof(be32));
+		k.lo = ntohl(be32);
+	} else {
+		memcpy(be64, a->b, sizeof(be64));
+		k.hi = be64toh(be64[0]);
+		k.lo = be64toh(be64[1]);
+	}
+	return k;
+}
 struct ip_addr nat_addr_of(struct nat_key k, int family);
 struct nat_key nat_key_next(struct nat_key k); /* wraps */
 struct nat_key nat_key_prev(struct nat_key k);

@@ -2,18 +2,6 @@
 /* IP addresses and prefixes of both families, as plain bytes in network order. */
 #include <svcdoctor/base.h>
 
-bool ip_addr_equal(const struct ip_addr *a, const struct ip_addr *b)
-{
-	return a->family == b->family && memcmp(a->b, b->b, sizeof(a->b)) == 0;
-}
-
-int ip_addr_cmp(const struct ip_addr *a, const struct ip_addr *b)
-{
-	if (a->family != b->family)
-		return a->family < b->family ? -1 : 1;
-	return memcmp(a->b, b->b, sizeof(a->b));
-}
-
 int ip_addr_parsen(const char *s, size_t len, struct ip_addr *ret)
 {
 	char buf[IP_ADDR_STRLEN];

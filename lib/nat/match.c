@@ -375,6 +375,33 @@ static void ask_source(struct walk *w, const struct state *st, const struct rs_c
 	}
 }
 
+/* What nearly every rule asks, without the way through match_cond(); MATCH_UNKNOWN: ask there. */
+static inline enum match_kind match_quickly(const struct state *st, const struct rs_cond *c)
+{
+	uint32_t v;
+
+	switch ((enum rs_field)c->field) {
+	case FIELD_PROTO:
+		v = st->proto;
+		break;
+	case FIELD_DPORT:
+		if (!has_ports(st->proto))
+			return MATCH_NO;
+		v = st->dport;
+		break;
+	case FIELD_DADDR:
+		if (c->op != OP_ADDR4 || c->u.addr4.mask != UINT32_MAX || st->dst.family != AF_INET)
+			return MATCH_UNKNOWN;
+		memcpy(&v, st->dst.b, sizeof(v));
+		return yes_no((v == c->u.addr4.value) != c->negate);
+	default:
+		return MATCH_UNKNOWN;
+	}
+	if (c->op == OP_EQ)
+		return yes_no((v == c->u.range.lo) != c->negate);
+	return c->op == OP_RANGE ? yes_no((v >= c->u.range.lo && v <= c->u.range.hi) != c->negate) : MATCH_UNKNOWN;
+}
+
 void nat_match_rule(struct walk *w, const struct state *st, const struct rs_rule *r, struct match *ret)
 {
 	struct match m = { .kind = MATCH_YES, .chance = 1 };
@@ -382,8 +409,14 @@ void nat_match_rule(struct walk *w, const struct state *st, const struct rs_rule
 
 	for (unsigned i = 0; i < r->nconds; i++) {
 		const struct rs_cond *c = &r->conds[i];
-		enum match_kind k;
+		enum match_kind k = match_quickly(st, c);
 
+		if (k == MATCH_YES)
+			continue;
+		if (k == MATCH_NO) {
+			ret->kind = MATCH_NO;
+			return;
+		}
 		if (asks_source(c)) {
 			source_asked = true;
 			continue;

@@ -117,16 +117,26 @@ int nat_end(struct walk *w, const struct state *st, enum nat_verdict v, const st
 /* Follows both values of an assumption, @first in the state as given and the other in @st; joins them where they end alike. */
 typedef void (*branch_fn)(struct state *st, bool value);
 int nat_split(struct walk *w, struct state *st, const struct nat_by *by, bool first, bool is_state, branch_fn prepare);
-struct nat_step *nat_record(struct walk *w, struct state *st, enum nat_effect e, const struct nat_by *by);
+struct nat_step *nat_record_step(struct walk *w, struct state *st, enum nat_effect e, const struct nat_by *by);
+/* NULL where paths are not recorded. */
+static inline struct nat_step *nat_record(struct walk *w, struct state *st, enum nat_effect e, const struct nat_by *by)
+{
+	return w->flags & NAT_NO_PATH ? NULL : nat_record_step(w, st, e, by);
+}
 void nat_lose(struct walk *w, struct state *st, enum nat_by_kind kind, const char *cause, const char *text);
 void nat_assumed(struct walk *w, const char *text);
-struct nat_by nat_by_rule(const struct rs_rule *r);
+static inline struct nat_by nat_by_rule(const struct rs_rule *r)
+{
+	return (struct nat_by){ .kind = BY_RULE, .rule = r, .chain = r->chain };
+}
 int nat_push_ending(struct walk *w, const struct nat_ending *e);
 
 /* tail.c */
 bool nat_tails_apply(const struct walk *w, const struct state *st);
 /* The rest of the way of a packet whose destination was rewritten, looked up or walked; st->tail_passed is set by it. */
 int nat_tails_run(struct walk *w, struct state *st);
+/* node_route_lookup() of a packet that the node sends, looked up once for each class of destinations and source address. */
+void nat_tails_route(struct walk *w, const struct node_route_query *q, struct node_route_result *ret);
 /* The way under walk asks what no tail is keyed by. */
 void nat_tails_spoil(struct walk *w);
 /* It asks this of the source's address, or of the interface; @c NULL: which interface it is. */

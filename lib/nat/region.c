@@ -7,23 +7,6 @@
 
 #include "nat-private.h"
 
-struct nat_key nat_key_of(const struct ip_addr *a)
-{
-	struct nat_key k = { 0 };
-	uint32_t be32;
-
-	if (a->family == AF_INET) {
-		memcpy(&be32, a->b, sizeof(be32));
-		k.lo = ntohl(be32);
-		return k;
-	}
-	for (unsigned i = 0; i < 8; i++) {
-		k.hi = k.hi << 8 | a->b[i];
-		k.lo = k.lo << 8 | a->b[i + 8];
-	}
-	return k;
-}
-
 struct ip_addr nat_addr_of(struct nat_key k, int family)
 {
 	struct ip_addr a = { .family = (uint8_t)family };
@@ -184,12 +167,28 @@ static void keep(struct nat_classes *c, const struct nat_region *same, const str
 		c->cut_by = by;
 }
 
+/* The common case, quickly: all of the region lies in the range, or none of it. */
+static bool on_one_side(const struct nat_region *r, const struct nat_range *set)
+{
+	size_t in = 0, out = 0;
+
+	for (size_t i = 0; i < r->len; i++) {
+		const struct nat_range *s = &r->v[i].range;
+
+		if (nat_key_cmp(s->last, set->first) < 0 || nat_key_cmp(set->last, s->first) < 0)
+			out++;
+		else if (nat_key_cmp(set->first, s->first) <= 0 && nat_key_cmp(s->last, set->last) <= 0)
+			in++;
+	}
+	return in == r->len || out == r->len;
+}
+
 void nat_classes_ask(struct nat_classes *c, const struct ip_addr *a, const struct nat_range *set, size_t n, const struct rs_rule *by)
 {
 	struct nat_region in, out;
 	bool inside, whole = true;
 
-	if (c->now.family != a->family)
+	if (c->now.family != a->family || (n == 1 && on_one_side(&c->now, set)))
 		return;
 	inside = in_set(set, n, nat_key_of(a));
 	for (size_t i = 0; i < c->now.len && whole; i++)
@@ -256,15 +255,17 @@ static bool has_holes(struct nat_key m, int family)
 
 bool nat_cond_has_holes(const struct rs_cond *c)
 {
-	struct ip_addr mask = { .family = AF_INET };
+	struct ip_addr mask;
+	uint32_t low;
 
-	if (c->op == OP_ADDR4)
-		memcpy(mask.b, &c->u.addr4.mask, 4);
-	else if (c->op == OP_ADDR6)
-		mask = c->u.addr6->mask;
-	else
+	if (c->op == OP_ADDR4) {
+		low = ~ntohl(c->u.addr4.mask);
+		return (low & (low + 1)) != 0;
+	}
+	if (c->op != OP_ADDR6)
 		return false;
-	mask.family = c->op == OP_ADDR4 ? AF_INET : AF_INET6;
+	mask = c->u.addr6->mask;
+	mask.family = AF_INET6;
 	return has_holes(nat_key_of(&mask), mask.family);
 }
 
@@ -283,6 +284,13 @@ bool nat_cond_range(const struct rs_cond *c, const struct ip_addr *a, struct nat
 
 	switch (c->op) {
 	case OP_ADDR4:
+		if (a->family != AF_INET)
+			return false;
+		if (!nat_cond_has_holes(c)) {
+			ret->first = (struct nat_key){ 0, ntohl(c->u.addr4.value) };
+			ret->last = (struct nat_key){ 0, ntohl(c->u.addr4.value) | ~ntohl(c->u.addr4.mask) };
+			return true;
+		}
 		memcpy(value.b, &c->u.addr4.value, 4);
 		memcpy(mask.b, &c->u.addr4.mask, 4);
 		break;

@@ -205,7 +205,10 @@ void nat_route_output(struct walk *w, struct state *st, bool again)
 		st->gateway = (struct ip_addr){ 0 };
 		return;
 	}
-	node_route_lookup(w->node->facts, &q, &r);
+	if (w->tails && !again)
+		nat_tails_route(w, &q, &r);
+	else
+		node_route_lookup(w->node->facts, &q, &r);
 	take_route(w, st, &r);
 	check_loopback_out(w, st);
 }

@@ -42,8 +42,18 @@ struct classes_of {
 	size_t len;
 };
 
+/* The first route of the node's own packets: to each class of destinations, from each of its addresses. */
+#define ROUTES 64u
+struct known_route {
+	bool set;
+	uint32_t dst, mark, family;
+	struct ip_addr src;
+	struct node_route_result result;
+};
+
 struct nat_tails {
 	struct arena arena;
+	struct known_route routes[ROUTES];
 	struct classes_of dst[2], ports;
 	struct tail **buckets;
 	uint32_t mask;
@@ -332,6 +342,23 @@ static int take(struct walk *w, const struct state *st, const struct tail *t)
 		e.source = st->src;
 	ask_again(w, st, t);
 	return nat_push_ending(w, &e);
+}
+
+void nat_tails_route(struct walk *w, const struct node_route_query *q, struct node_route_result *ret)
+{
+	const struct nat_tails *t = w->tails;
+	uint32_t dst = class_of(&t->dst[w->family_index], nat_key_of(&q->dst));
+	struct known_route *k = &w->tails->routes[(dst * 7 + q->src.b[q->src.family == AF_INET ? 3 : 15]) % ROUTES];
+
+	if (!k->set || k->dst != dst || k->mark != q->mark || k->family != w->family_index || !ip_addr_equal(&k->src, &q->src)) {
+		node_route_lookup(w->node->facts, q, &k->result);
+		k->set = true;
+		k->dst = dst;
+		k->mark = q->mark;
+		k->family = w->family_index;
+		k->src = q->src;
+	}
+	*ret = k->result;
 }
 
 static void make_key(const struct walk *w, const struct state *st, struct tail_key *k)

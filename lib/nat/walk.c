@@ -8,11 +8,6 @@
 
 #include "nat-private.h"
 
-struct nat_by nat_by_rule(const struct rs_rule *r)
-{
-	return (struct nat_by){ .kind = BY_RULE, .rule = r, .chain = r->chain };
-}
-
 void nat_assumed(struct walk *w, const char *text)
 {
 	for (size_t i = 0; i < w->out->assumed.len; i++)
@@ -22,13 +17,10 @@ void nat_assumed(struct walk *w, const char *text)
 		w->error = -ENOMEM;
 }
 
-struct nat_step *nat_record(struct walk *w, struct state *st, enum nat_effect e, const struct nat_by *by)
+struct nat_step *nat_record_step(struct walk *w, struct state *st, enum nat_effect e, const struct nat_by *by)
 {
-	struct nat_step *s;
+	struct nat_step *s = arena_new(&w->out->arena, struct nat_step);
 
-	if (w->flags & NAT_NO_PATH)
-		return NULL;
-	s = arena_new(&w->out->arena, struct nat_step);
 	if (!s) {
 		w->error = -ENOMEM;
 		return NULL;

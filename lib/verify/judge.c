@@ -167,7 +167,7 @@ static int judge_masquerade(const struct expect_answer *a, const struct ip_addr 
 	if (want == TRI_TRUE && !e->masquerade && e->delivery != DELIVERY_LOCAL && node_is_local(facts, &e->addr) != TRI_TRUE)
 		return add(j, DIFF_NOT_MASQUERADED, NULL, 0, i);
 	if (want == TRI_TRUE && e->masquerade && e->source.family && !ip_addr_equal(&e->source, src) &&
-	    node_is_local(facts, &e->source) == TRI_FALSE)
+	    (i == 0 || !ip_addr_equal(&e->source, &e[-1].source)) && node_is_local(facts, &e->source) == TRI_FALSE)
 		return add(j, DIFF_REPLY_LOST, NULL, 0, i);
 	if (want == TRI_FALSE && e->masquerade)
 		return add(j, DIFF_NEEDLESS_MASQUERADE, NULL, 0, i);
@@ -178,6 +178,28 @@ struct tally {
 	size_t misdirected, missing, untranslated, stopped;
 	size_t first_untranslated;
 };
+
+/*
+ * Where each ending lies among the expected endpoints (SIZE_MAX: nowhere), and the share of each endpoint over all
+ * endings, whatever the rules did afterwards (-1: not reached), into the judge's own arrays.
+ */
+static int find_endings(const struct expect_answer *a, const struct nat_result *r, struct judgement *j)
+{
+	j->shares.len = j->places.len = 0;
+	for (size_t i = 0; i < a->nendpoints; i++)
+		if (array_push(&j->shares, -1.0) < 0)
+			return -ENOMEM;
+	for (size_t i = 0; i < r->endings.len; i++) {
+		const struct nat_ending *e = &r->endings.v[i];
+		size_t at = e->translated ? expected_at(a, &e->addr, e->port) : SIZE_MAX;
+
+		if (array_push(&j->places, at) < 0)
+			return -ENOMEM;
+		if (at != SIZE_MAX)
+			j->shares.v[at] = (j->shares.v[at] < 0 ? 0 : j->shares.v[at]) + e->weight;
+	}
+	return 0;
+}
 
 static int judge_ending(const struct expect_answer *a, const struct expect_frontend *f, const struct nat_ending *e, size_t i, struct endpoint_index *ix, struct judgement *j,
 			struct tally *t)
@@ -194,26 +216,9 @@ static int judge_ending(const struct expect_answer *a, const struct expect_front
 		t->stopped++;
 		return add(j, e->verdict == NAT_DROP ? DIFF_DROPPED : DIFF_REJECTED, NULL, 0, i);
 	}
-	if (expected_at(a, &e->addr, e->port) == SIZE_MAX) {
+	if (j->places.v[i] == SIZE_MAX) {
 		t->misdirected++;
 		return add(j, misdirected(a, f, e, ix), &e->addr, e->port, i);
-	}
-	return 0;
-}
-
-/* Share of each endpoint over all endings, whatever the rules did afterwards, into j->shares; -1: not reached. */
-static int add_shares(const struct expect_answer *a, const struct nat_result *r, struct judgement *j)
-{
-	j->shares.len = 0;
-	for (size_t i = 0; i < a->nendpoints; i++)
-		if (array_push(&j->shares, -1.0) < 0)
-			return -ENOMEM;
-	for (size_t i = 0; i < r->endings.len; i++) {
-		const struct nat_ending *e = &r->endings.v[i];
-		size_t at = e->translated ? expected_at(a, &e->addr, e->port) : SIZE_MAX;
-
-		if (at != SIZE_MAX)
-			j->shares.v[at] = (j->shares.v[at] < 0 ? 0 : j->shares.v[at]) + e->weight;
 	}
 	return 0;
 }
@@ -262,7 +267,7 @@ static int judge_translate(const struct expect_answer *a, const struct expect_fr
 			   struct judgement *j)
 {
 	struct tally t = { 0 };
-	int res = 0;
+	int res = find_endings(a, r, j);
 
 	for (size_t i = 0; res == 0 && i < r->endings.len; i++)
 		if (r->endings.v[i].verdict != NAT_UNDECIDED)
@@ -273,9 +278,7 @@ static int judge_translate(const struct expect_answer *a, const struct expect_fr
 		return t.stopped ? 0 : add(j, DIFF_NO_RULE, NULL, 0, t.first_untranslated);
 	if (t.stopped && t.stopped == r->endings.len)
 		return 0;
-	res = add_shares(a, r, j);
-	if (res == 0)
-		res = judge_missing(a, r, j, &t);
+	res = judge_missing(a, r, j, &t);
 	/* With an endpoint missing or wrong, shares and sources follow from that. */
 	if (res < 0 || t.missing || t.misdirected)
 		return res;

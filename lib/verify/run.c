@@ -593,6 +593,7 @@ int verify_run(const struct snapshot *s, const struct verify_options *o, struct 
 	nat_result_release(&x.explained);
 	array_free(&x.judgement.found);
 	array_free(&x.judgement.shares);
+	array_free(&x.judgement.places);
 	array_free(&x.questions);
 	nat_classes_release(&x.classes);
 	forget_port(&x);

@@ -106,6 +106,7 @@ struct judgement {
 		size_t ending; /* index in the result, or SIZE_MAX */
 	}) found;
 	ARRAY_OF(double) shares; /* the judge's own */
+	ARRAY_OF(size_t) places;
 };
 /* What the judge needs to know of an address and port that is no endpoint of this frontend. */
 enum address_is { ADDRESS_NOBODY, ADDRESS_THIS_SERVICE, ADDRESS_OTHER_SERVICE };
