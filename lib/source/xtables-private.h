@@ -63,9 +63,9 @@ struct xt_ext {
 #define XT_OPT(id, name) { name, sizeof(name) - 1, id, 1 }
 #define XT_OPT2(id, name) { name, sizeof(name) - 1, id, 2 }
 
+/* A rule whose target is not known yet. */
 struct xt_pending {
 	struct rs_rule *rule;
-	struct rs_stmt *stmt;
 	struct rs_table *table;
 	const char *name;
 	uint32_t name_len, line, column;
@@ -95,10 +95,10 @@ struct xt_reader {
 	struct rs_table *table; /* NULL between COMMIT and the next table */
 	bool last_was_policy;	/* `iptables -S`: inside a block of -P lines */
 	const char *said_table; /* `iptables -S`: named by a comment */
-	struct rs_chain *last_chain; /* of the last rule, its name's length in last_len */
-	uint32_t last_len;
+	size_t last_chain;	/* where the last rule's chain stands in the table's list */
 	const struct rs_table *twice; /* the last one with a chain that was declared again */
 	ARRAY_OF(struct xt_pending) pending;
+	ARRAY_OF(struct rs_rule *) fresh; /* rules that are not in their chains yet */
 
 	/* the line */
 	const char *line, *line_end;
@@ -128,6 +128,8 @@ bool xt_next_word(struct xt_reader *x, struct xt_word *ret);
 bool xt_word_is(const struct xt_word *w, const char *s);
 /* Finds a chain of the current table, or makes it as an undeclared one. NULL when memory is out. */
 struct rs_chain *xt_rule_chain(struct xt_reader *x, const char *name, uint32_t len);
+/* NULL: the table has no such chain so far. */
+const struct rs_chain *xt_find_chain(const struct rs_table *t, const char *name, uint32_t len);
 void xt_note(struct xt_reader *x, bool fatal, const char *code, const char *at, const char *hint, const char *fmt, ...)
 	PRINTF_LIKE(6, 7);
 

@@ -8,6 +8,7 @@
 #include "xtables-private.h"
 
 #define CHAIN_NAME_MAX 255u /* the kernel's limit is 28 (legacy) or 127 */
+#define FRESH_MAX 65536u /* rules that wait for being counted, so that their chain's array is as long as they are many */
 
 static const char hint_save[] = "run 'iptables-save -c' (or 'ip6tables-save -c') as root and use its output";
 
@@ -131,10 +132,27 @@ static void read_comment(struct xt_reader *x, const char *s, const char *end)
 
 /* ---- tables and chains ---- */
 
+/* Brings the rules that were read into their chains, as long as the chains are what they were then. */
+static int settle(struct xt_reader *x)
+{
+	size_t len = x->fresh.len;
+	int r = 0;
+
+	for (size_t i = 0, end; r == 0 && i < len; i = end) {
+		struct rs_chain *c = x->fresh.v[i]->chain;
+
+		for (end = i + 1; end < len && x->fresh.v[end]->chain == c;)
+			end++;
+		r = chain_append_all(x->rs, c, x->fresh.v + i, (uint32_t)(end - i));
+	}
+	x->fresh.len = 0;
+	return r;
+}
+
 static int open_table(struct xt_reader *x, const char *name)
 {
 	x->table = ruleset_table(x->rs, x->backend, x->ip6 ? RS_IP6 : RS_IP4, name, true);
-	x->last_chain = NULL;
+	x->last_chain = 0;
 	return x->table ? 0 : -ENOMEM;
 }
 
@@ -191,7 +209,7 @@ static struct rs_chain *declare_chain(struct xt_reader *x, const struct xt_word 
 {
 	struct rs_chain *c = table_chain(x->rs, x->table, name->s, name->len);
 
-	if (!c)
+	if (!c || settle(x) < 0)
 		return NULL;
 	if (c->line)
 		flush_chain(x, c);
@@ -253,21 +271,42 @@ static int read_chain_line(struct xt_reader *x, const char *s)
 	return 0;
 }
 
+static bool is_called(const struct rs_table *t, size_t i, const char *name, uint32_t len)
+{
+	return i < t->chain_list.len && t->chain_list.v[i]->name_len == len &&
+	       memcmp(t->chain_list.v[i]->name, name, len) == 0;
+}
+
+/* Dumps have the rules in the order of their chains: it is the last rule's chain, or the next one. */
+static ssize_t rule_chain_position(const struct xt_reader *x, const char *name, uint32_t len)
+{
+	for (size_t i = x->last_chain; i < x->last_chain + 2; i++)
+		if (is_called(x->table, i, name, len))
+			return (ssize_t)i;
+	return table_chain_position(x->table, name, len);
+}
+
 struct rs_chain *xt_rule_chain(struct xt_reader *x, const char *name, uint32_t len)
 {
-	struct rs_chain *c = x->last_chain;
-	size_t before;
+	ssize_t i = rule_chain_position(x, name, len);
+	struct rs_chain *c;
 
-	if (c && x->last_len == len && memcmp(c->name, name, len) == 0)
-		return c;
-	before = x->table->chain_list.len;
+	if (i >= 0) {
+		x->last_chain = (size_t)i;
+		return x->table->chain_list.v[i];
+	}
 	c = table_chain(x->rs, x->table, name, len);
-	x->last_chain = c;
-	x->last_len = len;
-	if (c && x->table->chain_list.len > before && !chain_set_xtables_base(c))
+	if (c && !chain_set_xtables_base(c))
 		xt_note(x, false, "chain-not-declared", name, NULL, "chain '%.64s' has rules but is not declared",
 			c->name);
 	return c;
+}
+
+const struct rs_chain *xt_find_chain(const struct rs_table *t, const char *name, uint32_t len)
+{
+	ssize_t i = table_chain_position(t, name, len);
+
+	return i < 0 ? NULL : t->chain_list.v[i];
 }
 
 /* ---- `iptables -S` ---- */
@@ -369,7 +408,8 @@ static int read_append_line(struct xt_reader *x, const char *s)
 		return 0;
 	}
 	x->usable++;
-	return xt_read_rule(x, s, s + 3);
+	r = xt_read_rule(x, s, s + 3);
+	return r == 0 && x->fresh.len >= FRESH_MAX ? settle(x) : r;
 }
 
 /* "[PACKETS:BYTES] -A ..." */
@@ -503,9 +543,10 @@ static int resolve_jumps(struct xt_reader *x)
 
 	for (size_t i = 0; i < x->pending.len; i++) {
 		const struct xt_pending *p = &x->pending.v[i];
-		const struct rs_chain *c = map_get(&p->table->chains, p->name, p->name_len);
+		const struct rs_chain *c = xt_find_chain(p->table, p->name, p->name_len);
 
-		p->stmt->u.target = c;
+		/* The only statement of the rule, which lies in the arena behind it. */
+		((struct rs_stmt *)(uintptr_t)p->rule->stmts)->u.target = c;
 		if (c || !still_there(p->rule))
 			continue;
 		if (!p->rule->unknown) {
@@ -526,12 +567,15 @@ static int resolve_jumps(struct xt_reader *x)
 static void reader_release(struct xt_reader *x)
 {
 	array_free(&x->pending);
+	array_free(&x->fresh);
 	array_free(&x->conds);
 	array_free(&x->used);
 }
 
 static int finish(struct xt_reader *x)
 {
+	if (settle(x) < 0)
+		return -ENOMEM;
 	if (x->save_form && x->table) {
 		x->line_no = MAX(x->line_no, 1u);
 		note_truncated(x, x->table->name);
