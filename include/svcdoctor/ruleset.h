@@ -365,6 +365,14 @@ struct rs_chain *table_chain(struct ruleset *rs, struct rs_table *t, const char 
 const struct rs_chain *table_find_chain(const struct rs_table *t, const char *name);
 /* Where the chain stands in chain_list, or -1. Only reads, so that several threads may ask. */
 ssize_t table_chain_position(const struct rs_table *t, const char *name, size_t name_len);
+/* Many at once, which waits for memory once and not for each: sets @chain, NULL where there is none. Only reads the table. */
+struct rs_lookup {
+	const char *name;
+	uint32_t name_len;
+	uint32_t hash; /* lib/ruleset's own */
+	struct rs_chain *chain;
+};
+void table_find_chains(const struct rs_table *t, struct rs_lookup *v, size_t n);
 /* Appends @r, which lies in the arena; sets its chain and index. 0 or -ENOMEM. */
 int chain_append(struct ruleset *rs, struct rs_chain *c, struct rs_rule *r);
 /* The same for @n rules in their order. */

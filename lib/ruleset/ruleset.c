@@ -172,6 +172,40 @@ const struct rs_chain *table_find_chain(const struct rs_table *t, const char *na
 	return i < 0 ? NULL : t->chain_list.v[i];
 }
 
+/* Where the name most likely is: the first slot of its hash. */
+static const struct rs_slot *first_slot(const struct rs_table *t, const struct rs_lookup *l)
+{
+	return &t->slots[l->hash & (t->nslots - 1)];
+}
+
+void table_find_chains(const struct rs_table *t, struct rs_lookup *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		v[i].hash = hash_bytes(v[i].name, v[i].name_len);
+		v[i].chain = NULL;
+		if (t->nslots)
+			__builtin_prefetch(first_slot(t, &v[i]));
+	}
+	for (size_t i = 0; t->nslots && i < n; i++)
+		if (first_slot(t, &v[i])->position)
+			__builtin_prefetch(&t->chain_list.v[first_slot(t, &v[i])->position - 1]);
+	/* A chain and its name have a hundred bytes. */
+	for (size_t i = 0; t->nslots && i < n; i++) {
+		if (first_slot(t, &v[i])->position) {
+			const char *c = (const char *)t->chain_list.v[first_slot(t, &v[i])->position - 1];
+
+			__builtin_prefetch(c + 64);
+			__builtin_prefetch(c + sizeof(struct rs_chain) + 24);
+		}
+	}
+	for (size_t i = 0; t->nslots && i < n; i++) {
+		const struct rs_slot *slot = chain_slot(t, v[i].name, v[i].name_len, v[i].hash);
+
+		if (slot->position)
+			v[i].chain = t->chain_list.v[slot->position - 1];
+	}
+}
+
 /* ---- rules ---- */
 
 /*

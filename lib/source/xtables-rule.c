@@ -399,6 +399,9 @@ static int target_option(struct xt_reader *x, bool is_goto, const char *at)
 	if (!is_goto && verdict(x, &w))
 		return 0;
 	ext = is_goto ? NULL : xt_find_target(x, w.s, w.len);
+	/* Alone at the end of a rule it is the name of a chain, whether there is such a chain or not. */
+	if (!ext && x->p == x->line_end)
+		return set_jump(x, is_goto ? ST_GOTO : ST_JUMP, NULL, &w);
 	if (!ext || x->shadowed) {
 		chain = xt_find_chain(x->table, w.s, w.len);
 		if (chain || is_goto)
@@ -611,6 +614,19 @@ static struct rs_rule *new_rule(struct xt_reader *x)
 	return r;
 }
 
+/* A target that is the name of a chain, known or not. Of one table at a time. */
+static int find_later(struct xt_reader *x, struct rs_rule *r)
+{
+	struct xt_pending p = { r, x->table, x->jump.s, x->jump.len, x->line_no, (uint32_t)(x->jump.s - x->line) + 1 };
+	int res = 0;
+
+	if (x->nsoon == XT_SOON || (x->nsoon && x->soon[0].table != x->table))
+		res = xt_find_soon(x);
+	if (res == 0)
+		x->soon[x->nsoon++] = p;
+	return res;
+}
+
 static int store_rule(struct xt_reader *x, struct rs_chain *chain, const char *start)
 {
 	struct rs_rule *r = new_rule(x);
@@ -620,13 +636,8 @@ static int store_rule(struct xt_reader *x, struct rs_chain *chain, const char *s
 	r->line = x->line_no;
 	r->chain = chain;
 	r->unknown = is_unknown(x);
-	if (x->has_stmt && x->jump.s && (x->stmt.kind == ST_JUMP || x->stmt.kind == ST_GOTO)) {
-		struct xt_pending p = { r, x->table, x->jump.s, x->jump.len, x->line_no,
-					(uint32_t)(x->jump.s - x->line) + 1 };
-
-		if (array_push(&x->pending, p) < 0)
-			return -ENOMEM;
-	}
+	if (x->has_stmt && x->jump.s && (x->stmt.kind == ST_JUMP || x->stmt.kind == ST_GOTO) && find_later(x, r) < 0)
+		return -ENOMEM;
 	x->ret->rules++;
 	return array_push(&x->fresh, r);
 }
