@@ -42,7 +42,7 @@ modules := $(foreach m,$(MODULES),$(firstword $(subst :, ,$m)))
 pkg_cflags := $(shell pkg-config --cflags $(modules) 2>/dev/null)
 pkg_libs := $(shell pkg-config --libs $(modules) 2>/dev/null)
 ALL_CPPFLAGS = -Iinclude -D_GNU_SOURCE $(pkg_cflags) $(CPPFLAGS)
-ALL_CFLAGS = -std=gnu11 $(WARN) $(OPT) $(HARDEN) $(CFLAGS)
+ALL_CFLAGS = -std=gnu11 -pthread $(WARN) $(OPT) $(HARDEN) $(CFLAGS)
 ALL_LDFLAGS = $(HARDEN_LD) $(LDFLAGS)
 LIBS = $(pkg_libs) -lm
 # Not in the stamp of flags: it changes no object, only whether a warning stops the build.
@@ -154,7 +154,7 @@ $(FUZZ_BIN): $(BUILD)/tests/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fu
 	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 # The same sources once more for libFuzzer, always by clang.
-FUZZ_CFLAGS = -std=gnu11 -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
+FUZZ_CFLAGS = -std=gnu11 -pthread -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
 FUZZ_OBJ := $(patsubst %.c,$(BUILD)/libfuzzer/obj/%.o,$(LIB_SRC) $(CMD_SRC))
 $(BUILD)/libfuzzer/obj/%.o: %.c $(BUILD)/flags
 	$(Q)mkdir -p $(@D)
@@ -164,7 +164,7 @@ $(BUILD)/libfuzzer/obj/lib/source/demo-bundle.o: $(BUILD)/demo.tar.gz
 $(BUILD)/libfuzzer/lib.a: $(FUZZ_OBJ) $(BUILD)/objects
 	$(call say,AR,$@)rm -f $@ && ar rcs $@ $(filter %.o,$^)
 $(LIBFUZZER_BIN): $(BUILD)/libfuzzer/%: $(BUILD)/libfuzzer/obj/tests/fuzz/%.o $(BUILD)/libfuzzer/lib.a
-	$(call say,LD,$@)clang -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
+	$(call say,LD,$@)clang -pthread -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
 
 # ---- the other compiler: every source must pass both without a warning ----
 

@@ -85,6 +85,9 @@ void sd_notes_release(struct sd_notes *n);
 void sd_note_add(struct sd_notes *n, bool fatal_to_part, const char *code, const char *file,
 		 uint32_t line, uint32_t column, const char *hint, const char *fmt, ...) PRINTF_LIKE(8, 9);
 
+/* Moves the records of @from behind those of @n. */
+void sd_notes_join(struct sd_notes *n, struct sd_notes *from);
+
 /* ---- arena: things built once and freed once ---- */
 
 struct arena_block;
@@ -95,7 +98,9 @@ struct arena {
 void arena_release(struct arena *a);
 /* Frees all but the first block, which is kept for the next use. */
 void arena_reset(struct arena *a);
-/* Zeroed memory aligned to 16 bytes; NULL when memory is out. */
+/* Everything that @from holds belongs to @a from now on; @from is empty. */
+void arena_join(struct arena *a, struct arena *from);
+/* Zeroed memory aligned to 8 bytes, as pointers and 64-bit numbers need it; NULL when memory is out. */
 void *arena_alloc(struct arena *a, size_t size);
 char *arena_strndup(struct arena *a, const char *s, size_t len); /* NUL-terminated copy */
 char *arena_strdup(struct arena *a, const char *s);		 /* NULL gives NULL */
@@ -226,6 +231,19 @@ char *arena_clean(struct arena *a, const char *s);
 
 /* Reads a whole file of at most @max bytes; NUL-terminated behind the contents. 0, -errno, SD_ELIMIT. Caller frees. */
 int file_read_at(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_size);
+
+/* ---- work in parts, side by side ---- */
+
+struct crew;
+#define CREW_SIZE 2u /* threads at most */
+/* Does one part. @who: below CREW_SIZE, another one for each thread; 0 is the thread that called crew_start. */
+typedef void crew_fn(void *arg, void *part, unsigned who);
+/* NULL where nobody helps (one processor, no thread, no memory): then the caller does the work as it comes. */
+struct crew *crew_start(crew_fn *fn, void *arg);
+/* Gives away a part, and does one that waits when there are enough of them. */
+void crew_add(struct crew *c, void *part);
+/* Returns when all parts are done; frees @c, which may be NULL. */
+void crew_finish(struct crew *c);
 
 /* ---- JSON helpers over jansson ---- */
 

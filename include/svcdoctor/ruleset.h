@@ -239,38 +239,45 @@ struct rs_stmt {
 	} u;
 };
 
+/* 48 bytes: a large node has a million of them. */
 struct rs_rule {
 	const char *text;	/* the rule as the dump has it, without counters; NOT NUL-terminated */
-	uint32_t text_len;
-	uint32_t line;		/* in its file, from 1 */
-	uint32_t index;		/* in its chain, from 1 */
-	uint16_t nconds, nstmts;
 	const struct rs_cond *conds;
 	const struct rs_stmt *stmts;
 	struct rs_chain *chain;
+	uint32_t text_len;
+	uint32_t line;		/* in its file, from 1 */
+	uint32_t index;		/* in its chain, from 1 */
+	uint16_t nconds;
+	uint8_t nstmts;
+	bool has_counters : 1;	/* the dump had them: rule_counters() */
+	bool unknown : 1;	/* has an opaque condition or an unknown statement */
+	bool acts : 1;		/* leaves a trace or goes on elsewhere; false: it can be passed over. Set by ruleset_finish */
+};
+struct rs_counters {
 	uint64_t packets, bytes;
-	bool has_counters;
-	bool unknown;		/* has an opaque condition or an unknown statement */
 };
 
 struct rs_index; /* lib/ruleset: finds the rules of a chain that may match a destination, a protocol and a port */
 
+/* 72 bytes: a large node has hundreds of thousands of them. */
 struct rs_chain {
 	const char *name;
 	struct rs_table *table;
-	enum rs_hook hook;	/* HOOK_NONE: a regular chain */
-	enum rs_chain_type type;
-	int priority;
-	enum rs_policy policy;
-	bool has_policy_counters;
-	uint64_t policy_packets, policy_bytes;
-	uint32_t line;
 	struct rs_rule **rules; /* in order */
-	uint32_t nrules, rules_cap;
 	const struct rs_index *index; /* NULL for short chains; built by ruleset_finish */
-	bool referenced;	/* something jumps to it */
-	bool inert;		/* nothing in it, or in a chain that it leads to, has an effect: a jump to it can be passed over */
-	uint32_t id;		/* among all chains; set by ruleset_finish */
+	uint64_t policy_packets, policy_bytes;
+	uint32_t nrules, rules_cap;
+	uint32_t line;
+	int priority;
+	uint32_t name_len : 16;
+	enum rs_hook hook : 4;	/* HOOK_NONE: a regular chain */
+	enum rs_chain_type type : 2;
+	enum rs_policy policy : 2;
+	bool has_policy_counters : 1;
+	bool referenced : 1;	/* something jumps to it */
+	bool inert : 1;		/* nothing in it, or in a chain that it leads to, has an effect: a jump to it can be passed over */
+	bool seen : 1;		/* ruleset_finish knows whether it is inert, or is about to find out */
 };
 
 struct rs_table {
@@ -279,8 +286,11 @@ struct rs_table {
 	const char *name;
 	bool xtables;		/* an xtables table (of either backend), else native nftables */
 	bool dormant;
-	struct map chains;	/* name -> struct rs_chain */
 	ARRAY_OF(struct rs_chain *) chain_list; /* in the dump's order */
+	struct rs_slot {
+		uint32_t hash, position; /* of the name; in chain_list + 1, 0: free */
+	} *slots;		/* lib/ruleset's own: chains by name */
+	uint32_t nslots;	/* a power of two, or 0 */
 };
 
 /* A set or map: of ipset or of nftables. */
@@ -353,12 +363,24 @@ struct rs_table *ruleset_table(struct ruleset *rs, enum rs_backend b, enum rs_fa
 const struct rs_table *ruleset_find_table(const struct ruleset *rs, enum rs_backend b, enum rs_family f, const char *name);
 struct rs_chain *table_chain(struct ruleset *rs, struct rs_table *t, const char *name, size_t name_len);
 const struct rs_chain *table_find_chain(const struct rs_table *t, const char *name);
+/* Where the chain stands in chain_list, or -1. Only reads, so that several threads may ask. */
+ssize_t table_chain_position(const struct rs_table *t, const char *name, size_t name_len);
+/* Many at once, which waits for memory once and not for each: sets @chain, NULL where there is none. Only reads the table. */
+struct rs_lookup {
+	const char *name;
+	uint32_t name_len;
+	uint32_t hash; /* lib/ruleset's own */
+	struct rs_chain *chain;
+};
+void table_find_chains(const struct rs_table *t, struct rs_lookup *v, size_t n);
 /* Appends @r, which lies in the arena; sets its chain and index. 0 or -ENOMEM. */
 int chain_append(struct ruleset *rs, struct rs_chain *c, struct rs_rule *r);
+/* The same for @n rules in their order. */
+int chain_append_all(struct ruleset *rs, struct rs_chain *c, struct rs_rule *const *rules, uint32_t n);
 /* Makes @c the base chain that an xtables table of that name has at the hook of that chain name; false when it has none. */
 bool chain_set_xtables_base(struct rs_chain *c);
 
-/* After the last rule: builds the indexes and marks referenced chains. Call once, before lib/nat uses it. 0 or -ENOMEM. */
+/* After the last rule: builds the indexes, marks chains and rules. Call once, before lib/nat uses it. 0 or -ENOMEM. */
 int ruleset_finish(struct ruleset *rs);
 
 /*
@@ -377,6 +399,12 @@ bool cond_match_ifname(const struct rs_cond *c, const char *name);
 static inline const struct rs_stmt *rule_target(const struct rs_rule *r)
 {
 	return r->nstmts ? &r->stmts[r->nstmts - 1] : NULL;
+}
+
+/* The rule's counters, which lie behind it; of a rule with has_counters only. Whoever makes such a rule leaves room for them. */
+static inline struct rs_counters *rule_counters(const struct rs_rule *r)
+{
+	return (struct rs_counters *)(uintptr_t)(r + 1);
 }
 
 /* xtables text of the table and family of a rule's chain: "iptables -t nat", "ip6tables-legacy -t filter", for commands and messages. */

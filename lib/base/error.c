@@ -16,15 +16,32 @@ const char *sd_strerror(int err)
 	}
 }
 
+static void note_release(struct sd_note *note)
+{
+	free(note->text);
+	free(note->hint);
+	free(note->file);
+}
+
 void sd_notes_release(struct sd_notes *n)
 {
-	for (size_t i = 0; i < n->len; i++) {
-		free(n->v[i].text);
-		free(n->v[i].hint);
-		free(n->v[i].file);
-	}
+	for (size_t i = 0; i < n->len; i++)
+		note_release(&n->v[i]);
 	array_free(n);
 	n->dropped = 0;
+}
+
+void sd_notes_join(struct sd_notes *n, struct sd_notes *from)
+{
+	for (size_t i = 0; i < from->len; i++) {
+		if (n->len < SD_NOTES_MAX && array_push(n, from->v[i]) == 0)
+			continue;
+		note_release(&from->v[i]);
+		n->dropped++;
+	}
+	n->dropped += from->dropped;
+	array_free(from);
+	from->dropped = 0;
 }
 
 void sd_note_add(struct sd_notes *n, bool fatal_to_part, const char *code, const char *file, uint32_t line,
@@ -48,9 +65,7 @@ void sd_note_add(struct sd_notes *n, bool fatal_to_part, const char *code, const
 	note.file = file ? strdup(file) : NULL;
 	note.hint = hint ? strdup(hint) : NULL;
 	if (array_push(n, note) < 0) {
-		free(note.text);
-		free(note.file);
-		free(note.hint);
+		note_release(&note);
 		n->dropped++;
 	}
 }

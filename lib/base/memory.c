@@ -6,7 +6,7 @@
 
 #define ARENA_BLOCK_MIN (16u << 10)
 #define ARENA_BLOCK_MAX (1u << 20)
-#define ARENA_ALIGN 16u
+#define ARENA_ALIGN 8u
 
 struct arena_block {
 	struct arena_block *next;
@@ -43,6 +43,25 @@ void arena_reset(struct arena *a)
 	b->used = 0;
 	a->head = b;
 	a->used = 0;
+}
+
+void arena_join(struct arena *a, struct arena *from)
+{
+	struct arena_block **end = &a->head;
+
+	/* Behind the first block, which may have room. */
+	if (*end)
+		end = &a->head->next;
+	if (from->head) {
+		struct arena_block *last = from->head;
+
+		while (last->next)
+			last = last->next;
+		last->next = *end;
+		*end = from->head;
+	}
+	a->used += from->used;
+	*from = (struct arena){ 0 };
 }
 
 static struct arena_block *arena_add_block(struct arena *a, size_t want)

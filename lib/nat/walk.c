@@ -179,20 +179,6 @@ int nat_split(struct walk *w, struct state *st, const struct nat_by *by, bool fi
 
 /* ---- one rule ---- */
 
-static bool has_effect(const struct rs_rule *r)
-{
-	for (unsigned i = 0; i < r->nconds; i++)
-		if (r->conds[i].field == FIELD_RECENT_SET)
-			return true;
-	for (unsigned i = 0; i < r->nstmts; i++) {
-		const struct rs_stmt *s = &r->stmts[i];
-
-		if (s->kind != ST_NOP && !(s->kind == ST_JUMP && s->u.target && s->u.target->inert))
-			return true;
-	}
-	return false;
-}
-
 static void prepare_unknown(struct state *st, bool value)
 {
 	st->rule_stage = value ? 1 : 0;
@@ -318,7 +304,7 @@ static int step(struct walk *w, struct state *st)
 	if (st->pos >= st->chain->nrules)
 		return chain_end(w, st);
 	r = st->chain->rules[st->pos];
-	if (!has_effect(r)) {
+	if (!r->acts) {
 		st->pos++;
 		return 0;
 	}

@@ -1,129 +1,110 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Chains that do nothing: no rule in them, nor in any chain that they lead to, has an effect on the packet that comes
- * back. A jump there need not be followed. Chains in a loop never count as such. Linear in the number of rules.
+ * What does nothing: a rule without a trace, and a chain in which no rule, nor any chain that they lead to, has an effect
+ * on the packet that comes back. A jump there need not be followed. Chains in a loop never count as such.
+ *
+ * A chain is looked at until its first effect, and the chains that it leads to before it: linear in the number of rules,
+ * and mostly one rule of each chain.
  */
 #include <errno.h>
 
 #include "ruleset-private.h"
 
-struct inert_chain {
+/* Where a chain is left for one that it leads to. */
+struct place {
 	struct rs_chain *chain;
-	bool blocked;	  /* has an effect of its own */
-	uint32_t pending; /* jumps to chains that are not known to do nothing */
-	uint32_t first_caller, ncallers;
+	uint32_t pos;
 };
-struct inert {
-	struct inert_chain *v;
-	size_t len;
-	uint32_t *callers, *queue;
-	size_t ncallers;
+struct path {
+	struct place *v; /* the chains that are being looked at, each leads to the next */
+	size_t len, cap;
 };
 
-static void inert_release(struct inert *in)
+static void path_release(struct path *p)
 {
-	free(in->v);
-	free(in->callers);
-	free(in->queue);
+	array_free(p);
 }
 
-static const struct rs_chain *led_to(const struct rs_stmt *s)
+static bool leaves_trace(const struct rs_rule *r)
 {
-	return s->kind == ST_JUMP || s->kind == ST_GOTO ? s->u.target : NULL;
+	for (unsigned i = 0; i < r->nconds; i++)
+		if (r->conds[i].field == FIELD_RECENT_SET)
+			return true;
+	return false;
 }
 
-static void look_at(struct inert *in, struct inert_chain *c)
+bool rule_acts(const struct rs_rule *r)
 {
-	for (uint32_t i = 0; i < c->chain->nrules; i++) {
-		const struct rs_rule *r = c->chain->rules[i];
+	for (unsigned i = 0; i < r->nstmts; i++) {
+		const struct rs_stmt *s = &r->stmts[i];
 
-		for (unsigned k = 0; k < r->nconds; k++)
-			c->blocked = c->blocked || r->conds[k].field == FIELD_RECENT_SET;
+		if (s->kind != ST_NOP && !(s->kind == ST_JUMP && s->u.target && s->u.target->inert))
+			return true;
+	}
+	return leaves_trace(r);
+}
+
+/* Looks at the rules from @p on. Sets @ret_next to a chain that must be known first. True: there is an effect. */
+static bool has_effect(struct place *p, struct rs_chain **ret_next)
+{
+	*ret_next = NULL;
+	for (; p->pos < p->chain->nrules; p->pos++) {
+		const struct rs_rule *r = p->chain->rules[p->pos];
+
+		if (leaves_trace(r))
+			return true;
 		for (unsigned k = 0; k < r->nstmts; k++) {
-			const struct rs_chain *target = led_to(&r->stmts[k]);
+			const struct rs_stmt *s = &r->stmts[k];
+			bool leads = (s->kind == ST_JUMP || s->kind == ST_GOTO) && s->u.target;
 
-			if (target) {
-				c->pending++;
-				in->v[target->id].ncallers++;
-				in->ncallers++;
-			} else if (r->stmts[k].kind != ST_NOP && r->stmts[k].kind != ST_RETURN) {
-				c->blocked = true;
+			if (leads && !s->u.target->seen) {
+				*ret_next = rs_writable(struct rs_chain, s->u.target);
+				return false;
 			}
+			if (leads ? !s->u.target->inert : s->kind != ST_NOP && s->kind != ST_RETURN)
+				return true;
 		}
 	}
+	return false;
 }
 
-static void list_callers(struct inert *in)
+static int enter(struct path *path, struct rs_chain *c)
 {
-	uint32_t at = 0;
-
-	for (size_t i = 0; i < in->len; i++) {
-		in->v[i].first_caller = at;
-		at += in->v[i].ncallers;
-		in->v[i].ncallers = 0;
-	}
-	for (size_t i = 0; i < in->len; i++) {
-		const struct rs_chain *c = in->v[i].chain;
-
-		for (uint32_t k = 0; k < c->nrules; k++) {
-			for (unsigned s = 0; s < c->rules[k]->nstmts; s++) {
-				const struct rs_chain *target = led_to(&c->rules[k]->stmts[s]);
-				struct inert_chain *t = target ? &in->v[target->id] : NULL;
-
-				if (t)
-					in->callers[t->first_caller + t->ncallers++] = (uint32_t)i;
-			}
-		}
-	}
+	c->seen = true;
+	return array_push(path, ((struct place){ c, 0 }));
 }
 
-static void spread(struct inert *in)
+/* A chain of the path is not inert as long as it stands there: who leads back to it is in a loop. */
+static int look_from(struct path *path, struct rs_chain *c)
 {
-	size_t head = 0, tail = 0;
+	int r = enter(path, c);
 
-	for (size_t i = 0; i < in->len; i++)
-		if (!in->v[i].blocked && in->v[i].pending == 0)
-			in->queue[tail++] = (uint32_t)i;
-	while (head < tail) {
-		struct inert_chain *c = &in->v[in->queue[head++]];
+	while (r == 0 && path->len > 0) {
+		struct place *p = &path->v[path->len - 1];
+		struct rs_chain *next;
+		bool effect = has_effect(p, &next);
 
-		c->chain->inert = true;
-		for (uint32_t i = 0; i < c->ncallers; i++) {
-			uint32_t caller = in->callers[c->first_caller + i];
-
-			if (--in->v[caller].pending == 0 && !in->v[caller].blocked)
-				in->queue[tail++] = caller;
+		if (next) {
+			r = enter(path, next);
+			continue;
 		}
+		p->chain->inert = !effect;
+		path->len--;
 	}
+	return r;
 }
 
 int ruleset_mark_inert(struct ruleset *rs)
 {
-	CLEANUP(inert_release) struct inert in = { 0 };
-	size_t n = 0;
+	CLEANUP(path_release) struct path path = { 0 };
+	int r = 0;
 
-	for (size_t i = 0; i < rs->tables.len; i++)
-		n += rs->tables.v[i]->chain_list.len;
-	if (n == 0)
-		return 0;
-	in.v = calloc(n, sizeof(*in.v));
-	in.queue = calloc(n, sizeof(*in.queue));
-	if (!in.v || !in.queue)
-		return -ENOMEM;
 	for (size_t i = 0; i < rs->tables.len; i++) {
-		for (size_t k = 0; k < rs->tables.v[i]->chain_list.len; k++) {
-			struct rs_chain *c = rs->tables.v[i]->chain_list.v[k];
+		const struct rs_table *t = rs->tables.v[i];
 
-			c->id = (uint32_t)in.len;
-			in.v[in.len++].chain = c;
-		}
+		for (size_t k = 0; k < t->chain_list.len && r == 0; k++)
+			if (!t->chain_list.v[k]->seen)
+				r = look_from(&path, t->chain_list.v[k]);
 	}
-	for (size_t i = 0; i < in.len; i++)
-		look_at(&in, &in.v[i]);
-	in.callers = calloc(in.ncallers ? in.ncallers : 1, sizeof(*in.callers));
-	if (!in.callers)
-		return -ENOMEM;
-	list_callers(&in);
-	spread(&in);
-	return 0;
+	return r;
 }

@@ -10,7 +10,9 @@ int chain_build_index(struct ruleset *rs, struct rs_chain *c);
 /* The same object, writable: everything that a ruleset points at lies in its own arena. */
 #define rs_writable(type, p) ((type *)(uintptr_t)(p))
 
-/* Sets chain.id and chain.inert of all chains. 0 or -ENOMEM. */
+/* Sets chain.inert of all chains. 0 or -ENOMEM. */
 int ruleset_mark_inert(struct ruleset *rs);
+/* Whether the rule does anything: once all chains are marked. */
+bool rule_acts(const struct rs_rule *r);
 
 #endif

@@ -17,7 +17,7 @@ void ruleset_release(struct ruleset *rs)
 	if (!rs)
 		return;
 	for (size_t i = 0; i < rs->tables.len; i++) {
-		map_release(&rs->tables.v[i]->chains);
+		free(rs->tables.v[i]->slots);
 		array_free(&rs->tables.v[i]->chain_list);
 	}
 	for (size_t i = 0; i < rs->buffers.len; i++)
@@ -88,44 +88,141 @@ const struct rs_table *ruleset_find_table(const struct ruleset *rs, enum rs_back
 	return find_table(rs, b, f, name);
 }
 
-struct rs_chain *table_chain(struct ruleset *rs, struct rs_table *t, const char *name, size_t name_len)
-{
-	struct rs_chain *c = map_get(&t->chains, name, name_len);
-	char *copy;
+/* ---- chains by name ---- */
 
-	if (c)
-		return c;
-	c = arena_new(&rs->arena, struct rs_chain);
-	copy = arena_strndup(&rs->arena, name, name_len);
-	if (!c || !copy)
+/* The slot that holds the name or is free for it. */
+static struct rs_slot *chain_slot(const struct rs_table *t, const char *name, size_t name_len, uint32_t hash)
+{
+	for (uint32_t i = hash & (t->nslots - 1);; i = (i + 1) & (t->nslots - 1)) {
+		struct rs_slot *slot = &t->slots[i];
+		const struct rs_chain *c;
+
+		if (!slot->position)
+			return slot;
+		if (slot->hash != hash)
+			continue;
+		c = t->chain_list.v[slot->position - 1];
+		if (c->name_len == name_len && memcmp(c->name, name, name_len) == 0)
+			return slot;
+	}
+}
+
+static int grow_slots(struct rs_table *t)
+{
+	uint32_t n = t->nslots ? t->nslots * 2 : 16;
+	struct rs_slot *slots = n > t->nslots ? calloc(n, sizeof(*slots)) : NULL;
+
+	if (!slots)
+		return -ENOMEM;
+	for (uint32_t k = 0; k < t->nslots; k++) {
+		uint32_t i = t->slots[k].hash & (n - 1);
+
+		while (slots[i].position)
+			i = (i + 1) & (n - 1);
+		if (t->slots[k].position)
+			slots[i] = t->slots[k];
+	}
+	free(t->slots);
+	t->slots = slots;
+	t->nslots = n;
+	return 0;
+}
+
+/* The name lies behind the chain: whoever compares it has just looked at the hash. */
+static struct rs_chain *new_chain(struct ruleset *rs, struct rs_table *t, const char *name, size_t name_len)
+{
+	struct rs_chain *c = name_len <= UINT16_MAX ? arena_alloc(&rs->arena, sizeof(*c) + name_len + 1) : NULL;
+
+	if (!c)
 		return NULL;
-	c->name = copy;
+	c->name = memcpy(c + 1, name, name_len);
+	c->name_len = (uint16_t)name_len;
 	c->table = t;
 	c->hook = HOOK_NONE;
-	if (array_push(&t->chain_list, c) < 0)
-		return NULL;
-	if (map_put(&t->chains, copy, name_len, c) < 0) {
-		t->chain_list.len--;
-		return NULL;
-	}
 	return c;
+}
+
+struct rs_chain *table_chain(struct ruleset *rs, struct rs_table *t, const char *name, size_t name_len)
+{
+	uint32_t hash = hash_bytes(name, name_len);
+	struct rs_slot *slot;
+	struct rs_chain *c;
+
+	if ((t->chain_list.len + 1) * 4 > (size_t)t->nslots * 3 && grow_slots(t) < 0)
+		return NULL;
+	slot = chain_slot(t, name, name_len, hash);
+	if (slot->position)
+		return t->chain_list.v[slot->position - 1];
+	c = new_chain(rs, t, name, name_len);
+	if (!c || array_push(&t->chain_list, c) < 0)
+		return NULL;
+	*slot = (struct rs_slot){ hash, (uint32_t)t->chain_list.len };
+	return c;
+}
+
+ssize_t table_chain_position(const struct rs_table *t, const char *name, size_t name_len)
+{
+	return t->nslots ? (ssize_t)chain_slot(t, name, name_len, hash_bytes(name, name_len))->position - 1 : -1;
 }
 
 const struct rs_chain *table_find_chain(const struct rs_table *t, const char *name)
 {
-	return map_gets(&t->chains, name);
+	ssize_t i = table_chain_position(t, name, strlen(name));
+
+	return i < 0 ? NULL : t->chain_list.v[i];
 }
 
-/* Arrays grow within the arena: what is left behind is at most as large as what is kept. */
-static int chain_room(struct ruleset *rs, struct rs_chain *c)
+/* Where the name most likely is: the first slot of its hash. */
+static const struct rs_slot *first_slot(const struct rs_table *t, const struct rs_lookup *l)
 {
-	uint32_t cap = c->rules_cap ? c->rules_cap * 2 : 2;
+	return &t->slots[l->hash & (t->nslots - 1)];
+}
+
+void table_find_chains(const struct rs_table *t, struct rs_lookup *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		v[i].hash = hash_bytes(v[i].name, v[i].name_len);
+		v[i].chain = NULL;
+		if (t->nslots)
+			__builtin_prefetch(first_slot(t, &v[i]));
+	}
+	for (size_t i = 0; t->nslots && i < n; i++)
+		if (first_slot(t, &v[i])->position)
+			__builtin_prefetch(&t->chain_list.v[first_slot(t, &v[i])->position - 1]);
+	/* A chain and its name have a hundred bytes. */
+	for (size_t i = 0; t->nslots && i < n; i++) {
+		if (first_slot(t, &v[i])->position) {
+			const char *c = (const char *)t->chain_list.v[first_slot(t, &v[i])->position - 1];
+
+			__builtin_prefetch(c + 64);
+			__builtin_prefetch(c + sizeof(struct rs_chain) + 24);
+		}
+	}
+	for (size_t i = 0; t->nslots && i < n; i++) {
+		const struct rs_slot *slot = chain_slot(t, v[i].name, v[i].name_len, v[i].hash);
+
+		if (slot->position)
+			v[i].chain = t->chain_list.v[slot->position - 1];
+	}
+}
+
+/* ---- rules ---- */
+
+/*
+ * Exactly as much as the first rules need, which are all of them as a rule. Later the array grows within the arena: what
+ * is left behind is at most as large as what is kept.
+ */
+static int chain_room(struct ruleset *rs, struct rs_chain *c, uint32_t n)
+{
+	uint32_t cap = c->nrules + n;
 	struct rs_rule **rules;
 
-	if (c->nrules < c->rules_cap)
-		return 0;
-	if (cap < c->rules_cap)
+	if (cap < n)
 		return -ENOMEM;
+	if (cap <= c->rules_cap)
+		return 0;
+	if (c->nrules)
+		cap = MAX(cap, c->rules_cap > UINT32_MAX / 2 ? UINT32_MAX : c->rules_cap * 2);
 	rules = arena_array(&rs->arena, struct rs_rule *, cap);
 	if (!rules)
 		return -ENOMEM;
@@ -136,18 +233,25 @@ static int chain_room(struct ruleset *rs, struct rs_chain *c)
 	return 0;
 }
 
-int chain_append(struct ruleset *rs, struct rs_chain *c, struct rs_rule *r)
+int chain_append_all(struct ruleset *rs, struct rs_chain *c, struct rs_rule *const *rules, uint32_t n)
 {
-	int res = chain_room(rs, c);
+	int res = chain_room(rs, c, n);
 
 	if (res < 0)
 		return res;
-	c->rules[c->nrules++] = r;
-	r->chain = c;
-	r->index = c->nrules;
-	rs->nrules++;
-	rs->nunknown += r->unknown;
+	for (uint32_t i = 0; i < n; i++) {
+		c->rules[c->nrules++] = rules[i];
+		rules[i]->chain = c;
+		rules[i]->index = c->nrules;
+		rs->nunknown += rules[i]->unknown;
+	}
+	rs->nrules += n;
 	return 0;
+}
+
+int chain_append(struct ruleset *rs, struct rs_chain *c, struct rs_rule *r)
+{
+	return chain_append_all(rs, c, &r, 1);
 }
 
 /* The hooks of the tables: net/ipv4/netfilter/iptable_*.c and nf_nat_proto.c; the priorities: netfilter_ipv4.h. */
@@ -215,13 +319,14 @@ static void find_set(const struct map *ipsets, const struct rs_cond *c)
 static int finish_chain(struct ruleset *rs, struct rs_chain *c, const struct map *ipsets)
 {
 	for (uint32_t i = 0; i < c->nrules; i++) {
-		const struct rs_rule *r = c->rules[i];
+		struct rs_rule *r = c->rules[i];
 
 		for (unsigned k = 0; k < r->nstmts; k++)
 			mark_targets(&r->stmts[k]);
 		for (unsigned k = 0; ipsets->len && c->table->xtables && k < r->nconds; k++)
 			if (r->conds[k].op == OP_SET)
 				find_set(ipsets, &r->conds[k]);
+		r->acts = rule_acts(r);
 	}
 	return chain_build_index(rs, c);
 }
@@ -233,6 +338,7 @@ int ruleset_finish(struct ruleset *rs)
 
 	if (rs->finished)
 		return 0;
+	r = ruleset_mark_inert(rs);
 	for (size_t i = 0; i < rs->sets.len && r == 0; i++) {
 		struct rs_set *s = rs->sets.v[i];
 
@@ -245,8 +351,6 @@ int ruleset_finish(struct ruleset *rs)
 		for (size_t k = 0; k < t->chain_list.len && r == 0; k++)
 			r = finish_chain(rs, t->chain_list.v[k], &ipsets);
 	}
-	if (r == 0)
-		r = ruleset_mark_inert(rs);
 	rs->finished = r == 0;
 	return r;
 }

@@ -3,8 +3,9 @@
 #define XTABLES_PRIVATE_H
 
 /*
- * The reader of iptables-save text, in five parts:
+ * The reader of iptables-save text, in six parts:
  *   xtables.c         lines: headers, tables, chains, what a dump is and where it is damaged
+ *   xtables-shared.c  the rules of a long table by two threads
  *   xtables-rule.c    one rule: words, negation, which match or target owns an option
  *   xtables-match.c   the table of matches, and what each one asks
  *   xtables-target.c  the same for targets
@@ -63,9 +64,11 @@ struct xt_ext {
 #define XT_OPT(id, name) { name, sizeof(name) - 1, id, 1 }
 #define XT_OPT2(id, name) { name, sizeof(name) - 1, id, 2 }
 
+#define XT_SOON 32u
+
+/* A rule whose target is not known yet. */
 struct xt_pending {
 	struct rs_rule *rule;
-	struct rs_stmt *stmt;
 	struct rs_table *table;
 	const char *name;
 	uint32_t name_len, line, column;
@@ -95,10 +98,16 @@ struct xt_reader {
 	struct rs_table *table; /* NULL between COMMIT and the next table */
 	bool last_was_policy;	/* `iptables -S`: inside a block of -P lines */
 	const char *said_table; /* `iptables -S`: named by a comment */
-	struct rs_chain *last_chain; /* of the last rule, its name's length in last_len */
-	uint32_t last_len;
+	size_t last_chain;	/* where the last rule's chain stands in the table's list */
 	const struct rs_table *twice; /* the last one with a chain that was declared again */
-	ARRAY_OF(struct xt_pending) pending;
+	struct xt_pending soon[XT_SOON]; /* bare names of chains, looked up together */
+	unsigned nsoon;
+	ARRAY_OF(struct xt_pending) pending; /* not declared so far */
+	ARRAY_OF(struct rs_rule *) fresh; /* rules that are not in their chains yet */
+
+	const char *alone_until; /* up to here one thread reads */
+	bool is_part;		/* xtables-shared.c: no chain and nothing else that others see may be changed */
+	bool gave_up;		/* a part met a chain that is not declared */
 
 	/* the line */
 	const char *line, *line_end;
@@ -121,6 +130,21 @@ struct xt_reader {
 	bool has_counters;
 };
 
+/* xtables.c */
+/* Reads lines from @p to x->end. 0, SD_EFORMAT or -ENOMEM. */
+int xt_read_lines(struct xt_reader *x, const char *p);
+/* Looks up the chains of x->soon; what is not declared so far goes to x->pending. 0 or -ENOMEM. */
+int xt_find_soon(struct xt_reader *x);
+/* Brings the rules that were read into their chains. 0 or -ENOMEM. */
+int xt_settle(struct xt_reader *x);
+void xt_release(struct xt_reader *x);
+
+/* xtables-shared.c */
+/* Reads rules from *p on as far as two threads can, at least none, and moves it. 0 or -ENOMEM. */
+int xt_read_shared(struct xt_reader *x, const char **p);
+/* Whether a line that begins at @s is a rule, with counters or without. */
+bool xt_is_rule_line(const char *s, const char *end);
+
 /* xtables-rule.c */
 /* Reads the rule of the current line; @s: behind "-A ". 0 or -ENOMEM. */
 int xt_read_rule(struct xt_reader *x, const char *start, const char *s);
@@ -128,6 +152,8 @@ bool xt_next_word(struct xt_reader *x, struct xt_word *ret);
 bool xt_word_is(const struct xt_word *w, const char *s);
 /* Finds a chain of the current table, or makes it as an undeclared one. NULL when memory is out. */
 struct rs_chain *xt_rule_chain(struct xt_reader *x, const char *name, uint32_t len);
+/* NULL: the table has no such chain so far. */
+const struct rs_chain *xt_find_chain(const struct rs_table *t, const char *name, uint32_t len);
 void xt_note(struct xt_reader *x, bool fatal, const char *code, const char *at, const char *hint, const char *fmt, ...)
 	PRINTF_LIKE(6, 7);
 

@@ -399,8 +399,11 @@ static int target_option(struct xt_reader *x, bool is_goto, const char *at)
 	if (!is_goto && verdict(x, &w))
 		return 0;
 	ext = is_goto ? NULL : xt_find_target(x, w.s, w.len);
+	/* Alone at the end of a rule it is the name of a chain, whether there is such a chain or not. */
+	if (!ext && x->p == x->line_end)
+		return set_jump(x, is_goto ? ST_GOTO : ST_JUMP, NULL, &w);
 	if (!ext || x->shadowed) {
-		chain = map_get(&x->table->chains, w.s, w.len);
+		chain = xt_find_chain(x->table, w.s, w.len);
 		if (chain || is_goto)
 			return set_jump(x, is_goto ? ST_GOTO : ST_JUMP, chain, &w);
 	}
@@ -588,42 +591,55 @@ static int set_text(struct xt_reader *x, struct rs_rule *r, const char *start)
 	return 0;
 }
 
-/* Rule, conditions and statement in one piece of the arena. */
-static int store_rule(struct xt_reader *x, struct rs_chain *chain, const char *start)
+/* Rule, counters, conditions and statement in one piece of the arena; NULL when memory is out. */
+static struct rs_rule *new_rule(struct xt_reader *x)
 {
-	size_t nconds = x->conds.len, head = (sizeof(struct rs_rule) + 15) & ~(size_t)15;
-	char *mem = arena_alloc(&x->rs->arena, head + nconds * sizeof(struct rs_cond) +
+	size_t counters = x->has_counters ? sizeof(struct rs_counters) : 0, conds = x->conds.len * sizeof(struct rs_cond);
+	char *mem = arena_alloc(&x->rs->arena, sizeof(struct rs_rule) + counters + conds +
 						       (x->has_stmt ? sizeof(struct rs_stmt) : 0));
 	struct rs_rule *r = (void *)mem;
-	struct rs_cond *conds = (void *)(mem + head);
-	struct rs_stmt *stmt = (void *)(mem + head + nconds * sizeof(struct rs_cond));
 
-	if (!mem || set_text(x, r, start) < 0)
-		return -ENOMEM;
-	r->line = x->line_no;
-	r->nconds = (uint16_t)nconds;
+	if (!r)
+		return NULL;
+	mem += sizeof(*r) + counters;
+	if (counters)
+		*rule_counters(r) = (struct rs_counters){ x->packets, x->bytes };
+	if (conds)
+		r->conds = memcpy(mem, x->conds.v, conds);
+	if (x->has_stmt)
+		r->stmts = memcpy(mem + conds, &x->stmt, sizeof(x->stmt));
+	r->nconds = (uint16_t)x->conds.len;
 	r->nstmts = x->has_stmt;
 	r->has_counters = x->has_counters;
-	r->packets = x->packets;
-	r->bytes = x->bytes;
-	if (nconds) {
-		memcpy(conds, x->conds.v, nconds * sizeof(*conds));
-		r->conds = conds;
-	}
-	if (x->has_stmt) {
-		*stmt = x->stmt;
-		r->stmts = stmt;
-	}
-	r->unknown = is_unknown(x);
-	if (x->has_stmt && x->jump.s && (stmt->kind == ST_JUMP || stmt->kind == ST_GOTO)) {
-		struct xt_pending p = { r, stmt, x->table, x->jump.s, x->jump.len, x->line_no,
-					(uint32_t)(x->jump.s - x->line) + 1 };
+	return r;
+}
 
-		if (array_push(&x->pending, p) < 0)
-			return -ENOMEM;
-	}
+/* A target that is the name of a chain, known or not. Of one table at a time. */
+static int find_later(struct xt_reader *x, struct rs_rule *r)
+{
+	struct xt_pending p = { r, x->table, x->jump.s, x->jump.len, x->line_no, (uint32_t)(x->jump.s - x->line) + 1 };
+	int res = 0;
+
+	if (x->nsoon == XT_SOON || (x->nsoon && x->soon[0].table != x->table))
+		res = xt_find_soon(x);
+	if (res == 0)
+		x->soon[x->nsoon++] = p;
+	return res;
+}
+
+static int store_rule(struct xt_reader *x, struct rs_chain *chain, const char *start)
+{
+	struct rs_rule *r = new_rule(x);
+
+	if (!r || set_text(x, r, start) < 0)
+		return -ENOMEM;
+	r->line = x->line_no;
+	r->chain = chain;
+	r->unknown = is_unknown(x);
+	if (x->has_stmt && x->jump.s && (x->stmt.kind == ST_JUMP || x->stmt.kind == ST_GOTO) && find_later(x, r) < 0)
+		return -ENOMEM;
 	x->ret->rules++;
-	return chain_append(x->rs, chain, r);
+	return array_push(&x->fresh, r);
 }
 
 static void note_broken(struct xt_reader *x, const char *start)

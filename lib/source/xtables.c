@@ -8,6 +8,8 @@
 #include "xtables-private.h"
 
 #define CHAIN_NAME_MAX 255u /* the kernel's limit is 28 (legacy) or 127 */
+#define SHARE_MIN (1u << 20) /* bytes of text that are worth a second thread */
+#define FRESH_MAX 65536u /* rules that wait for being counted, so that their chain's array is as long as they are many */
 
 static const char hint_save[] = "run 'iptables-save -c' (or 'ip6tables-save -c') as root and use its output";
 
@@ -131,10 +133,50 @@ static void read_comment(struct xt_reader *x, const char *s, const char *end)
 
 /* ---- tables and chains ---- */
 
+/* Of the only statement of the rule, which lies in the arena behind it. */
+static void set_target(const struct xt_pending *p, const struct rs_chain *target)
+{
+	((struct rs_stmt *)(uintptr_t)p->rule->stmts)->u.target = target;
+}
+
+int xt_find_soon(struct xt_reader *x)
+{
+	struct rs_lookup v[XT_SOON] = { 0 };
+	int r = 0;
+
+	for (unsigned i = 0; i < x->nsoon; i++)
+		v[i] = (struct rs_lookup){ .name = x->soon[i].name, .name_len = x->soon[i].name_len };
+	if (x->nsoon)
+		table_find_chains(x->soon[0].table, v, x->nsoon);
+	for (unsigned i = 0; r == 0 && i < x->nsoon; i++) {
+		set_target(&x->soon[i], v[i].chain);
+		if (!v[i].chain)
+			r = array_push(&x->pending, x->soon[i]);
+	}
+	x->nsoon = 0;
+	return r;
+}
+
+int xt_settle(struct xt_reader *x)
+{
+	size_t len = x->fresh.len;
+	int r = xt_find_soon(x);
+
+	for (size_t i = 0, end; r == 0 && i < len; i = end) {
+		struct rs_chain *c = x->fresh.v[i]->chain;
+
+		for (end = i + 1; end < len && x->fresh.v[end]->chain == c;)
+			end++;
+		r = chain_append_all(x->rs, c, x->fresh.v + i, (uint32_t)(end - i));
+	}
+	x->fresh.len = 0;
+	return r;
+}
+
 static int open_table(struct xt_reader *x, const char *name)
 {
 	x->table = ruleset_table(x->rs, x->backend, x->ip6 ? RS_IP6 : RS_IP4, name, true);
-	x->last_chain = NULL;
+	x->last_chain = 0;
 	return x->table ? 0 : -ENOMEM;
 }
 
@@ -191,7 +233,7 @@ static struct rs_chain *declare_chain(struct xt_reader *x, const struct xt_word 
 {
 	struct rs_chain *c = table_chain(x->rs, x->table, name->s, name->len);
 
-	if (!c)
+	if (!c || xt_settle(x) < 0)
 		return NULL;
 	if (c->line)
 		flush_chain(x, c);
@@ -253,21 +295,46 @@ static int read_chain_line(struct xt_reader *x, const char *s)
 	return 0;
 }
 
+static bool is_called(const struct rs_table *t, size_t i, const char *name, uint32_t len)
+{
+	return i < t->chain_list.len && t->chain_list.v[i]->name_len == len &&
+	       memcmp(t->chain_list.v[i]->name, name, len) == 0;
+}
+
+/* Dumps have the rules in the order of their chains: it is the last rule's chain, or the next one. */
+static ssize_t rule_chain_position(const struct xt_reader *x, const char *name, uint32_t len)
+{
+	for (size_t i = x->last_chain; i < x->last_chain + 2; i++)
+		if (is_called(x->table, i, name, len))
+			return (ssize_t)i;
+	return table_chain_position(x->table, name, len);
+}
+
 struct rs_chain *xt_rule_chain(struct xt_reader *x, const char *name, uint32_t len)
 {
-	struct rs_chain *c = x->last_chain;
-	size_t before;
+	ssize_t i = rule_chain_position(x, name, len);
+	struct rs_chain *c;
 
-	if (c && x->last_len == len && memcmp(c->name, name, len) == 0)
-		return c;
-	before = x->table->chain_list.len;
+	if (i >= 0) {
+		x->last_chain = (size_t)i;
+		return x->table->chain_list.v[i];
+	}
+	if (x->is_part) {
+		x->gave_up = true;
+		return NULL;
+	}
 	c = table_chain(x->rs, x->table, name, len);
-	x->last_chain = c;
-	x->last_len = len;
-	if (c && x->table->chain_list.len > before && !chain_set_xtables_base(c))
+	if (c && !chain_set_xtables_base(c))
 		xt_note(x, false, "chain-not-declared", name, NULL, "chain '%.64s' has rules but is not declared",
 			c->name);
 	return c;
+}
+
+const struct rs_chain *xt_find_chain(const struct rs_table *t, const char *name, uint32_t len)
+{
+	ssize_t i = table_chain_position(t, name, len);
+
+	return i < 0 ? NULL : t->chain_list.v[i];
 }
 
 /* ---- `iptables -S` ---- */
@@ -369,7 +436,8 @@ static int read_append_line(struct xt_reader *x, const char *s)
 		return 0;
 	}
 	x->usable++;
-	return xt_read_rule(x, s, s + 3);
+	r = xt_read_rule(x, s, s + 3);
+	return r == 0 && x->fresh.len >= FRESH_MAX && !x->is_part ? xt_settle(x) : r;
 }
 
 /* "[PACKETS:BYTES] -A ..." */
@@ -467,16 +535,25 @@ static int read_line(struct xt_reader *x)
 	}
 }
 
-static int read_lines(struct xt_reader *x)
+/* Rules of the save form, and many: what chain they are in and what they jump to stands before them. */
+static bool may_share(const struct xt_reader *x, const char *p)
 {
-	const char *p = x->data;
+	return x->save_form && x->table && !x->is_part && !x->has_nul && p >= x->alone_until &&
+	       x->end - p >= (ptrdiff_t)SHARE_MIN && xt_is_rule_line(p, x->end);
+}
+
+int xt_read_lines(struct xt_reader *x, const char *p)
+{
 	int r = 0;
 
-	if (starts(p, x->end, "\xef\xbb\xbf"))
-		p += 3;
 	while (r == 0 && p < x->end) {
-		const char *nl = memchr(p, '\n', (size_t)(x->end - p));
+		const char *nl;
 
+		if (may_share(x, p)) {
+			r = xt_read_shared(x, &p);
+			continue;
+		}
+		nl = memchr(p, '\n', (size_t)(x->end - p));
 		x->line = p;
 		x->line_end = nl ? nl : x->end;
 		x->line_no++;
@@ -503,9 +580,9 @@ static int resolve_jumps(struct xt_reader *x)
 
 	for (size_t i = 0; i < x->pending.len; i++) {
 		const struct xt_pending *p = &x->pending.v[i];
-		const struct rs_chain *c = map_get(&p->table->chains, p->name, p->name_len);
+		const struct rs_chain *c = xt_find_chain(p->table, p->name, p->name_len);
 
-		p->stmt->u.target = c;
+		set_target(p, c);
 		if (c || !still_there(p->rule))
 			continue;
 		if (!p->rule->unknown) {
@@ -523,15 +600,18 @@ static int resolve_jumps(struct xt_reader *x)
 	return 0;
 }
 
-static void reader_release(struct xt_reader *x)
+void xt_release(struct xt_reader *x)
 {
 	array_free(&x->pending);
+	array_free(&x->fresh);
 	array_free(&x->conds);
 	array_free(&x->used);
 }
 
 static int finish(struct xt_reader *x)
 {
+	if (xt_settle(x) < 0)
+		return -ENOMEM;
 	if (x->save_form && x->table) {
 		x->line_no = MAX(x->line_no, 1u);
 		note_truncated(x, x->table->name);
@@ -549,10 +629,11 @@ int read_xtables(struct ruleset *rs, const char *data, size_t size, bool ip6, en
 		 struct sd_notes *notes, struct xtables_text *ret)
 {
 	struct xtables_text text = { .backend = def };
-	CLEANUP(reader_release) struct xt_reader x = {
+	CLEANUP(xt_release) struct xt_reader x = {
 		.rs = rs, .notes = notes, .file = file, .ret = &text, .backend = def, .ip6 = ip6,
 		.data = data, .end = data + size,
 	};
+	const char *p = data;
 	int r;
 
 	if (size > UINT32_MAX) /* lengths of texts are kept in 32 bits */
@@ -560,7 +641,10 @@ int read_xtables(struct ruleset *rs, const char *data, size_t size, bool ip6, en
 	xt_index_matches(&x.matches);
 	xt_index_targets(&x.targets);
 	x.has_nul = size > 0 && memchr(data, '\0', size);
-	r = read_lines(&x);
+	x.alone_until = data;
+	if (starts(p, x.end, "\xef\xbb\xbf"))
+		p += 3;
+	r = xt_read_lines(&x, p);
 	if (r == 0)
 		r = finish(&x);
 	if (r == 0)

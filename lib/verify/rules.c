@@ -121,7 +121,7 @@ static void count_packets(struct rules_row *row, const struct expect_rule *e, co
 	if (!r->has_counters || e->role == ROLE_MASQ || e->role == ROLE_ENDPOINT_MASQ)
 		return;
 	row->has_packets = true;
-	row->packets += r->packets;
+	row->packets += rule_counters(r)->packets;
 }
 
 static int add_rule(struct table_run *t, int family, const struct expect_rule *e)

@@ -211,11 +211,11 @@ static void test_list_form(void **state)
 	assert_int_equal(filter(&x, "FORWARD")->policy, POLICY_DROP);
 	assert_int_equal(c->nrules, 2);
 	assert_true(c->rules[0]->has_counters);
-	assert_int_equal(c->rules[0]->packets, 1);
-	assert_int_equal(c->rules[0]->bytes, 2);
+	assert_int_equal(rule_counters(c->rules[0])->packets, 1);
+	assert_int_equal(rule_counters(c->rules[0])->bytes, 2);
 	assert_int_equal(c->rules[0]->text_len, strlen("-A INPUT -f -g X"));
 	assert_memory_equal(c->rules[0]->text, "-A INPUT -f -g X", c->rules[0]->text_len);
-	assert_true(c->rules[1]->bytes == UINT64_MAX);
+	assert_true(rule_counters(c->rules[1])->bytes == UINT64_MAX);
 	assert_int_equal(c->rules[1]->text_len, strlen("-A INPUT -p ipencap"));
 	release(&x);
 
