@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The report's own affairs: names of the contract, the form of BY, release. */
+#include <errno.h>
+
 #include "verify-private.h"
 
 const char *verify_kind_name(enum verify_kind k)
@@ -55,4 +57,114 @@ void rules_report_release(struct rules_report *r)
 	array_free(&r->ports);
 	array_free(&r->skipped);
 	arena_release(&r->arena);
+}
+
+int report_skip(struct verify_report *out, const char *node, const char *code, const char *what, const char *reason, const char *needs)
+{
+	struct verify_skipped s = { node, code, reason, needs, what };
+
+	for (size_t i = 0; i < out->skipped.len; i++)
+		if (strcmp(out->skipped.v[i].node, node) == 0 && strcmp(out->skipped.v[i].what, what) == 0 &&
+		    strcmp(out->skipped.v[i].reason, reason) == 0)
+			return 0;
+	return array_push(&out->skipped, s);
+}
+
+int report_assume(struct verify_report *out, const char *node, const char *t)
+{
+	const char *text;
+
+	for (size_t i = 0; i < out->assumed.len; i++)
+		if (str_starts(out->assumed.v[i], node) && str_ends(out->assumed.v[i], t))
+			return 0;
+	text = arena_printf(&out->arena, "%s: %s", node, t);
+	return text ? array_push(&out->assumed, text) : -ENOMEM;
+}
+
+static int add_service(struct verify_broken *b, const struct k8s_service *s)
+{
+	/* Services come one after the other: the last one is enough to look at. */
+	if (b->list.len && b->list.v[b->list.len - 1] == s)
+		return 0;
+	b->services++;
+	return array_push(&b->list, s);
+}
+
+static struct verify_broken *find_broken(struct verify_report *out, const char *node, const char *cause)
+{
+	for (size_t i = 0; i < out->broken.len; i++)
+		if (strcmp(out->broken.v[i].node, node) == 0 && strcmp(out->broken.v[i].cause, cause) == 0)
+			return &out->broken.v[i];
+	return NULL;
+}
+
+int report_broken(struct verify_report *out, const char *node, const struct k8s_service *s, const struct nat_by *lost)
+{
+	struct verify_broken b = { .node = node, .cause = lost->cause }, *known = find_broken(out, node, lost->cause);
+	int r;
+
+	if (known)
+		return add_service(known, s);
+	verify_by_from_nat(&out->arena, node, lost, &b.by);
+	b.first = arena_printf(&out->arena, "%s/%s", s->meta.ns, s->meta.name);
+	b.text = arena_printf(&out->arena, "node %s does not deliver: %s", node, lost->text);
+	r = b.first && b.text ? add_service(&b, s) : -ENOMEM;
+	if (r == 0)
+		r = array_push(&out->broken, b);
+	if (r < 0)
+		array_free(&b.list);
+	return r;
+}
+
+static int join_broken(struct verify_report *to, struct verify_broken *b)
+{
+	struct verify_broken *known = find_broken(to, b->node, b->cause);
+	int r = 0;
+
+	if (!known) {
+		r = array_push(&to->broken, *b);
+		if (r == 0)
+			memset(&b->list, 0, sizeof(b->list));
+		return r;
+	}
+	for (size_t i = 0; r == 0 && i < b->list.len; i++)
+		r = add_service(known, b->list.v[i]);
+	return r;
+}
+
+#define JOIN(to, from) \
+	__extension__ ({ \
+		int join_r_ = 0; \
+		for (size_t join_i_ = 0; join_r_ == 0 && join_i_ < (from)->len; join_i_++) \
+			join_r_ = array_push((to), (from)->v[join_i_]); \
+		join_r_; \
+	})
+
+int report_join(struct verify_report *to, struct verify_report *from)
+{
+	int r = 0;
+
+	arena_join(&to->arena, &from->arena);
+	to->frontends += from->frontends;
+	to->decided += from->decided;
+	to->walks += from->walks;
+	for (size_t i = 0; r == 0 && i < from->broken.len; i++)
+		r = join_broken(to, &from->broken.v[i]);
+	for (size_t i = 0; r == 0 && i < from->skipped.len; i++)
+		r = report_skip(to, from->skipped.v[i].node, from->skipped.v[i].code, from->skipped.v[i].what, from->skipped.v[i].reason,
+				from->skipped.v[i].needs);
+	for (size_t i = 0; r == 0 && i < from->assumed.len; i++) {
+		const char *t = strstr(from->assumed.v[i], ": ");
+		const char *node = t ? arena_strndup(&to->arena, from->assumed.v[i], (size_t)(t - from->assumed.v[i])) : NULL;
+
+		r = node ? report_assume(to, node, t + 2) : -ENOMEM;
+	}
+	if (r == 0)
+		r = JOIN(&to->differences, &from->differences);
+	if (r == 0)
+		r = JOIN(&to->undecided, &from->undecided);
+	if (r == 0)
+		r = JOIN(&to->fronts, &from->fronts);
+	verify_report_release(from);
+	return r;
 }

@@ -157,4 +157,18 @@ const char *frontend_name(struct arena *a, const struct expect_frontend *f); /* 
 bool same_by(const struct verify_by *a, const struct verify_by *b);
 bool may_be_rewritten(const struct expect_frontend *f, const struct vsource *s);
 
+/* frontend.c: one Service on one node. A worker belongs to one thread. */
+struct vworker;
+int vworker_new(const struct snapshot *s, const struct snap_node *n, struct vworker **ret); /* 0 or -ENOMEM; vworker_free */
+void vworker_free(struct vworker *w);
+const struct vnode *vworker_node(const struct vworker *w);
+int vworker_service(struct vworker *w, const struct k8s_service *s, struct verify_report *out);
+
+/* report.c: each thing once. Texts of the arguments must outlive the report, but for @t and @lost, which are copied. 0 or -ENOMEM. */
+int report_skip(struct verify_report *out, const char *node, const char *code, const char *what, const char *reason, const char *needs);
+int report_assume(struct verify_report *out, const char *node, const char *t);
+int report_broken(struct verify_report *out, const char *node, const struct k8s_service *s, const struct nat_by *lost);
+/* Moves all of @from behind what is in @to. */
+int report_join(struct verify_report *to, struct verify_report *from);
+
 #endif
