@@ -210,7 +210,7 @@ static void group_block(const struct report *r, struct strbuf *b, const struct v
 	}
 	rule_lines(b, &first->by);
 	fates(&line, first->expected, first->nexpected);
-	text_labelled(b, "wanted", strbuf_str(&line));
+	text_labelled(b, "wanted", first->nexpected ? strbuf_str(&line) : "nothing");
 	strbuf_reset(&line);
 	fates(&line, first->actual, first->nactual);
 	text_labelled(b, "found", strbuf_str(&line));

@@ -66,7 +66,7 @@ static int push_fate(struct arena *a, const struct expect_answer *x, const struc
 	return 0;
 }
 
-static int push_actual(struct arena *a, const struct nat_result *r, const struct verify_fate **ret, size_t *ret_len)
+int difference_push_actual(struct arena *a, const struct nat_result *r, struct verify_difference *d)
 {
 	struct verify_fate *v = arena_array(a, struct verify_fate, r->endings.len);
 
@@ -77,8 +77,8 @@ static int push_actual(struct arena *a, const struct nat_result *r, const struct
 
 		v[i] = (struct verify_fate){ e->verdict, e->translated, e->addr, e->port, e->weight, e->masquerade };
 	}
-	*ret = v;
-	*ret_len = r->endings.len;
+	d->actual = v;
+	d->nactual = r->endings.len;
 	return 0;
 }
 
@@ -92,8 +92,6 @@ static const char *sentence(struct arena *a, const struct verify_difference *d, 
 	switch (d->kind) {
 	case DIFF_NO_RULE:
 		return arena_printf(a, "%s is not translated: packets keep the frontend's address and reach no endpoint", d->frontend);
-	case DIFF_STALE_FRONTEND:
-		return arena_printf(a, "there are rules for %s, which no Service has", d->frontend);
 	case DIFF_REJECTED:
 		return arena_printf(a, "%s is rejected by %s although it has endpoints", d->frontend, whose);
 	case DIFF_DROPPED:
@@ -138,7 +136,7 @@ bool same_by(const struct verify_by *a, const struct verify_by *b)
 	return a->text == b->text || (a->text && b->text && strcmp(a->text, b->text) == 0);
 }
 
-static int add_source(struct open_difference *o, const struct vsource *s, const struct ip_addr *dst)
+int difference_add_source(struct open_difference *o, const struct vsource *s, const struct ip_addr *dst)
 {
 	struct vregion_part part = { s->seed, s->region };
 	const char *from = source_class(s);
@@ -198,16 +196,16 @@ int difference_open(struct open_list *l, const struct blame_context *b, const st
 		return r;
 	for (size_t i = 0; i < l->v.len; i++)
 		if (l->v.v[i].d.kind == o.d.kind && same_by(&l->v.v[i].d.by, &o.d.by))
-			return add_source(&l->v.v[i], s, dst);
+			return difference_add_source(&l->v.v[i], s, dst);
 	o.d.frontend = frontend_name(b->arena, f);
 	o.d.text = o.d.frontend ? sentence(b->arena, &o.d, b->answer) : NULL;
 	if (!o.d.text)
 		return -ENOMEM;
 	r = push_fate(b->arena, b->answer, &o.d.expected, &o.d.nexpected);
 	if (r == 0)
-		r = push_actual(b->arena, b->result, &o.d.actual, &o.d.nactual);
+		r = difference_push_actual(b->arena, b->result, &o.d);
 	if (r == 0)
-		r = add_source(&o, s, dst);
+		r = difference_add_source(&o, s, dst);
 	if (r == 0)
 		r = array_push(&l->v, o);
 	return r;
@@ -233,7 +231,7 @@ static enum verify_severity severity_of(const struct open_difference *o, int min
 {
 	const struct verify_difference *d = &o->d;
 	bool refused = d->kind == DIFF_DROPPED || d->kind == DIFF_REJECTED;
-	bool ranges = d->frontend_kind == EXPECT_LOAD_BALANCER && d->service->nsource_ranges > 0;
+	bool ranges = d->frontend_kind == EXPECT_LOAD_BALANCER && d->service && d->service->nsource_ranges > 0;
 	bool old = minor >= 0 && minor < 27;
 
 	if (old && (d->kind == DIFF_NOT_REFUSED || d->kind == DIFF_WRONG_REFUSAL || d->kind == DIFF_NOT_MASQUERADED ||
@@ -245,7 +243,7 @@ static enum verify_severity severity_of(const struct open_difference *o, int min
 		return VERIFY_INFO;
 	if (refused && d->foreign && !ranges && o->others == 0 && o->outside < outside_tried)
 		return VERIFY_WARNING;
-	return d->kind == DIFF_NEEDLESS_MASQUERADE || d->kind == DIFF_WRONG_AFFINITY ? VERIFY_WARNING : VERIFY_ERROR;
+	return d->kind == DIFF_NEEDLESS_MASQUERADE || d->kind == DIFF_WRONG_AFFINITY || d->kind == DIFF_STALE_FRONTEND ? VERIFY_WARNING : VERIFY_ERROR;
 }
 
 #define PREFIXES_SHOWN 64u

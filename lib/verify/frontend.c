@@ -21,6 +21,7 @@ struct vworker {
 	struct vnode node;
 	struct nat_result walk, explained;
 	struct judgement judgement;
+	ARRAY_OF(struct vfrontend_key) frontends; /* of all Services so far */
 	/* of the port at hand */
 	struct arena scratch;
 	struct nat_classes classes;
@@ -377,6 +378,18 @@ static int judge_affinity(struct vworker *x, struct open_list *l, const struct e
 	return r < 0 || by.kind == BY_NONE ? r : difference_open(l, &b, &d, &f->addr);
 }
 
+static int note_frontend(struct vworker *x, const struct expect_frontend *f)
+{
+	struct vfrontend_key k;
+
+	memset(&k, 0, sizeof(k));
+	k.addr = f->addr;
+	k.addr.family = f->port->family;
+	k.proto = f->proto;
+	k.port = f->number;
+	return array_push(&x->frontends, k);
+}
+
 static int run_frontend(struct vworker *x, const struct expect_frontend *f)
 {
 	static const struct vsource anybody = { .kind = SOURCE_OUTSIDE, .words = "anybody" };
@@ -390,7 +403,7 @@ static int run_frontend(struct vworker *x, const struct expect_frontend *f)
 	int r = 0;
 
 	front.frontend = frontend_name(&out->arena, f);
-	if (!front.frontend)
+	if (!front.frontend || note_frontend(x, f) < 0)
 		return -ENOMEM;
 	if (x->v->nameless && asks_where(f)) {
 		front.state = FRONTEND_UNDECIDED;
@@ -487,7 +500,15 @@ int vworker_new(const struct snapshot *s, const struct snap_node *n, struct vwor
 	return r;
 }
 
-const struct vnode *vworker_node(const struct vworker *x)
+int vworker_frontends(const struct vworker *x, struct map *set)
+{
+	for (size_t i = 0; i < x->frontends.len; i++)
+		if (map_put(set, &x->frontends.v[i], sizeof(x->frontends.v[i]), &x->frontends.v[i]) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
+struct vnode *vworker_node(struct vworker *x)
 {
 	return x->v;
 }
@@ -502,6 +523,7 @@ void vworker_free(struct vworker *x)
 	array_free(&x->judgement.shares);
 	array_free(&x->judgement.places);
 	array_free(&x->questions);
+	array_free(&x->frontends);
 	nat_classes_release(&x->classes);
 	forget_port(x);
 	arena_release(&x->scratch);

@@ -45,7 +45,7 @@ static void run_parts(struct job *j, struct part *parts, size_t n)
 }
 
 /* What no Service is needed for. */
-static int note_what_is_not_judged(const struct snapshot *s, const struct snap_node *n, const struct vworker *w, struct verify_report *out)
+static int note_what_is_not_judged(const struct snapshot *s, const struct snap_node *n, struct vworker *w, struct verify_report *out)
 {
 	int r = 0;
 
@@ -60,6 +60,20 @@ static int note_what_is_not_judged(const struct snapshot *s, const struct snap_n
 		r = report_skip(out, n->name, "unsupported", "nftables", "nft-ruleset.json holds native nftables rules, which this version "
 				"does not follow", "");
 	return r;
+}
+
+/* Only where all Services are known: a rule is for nobody when none of them has its address. */
+static int find_stale(const struct snapshot *s, struct job *j, struct verify_report *out)
+{
+	CLEANUP(map_release) struct map known = { 0 };
+	int r = 0;
+
+	if (s->services_from_rules || s->kinds[K8S_SERVICES] != KNOWN)
+		return 0;
+	for (size_t i = 0; r == 0 && i < CREW_SIZE; i++)
+		if (j->workers[i])
+			r = vworker_frontends(j->workers[i], &known);
+	return r < 0 ? r : vstale_find(vworker_node(j->workers[0]), &known, out);
 }
 
 static int run_node(const struct snapshot *s, const struct snap_node *n, const struct verify_options *o, struct verify_report *out)
@@ -83,6 +97,8 @@ static int run_node(const struct snapshot *s, const struct snap_node *n, const s
 
 		r = r ? r : joined;
 	}
+	if (r == 0 && !o->services)
+		r = find_stale(s, &j, out);
 	for (size_t i = 0; i < CREW_SIZE; i++)
 		vworker_free(j.workers[i]);
 	free(parts);
@@ -94,9 +110,11 @@ static int cmp_difference(const void *pa, const void *pb)
 	const struct verify_difference *a = pa, *b = pb;
 	int c = strcmp(a->node, b->node);
 
-	if (c == 0)
+	if (c == 0 && (!a->service || !b->service))
+		c = (a->service == NULL) - (b->service == NULL);
+	else if (c == 0)
 		c = strcmp(a->service->meta.ns, b->service->meta.ns);
-	if (c == 0)
+	if (c == 0 && a->service)
 		c = strcmp(a->service->meta.name, b->service->meta.name);
 	if (c == 0)
 		c = (a->port > b->port) - (a->port < b->port);

@@ -150,6 +150,8 @@ void open_list_release(struct open_list *l);
 /* Adds what the judge found for one packet to @dst, joined with what is there by kind and rule. */
 int difference_open(struct open_list *l, const struct blame_context *b, const struct found_difference *found,
 		    const struct ip_addr *dst);
+int difference_add_source(struct open_difference *o, const struct vsource *s, const struct ip_addr *dst);
+int difference_push_actual(struct arena *a, const struct nat_result *r, struct verify_difference *d);
 /* Moves all of them into @out. @minor: kube-proxy's version or -1. @outside_tried: outside sources that were tried and are to be served. */
 int difference_close(struct open_list *l, const struct snapshot *s, struct verify_report *out, int minor, size_t outside_tried);
 const char *source_class(const struct vsource *s);		     /* "pod", "node", "loopback", "outside" */
@@ -157,11 +159,22 @@ const char *frontend_name(struct arena *a, const struct expect_frontend *f); /* 
 bool same_by(const struct verify_by *a, const struct verify_by *b);
 bool may_be_rewritten(const struct expect_frontend *f, const struct vsource *s);
 
+/* An address, protocol and port; a zero address: a port of the node's own addresses. Zeroed before it is filled: it is a key of maps. */
+struct vfrontend_key {
+	struct ip_addr addr;
+	uint8_t proto;
+	uint16_t port;
+};
+/* stale.c: rules of kube-proxy for what is not in @known. 0 or -ENOMEM. */
+int vstale_find(struct vnode *v, const struct map *known, struct verify_report *out);
+
 /* frontend.c: one Service on one node. A worker belongs to one thread. */
 struct vworker;
 int vworker_new(const struct snapshot *s, const struct snap_node *n, struct vworker **ret); /* 0 or -ENOMEM; vworker_free */
 void vworker_free(struct vworker *w);
-const struct vnode *vworker_node(const struct vworker *w);
+struct vnode *vworker_node(struct vworker *w);
+/* Adds the frontends of all its Services so far to @set; they live as long as the worker. 0 or -ENOMEM. */
+int vworker_frontends(const struct vworker *w, struct map *set);
 int vworker_service(struct vworker *w, const struct k8s_service *s, struct verify_report *out);
 
 /* report.c: each thing once. Texts of the arguments must outlive the report, but for @t and @lost, which are copied. 0 or -ENOMEM. */

@@ -192,6 +192,37 @@ def refusal_removed(lab):
     check_exact(v, ["not-refused"], "shop/cart", {"10.96.75.131:80/TCP"})
 
 
+def stale(v, frontend, service, text, chain, table="nat"):
+    found = [d for d in v["differences"] if d["kind"] == "stale-frontend"]
+    expect_equal([(d["frontend"], d["service"], d["by"]["text"], d["by"]["chain"], d["by"]["table"], d["severity"], d["expected"])
+                  for d in found], [(frontend, service, text, chain, table, "warning", [])], "stale frontends")
+    return found[0]
+
+
+def entry_edited(lab):
+    """An entry for an address that is nobody's: its own address has none, and the other is stale."""
+    text, _ = lab.dump(lambda d: d.replace("nat", "KUBE-SERVICES", ["default/hostnames:default cluster IP"], "10.96.250.211", "10.96.7.7"))
+    v = lab.verify()
+    expect_equal(sorted((d["kind"], d["frontend"]) for d in v["differences"]),
+                 [("no-rule", "10.96.250.211:80/TCP"), ("stale-frontend", "10.96.7.7:80/TCP")], "differences")
+    d = stale(v, "10.96.7.7:80/TCP", "default/hostnames", text, "KUBE-SERVICES")
+    expect(d["sources"] == "pods of this node, the node itself, outside the cluster", d["sources"])
+
+
+def service_gone(lab):
+    """Rules of a Service that the API does not know any more: its cluster IP, its refusal, its node port."""
+    def change(d):
+        d.insert("filter", '-A KUBE-SERVICES -d 10.96.9.9/32 -p tcp -m comment --comment "shop/gone has no endpoints" -m tcp --dport 81 '
+                 '-j REJECT --reject-with icmp-port-unreachable', 1)
+        d.insert("nat", '-A KUBE-NODEPORTS -p tcp -m comment --comment "shop/gone:dns" -m tcp --dport 30999 -j KUBE-EXT-LOLE4ISW44XBNF3G', 1)
+        d.insert("nat", "-A PREROUTING -d 10.96.9.10/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.244.1.135:80", 1)
+    lab.dump(change)
+    v = lab.verify(0)
+    expect_equal(sorted((d["kind"], d["frontend"], d["service"], d["by"]["chain"]) for d in v["differences"]),
+                 [("stale-frontend", "*:30999/TCP", None, "KUBE-NODEPORTS"), ("stale-frontend", "10.96.9.9:81/TCP", None, "KUBE-SERVICES")],
+                 "differences (a rule of somebody else's is nobody's stale frontend)")
+
+
 # ---- jumps ----
 
 def findings(d):
@@ -336,6 +367,8 @@ CASES = {
     "nodeport-entry-removed": nodeport_entry_removed,
     "targets-swapped": targets_swapped,
     "refusal-removed": refusal_removed,
+    "entry-edited": entry_edited,
+    "service-gone": service_gone,
     "jump-removed/PREROUTING": lambda lab: entry_jump_removed(lab, "PREROUTING"),
     "jump-removed/OUTPUT": lambda lab: entry_jump_removed(lab, "OUTPUT"),
     "jump-removed/POSTROUTING": postrouting_jump_removed,

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Stale frontends: addresses and ports that kube-proxy's rules translate or refuse and that no Service has. What a rule
+ * names is no proof: a packet to it is walked, and the rule must decide it. A chain that nothing leads to is never met.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+
+#include "verify-private.h"
+
+#define SOURCE_PORT 40000
+
+/* A rule that names exactly one destination, or exactly one port of this node. */
+struct candidate {
+	struct vfrontend_key key;
+	const struct rs_rule *rule;
+};
+
+struct stale {
+	struct vnode *v;
+	struct verify_report *out;
+	const struct map *known; /* struct vfrontend_key */
+	struct map seen;	 /* chains, by pointer */
+	struct arena scratch;
+	ARRAY_OF(const struct rs_chain *) todo;
+	ARRAY_OF(struct candidate) found;
+	struct nat_result walk;
+	struct nat_classes classes;
+};
+
+static void stale_release(struct stale *s)
+{
+	map_release(&s->seen);
+	arena_release(&s->scratch);
+	array_free(&s->todo);
+	array_free(&s->found);
+	nat_result_release(&s->walk);
+	nat_classes_release(&s->classes);
+}
+
+static bool exact_address(const struct rs_cond *c, struct ip_addr *ret)
+{
+	struct ip_prefix p;
+
+	if (c->field != FIELD_DADDR || c->negate || !vcond_prefix(c, &p) || p.len != ip_addr_size(&p.addr) * 8)
+		return false;
+	*ret = p.addr;
+	return true;
+}
+
+static bool exact_number(const struct rs_cond *c, enum rs_field f, uint32_t *ret)
+{
+	if (c->field != f || c->negate || (c->op != OP_EQ && !(c->op == OP_RANGE && c->u.range.lo == c->u.range.hi)))
+		return false;
+	*ret = c->u.range.lo;
+	return true;
+}
+
+static bool decides(const struct rs_rule *r)
+{
+	const struct rs_stmt *s = rule_target(r);
+
+	return s && (s->kind == ST_JUMP || s->kind == ST_GOTO || s->kind == ST_DNAT || s->kind == ST_REJECT || s->kind == ST_DROP);
+}
+
+static int look_at(struct stale *s, const struct rs_rule *r, int family)
+{
+	struct candidate c = { .rule = r };
+	uint32_t port = 0, proto = 0;
+	bool has_addr = false, has_port = false, has_proto = false;
+	const struct rs_stmt *target = rule_target(r);
+
+	memset(&c.key, 0, sizeof(c.key));
+	for (unsigned i = 0; i < r->nconds; i++) {
+		has_addr = exact_address(&r->conds[i], &c.key.addr) || has_addr;
+		has_port = exact_number(&r->conds[i], FIELD_DPORT, &port) || has_port;
+		has_proto = exact_number(&r->conds[i], FIELD_PROTO, &proto) || has_proto;
+	}
+	if (!has_port || !has_proto) {
+		bool leads = target && (target->kind == ST_JUMP || target->kind == ST_GOTO) && target->u.target && !has_addr;
+
+		return leads ? array_push(&s->todo, target->u.target) : 0;
+	}
+	c.key.addr.family = (uint8_t)family;
+	c.key.port = (uint16_t)port;
+	c.key.proto = (uint8_t)proto;
+	if (!decides(r) || !is_proxy_chain(r->chain->name) || map_get(s->known, &c.key, sizeof(c.key)))
+		return 0;
+	return array_push(&s->found, c);
+}
+
+static int gather(struct stale *s, int family)
+{
+	int r = 0;
+
+	while (r == 0 && s->todo.len) {
+		const struct rs_chain *c = s->todo.v[--s->todo.len];
+
+		if (map_get(&s->seen, &c, sizeof(c)))
+			continue;
+		const struct rs_chain **key = arena_new(&s->scratch, const struct rs_chain *);
+
+		if (!key)
+			return -ENOMEM;
+		*key = c;
+		r = map_put(&s->seen, key, sizeof(*key), key);
+		for (uint32_t i = 0; r == 0 && i < c->nrules; i++)
+			r = look_at(s, c->rules[i], family);
+	}
+	return r;
+}
+
+static int start_at_hooks(struct stale *s, unsigned f)
+{
+	const struct ruleset *rs = &s->v->snap->rules;
+	int r = 0;
+
+	for (size_t i = 0; i < rs->tables.len; i++) {
+		const struct rs_table *t = rs->tables.v[i];
+
+		if (!t->xtables || t->family != (f ? RS_IP6 : RS_IP4) || t->backend != s->v->backend[f])
+			continue;
+		for (size_t k = 0; r == 0 && k < t->chain_list.len; k++)
+			if (t->chain_list.v[k]->hook != HOOK_NONE && t->chain_list.v[k]->nrules)
+				r = array_push(&s->todo, t->chain_list.v[k]);
+	}
+	return r;
+}
+
+/* Did that rule send the packet where it went, or refuse it? */
+static bool decided_by(const struct nat_result *r, const struct rs_rule *rule)
+{
+	for (size_t i = 0; i < r->endings.len; i++) {
+		const struct nat_ending *e = &r->endings.v[i];
+
+		if ((e->verdict == NAT_REJECT || e->verdict == NAT_DROP) && e->by.rule == rule)
+			return true;
+		for (const struct nat_step *p = e->path; p && e->translated; p = p->prev)
+			if (p->by.rule == rule)
+				return true;
+	}
+	return false;
+}
+
+/* "shop/gone" of the comment "shop/gone:http cluster IP"; NULL: there is none. */
+static const struct k8s_service *service_of(const struct vnode *v, const struct rs_rule *r)
+{
+	const struct k8s_cluster *c = &v->snapshot->cluster;
+	const char *text = memmem(r->text, r->text_len, "--comment ", 10), *end = r->text + r->text_len, *slash;
+	size_t len;
+
+	if (!text)
+		return NULL;
+	text += 10 + (text + 10 < end && text[10] == '"');
+	slash = memchr(text, '/', (size_t)(end - text));
+	if (!slash)
+		return NULL;
+	for (len = 0; slash + 1 + len < end && !strchr(": \"", slash[1 + len]); len++)
+		;
+	for (size_t i = 0; i < c->services.len; i++) {
+		const struct k8s_meta *m = &c->services.v[i]->meta;
+
+		if (strlen(m->ns) == (size_t)(slash - text) && memcmp(m->ns, text, (size_t)(slash - text)) == 0 &&
+		    strlen(m->name) == len && memcmp(m->name, slash + 1, len) == 0)
+			return c->services.v[i];
+	}
+	return NULL;
+}
+
+static int open_one(struct stale *s, struct open_list *l, const struct candidate *c, const struct expect_frontend *f,
+		    const struct vsource *src, const struct ip_addr *dst)
+{
+	const struct verify_by by = { .kind = BY_RULE, .rule = c->rule };
+	struct open_difference o = { .d = {
+		.kind = DIFF_STALE_FRONTEND, .node = s->v->snap->name, .service = service_of(s->v, c->rule), .frontend_kind = f->kind,
+		.family = dst->family, .interface = src->iif, .example = src->addr, .by = by,
+	} };
+	struct arena *a = &s->out->arena;
+	const struct nat_by rule = { .kind = BY_RULE, .rule = c->rule, .chain = c->rule->chain };
+	int r;
+
+	if (l->v.len)
+		return difference_add_source(&l->v.v[0], src, dst);
+	o.d.frontend = frontend_name(a, f);
+	o.d.text = o.d.frontend ? arena_printf(a, o.d.service ? "there are rules for %s, which Service %s/%s does not have (any more)" :
+					       "there are rules for %s, which no Service has", o.d.frontend,
+					       o.d.service ? o.d.service->meta.ns : "", o.d.service ? o.d.service->meta.name : "") : NULL;
+	if (!o.d.text)
+		return -ENOMEM;
+	verify_by_from_nat(a, o.d.node, &rule, &o.d.by);
+	r = difference_push_actual(a, &s->walk, &o.d);
+	if (r == 0)
+		r = difference_add_source(&o, src, dst);
+	return r < 0 ? r : array_push(&l->v, o);
+}
+
+static int try_seed(struct stale *s, struct open_list *l, const struct candidate *c, const struct expect_frontend *f,
+		    const struct vseed *seed, const struct ip_addr *dst)
+{
+	struct nat_options o = { .classes = &s->classes };
+	int r = array_push(&s->classes.rest, seed->region);
+
+	for (unsigned n = 0; r == 0 && s->classes.rest.len && n < 1024; n++) {
+		struct vsource src;
+		struct nat_packet p;
+
+		s->classes.now = s->classes.rest.v[--s->classes.rest.len];
+		src = vsource_of(seed, &s->classes.now);
+		p = (struct nat_packet){ .src = src.addr, .dst = *dst, .proto = f->proto, .sport = SOURCE_PORT, .dport = f->number,
+					 .iif = src.iif, .from_node = src.kind == SOURCE_NODE || src.kind == SOURCE_LOOPBACK };
+		nat_result_reset(&s->walk);
+		r = nat_walk(&s->v->nat, &p, &o, &s->walk);
+		src.region = s->classes.now;
+		if (r == 0 && decided_by(&s->walk, c->rule))
+			r = open_one(s, l, c, f, &src, dst);
+	}
+	s->classes.rest.len = 0;
+	return r;
+}
+
+/* An address of the node that answers for its ports. */
+static const struct ip_addr *own_address(const struct vnode *v, int family)
+{
+	const struct ip_addr *a = family == AF_INET ? &v->expect.ip4 : &v->expect.ip6;
+
+	return a->family ? a : NULL;
+}
+
+static int try_candidate(struct stale *s, const struct candidate *c)
+{
+	CLEANUP(open_list_release) struct open_list l = { 0 };
+	unsigned f = c->key.addr.family == AF_INET6;
+	bool node_port = ip_addr_is_zero(&c->key.addr);
+	struct expect_frontend front = { .kind = node_port ? EXPECT_NODE_PORT : EXPECT_EXTERNAL_IP, .proto = c->key.proto,
+					 .number = c->key.port };
+	const struct ip_addr *dst = node_port ? own_address(s->v, c->key.addr.family) : &c->key.addr;
+	int r = 0;
+
+	if (!dst)
+		return 0;
+	if (!node_port)
+		front.addr = c->key.addr;
+	nat_classes_reset(&s->classes);
+	if (!s->v->seeds[f].built)
+		r = vseeds_build(s->v, c->key.addr.family, &s->v->seeds[f]);
+	for (size_t i = 0; r == 0 && i < s->v->seeds[f].len; i++)
+		if (vseed_can_reach(&s->v->seeds[f].v[i], &front, dst))
+			r = try_seed(s, &l, c, &front, &s->v->seeds[f].v[i], dst);
+	return r < 0 ? r : difference_close(&l, s->v->snapshot, s->out, s->v->expect.minor, 0);
+}
+
+int vstale_find(struct vnode *v, const struct map *known, struct verify_report *out)
+{
+	CLEANUP(stale_release) struct stale s = { .v = v, .known = known, .out = out };
+	int r = 0;
+
+	nat_result_init(&s.walk);
+	for (unsigned f = 0; r == 0 && f < 2; f++) {
+		if (!v->has_chains[f] || v->unknown_rules[f])
+			continue;
+		r = start_at_hooks(&s, f);
+		if (r == 0)
+			r = gather(&s, f ? AF_INET6 : AF_INET);
+	}
+	for (size_t i = 0; r == 0 && i < s.found.len; i++)
+		r = try_candidate(&s, &s.found.v[i]);
+	return r;
+}
