@@ -298,11 +298,12 @@ static bool translates(const struct nat_ending *e)
 }
 
 /*
- * The reply has to pass every node that has rewritten something, and none may lose it. Where a node rewrites nothing the reply need not
- * pass it.
+ * The reply has to pass every node that has rewritten something, and none may lose it; a node that rewrites nothing it need not pass.
+ * So the worst answer of those that count holds, and it says whose it is.
  */
-static void join_reply(struct follow_ending *f)
+static int join_reply(struct arena *arena, struct follow_ending *f)
 {
+	const struct follow_step *by = NULL;
 	bool any = false;
 
 	for (const struct follow_step *s = f->last; s; s = s->prev)
@@ -313,11 +314,12 @@ static void join_reply(struct follow_ending *f)
 
 		if (counts && (f->e.reply == TRI_TRUE || s->ending->reply == TRI_FALSE)) {
 			f->e.reply = s->ending->reply;
-			f->e.reply_why = s->ending->reply_why;
+			by = s;
 		}
-		if (s->ending->reply == TRI_FALSE)
-			return;
 	}
+	f->e.reply_why = by && by->ending->reply_why ?
+				 arena_printf(arena, "%s: %s", by->leg->node->name, by->ending->reply_why) : NULL;
+	return by && by->ending->reply_why && !f->e.reply_why ? -ENOMEM : 0;
 }
 
 static bool arrives(const struct nat_ending *e)
@@ -326,7 +328,7 @@ static bool arrives(const struct nat_ending *e)
 }
 
 /* An ending of the whole way from its last node's. */
-static struct follow_ending join(const struct follow_step *last, double weight)
+static int join(struct run *x, const struct follow_step *last, double weight, struct follow_ending *ret)
 {
 	struct follow_ending f = { .e = *last->ending, .last = last };
 
@@ -335,9 +337,8 @@ static struct follow_ending join(const struct follow_step *last, double weight)
 		f.e.translated |= s->ending->translated;
 		f.e.masquerade |= s->ending->masquerade;
 	}
-	if (arrives(&f.e) && last->prev)
-		join_reply(&f);
-	return f;
+	*ret = f;
+	return arrives(&f.e) && last->prev ? join_reply(&x->out->arena, ret) : 0;
 }
 
 static bool came_by(const struct follow_step *s, const struct follow_leg *leg)
@@ -398,15 +399,15 @@ static int arrive(struct run *x, struct follow_ending *f, const char *name, stru
 
 static int end(struct run *x, const struct follow_step *last, double weight)
 {
-	struct follow_ending f = join(last, weight);
 	const char *next = next_node(x, last->leg, last->ending);
 	struct follow_leg *leg = NULL;
-	int r = next ? arrive(x, &f, next, &leg) : 0;
+	struct follow_ending f;
+	int r = join(x, last, weight, &f);
 
-	if (r < 0)
-		return r;
-	if (leg)
-		return expand(x, last, leg, weight);
+	if (r == 0 && next)
+		r = arrive(x, &f, next, &leg);
+	if (r < 0 || leg)
+		return r < 0 ? r : expand(x, last, leg, weight);
 	if (last->prev)
 		x->budget->endings = take(x->budget->endings, 1);
 	return array_push(&x->out->endings, f) < 0 ? -ENOMEM : 0;
