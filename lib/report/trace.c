@@ -7,7 +7,8 @@
 
 #include "report-private.h"
 
-enum { ENDINGS_SHOWN = 12, ASSUMES_SHOWN = 3, ARRIVALS_SHOWN = 6, STOPS_SHOWN = 5 };
+/* Of what fails as many again are shown where they stand further down. */
+enum { ENDINGS_SHOWN = 12, NODES_SHOWN = 4, ARRIVALS_SHOWN = 6, STOPS_SHOWN = 5, ASSUMES_SHOWN = 3 };
 
 static void add_endpoint(struct strbuf *b, const struct ip_addr *a, uint16_t port)
 {
@@ -232,26 +233,36 @@ static void skipped_lines(const struct report *r, struct strbuf *b, const struct
 	}
 }
 
+static bool fails(const struct nat_ending *e)
+{
+	return e->verdict != NAT_ACCEPT || e->delivery == DELIVERY_LOST;
+}
+
 /* Endings that are not shown, and how many of them do not arrive. */
-static void more_endings(struct strbuf *b, const struct follow *f, size_t shown)
+struct hidden {
+	size_t all, by_verdict[4], lost;
+};
+
+static void hide(struct hidden *h, const struct nat_ending *e)
+{
+	h->all++;
+	h->by_verdict[e->verdict]++;
+	h->lost += e->verdict == NAT_ACCEPT && e->delivery == DELIVERY_LOST;
+}
+
+static void hidden_line(struct strbuf *b, const struct hidden *h)
 {
 	static const char *const words[] = {
 		[NAT_REJECT] = "refused", [NAT_DROP] = "dropped", [NAT_UNDECIDED] = "undecided"
 	};
-	size_t n[4] = { 0 }, lost = 0;
-	for (size_t i = shown; i < f->endings.len; i++) {
-		const struct nat_ending *e = &f->endings.v[i].e;
-		n[e->verdict]++;
-		lost += e->verdict == NAT_ACCEPT && e->delivery == DELIVERY_LOST;
-	}
-	strbuf_addf(b, "       and %zu more endings (-v shows them)", f->endings.len - shown);
+	strbuf_addf(b, "       and %zu more endings (-v shows them)", h->all);
 	for (size_t v = 0; v < ARRAY_LEN(words); v++) {
-		if (words[v] && n[v] > 0) {
-			strbuf_addf(b, ", %zu %s", n[v], words[v]);
+		if (words[v] && h->by_verdict[v] > 0) {
+			strbuf_addf(b, ", %zu %s", h->by_verdict[v], words[v]);
 		}
 	}
-	if (lost > 0) {
-		strbuf_addf(b, ", %zu lost", lost);
+	if (h->lost > 0) {
+		strbuf_addf(b, ", %zu lost", h->lost);
 	}
 	strbuf_addc(b, '\n');
 }
@@ -281,12 +292,19 @@ static void endings(const struct report *r, struct strbuf *b, const struct trace
 {
 	struct arena a CLEANUP(arena_release) = { 0 };
 	const struct follow *f = t->follow;
-	size_t n = f->endings.len, shown = r->verbose ? n : MIN(n, (size_t)ENDINGS_SHOWN);
-	for (size_t i = 0; i < shown; i++) {
-		ending_line(r, b, &a, t, i);
+	struct hidden hidden = { 0 };
+	size_t failed = 0;
+	for (size_t i = 0; i < f->endings.len; i++) {
+		const struct nat_ending *e = &f->endings.v[i].e;
+		bool first = r->verbose || i < ENDINGS_SHOWN;
+		if (first || (fails(e) && failed++ < ENDINGS_SHOWN)) {
+			ending_line(r, b, &a, t, i);
+		} else {
+			hide(&hidden, e);
+		}
 	}
-	if (shown < n) {
-		more_endings(b, f, shown);
+	if (hidden.all > 0) {
+		hidden_line(b, &hidden);
 	}
 	stop_lines(r, b, f);
 	for (size_t i = 0; i < f->assumed.len; i++) {
@@ -380,10 +398,23 @@ static void arrivals_path(const struct report *r, struct strbuf *b, const struct
 	array_free(&all);
 }
 
+static bool any_fails(const struct arrivals *g)
+{
+	for (size_t i = 0; i < g->len; i++) {
+		for (size_t k = 0; k < g->v[i]->result.endings.len; k++) {
+			if (fails(&g->v[i]->result.endings.v[k])) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
 static void further_nodes(const struct report *r, struct strbuf *b, const struct trace_report *t)
 {
 	const struct follow *f = t->follow;
 	bool *done = calloc(f->legs.len, sizeof(*done));
+	size_t n = 0, failed = 0, hidden = 0;
 	b->failed |= !done;
 	for (size_t i = 1; done && i < f->legs.len; i++) {
 		if (done[i]) {
@@ -391,12 +422,17 @@ static void further_nodes(const struct report *r, struct strbuf *b, const struct
 		}
 		struct arrivals g = arrivals_at(f, i, done);
 		b->failed |= !g.v;
-		if (g.v) {
+		if (g.v && (r->verbose || n++ < NODES_SHOWN || (any_fails(&g) && failed++ < NODES_SHOWN))) {
 			arrivals_head(r, b, &g);
 			skipped_lines(r, b, t, g.v[0]->node->name);
 			arrivals_path(r, b, &g);
+		} else {
+			hidden++;
 		}
 		free(g.v);
+	}
+	if (hidden > 0) {
+		strbuf_addf(b, "\nand on %zu more nodes (-v shows them)\n", hidden);
 	}
 	free(done);
 }

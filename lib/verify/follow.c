@@ -18,6 +18,7 @@ struct run {
 	struct follow_budget *budget;
 	struct map own;	  /* struct ip_addr -> struct owner: the nodes' own addresses */
 	struct map nodes; /* name -> struct snap_node */
+	struct map nats;  /* name -> struct nat_node: those that were walked */
 	struct map legs;  /* struct leg_key -> struct follow_leg */
 	struct map stops; /* see stop() */
 	struct map assumed; /* each text once */
@@ -185,21 +186,34 @@ static int add_assumed(struct run *x, struct follow_leg *leg)
 	return 0;
 }
 
+/* The node as the engine sees it; making it looks at all chains, so it is kept. NULL: out of memory. */
+static const struct nat_node *nat_of(struct run *x, const struct snap_node *n)
+{
+	struct nat_node *nat = map_gets(&x->nats, n->name);
+
+	if (nat)
+		return nat;
+	nat = arena_new(&x->out->arena, struct nat_node);
+	if (!nat || map_puts(&x->nats, n->name, nat) < 0)
+		return NULL;
+	verify_nat_node(x->s, n, nat);
+	return nat;
+}
+
 static int walk(struct run *x, const struct snap_node *n, const struct nat_packet *p, unsigned depth, struct follow_leg **ret)
 {
 	const struct nat_options o = { .flags = x->flags };
 	struct follow_leg *leg = arena_new(&x->out->arena, struct follow_leg);
-	struct nat_node node;
+	const struct nat_node *nat = nat_of(x, n);
 	int r;
 
-	if (!leg)
+	if (!leg || !nat)
 		return -ENOMEM;
 	*leg = (struct follow_leg){ .node = n, .packet = *p, .depth = depth };
 	nat_result_init(&leg->result);
 	if (array_push(&x->out->legs, leg) < 0)
 		return -ENOMEM;
-	verify_nat_node(x->s, n, &node);
-	r = nat_walk(&node, p, &o, &leg->result);
+	r = nat_walk(nat, p, &o, &leg->result);
 	if (r == 0)
 		r = add_assumed(x, leg);
 	if (r == 0)
@@ -460,6 +474,7 @@ int follow_run(const struct snapshot *s, const struct snap_node *start, const st
 
 	map_release(&x.own);
 	map_release(&x.nodes);
+	map_release(&x.nats);
 	map_release(&x.legs);
 	map_release(&x.stops);
 	map_release(&x.assumed);
