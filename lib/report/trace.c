@@ -8,7 +8,7 @@
 #include "report-private.h"
 
 /* Of what fails as many again are shown where they stand further down. */
-enum { ENDINGS_SHOWN = 12, NODES_SHOWN = 4, ARRIVALS_SHOWN = 6, STOPS_SHOWN = 5, ASSUMES_SHOWN = 3 };
+enum { ENDINGS_SHOWN = 12, NODES_SHOWN = 4, ARRIVALS_SHOWN = 6, STOPS_SHOWN = 5, ASSUMES_SHOWN = 3, ASSUMED_SHOWN = 12 };
 
 static void add_endpoint(struct strbuf *b, const struct ip_addr *a, uint16_t port)
 {
@@ -288,6 +288,17 @@ static void stop_lines(const struct report *r, struct strbuf *b, const struct fo
 	}
 }
 
+static void assumed_lines(const struct report *r, struct strbuf *b, const struct follow *f)
+{
+	size_t n = f->assumed.len, shown = r->verbose ? n : MIN(n, (size_t)ASSUMED_SHOWN);
+	for (size_t i = 0; i < shown; i++) {
+		text_labelled(b, i == 0 ? "assumed" : "", f->assumed.v[i]);
+	}
+	if (shown < n) {
+		strbuf_addf(b, "           and %zu more things, on other nodes (-v shows them)\n", n - shown);
+	}
+}
+
 static void endings(const struct report *r, struct strbuf *b, const struct trace_report *t)
 {
 	struct arena a CLEANUP(arena_release) = { 0 };
@@ -307,9 +318,7 @@ static void endings(const struct report *r, struct strbuf *b, const struct trace
 		hidden_line(b, &hidden);
 	}
 	stop_lines(r, b, f);
-	for (size_t i = 0; i < f->assumed.len; i++) {
-		text_labelled(b, i == 0 ? "assumed" : "", f->assumed.v[i]);
-	}
+	assumed_lines(r, b, f);
 }
 
 /* ---- the nodes behind the first ---- */

@@ -419,7 +419,7 @@ static void assumed(void **state)
 	assert_true(w->f.legs.v[0]->assumed[0] && !str_starts(w->f.legs.v[0]->assumed[0], "a: "));
 }
 
-/* Without Node objects and gateways an address is where a node itself has it; an address of several nodes is nobody's. */
+/* Without Node objects an address is where a node itself has it; a ClusterIP on kube-ipvs0 is not a node's own. */
 static void by_own_address(void **state)
 {
 	struct world *w = *state;
