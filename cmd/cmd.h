@@ -236,6 +236,8 @@ const char *const *trace_meaning(struct context *c, const struct trace_place *sr
 const char *trace_node_of_address(const struct context *c, const struct ip_addr *a);
 /* Has the Service this address: ClusterIP, external IP, load balancer? */
 bool trace_service_has(const struct k8s_service *s, const struct ip_addr *a);
+/* ": ns/pod-0:80, ns/pod-1:80", the first of the Service's endpoints; "" for none. */
+const char *trace_pods_of(struct context *c, const struct k8s_service *s);
 const char *trace_proto(uint8_t proto); /* "TCP" */
 void trace_add_port(struct strbuf *b, const struct k8s_service_port *p); /* "80/TCP 'http'" */
 /*

@@ -364,9 +364,10 @@ static int no_address(struct context *c, const struct trace_place *src, const st
 {
 	if (dst->service && dst->service->ncluster_ips == 0) {
 		const struct k8s_meta *m = &dst->service->meta;
-		return usage_error(c, "%s/%s %s: trace to one of its pods instead", m->ns, m->name,
+		return usage_error(c, "%s/%s %s: trace to one of its pods instead%s", m->ns, m->name,
 				   dst->service->headless ? "is headless and has no address of its own"
-							  : "has no ClusterIP");
+							  : "has no ClusterIP",
+				   trace_pods_of(c, dst->service));
 	}
 	if (src->addr.family && dst->addr.family) {
 		return usage_error(c, "source and destination are of different address families");

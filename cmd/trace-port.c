@@ -107,6 +107,29 @@ static uint16_t port_at(const struct context *c, const struct k8s_service *s, co
 	return 0;
 }
 
+static bool add_pod(struct strbuf *b, const struct k8s_slice *slice, const struct k8s_endpoint *e, size_t n)
+{
+	bool pod = e->target_kind && strcmp(e->target_kind, "Pod") == 0 && e->target_name && slice->nports > 0 && slice->ports[0].has_port;
+	if (pod) {
+		strbuf_addf(b, "%s%s/%s:%u", n ? ", " : ": ", slice->meta.ns, e->target_name, slice->ports[0].port);
+	}
+	return pod;
+}
+
+const char *trace_pods_of(struct context *c, const struct k8s_service *s)
+{
+	struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;
+	const struct k8s_slice_group *g = slices_of(c, s);
+	size_t n = 0;
+	for (size_t i = 0; g && i < g->v.len; i++) {
+		for (size_t k = 0; k < g->v.v[i]->nendpoints && n < MEANT_MAX; k++) {
+			n += add_pod(&b, g->v.v[i], &g->v.v[i]->endpoints[k], n);
+		}
+	}
+	const char *text = arena_clean(&c->arena, strbuf_str(&b));
+	return text ? text : "";
+}
+
 /* ---- what is found ---- */
 
 /* "ask 10.96.0.10:53/UDP" */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* svcdoctor trace: one packet through the rules of the node (or nodes) that it would pass, explained. */
+/*
+ * svcdoctor trace: one packet through the rules of the nodes that it passes, explained. Where it starts is chosen here;
+ * how it goes on from node to node is lib/verify's follow.c.
+ */
 #include <errno.h>
 #include <netinet/in.h>
 
@@ -15,7 +18,8 @@ static const struct opt options[] = {
 	OPT_ROW_BUNDLE,
 	OPT_ROW_FORMAT(choices_format2),
 	OPT_ROW_OUTPUT_FILE,
-	OPT_ROW_NODE,
+	{ 0, "node", "NODE", "the node where the packet starts (where SRC lives if not given)", OPT_TEXT,
+	  offsetof(struct options, node), 0, NULL, COMPLETE_NOTHING },
 	{ 0, "in", "IFACE", "the interface that the packet enters by (the route back to SRC if not given)",
 	  OPT_TEXT, offsetof(struct options, in), 0, NULL, COMPLETE_NOTHING },
 	{ 0, "mark", "MARK", "the packet's mark, such as 0x4000", OPT_NUMBER, offsetof(struct options, mark),
