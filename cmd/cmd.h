@@ -244,6 +244,9 @@ void trace_add_port(struct strbuf *b, const struct k8s_service_port *p); /* "80/
  * Which ports are probably meant, where the destination's is none of a Service there: at most three, in the context's
  * arena. 0 or -ENOMEM.
  */
-int trace_port_meant(struct context *c, const struct trace_place *dst, const struct trace_meant **ret, size_t *ret_n);
+int trace_port_meant(struct context *c, const struct trace_place *src, const struct trace_place *dst, const struct trace_meant **ret,
+		     size_t *ret_n);
+/* Does a pod ask its own loopback address? No rule of a node sees that. */
+bool trace_own_loopback(const struct trace_place *src, const struct trace_place *dst);
 
 #endif

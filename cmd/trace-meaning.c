@@ -158,6 +158,14 @@ static void owner_line(struct context *c, struct lines *l, const struct trace_pl
 	add(c, l, &b);
 }
 
+static void own_loopback_line(struct context *c, struct lines *l, const struct trace_place *src)
+{
+	struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;
+	strbuf_addf(&b, "the loopback address of %s/%s is the pod itself, which no rule of the node sees: this is the same address from outside "
+			"the pod", src->pod->meta.ns, src->pod->meta.name);
+	add(c, l, &b);
+}
+
 const char *const *trace_meaning(struct context *c, const struct trace_place *src,
 				 const struct trace_place *dst)
 {
@@ -171,6 +179,10 @@ const char *const *trace_meaning(struct context *c, const struct trace_place *sr
 	}
 	if (!dst->service || trace_node_of_address(c, &dst->addr)) {
 		owner_line(c, &l, dst);
+	}
+	if (trace_own_loopback(src, dst)) {
+		own_loopback_line(c, &l, src);
+		return l.failed ? NULL : l.v;
 	}
 	bool on_node = trace_node_of_address(c, &dst->addr) || ip_addr_is_loopback(&dst->addr);
 	if (on_node && !dst->pod && !(dst->service && port_of(dst->service, dst))) {

@@ -16,6 +16,7 @@ struct search {
 	struct trace_meant *v;
 	size_t len, more;
 	const struct k8s_service *last; /* of the last one that was found, kept or not */
+	bool own_loopback; /* the loopback address is the asking pod's own */
 	bool exact, failed;
 };
 
@@ -277,7 +278,8 @@ static void each_port(struct search *x, const struct k8s_service *s,
 static void search(struct search *x)
 {
 	const char *node = trace_node_of_address(x->c, &x->dst->addr);
-	bool on_node = node || ip_addr_is_loopback(&x->dst->addr);
+	/* kube-proxy answers at 127.0.0.1 of a node, and never at ::1. */
+	bool on_node = node || (!x->own_loopback && x->dst->addr.family == AF_INET && ip_addr_is_loopback(&x->dst->addr));
 	const struct k8s_cluster *k = &x->c->snapshot.cluster;
 	const struct trace_place *dst = x->dst;
 	for (size_t i = 0; i < k->services.len; i++) {
@@ -308,9 +310,16 @@ static void count_more(struct search *x)
 	x->failed |= !m->text;
 }
 
-int trace_port_meant(struct context *c, const struct trace_place *dst, const struct trace_meant **ret, size_t *ret_n)
+bool trace_own_loopback(const struct trace_place *src, const struct trace_place *dst)
 {
-	struct search x = { .c = c, .dst = dst, .v = arena_array(&c->arena, struct trace_meant, MEANT_MAX) };
+	return src->pod && !src->pod->host_network && ip_addr_is_loopback(&dst->addr);
+}
+
+int trace_port_meant(struct context *c, const struct trace_place *src, const struct trace_place *dst, const struct trace_meant **ret,
+		     size_t *ret_n)
+{
+	struct search x = { .c = c, .dst = dst, .v = arena_array(&c->arena, struct trace_meant, MEANT_MAX),
+			    .own_loopback = trace_own_loopback(src, dst) };
 	if (!x.v) {
 		return -ENOMEM;
 	}

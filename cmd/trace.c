@@ -277,7 +277,7 @@ static int print(struct context *c, const struct jobs *j, const struct trace_pla
 	struct trace_report *reports = arena_array(&c->arena, struct trace_report, j->len);
 	const struct trace_meant *meant = NULL;
 	size_t nmeant = 0;
-	if (!meaning || !reports || trace_port_meant(c, dst, &meant, &nmeant) < 0) {
+	if (!meaning || !reports || trace_port_meant(c, src, dst, &meant, &nmeant) < 0) {
 		return -ENOMEM;
 	}
 	for (size_t i = 0; i < j->len; i++) {

@@ -140,6 +140,23 @@ static void add_nodes(struct doc *doc, json_t *to, const struct follow_step *at)
 	doc_add(doc, to, doc_string(doc, at->leg->node->name));
 }
 
+const struct k8s_pod *trace_pod_at(const struct report *r, const struct ip_addr *a)
+{
+	return map_get(&r->snapshot->cluster.pod_by_ip, a, sizeof(*a));
+}
+
+/* "ns/name" of the pod that has this address, or null. */
+static json_t *pod_json(struct doc *doc, const struct report *r, const struct ip_addr *a)
+{
+	struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;
+	const struct k8s_pod *pod = trace_pod_at(r, a);
+	if (pod) {
+		strbuf_addf(&b, "%s/%s", pod->meta.ns, pod->meta.name);
+	}
+	doc->failed |= b.failed;
+	return pod ? doc_string(doc, strbuf_str(&b)) : json_null();
+}
+
 static json_t *reply_json(struct doc *doc, const struct nat_ending *e)
 {
 	json_t *reply = json_object();
@@ -148,7 +165,7 @@ static json_t *reply_json(struct doc *doc, const struct nat_ending *e)
 	return reply;
 }
 
-static json_t *ending_json(struct doc *doc, struct arena *a, const struct follow_ending *f, size_t *left)
+static json_t *ending_json(struct doc *doc, const struct report *r, struct arena *a, const struct follow_ending *f, size_t *left)
 {
 	json_t *o = json_object(), *assumes = json_array(), *nodes = json_array();
 	const struct nat_ending *e = &f->e;
@@ -158,6 +175,7 @@ static json_t *ending_json(struct doc *doc, struct arena *a, const struct follow
 	doc_set(doc, o, "translated", json_boolean(e->translated));
 	doc_set(doc, o, "address", doc_addr(doc, &e->addr));
 	doc_set(doc, o, "port", ports ? json_integer(e->port) : json_null());
+	doc_set(doc, o, "pod", pod_json(doc, r, &e->addr));
 	doc_set(doc, o, "weight", doc_weight(e->weight));
 	doc_set(doc, o, "masquerade", json_boolean(e->masquerade));
 	doc_set(doc, o, "source", doc_addr(doc, &e->source));
@@ -229,7 +247,7 @@ static int trace_json(const struct report *r, const struct trace_report *t, size
 	json_t *all = json_array(), *meaning = json_array(), *meant = json_array();
 	for (size_t i = 0; i < n; i++) {
 		for (size_t k = 0; k < t[i].follow->endings.len; k++) {
-			doc_add(&doc, all, ending_json(&doc, &a, &t[i].follow->endings.v[k], &left));
+			doc_add(&doc, all, ending_json(&doc, r, &a, &t[i].follow->endings.v[k], &left));
 		}
 	}
 	for (size_t i = 0; n > 0 && t[0].meaning && t[0].meaning[i]; i++) {

@@ -9,6 +9,8 @@
 
 /* Of what fails as many again are shown where they stand further down. */
 enum { ENDINGS_SHOWN = 12, NODES_SHOWN = 4, ARRIVALS_SHOWN = 6, STOPS_SHOWN = 5, ASSUMES_SHOWN = 3, ASSUMED_SHOWN = 12 };
+/* Columns of what an ending comes to. */
+enum { GOAL_AT = 14, GOAL_MIN = 36, GOAL_MAX = 76 };
 
 static void add_endpoint(struct strbuf *b, const struct ip_addr *a, uint16_t port)
 {
@@ -69,11 +71,24 @@ static void add_refusal(struct strbuf *b, struct arena *a, const char *word, con
 	}
 }
 
-static void add_fate(struct strbuf *b, struct arena *a, const struct follow_ending *f)
+/* "10.244.1.5:80 shop/cart-0": whose address it is, where the API says so. */
+static void add_goal(const struct report *r, struct strbuf *b, const struct nat_ending *e)
+{
+	const struct k8s_pod *pod = trace_pod_at(r, &e->addr);
+	add_endpoint(b, &e->addr, e->port);
+	if (pod) {
+		strbuf_addc(b, ' ');
+		strbuf_add_clean(b, pod->meta.ns);
+		strbuf_addc(b, '/');
+		strbuf_add_clean(b, pod->meta.name);
+	}
+}
+
+static void add_fate(const struct report *r, struct strbuf *b, struct arena *a, const struct follow_ending *f)
 {
 	switch (f->e.verdict) {
 	case NAT_ACCEPT:
-		add_endpoint(b, &f->e.addr, f->e.port);
+		add_goal(r, b, &f->e);
 		break;
 	case NAT_REJECT:
 		strbuf_addf(b, "refused%s%s", f->e.reject_with ? " with " : "",
@@ -199,15 +214,15 @@ static size_t assume_lines(const struct report *r, struct strbuf *b, struct aren
 }
 
 static void ending_line(const struct report *r, struct strbuf *b, struct arena *a,
-			const struct trace_report *t, size_t i)
+			const struct trace_report *t, size_t i, size_t width)
 {
 	const struct follow_ending *f = &t->follow->endings.v[i];
 	char weight[WEIGHT_STRLEN];
 	size_t start = b->len;
 	strbuf_addf(b, "%-6s %-6s ", i == 0 ? "ends" : "", text_weight(f->e.weight, weight));
-	add_fate(b, a, f);
+	add_fate(r, b, a, f);
 	if (f->e.verdict == NAT_ACCEPT) {
-		text_pad(b, start, 36);
+		text_pad(b, start, width);
 		strbuf_adds(b, " ");
 		add_deliveries(b, f, f->last, NULL);
 		add_reply(r, b, t, f);
@@ -288,6 +303,20 @@ static void stop_lines(const struct report *r, struct strbuf *b, const struct fo
 	}
 }
 
+/* Where the delivery begins, in a column. */
+static size_t goal_width(const struct report *r, const struct follow *f)
+{
+	size_t width = GOAL_MIN;
+	for (size_t i = 0; i < MIN(f->endings.len, (size_t)ENDINGS_SHOWN); i++) {
+		struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;
+		if (f->endings.v[i].e.verdict == NAT_ACCEPT) {
+			add_goal(r, &b, &f->endings.v[i].e);
+		}
+		width = MAX(width, MIN(GOAL_AT + b.len + 1, (size_t)GOAL_MAX));
+	}
+	return width;
+}
+
 static void assumed_lines(const struct report *r, struct strbuf *b, const struct follow *f)
 {
 	size_t n = f->assumed.len, shown = r->verbose ? n : MIN(n, (size_t)ASSUMED_SHOWN);
@@ -304,12 +333,12 @@ static void endings(const struct report *r, struct strbuf *b, const struct trace
 	struct arena a CLEANUP(arena_release) = { 0 };
 	const struct follow *f = t->follow;
 	struct hidden hidden = { 0 };
-	size_t failed = 0;
+	size_t failed = 0, width = goal_width(r, f);
 	for (size_t i = 0; i < f->endings.len; i++) {
 		const struct nat_ending *e = &f->endings.v[i].e;
 		bool first = r->verbose || i < ENDINGS_SHOWN;
 		if (first || (fails(e) && failed++ < ENDINGS_SHOWN)) {
-			ending_line(r, b, &a, t, i);
+			ending_line(r, b, &a, t, i, width);
 		} else {
 			hide(&hidden, e);
 		}

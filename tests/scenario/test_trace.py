@@ -64,12 +64,13 @@ def follows(backend):
     with Lab(backend) as lab:
         e = by_address(lab.trace("shop/cart-0", "default/web"))
         expect_equal({a: x["nodes"] for a, x in e.items()}, {**{a: ["node1"] for a in LOCAL}, REMOTE: ["node1", "node2"]}, "nodes")
+        expect_equal(e[REMOTE]["pod"], "default/web-96d5df5c8-2", "pod")
         for x in e.values():
             expect(near(x["weight"], 1 / 3), f"weight {x['weight']}")
             expect_equal((x["verdict"], x["delivery"], x["interface"], x["translated"]), ("accept", "sent", "cni0", True), "ending")
             expect_equal(x["not_followed"], None, "not_followed")
         text = run("trace", "shop/cart-0", "default/web", "--bundle", lab.path, codes=[0]).out
-        for want in ("then on node2: tcp 10.244.1.50 -> 10.244.2.73:80   1/3 of it, enters by eth0", "out by eth0 to node2; there out by cni0"):
+        for want in ("10.244.2.73:80 default/web-96d5df5c8-2 ", "then on node2: tcp 10.244.1.50 -> 10.244.2.73:80   1/3 of it, enters by eth0", "out by eth0 to node2; there out by cni0"):
             expect(want in text, f"{want!r} is not in\n{text}")
 
 
@@ -233,6 +234,11 @@ MEANT = [  # SRC, DST, [(Service, why, address, port, protocol)]
     ("node1", "node1:30080/udp", [("default/my-nginx", "protocol", "172.30.99.1", 30080, "tcp")]),
     ("node1", "node2:32035", []),  # an external IP of another Service, too
     ("node1", "localhost:32035", []),
+    ("node1", "localhost:80", [("default/my-nginx", "service-port", "127.0.0.1", 30080, "tcp"),
+                               ("default/web", "service-port", "127.0.0.1", 32035, "tcp"),
+                               ("shop/lb-ranges", "service-port", "127.0.0.1", 32479, "tcp")]),
+    ("shop/cart-0", "localhost:80", []),  # the pod's own
+    ("::1", "[::1]:80", []),
     ("node1", "node1:6443", []),  # somebody's, but no Service's
     ("node1", "default/hostnames-0:80", [("default/hostnames", "service-port", "10.244.1.5", 9376, "tcp")]),
     ("node1", "default/hostnames-0:9376", []),
@@ -246,7 +252,7 @@ def meant(backend):
         expect_equal(got, want, f"meant by {dst}")
         out = run("trace", src, dst, "--node", "node1", "--bundle", LABS[backend], codes=[0]).out
         for m in d["meant"]:
-            expect(f"\n{m['text']}\n" in out, f"{m['text']!r} is not said of {dst}")
+            expect(f"\n{m['text']}\n" in "\n" + out, f"{m['text']!r} is not said of {dst}")
             ask = m["text"].split("ask ")[1]
             again = trace(LABS[backend], src, ask, "--node", "node1")
             expect_equal(again["meant"], [], f"meant by {ask}, which was told")
