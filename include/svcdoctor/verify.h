@@ -165,7 +165,7 @@ int verify_services_from_rules(struct snapshot *s);
  * A packet that leaves a node goes on where it arrives, if the snapshot has that node's rules. It arrives at the node that the route's
  * gateway belongs to; without such a gateway at the node of the pod that has the address (spec.nodeName), else at the one whose podCIDR
  * holds it, else at the one whose own address it is. There it is a new connection (every node has its own conntrack) with mark 0, which
- * enters by the interface of that node's route back to the source. The source port is taken to stay through a masquerade.
+ * enters by the interface of that node's route back to the source. A rewritten source keeps its port unless the rule names others.
  */
 #define FOLLOW_NODES_MAX 8 /* on one way */
 

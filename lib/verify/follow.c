@@ -241,15 +241,33 @@ static bool spent(const struct follow_budget *b)
 	return b->walks == 0 || b->steps == 0 || b->bytes == 0 || b->endings == 0;
 }
 
-/* As the packet of @from's ending enters the next node. A rule that gives the source a port of its own is heeded. */
+/*
+ * get_unique_tuple(), net/netfilter/nf_nat_core.c: a rewritten source keeps its port where the rule allows that one, and gets one of the
+ * rule's otherwise. A port that the kernel draws at random is taken as kept.
+ */
+static uint16_t source_port(const struct nat_ending *e, uint16_t sport)
+{
+	const struct nat_step *s = e->masquerade ? last_step(e, EFFECT_SNAT) : NULL;
+	const struct rs_rule *rule = s ? s->by.rule : NULL;
+
+	for (size_t i = 0; rule && i < rule->nstmts; i++) {
+		const struct rs_stmt *t = &rule->stmts[i];
+		const struct rs_nat *n = t->kind == ST_SNAT || t->kind == ST_MASQUERADE ? t->u.nat : NULL;
+
+		if (n && n->has_port && (sport < n->port_lo || sport > n->port_hi))
+			return n->port_lo;
+	}
+	return sport;
+}
+
+/* As the packet of @from's ending enters the next node. */
 static struct nat_packet next_packet(const struct follow_leg *from, const struct nat_ending *e, const struct snap_node *to)
 {
-	const struct nat_step *snat = e->masquerade ? last_step(e, EFFECT_SNAT) : NULL;
 	struct nat_packet p = from->packet;
 
 	p.src = e->source;
 	p.dst = e->addr;
-	p.sport = snat && snat->port ? snat->port : p.sport;
+	p.sport = source_port(e, p.sport);
 	p.dport = e->port;
 	p.mark = 0;
 	p.from_node = false;

@@ -11,9 +11,9 @@
 #include <cmocka.h>
 
 #include <svcdoctor/source.h>
-#include <svcdoctor/verify.h>
 
 #include "facts.h"
+#include "lib/verify/follow.c" /* for join_reply() */
 
 /* Nodes a, b, c: eth0 172.30.0.1 to .3, pods 10.1.0.0/16 to 10.3.0.0/16 on cni0. */
 struct world {
@@ -404,6 +404,53 @@ static void budget(void **state)
 	assert_int_equal(w->budget.walks, 0);
 }
 
+/* The mark stays at home, and a port that the source was given is the port that comes in. */
+static void mark_and_port(void **state)
+{
+	struct world *w = *state;
+
+	add_node(w, 1, "*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j MARK --set-xmark 0x7/0xffffffff\nCOMMIT\n"
+		       NAT(TO_B "-A POSTROUTING -p tcp -m mark --mark 0x7 -j SNAT --to-source 172.30.0.1:777\n"), NULL);
+	add_node(w, 2, FILTER("-A FORWARD -m mark --mark 0x7 -j DROP\n-A FORWARD -p tcp -m tcp ! --sport 777 -j DROP\n"), NULL);
+	go(w, "10.1.0.5", "10.96.0.1");
+	assert_way(&w->f.endings.v[0], "a b");
+	assert_int_equal(w->f.legs.v[1]->packet.sport, 777);
+	assert_int_equal(w->f.endings.len, 1);
+	assert_int_equal(w->f.endings.v[0].e.verdict, NAT_ACCEPT);
+}
+
+/* Of two nodes a and b: who has rewritten something, what each says, and what the whole comes to, by whom. */
+static void replies(void **state)
+{
+	static const struct {
+		bool a_rewrites, b_rewrites;
+		enum tri a, b, want;
+		const char *by;
+	} rows[] = {
+		{ true, false, TRI_TRUE, TRI_UNKNOWN, TRI_TRUE, "a: of a" },	 { true, false, TRI_UNKNOWN, TRI_TRUE, TRI_UNKNOWN, "a: of a" },
+		{ false, true, TRI_UNKNOWN, TRI_TRUE, TRI_TRUE, "b: of b" },	 { true, true, TRI_TRUE, TRI_UNKNOWN, TRI_UNKNOWN, "b: of b" },
+		{ true, true, TRI_TRUE, TRI_TRUE, TRI_TRUE, "a: of a" },	 { false, false, TRI_TRUE, TRI_UNKNOWN, TRI_UNKNOWN, "b: of b" },
+		{ true, false, TRI_TRUE, TRI_FALSE, TRI_FALSE, "b: of b" },	 { false, true, TRI_FALSE, TRI_TRUE, TRI_FALSE, "a: of a" },
+		{ true, true, TRI_FALSE, TRI_UNKNOWN, TRI_FALSE, "a: of a" },
+	};
+	struct arena arena = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct snap_node na = { .name = "a" }, nb = { .name = "b" };
+		const struct follow_leg la = { .node = &na }, lb = { .node = &nb };
+		const struct nat_ending ea = { .masquerade = rows[i].a_rewrites, .reply = rows[i].a, .reply_why = "of a" };
+		const struct nat_ending eb = { .translated = rows[i].b_rewrites, .reply = rows[i].b, .reply_why = "of b" };
+		const struct follow_step first = { NULL, &la, &ea }, last = { &first, &lb, &eb };
+		struct follow_ending f = { .e = eb, .last = &last };
+
+		assert_int_equal(join_reply(&arena, &f), 0);
+		if (f.e.reply != rows[i].want || strcmp(f.e.reply_why, rows[i].by) != 0)
+			fail_msg("row %zu: %d, %s", i, f.e.reply, f.e.reply_why);
+	}
+	arena_release(&arena);
+}
+
 /* What a node's walk rests on carries the node's name behind the first. */
 static void assumed(void **state)
 {
@@ -452,7 +499,7 @@ int main(void)
 		TEST(goes_on),		TEST(dropped_behind),	 TEST(weights_multiply), TEST(unknown_weight_stays_unknown),
 		TEST(one_walk_for_one_packet), TEST(masqueraded), TEST(unknown_source),	 TEST(rules_that_are_not_there),
 		TEST(stays),		TEST(by_the_gateway),	 TEST(loop),		 TEST(too_many_nodes),
-		TEST(budget),		TEST(assumed),		 TEST(by_own_address),
+		TEST(mark_and_port),	 TEST(replies),		 TEST(budget),		TEST(assumed),		 TEST(by_own_address),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
