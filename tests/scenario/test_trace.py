@@ -70,7 +70,9 @@ def follows(backend):
             expect_equal((x["verdict"], x["delivery"], x["interface"], x["translated"]), ("accept", "sent", "cni0", True), "ending")
             expect_equal(x["not_followed"], None, "not_followed")
         text = run("trace", "shop/cart-0", "default/web", "--bundle", lab.path, codes=[0]).out
-        for want in ("10.244.2.73:80 default/web-96d5df5c8-2 ", "then on node2: tcp 10.244.1.50 -> 10.244.2.73:80   1/3 of it, enters by eth0", "out by eth0 to node2; there out by cni0"):
+        for want in ("10.244.2.73:80 default/web-96d5df5c8-2 ",
+                     "then on node2: tcp 10.244.1.50 -> 10.244.2.73:80   1/3 of it, enters by eth0",
+                     "out by eth0 to node2; there out by cni0"):
             expect(want in text, f"{want!r} is not in\n{text}")
 
 
@@ -283,7 +285,8 @@ def meant_of_many(backend):
 
 
 def port_names(backend):
-    for dst, want in (("shop/cart:web", "'web' is the target port of 80/tcp: ask shop/cart:80"), ("svc/web:http", "default/web has no port 'http', it has 80/tcp"),
+    for dst, want in (("shop/cart:web", "'web' is the target port of 80/tcp: ask shop/cart:80"),
+                      ("svc/web:http", "default/web has no port 'http', it has 80/tcp"),
                       ("kube-system/kube-dns:dns/tcp", "has no port 'dns' for tcp")):
         r = run("trace", "node1", dst, "--bundle", LABS[backend], codes=[64])
         expect(want in r.err, r.err)
