@@ -211,7 +211,7 @@ int diagnose_selection(struct context *c, const struct selection *s, const bool 
 enum exit_code code_of_diagnosis(const struct options *o, const struct diagnosis *d);
 bool severity_counts(const struct options *o, enum severity s);
 
-/* trace-names.c, trace-meaning.c: SRC and DST as a user writes them. */
+/* trace-names.c, trace-meaning.c, trace-port.c: SRC and DST as a user writes them. */
 struct trace_place {
 	struct ip_addr addr; /* family 0: not chosen yet, see pod, node, service */
 	const struct k8s_pod *pod;
@@ -221,6 +221,7 @@ struct trace_place {
 	bool outside, localhost;
 	bool on_node; /* it is the node itself */
 	bool has_port, has_proto;
+	bool proto_assumed; /* nothing told the protocol: TCP */
 	const char *port_name; /* a named port, not resolved yet; NULL */
 	uint16_t port;
 	uint8_t proto;
@@ -231,5 +232,21 @@ int trace_place_parse(struct context *c, const char *text, bool is_source, struc
 int trace_places_settle(struct context *c, struct trace_place *src, struct trace_place *dst);
 /* Lines that say whose addresses these are: NULL-terminated, in the context's arena; NULL when memory is out. */
 const char *const *trace_meaning(struct context *c, const struct trace_place *src, const struct trace_place *dst);
+/* The node that has this address itself, by the API or its own files; NULL: none is known to. */
+const char *trace_node_of_address(const struct context *c, const struct ip_addr *a);
+/* Has the Service this address: ClusterIP, external IP, load balancer? */
+bool trace_service_has(const struct k8s_service *s, const struct ip_addr *a);
+/* ": ns/pod-0:80, ns/pod-1:80", the first of the Service's endpoints; "" for none. */
+const char *trace_pods_of(struct context *c, const struct k8s_service *s);
+const char *trace_proto(uint8_t proto); /* "TCP" */
+void trace_add_port(struct strbuf *b, const struct k8s_service_port *p); /* "80/TCP 'http'" */
+/*
+ * Which ports are probably meant, where the destination's is none of a Service there: at most three, in the context's
+ * arena. 0 or -ENOMEM.
+ */
+int trace_port_meant(struct context *c, const struct trace_place *src, const struct trace_place *dst, const struct trace_meant **ret,
+		     size_t *ret_n);
+/* Does a pod ask its own loopback address? No rule of a node sees that. */
+bool trace_own_loopback(const struct trace_place *src, const struct trace_place *dst);
 
 #endif

@@ -15,26 +15,14 @@ struct lines {
 static void add(struct context *c, struct lines *l, const struct strbuf *b)
 {
 	const char *s = b->failed ? NULL : arena_clean(&c->arena, strbuf_str(b));
+	bool said = false;
+	for (size_t i = 0; s && i < l->len; i++) {
+		said |= strcmp(l->v[i], s) == 0;
+	}
 	if (!s) {
 		l->failed = true;
-	} else if (l->len < LINES_MAX) {
+	} else if (l->len < LINES_MAX && !said) {
 		l->v[l->len++] = s;
-	}
-}
-
-static const char *proto_upper(uint8_t proto)
-{
-	return proto == IPPROTO_TCP    ? "TCP"
-	       : proto == IPPROTO_UDP  ? "UDP"
-	       : proto == IPPROTO_SCTP ? "SCTP"
-				       : proto_name(proto);
-}
-
-static void add_port(struct strbuf *b, const struct k8s_service_port *p)
-{
-	strbuf_addf(b, "%u/%s", p->port, proto_upper(p->proto));
-	if (*p->name) {
-		strbuf_addf(b, " '%s'", p->name);
 	}
 }
 
@@ -63,24 +51,15 @@ static const char *role_of(const struct k8s_service *s, const struct ip_addr *a)
 	return "a load-balancer address";
 }
 
-/* The port is not one of the Service's: which are, and what the number is instead. */
+/* The port is not one of the Service's. What it is instead is in trace-port.c. */
 static void wrong_port(struct strbuf *b, const struct k8s_service *s, const struct trace_place *dst)
 {
-	strbuf_addf(b, ", which has no port %u/%s; it has ", dst->port, proto_upper(dst->proto));
+	strbuf_addf(b, ", which has no port %u/%s; it has ", dst->port, trace_proto(dst->proto));
 	for (size_t i = 0; i < s->nports; i++) {
 		strbuf_adds(b, i ? ", " : "");
-		add_port(b, &s->ports[i]);
+		trace_add_port(b, &s->ports[i]);
 	}
-	for (size_t i = 0; i < s->nports; i++) {
-		const struct k8s_service_port *p = &s->ports[i];
-		bool target = !p->target.name && p->target.number == dst->port,
-		     node = p->node_port == dst->port;
-		if (target || node) {
-			strbuf_addf(b, "; %u is the %s of ", dst->port, node ? "node port" : "target port");
-			add_port(b, p);
-			return;
-		}
-	}
+	strbuf_adds(b, s->nports ? "" : "none");
 }
 
 static void service_line(struct context *c, struct lines *l, const struct trace_place *dst)
@@ -94,7 +73,7 @@ static void service_line(struct context *c, struct lines *l, const struct trace_
 		const struct k8s_service_port *p = port_of(s, dst);
 		if (p) {
 			strbuf_adds(&b, ", port ");
-			add_port(&b, p);
+			trace_add_port(&b, p);
 		} else {
 			wrong_port(&b, s, dst);
 		}
@@ -102,7 +81,7 @@ static void service_line(struct context *c, struct lines *l, const struct trace_
 	add(c, l, &b);
 }
 
-static const char *node_of_address(const struct context *c, const struct ip_addr *a)
+const char *trace_node_of_address(const struct context *c, const struct ip_addr *a)
 {
 	for (size_t i = 0; i < c->snapshot.cluster.nodes.len; i++) {
 		const struct k8s_node *n = c->snapshot.cluster.nodes.v[i];
@@ -122,10 +101,22 @@ static const char *node_of_address(const struct context *c, const struct ip_addr
 	return NULL;
 }
 
+static void health_check_line(struct context *c, struct lines *l, const struct trace_place *dst, const struct k8s_service *s)
+{
+	struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;
+	strbuf_addf(&b, "%u is the health-check node port of %s/%s, at which kube-proxy itself answers", dst->port, s->meta.ns,
+		    s->meta.name);
+	add(c, l, &b);
+}
+
 static void node_port_line(struct context *c, struct lines *l, const struct trace_place *dst)
 {
 	for (size_t i = 0; i < c->snapshot.cluster.services.len; i++) {
 		const struct k8s_service *s = c->snapshot.cluster.services.v[i];
+		if (dst->port > 0 && dst->proto == IPPROTO_TCP && s->health_check_node_port == dst->port) {
+			health_check_line(c, l, dst, s);
+			return;
+		}
 		for (size_t k = 0; k < s->nports; k++) {
 			const struct k8s_service_port *p = &s->ports[k];
 			if (dst->port == 0 || p->node_port != dst->port || p->proto != dst->proto) {
@@ -133,8 +124,8 @@ static void node_port_line(struct context *c, struct lines *l, const struct trac
 			}
 			struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;
 			strbuf_addf(&b, "%u/%s is the node port of %s/%s, port ", dst->port,
-				    proto_upper(dst->proto), s->meta.ns, s->meta.name);
-			add_port(&b, p);
+				    trace_proto(dst->proto), s->meta.ns, s->meta.name);
+			trace_add_port(&b, p);
 			add(c, l, &b);
 			return;
 		}
@@ -146,7 +137,8 @@ static void owner_line(struct context *c, struct lines *l, const struct trace_pl
 {
 	struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;
 	char buf[IP_ADDR_STRLEN];
-	const char *node = node_of_address(c, &p->addr);
+	const char *node = trace_node_of_address(c, &p->addr);
+	const struct k8s_node *range = k8s_node_of_ip(&c->snapshot.cluster, &p->addr);
 	strbuf_addf(&b, "%s ", ip_addr_format(&p->addr, buf));
 	if (p->outside) {
 		strbuf_adds(&b, "stands for any address outside the cluster");
@@ -157,9 +149,20 @@ static void owner_line(struct context *c, struct lines *l, const struct trace_pl
 		}
 	} else if (node) {
 		strbuf_addf(&b, "is an address of %s", node);
+	} else if (range) {
+		strbuf_addf(&b, "is in the pod range of %s%s", range->meta.name,
+			    c->snapshot.kinds[K8S_PODS] == KNOWN ? ", and no pod has it" : "");
 	} else {
 		return;
 	}
+	add(c, l, &b);
+}
+
+static void own_loopback_line(struct context *c, struct lines *l, const struct trace_place *src)
+{
+	struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;
+	strbuf_addf(&b, "the loopback address of %s/%s is the pod itself, which no rule of the node sees: this is the same address from outside "
+			"the pod", src->pod->meta.ns, src->pod->meta.name);
 	add(c, l, &b);
 }
 
@@ -174,11 +177,15 @@ const char *const *trace_meaning(struct context *c, const struct trace_place *sr
 	if (dst->service) {
 		service_line(c, &l, dst);
 	}
-	if (!dst->service || node_of_address(c, &dst->addr)) {
+	if (!dst->service || trace_node_of_address(c, &dst->addr)) {
 		owner_line(c, &l, dst);
 	}
-	if (!dst->service && !dst->pod &&
-	    (node_of_address(c, &dst->addr) || ip_addr_is_loopback(&dst->addr))) {
+	if (trace_own_loopback(src, dst)) {
+		own_loopback_line(c, &l, src);
+		return l.failed ? NULL : l.v;
+	}
+	bool on_node = trace_node_of_address(c, &dst->addr) || ip_addr_is_loopback(&dst->addr);
+	if (on_node && !dst->pod && !(dst->service && port_of(dst->service, dst))) {
 		node_port_line(c, &l, dst);
 	}
 	return l.failed ? NULL : l.v;

@@ -364,9 +364,10 @@ static int no_address(struct context *c, const struct trace_place *src, const st
 {
 	if (dst->service && dst->service->ncluster_ips == 0) {
 		const struct k8s_meta *m = &dst->service->meta;
-		return usage_error(c, "%s/%s %s: trace to one of its pods instead", m->ns, m->name,
+		return usage_error(c, "%s/%s %s: trace to one of its pods instead%s", m->ns, m->name,
 				   dst->service->headless ? "is headless and has no address of its own"
-							  : "has no ClusterIP");
+							  : "has no ClusterIP",
+				   trace_pods_of(c, dst->service));
 	}
 	if (src->addr.family && dst->addr.family) {
 		return usage_error(c, "source and destination are of different address families");
@@ -397,33 +398,13 @@ static int settle_addresses(struct context *c, struct trace_place *src, struct t
 
 /* ---- port and protocol ---- */
 
-static bool has_address(const struct k8s_service *s, const struct ip_addr *a)
-{
-	for (size_t i = 0; i < s->ningress; i++) {
-		if (ip_addr_equal(&s->ingress[i].ip, a)) {
-			return true;
-		}
-	}
-	for (size_t i = 0; i < s->nexternal_ips; i++) {
-		if (ip_addr_equal(&s->external_ips[i], a)) {
-			return true;
-		}
-	}
-	for (size_t i = 0; i < s->ncluster_ips; i++) {
-		if (ip_addr_equal(&s->cluster_ips[i], a)) {
-			return true;
-		}
-	}
-	return false;
-}
-
 /* The Service whose address this is; with several (external IPs), one that has the port. */
 static const struct k8s_service *service_of(const struct context *c, const struct trace_place *p)
 {
 	const struct k8s_service *first = NULL;
 	for (size_t i = 0; i < c->snapshot.cluster.services.len; i++) {
 		const struct k8s_service *s = c->snapshot.cluster.services.v[i];
-		if (!has_address(s, &p->addr)) {
+		if (!trace_service_has(s, &p->addr)) {
 			continue;
 		}
 		for (size_t k = 0; k < s->nports; k++) {
@@ -455,6 +436,24 @@ static bool proto_fits(const struct trace_place *p, uint8_t proto)
 	return !p->has_proto || p->proto == proto;
 }
 
+/* No port, or a name that none has: which there are, and which one leads to a port of that name at the pods. */
+static int no_such_port(struct context *c, const struct k8s_service *s, const struct trace_place *dst)
+{
+	if (!dst->port_name) {
+		return usage_error(c, "which port of %s/%s? it has %s", s->meta.ns, s->meta.name, list_ports(c, s));
+	}
+	for (size_t i = 0; i < s->nports; i++) {
+		const struct k8s_service_port *p = &s->ports[i];
+		if (p->target.name && strcmp(p->target.name, dst->port_name) == 0) {
+			return usage_error(c, "%s/%s has no port '%s', it has %s; '%s' is the target port of %u/%s: ask %s/%s:%u",
+					   s->meta.ns, s->meta.name, dst->port_name, list_ports(c, s), dst->port_name, p->port,
+					   proto_name(p->proto), s->meta.ns, s->meta.name, p->port);
+		}
+	}
+	return usage_error(c, "%s/%s has no port '%s'%s%s, it has %s", s->meta.ns, s->meta.name, dst->port_name,
+			   dst->has_proto ? " for " : "", dst->has_proto ? proto_name(dst->proto) : "", list_ports(c, s));
+}
+
 static int settle_service_port(struct context *c, const struct k8s_service *s, struct trace_place *dst)
 {
 	const struct k8s_service_port *hit = NULL;
@@ -477,7 +476,7 @@ static int settle_service_port(struct context *c, const struct k8s_service *s, s
 	if (dst->has_port) {
 		return 0;
 	}
-	return usage_error(c, "which port of %s/%s? it has %s", s->meta.ns, s->meta.name, list_ports(c, s));
+	return no_such_port(c, s, dst);
 }
 
 /* A pod's only container port, or the one of that name. */
@@ -535,6 +534,9 @@ static int settle_port(struct context *c, struct trace_place *dst)
 		if (r != 0) {
 			return r;
 		}
+		if (trace_node_of_address(c, &dst->addr)) { /* an external IP may be one, too */
+			settle_node_port(c, dst);
+		}
 	} else if (dst->pod) {
 		settle_pod_port(dst);
 	} else {
@@ -546,9 +548,16 @@ static int settle_port(struct context *c, struct trace_place *dst)
 	}
 	if (!dst->has_proto) {
 		dst->proto = IPPROTO_TCP;
-		dst->has_proto = true;
+		dst->has_proto = dst->proto_assumed = true;
 	}
 	return 0;
+}
+
+/* An address that no pod has starts where the node's pod range has it. */
+static const char *node_of_range(const struct context *c, const struct ip_addr *a)
+{
+	const struct k8s_node *n = k8s_node_of_ip(&c->snapshot.cluster, a);
+	return n ? n->meta.name : NULL;
 }
 
 int trace_places_settle(struct context *c, struct trace_place *src, struct trace_place *dst)
@@ -563,7 +572,7 @@ int trace_places_settle(struct context *c, struct trace_place *src, struct trace
 		}
 		if (!src->pod && !src->node_name) {
 			src->pod = map_get(&c->snapshot.cluster.pod_by_ip, &src->addr, sizeof(src->addr));
-			src->node_name = src->pod ? src->pod->node : NULL;
+			src->node_name = src->pod ? src->pod->node : node_of_range(c, &src->addr);
 		}
 		r = settle_port(c, dst);
 	}

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* svcdoctor trace: one packet through the rules of the node (or nodes) that it would pass, explained. */
+/*
+ * svcdoctor trace: one packet through the rules of the nodes that it passes, explained. Where it starts is chosen here;
+ * how it goes on from node to node is lib/verify's follow.c.
+ */
 #include <errno.h>
 #include <netinet/in.h>
 
@@ -15,7 +18,8 @@ static const struct opt options[] = {
 	OPT_ROW_BUNDLE,
 	OPT_ROW_FORMAT(choices_format2),
 	OPT_ROW_OUTPUT_FILE,
-	OPT_ROW_NODE,
+	{ 0, "node", "NODE", "the node where the packet starts (where SRC lives if not given)", OPT_TEXT,
+	  offsetof(struct options, node), 0, NULL, COMPLETE_NOTHING },
 	{ 0, "in", "IFACE", "the interface that the packet enters by (the route back to SRC if not given)",
 	  OPT_TEXT, offsetof(struct options, in), 0, NULL, COMPLETE_NOTHING },
 	{ 0, "mark", "MARK", "the packet's mark, such as 0x4000", OPT_NUMBER, offsetof(struct options, mark),
@@ -31,25 +35,25 @@ static const struct opt options[] = {
 	OPT_ROW_END,
 };
 
-/* One node's share of the work. */
+/* The packet from one node on. */
 struct job {
 	const struct snap_node *node;
 	struct nat_packet packet;
-	struct nat_result result;
-	struct verify_skipped skipped[2]; /* what this version cannot run */
-	size_t nskipped;
+	struct follow follow;
 };
 struct jobs {
 	struct job *v;
 	size_t len;
+	ARRAY_OF(struct verify_skipped) skipped; /* what this version cannot run of the nodes that were passed */
 };
 
 static void jobs_release(struct jobs *j)
 {
 	for (size_t i = 0; i < j->len; i++) {
-		nat_result_release(&j->v[i].result);
+		follow_release(&j->v[i].follow);
 	}
 	free(j->v);
+	array_free(&j->skipped);
 }
 
 /* The node whose own address @a is, among those with rules; NULL when none or several say so. */
@@ -83,7 +87,14 @@ static int no_rules(struct context *c, const char *node)
 	return CODE_INCONCLUSIVE;
 }
 
-/* --node, else where the source lives, else whose address the destination is, else all. */
+/* Where a pod's address is: what comes from outside is routed there. */
+static const char *pod_node(const struct context *c, const struct trace_place *dst)
+{
+	const struct k8s_node *n = k8s_node_of_ip(&c->snapshot.cluster, &dst->addr);
+	return dst->pod ? dst->pod->node : n ? n->meta.name : NULL;
+}
+
+/* --node, else where the source lives, else whose address the destination is or whose pod has it, else all. */
 static int choose_nodes(struct context *c, const struct trace_place *src, const struct trace_place *dst,
 			struct jobs *ret)
 {
@@ -91,6 +102,10 @@ static int choose_nodes(struct context *c, const struct trace_place *src, const 
 	const struct snap_node *one = name ? snapshot_node(&c->snapshot, name, false)
 					   : node_with_address(c, &src->addr);
 	one = one || name ? one : node_with_address(c, &dst->addr);
+	if (!one && !name) {
+		name = pod_node(c, dst);
+		one = name ? snapshot_node(&c->snapshot, name, false) : NULL;
+	}
 	if (name && (!one || !one->any_rules)) {
 		return no_rules(c, name);
 	}
@@ -101,20 +116,10 @@ static int choose_nodes(struct context *c, const struct trace_place *src, const 
 	for (size_t i = 0; i < c->snapshot.nodes.len; i++) {
 		const struct snap_node *n = c->snapshot.nodes.v[i];
 		if (n->any_rules && (!one || n == one)) {
-			nat_result_init(&ret->v[ret->len].result);
 			ret->v[ret->len++].node = n;
 		}
 	}
 	return ret->len == 0 ? no_rules(c, NULL) : 0;
-}
-
-/* The interface of the node's route to the source: replies leave by it, so packets are taken to come in by it. */
-static const char *interface_towards(const struct snap_node *n, const struct ip_addr *a)
-{
-	struct node_route_result route = { 0 };
-	const struct node_route_query q = { .dst = *a };
-	node_route_lookup(&n->facts, &q, &route);
-	return route.kind == NR_UNICAST ? route.dev : NULL;
 }
 
 static bool sent_by_node(const struct context *c, const struct trace_place *src, const struct snap_node *n)
@@ -162,7 +167,7 @@ static void fill_packet(const struct context *c, const struct trace_place *src, 
 		.from_node = sent_by_node(c, src, job->node),
 	};
 	if (!p->from_node) {
-		p->iif = c->o.in ? c->o.in : interface_towards(job->node, &src->addr);
+		p->iif = c->o.in ? c->o.in : follow_interface(job->node, &src->addr);
 	}
 }
 
@@ -180,16 +185,8 @@ static bool dumps_whole(const struct snap_node *n, int family)
 	return true;
 }
 
-static int walk(const struct context *c, struct job *job)
-{
-	struct nat_node node;
-	const struct nat_options o = { .flags = c->o.state ? NAT_FOLLOW_STATE : 0 };
-	verify_nat_node(&c->snapshot, job->node, &node);
-	return nat_walk(&node, &job->packet, &o, &job->result);
-}
-
 /* Native nftables rules and IPVS act on packets too, and are not run. */
-static void note_skipped(struct job *job)
+static int note_skipped(struct jobs *j, const struct snap_node *n)
 {
 	static const struct {
 		enum snap_dump dump;
@@ -201,12 +198,12 @@ static void note_skipped(struct job *job)
 			     "may fare otherwise" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		if (job->node->dumps[rows[i].dump] == UNSUPPORTED) {
-			job->skipped[job->nskipped++] = (struct verify_skipped){
-				job->node->name, known_code(UNSUPPORTED), rows[i].reason, NULL, "rules"
-			};
+		struct verify_skipped s = { n->name, known_code(UNSUPPORTED), rows[i].reason, NULL, "rules" };
+		if (n->dumps[rows[i].dump] == UNSUPPORTED && array_push(&j->skipped, s) < 0) {
+			return -ENOMEM;
 		}
 	}
+	return 0;
 }
 
 /* Does an ending hang on what a dump cannot tell? */
@@ -220,19 +217,57 @@ static bool is_open(const struct nat_ending *e)
 	return e->verdict == NAT_UNDECIDED;
 }
 
+static bool leg_is_whole(const struct follow_leg *leg)
+{
+	for (size_t i = 0; i < leg->result.endings.len; i++) {
+		if (is_open(&leg->result.endings.v[i])) {
+			return false;
+		}
+	}
+	return dumps_whole(leg->node, leg->packet.dst.family);
+}
+
+static bool is_whole(const struct follow *f)
+{
+	for (size_t i = 0; i < f->stops.len; i++) {
+		if (f->stops.v[i]->limit) {
+			return false;
+		}
+	}
+	for (size_t i = 0; i < f->legs.len; i++) {
+		if (!leg_is_whole(f->legs.v[i])) {
+			return false;
+		}
+	}
+	return true;
+}
+
 static enum exit_code code_of(const struct jobs *j)
 {
+	enum exit_code code = j->skipped.len > 0 ? CODE_INCONCLUSIVE : CODE_HEALTHY;
+	for (size_t i = 0; i < j->len && code == CODE_HEALTHY; i++) {
+		code = is_whole(&j->v[i].follow) ? CODE_HEALTHY : CODE_INCONCLUSIVE;
+	}
+	return code;
+}
+
+/* Every node that a packet has passed, once. */
+static int note_all_skipped(struct jobs *j)
+{
+	struct map seen = { 0 };
+	int r = 0;
 	for (size_t i = 0; i < j->len; i++) {
-		if (j->v[i].nskipped > 0 || !dumps_whole(j->v[i].node, j->v[i].packet.dst.family)) {
-			return CODE_INCONCLUSIVE;
-		}
-		for (size_t k = 0; k < j->v[i].result.endings.len; k++) {
-			if (is_open(&j->v[i].result.endings.v[k])) {
-				return CODE_INCONCLUSIVE;
+		const struct follow *f = &j->v[i].follow;
+		for (size_t k = 0; r == 0 && k < f->legs.len; k++) {
+			const struct snap_node *n = f->legs.v[k]->node;
+			if (!map_gets(&seen, n->name)) {
+				r = map_puts(&seen, n->name, f->legs.v[k]);
+				r = r == 0 ? note_skipped(j, n) : r;
 			}
 		}
 	}
-	return CODE_HEALTHY;
+	map_release(&seen);
+	return r;
 }
 
 static int print(struct context *c, const struct jobs *j, const struct trace_place *src,
@@ -240,13 +275,15 @@ static int print(struct context *c, const struct jobs *j, const struct trace_pla
 {
 	const char *const *meaning = trace_meaning(c, src, dst);
 	struct trace_report *reports = arena_array(&c->arena, struct trace_report, j->len);
-	if (!meaning || !reports) {
+	const struct trace_meant *meant = NULL;
+	size_t nmeant = 0;
+	if (!meaning || !reports || trace_port_meant(c, src, dst, &meant, &nmeant) < 0) {
 		return -ENOMEM;
 	}
 	for (size_t i = 0; i < j->len; i++) {
-		const struct job *job = &j->v[i];
-		reports[i] = (struct trace_report){ job->node->name, &job->packet, &job->result,
-						    meaning,	     job->skipped, job->nskipped };
+		reports[i] = (struct trace_report){
+			&j->v[i].follow, meaning, meant, nmeant, j->skipped.v, j->skipped.len,
+		};
 	}
 	int r = report_trace(&c->report, reports, j->len);
 	return r < 0 ? r : (int)code_of(j);
@@ -264,11 +301,14 @@ static int trace(struct context *c, struct trace_place *src, struct trace_place 
 	if (r != 0) {
 		return r;
 	}
+	struct follow_budget budget = FOLLOW_BUDGET;
 	for (size_t i = 0; r == 0 && i < jobs.len; i++) {
-		fill_packet(c, src, dst, &jobs.v[i]);
-		note_skipped(&jobs.v[i]);
-		r = walk(c, &jobs.v[i]);
+		struct job *job = &jobs.v[i];
+		fill_packet(c, src, dst, job);
+		r = follow_run(&c->snapshot, job->node, &job->packet, c->o.state ? NAT_FOLLOW_STATE : 0,
+			       &budget, &job->follow);
 	}
+	r = r == 0 ? note_all_skipped(&jobs) : r;
 	return r < 0 ? r : print(c, &jobs, src, dst);
 }
 

@@ -35,12 +35,22 @@ int report_endpoints(const struct report *r, const struct endpoints_report *e, c
 int report_nothing(const struct report *r);
 int report_explain(const struct report *r, const struct check *check); /* NULL: the list of all */
 
+/* A port that was probably meant: what was asked for is no port of a Service there, and this one is. */
+struct trace_meant {
+	const struct k8s_service *service;
+	const struct k8s_service_port *port;
+	const char *why;    /* "target-port", "node-port", "service-port", "protocol": what the port that was asked for is of this one */
+	struct ip_addr addr; /* what to ask instead, with the protocol of the port */
+	uint16_t dport;
+	const char *text; /* one sentence */
+};
 struct trace_report {
-	const char *node;
-	const struct nat_packet *packet;
-	const struct nat_result *result;
-	const char *const *meaning; /* lines: whose address the destination is, which port is meant; NULL-terminated, or NULL */
-	const struct verify_skipped *skipped; /* what of the node was not run, so that the packet may fare otherwise */
+	const struct follow *follow;
+	/* The rest is the same for all that are reported together. */
+	const char *const *meaning; /* lines: whose address the destination is, which port; NULL-terminated, or NULL */
+	const struct trace_meant *meant;
+	size_t nmeant;
+	const struct verify_skipped *skipped; /* what of the nodes was not run, so that the packet may fare otherwise */
 	size_t nskipped;
 };
 int report_trace(const struct report *r, const struct trace_report *t, size_t n);

@@ -159,6 +159,69 @@ const char *verify_other_plane(const struct snapshot *s, const struct snap_node 
  */
 int verify_services_from_rules(struct snapshot *s);
 
+/* ---- one packet across nodes, for `trace` ---- */
+
+/*
+ * A packet that leaves a node goes on where it arrives, if the snapshot has that node's rules. It arrives at the node that the route's
+ * gateway belongs to; without such a gateway at the node of the pod that has the address (spec.nodeName), else at the one whose podCIDR
+ * holds it, else at the one whose own address it is. There it is a new connection (every node has its own conntrack) with mark 0, which
+ * enters by the interface of that node's route back to the source. A rewritten source keeps its port unless the rule names others.
+ */
+#define FOLLOW_NODES_MAX 8 /* on one way */
+
+/* What all runs of one command may spend on nodes behind the first; each run takes from it. */
+struct follow_budget {
+	size_t walks, steps, bytes, endings;
+};
+#define FOLLOW_BUDGET { 4096, 20000000, (size_t)256 << 20, 65536 }
+
+/* One packet through one node. Ways that bring the same packet to the same node share it. */
+struct follow_leg {
+	const struct snap_node *node;
+	struct nat_packet packet;	/* as it enters */
+	struct nat_result result;	/* its endings at this node; weights are shares of what enters */
+	double weight;			/* how much of the first packet enters so, over all assumptions; NAN: not known */
+	unsigned depth;			/* 0: the start, 1: the node behind it, ... */
+	const char *const *assumed;	/* result's, with the node's name in front from depth 1 on; NULL-terminated */
+};
+/* One node on the way of an ending. */
+struct follow_step {
+	const struct follow_step *prev; /* towards the start; NULL: this is the first node */
+	const struct follow_leg *leg;
+	const struct nat_ending *ending; /* of leg->result */
+};
+struct follow_ending {
+	/*
+	 * The last node's ending, and of the whole way: weight (the product), translated and masquerade (at any node), reply (false where
+	 * one node says so; true where every node that translates says so, or every node where none does). assumes and path are the last
+	 * node's own: see the steps for the others.
+	 */
+	struct nat_ending e;
+	const struct follow_step *last;
+	const char *stopped;		/* why it was not followed any further; NULL: it ended there. One of follow.stops */
+};
+struct follow_stop {
+	const char *text;		/* "node2's rules are not in the bundle: not followed" */
+	size_t endings;
+	bool limit;			/* it could have been followed, were there not so much of it */
+};
+struct follow {
+	struct arena arena;
+	ARRAY_OF(struct follow_leg *) legs;	/* the first is the start; each stands behind the one that it was first reached from */
+	ARRAY_OF(struct follow_ending) endings; /* in the order of the first node's endings, each followed by the next node's */
+	ARRAY_OF(struct follow_stop *) stops;	/* in order of first appearance */
+	ARRAY_OF(const char *) assumed;		/* of all legs, each once */
+};
+void follow_release(struct follow *f);
+/*
+ * Runs @p through @start and the nodes behind it. @flags: NAT_FOLLOW_STATE or 0. @ret must be zeroed; it points into snapshot @s.
+ * A packet that comes back to a node as it was there before is lost there, with cause "loop". 0, -EINVAL as nat_walk, or -ENOMEM.
+ */
+int follow_run(const struct snapshot *s, const struct snap_node *start, const struct nat_packet *p, unsigned flags,
+	       struct follow_budget *budget, struct follow *ret);
+/* The interface of @n's route to @a, by which packets from there are taken to come in; NULL: not known. */
+const char *follow_interface(const struct snap_node *n, const struct ip_addr *a);
+
 /* A table row of the command `rules`: one chain (or entry place) of a Service port on a node. */
 struct rules_row {
 	const char *role;	/* "entry", "nodeport", "service", "local", "external", "firewall", "endpoint", "refuse" */

@@ -131,10 +131,13 @@ int verify_text(const struct report *r, const struct verify_report *v);
 /* What a rule asks, in words: "destination is 10.96.0.10, dport 53/udp". */
 void words_of_rule(struct strbuf *b, const struct rs_rule *rule);
 
-/* ---- trace-path.c ---- */
+/* ---- trace.c, trace-json.c, trace-path.c ---- */
 
+int trace_text(const struct report *r, const struct trace_report *t, size_t n);
+bool trace_has_ports(uint8_t proto);
+const struct k8s_pod *trace_pod_at(const struct report *r, const struct ip_addr *a); /* NULL: none is known */
 /* The way of all endings, hook by hook. */
-void trace_path_text(const struct report *r, struct strbuf *b, const struct trace_report *t);
+void trace_path_text(const struct report *r, struct strbuf *b, const struct nat_ending *endings, size_t nendings);
 void trace_step_words(struct strbuf *b, const struct nat_step *s);
 
 #endif

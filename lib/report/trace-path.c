@@ -445,14 +445,14 @@ static bool two_backends(const struct ways *w)
 	return seen[0] && seen[1];
 }
 
-void trace_path_text(const struct report *r, struct strbuf *b, const struct trace_report *t)
+void trace_path_text(const struct report *r, struct strbuf *b, const struct nat_ending *endings, size_t nendings)
 {
 	struct ways w CLEANUP(ways_release) = { 0 };
-	size_t n = MIN(t->result->endings.len, (size_t)WAYS_MAX), deepest = 0;
+	size_t n = MIN(nendings, (size_t)WAYS_MAX), deepest = 0;
 	w.v = calloc(n + 1, sizeof(*w.v));
 	for (size_t i = 0; w.v && i < n; i++) {
 		w.len++;
-		if (!way_fill(&w.v[i], &t->result->endings.v[i], r->verbose)) {
+		if (!way_fill(&w.v[i], &endings[i], r->verbose)) {
 			b->failed = true;
 			return;
 		}
@@ -463,7 +463,7 @@ void trace_path_text(const struct report *r, struct strbuf *b, const struct trac
 	for (size_t at = 0; at < deepest && !b->failed; at++) {
 		visit_text(r, b, &w, at, backends);
 	}
-	if (n < t->result->endings.len) {
-		strbuf_addf(b, "the ways of %zu more endings are not shown\n", t->result->endings.len - n);
+	if (n < nendings) {
+		strbuf_addf(b, "the ways of %zu more endings are not shown\n", nendings - n);
 	}
 }

@@ -128,7 +128,7 @@ for k,v in $keys.items(): assert k in d and d[k]==v, (k, d.get(k))"
 }
 of_diagnose="{'command':'diagnose','healthy':None,'services':[],'cluster':[]}"
 of_verify="{'command':'verify','services':0,'frontends':0,'decided':0,'nodes':[],'differences':[],'undecided':[],'broken':[],'assumed':[],'findings':[]}"
-of_trace="{'command':'trace','packet':None,'meaning':[],'endings':[]}"
+of_trace="{'command':'trace','packet':None,'meaning':[],'meant':[],'endings':[]}"
 of_rules="{'command':'rules','findings':[],'rules':[]}"
 of_endpoints="{'command':'endpoints','findings':[],'endpoints':[]}"
 refused missing-verify 2 "$of_verify" verify -A --bundle /nonexistent/x -o json
@@ -241,7 +241,7 @@ run trace outside default/web:80 --bundle $lab --node node1 -o json
 json trace-document 'assert d["packet"]["destination_port"]==80
 assert abs(sum(e["weight"] for e in d["endings"])-1)<1e-6
 for e in d["endings"]:
-  assert set(e)>={"verdict","translated","address","port","weight","masquerade","source","delivery","interface","by","node","path","assumed","assumes","reply"}, e
+  assert set(e)>={"verdict","translated","address","port","weight","masquerade","source","delivery","interface","by","node","nodes","not_followed","path","assumed","assumes","reply"}, e
   assert set(e["reply"])=={"ok","why"} and e["path"]
   for p in e["path"]: assert set(p)>={"node","hook","by","effect"}, p'
 for c in "endpoints -A" "rules -A"; do
@@ -294,7 +294,7 @@ run trace node1 kube-system/kube-dns:5353 --bundle $lab
 expect trace-wrong-port 0 out "has no port 5353/TCP; it has 53/UDP 'dns', 53/TCP 'dns-tcp', 9153/TCP 'metrics'" out "sent by node1 itself"
 run trace outside example-service:9376 --bundle $lab --node node2; expect trace-target-port 0 out "9376 is the target port of 8765/TCP"
 run trace outside kube-system/kube-dns --bundle $lab; expect trace-which-port 64 err "53/udp (dns)"
-run trace outside headless --bundle $lab; expect trace-headless 64 err "is headless"
+run trace outside headless --bundle $lab; expect trace-headless 64 err "is headless" err "one of its pods instead: default/"
 run trace nobody/x default/web --bundle $lab; expect trace-unknown 64 err "'nobody/x' is no pod"
 run trace default/web default/web --bundle $lab; expect trace-service-source 64 err "a Service sends nothing"
 run trace outside web --bundle $lab; expect trace-all-nodes 0 out "enters node1" out "enters node2"

@@ -459,14 +459,20 @@ static void trace_without_rules(void **state)
 				.proto = IPPROTO_TCP,
 				.sport = 40000,
 				.dport = 443 };
-	struct nat_result res;
 	struct nat_ending e = {
 		.verdict = NAT_ACCEPT, .addr = p.dst, .port = 443, .weight = NAN, .reply = TRI_UNKNOWN
 	};
-	const struct trace_report t = { .node = "node1", .packet = &p, .result = &res };
+	const struct snap_node node = { .name = "node1" };
+	struct follow_leg leg = { .node = &node, .packet = p, .weight = 1 };
+	const struct follow_step step = { .leg = &leg, .ending = &e };
+	struct follow f = { 0 };
+	const struct follow_ending end = { .e = e, .last = &step };
+	const struct trace_report t = { .follow = &f };
 	(void)state;
-	nat_result_init(&res);
-	assert_int_equal(array_push(&res.endings, e), 0);
+	nat_result_init(&leg.result);
+	assert_int_equal(array_push(&leg.result.endings, e), 0);
+	assert_int_equal(array_push(&f.legs, &leg), 0);
+	assert_int_equal(array_push(&f.endings, end), 0);
 	CAPTURE(text, REPORT_TEXT, report_trace(&r, &t, 1));
 	assert_true(str_starts(text, "tcp 192.0.2.1 -> 10.96.0.1:443   new connection, enters node1 by an "
 				     "interface that is not known\n"));
@@ -479,7 +485,7 @@ static void trace_without_rules(void **state)
 	assert_true(json_is_null(json_object_get(json_object_get(one, "reply"), "ok")));
 	json_decref(root);
 	free(json);
-	nat_result_release(&res);
+	follow_release(&f);
 }
 
 static void names_split(void **state)
