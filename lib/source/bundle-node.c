@@ -141,6 +141,8 @@ void node_judge_nft(struct bundle *b)
 		bool covered = !c->other && (!c->xtables[0] || is_readable(n->dumps[DUMP_NFT4])) &&
 			       (!c->xtables[1] || is_readable(n->dumps[DUMP_NFT6]));
 
+		n->nft_proxy_rules[0] = c->proxy_rules[0];
+		n->nft_proxy_rules[1] = c->proxy_rules[1];
 		n->dumps[DUMP_NFT_JSON] = !covered ? UNSUPPORTED : c->damaged ? PARTLY_KNOWN : KNOWN;
 		n->dump_empty[DUMP_NFT_JSON] = covered && !c->damaged;
 	}

@@ -36,6 +36,7 @@ struct nft_contents {
 	bool damaged;
 	bool xtables[2]; /* something in the tables that the text dumps of IPv4, IPv6 show too */
 	bool other;	 /* something else that acts on packets */
+	size_t proxy_rules[2]; /* rules of the tables kube-proxy of IPv4, IPv6 */
 };
 struct nft_seen {
 	struct snap_node *node;

@@ -550,6 +550,8 @@ int verify_run(const struct snapshot *s, const struct verify_options *o, struct 
 	}
 	if (ret->differences.len)
 		qsort(ret->differences.v, ret->differences.len, sizeof(*ret->differences.v), cmp_difference);
+	if (r >= 0)
+		r = verify_peers(s, o, ret);
 	nat_result_release(&x.walk);
 	nat_result_release(&x.explained);
 	array_free(&x.judgement.found);
