@@ -227,19 +227,29 @@ static void backend_evidence(struct run *r, struct finding *f, const struct trac
 		finding_evidence(r, f, "%s: %zu of %zu translations lead to addresses that are no endpoints", name, t->dead, t->alive + t->dead);
 }
 
-/* Differences whose rule stands in the leftovers: they are what harms now. */
-static void concern_by(struct run *r, struct finding *f, const struct snap_node *n, enum rs_backend dead, bool six)
+/*
+ * Differences whose rule stands in the leftovers are what harms now; what hangs on the order of two chains of one priority,
+ * which no dump shows, may.
+ */
+static void concern_by(struct run *r, struct finding *f, const struct snap_node *n, int dead, bool six)
 {
 	const struct verify_report *v = &r->d->verify;
 
 	for (size_t i = 0; i < v->differences.len; i++) {
 		const struct verify_difference *d = &v->differences.v[i];
 
-		if (!is(d->node, n->name) || !d->by.rule || d->by.rule->chain->table->backend != dead || (d->family == AF_INET6) != six)
+		if (!is(d->node, n->name) || !d->by.rule || (int)d->by.rule->chain->table->backend != dead || (d->family == AF_INET6) != six)
 			continue;
 		if (d->service)
 			finding_concerns(r, f, d->service);
 		finding_severity(f, MAX(f->severity, difference_severity(d->severity)));
+	}
+	for (size_t i = 0; i < v->undecided.len; i++) {
+		const struct verify_undecided *u = &v->undecided.v[i];
+
+		if (is(u->node, n->name) && u->service && (u->example.family == AF_INET6) == six && u->by.kind == BY_KERNEL && u->by.text &&
+		    strstr(u->by.text, " runs first at "))
+			finding_concerns(r, f, u->service);
 	}
 }
 
@@ -264,11 +274,11 @@ static void backends_of_family(struct run *r, const struct snap_node *n, bool si
 		finding_text(r, f, "on node %s kube-proxy's rules are in %s and in %s: those of %s are leftovers", n->name,
 			     tool(backends[live], six), tool(backends[!live], six), tool(backends[!live], six));
 		finding_evidence(r, f, "kube-proxy writes %s: %s", tool(backends[live], six), why);
-		concern_by(r, f, n, backends[!live], six);
 	} else {
 		finding_text(r, f, "on node %s kube-proxy's rules are in iptables-nft and in iptables-legacy, and nothing tells which of them it writes",
 			     n->name);
 	}
+	concern_by(r, f, n, live < 0 ? -1 : (int)backends[!live], six);
 	for (unsigned i = 0; i < 2; i++)
 		backend_evidence(r, f, &t[i], tool(backends[i], six), o);
 	if (!t[0].packets != !t[1].packets)
