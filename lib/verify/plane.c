@@ -89,11 +89,9 @@ static bool has_anything_of_proxy(const struct snap_node *n)
 
 const char *vnode_mode(const struct snapshot *s, const struct snap_node *n)
 {
-	const struct kube_proxy_config *c = snapshot_proxy_config(s, n);
+	const char *mode = snapshot_proxy_mode(s, n);
 
-	if (n->proxy.mode && *n->proxy.mode)
-		return n->proxy.mode;
-	return c->known && c->mode && *c->mode ? c->mode : "iptables";
+	return mode ? mode : "iptables";
 }
 
 /* ---- others ---- */

@@ -193,6 +193,17 @@ def iptables_rules(mode):
         has(f, f"is in {mode} mode", "made in iptables mode", "the jumps to them are there too")
 
 
+def mode_of_log():
+    """Without the port's answer the log tells, the last start of it; its word is newer than the configuration."""
+    line = 'I1121 07:30:16.327075    9830 server_linux.go:137] "Using {} Proxier"\n'
+    with Lab() as b:
+        os.unlink(b.file("nodes", NODE, "kube-proxy-mode.txt"))
+        b.write(line.format("nftables") + line.format("iptables"), "nodes", NODE, "kube-proxy.log")
+        silent(b)
+        b.write(line.format("iptables") + line.format("nftables") + "a line about the Proxier\n", "nodes", NODE, "kube-proxy.log")
+        has(only(b, "stale-rules-after-mode-switch"), "is in nftables mode")
+
+
 def iptables_rules_wrong():
     with Lab() as b:
         set_mode(b, "nftables")
@@ -384,6 +395,7 @@ if __name__ == "__main__":
     t.run("both backends: look-alikes", mix_look_alikes)
     for mode_ in ("ipvs", "nftables"):
         t.run(f"iptables rules in {mode_} mode", iptables_rules, mode_)
+    t.run("the mode that the log names", mode_of_log)
     t.run("wrong iptables rules in nftables mode", iptables_rules_wrong)
     t.run("iptables rules that nothing leads to", iptables_rules_unreached)
     t.run("kube-ipvs0 in iptables mode", ipvs_link)
