@@ -327,14 +327,24 @@ static void look_at_all(const struct snap_node *n, const struct objects *o, stru
 	}
 }
 
+/* As kube-proxy itself tells it on the node; else it is what the ConfigMap wants of the next one that is started. */
+static bool tells_its_mode(const struct snap_node *n)
+{
+	return n->proxy.mode || n->proxy.log_mode || n->proxy.config.known;
+}
+
 static struct finding *leftover(struct run *r, const struct snap_node *n, const char *of, const char *mode, enum severity s)
 {
+	const bool told = tells_its_mode(n);
 	struct finding *f = finding_new(r, "stale-rules-after-mode-switch", n->name, of, run_printf(r, "Node %s", n->name));
 
 	f->rank = 6;
 	finding_cluster(f);
-	finding_severity(f, s);
-	finding_text(r, f, "kube-proxy on node %s is in %s mode, and what it made in %s mode is still there", n->name, mode, of);
+	finding_severity(f, told ? s : MIN(s, SEVERITY_WARNING));
+	finding_text(r, f, "kube-proxy on node %s is %s %s mode, and what it made in %s mode is still there", n->name,
+		     told ? "in" : "configured for", mode, of);
+	if (!told)
+		finding_evidence(r, f, "the mode is that of the ConfigMap: a kube-proxy that was not restarted since runs in the former one");
 	return f;
 }
 
@@ -414,6 +424,23 @@ static void mode_leftovers(struct run *r, const struct snap_node *n, const struc
 
 /* ---- two at once ---- */
 
+/* Its command, by the pod of the node where that is known. */
+static void plane_command(struct run *r, struct finding *f, const struct verify_plane *p)
+{
+	const char *rest = strstr(p->command, " ds/");
+
+	rest = rest ? strchr(rest + 1, ' ') : NULL;
+	if (!p->agent || !rest) {
+		finding_next(r, f, p->command);
+		return;
+	}
+	/* OpenShift has another name for that container. */
+	for (size_t i = 0; i < p->agent->ncontainers; i++)
+		if (is(p->agent->containers[i].name, "nbdb") && str_starts(rest, " -c nb-ovsdb "))
+			rest = run_printf(r, " -c nbdb %s", rest + strlen(" -c nb-ovsdb "));
+	finding_next(r, f, run_printf(r, "kubectl -n %%s exec %%s%s", rest), p->agent->meta.ns, p->agent->meta.name);
+}
+
 static void two_planes(struct run *r, const struct snap_node *n, const struct objects *o)
 {
 	const char *sign = verify_proxy_sign(r->s, n);
@@ -441,7 +468,7 @@ static void two_planes(struct run *r, const struct snap_node *n, const struct ob
 	if (n->nft_proxy_rules[0] + n->nft_proxy_rules[1])
 		finding_evidence(r, f, "the nftables table kube-proxy holds %zu rules", n->nft_proxy_rules[0] + n->nft_proxy_rules[1]);
 	finding_next(r, f, "kubectl -n kube-system get daemonsets");
-	finding_next(r, f, p.command);
+	plane_command(r, f, &p);
 }
 
 /* Two pods of kube-proxy that stay: a DaemonSet's and a static one, or of two DaemonSets. */
@@ -493,7 +520,7 @@ static void other_planes(struct run *r)
 			f->rank = 30;
 			finding_cluster(f);
 			finding_text(r, f, "%s serves Services in place of kube-proxy: the rules axis does not look at its nodes", p.name);
-			finding_next(r, f, p.command);
+			plane_command(r, f, &p);
 			if (map_puts(&by_name, p.name, f) < 0)
 				r->err = -ENOMEM;
 		}

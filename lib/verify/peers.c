@@ -51,7 +51,7 @@ struct peers {
 	struct verify_report *out;
 	bool objects;		/* the cluster's objects say who is right */
 	struct arena scratch;
-	struct map by_key, services, differing;
+	struct map by_key, services, differing, asked;
 	ARRAY_OF(struct frontend *) frontends;
 	ARRAY_OF(struct peer_node) nodes;
 	ARRAY_OF(struct verify_peer_difference) open; /* without a majority */
@@ -71,6 +71,7 @@ static void peers_release(struct peers *p)
 	map_release(&p->by_key);
 	map_release(&p->services);
 	map_release(&p->differing);
+	map_release(&p->asked);
 	nat_result_release(&p->walk);
 	arena_release(&p->scratch);
 }
@@ -416,10 +417,7 @@ static bool is_asked_for(const struct peers *p, const struct frontend *f)
 	if (!p->o->services)
 		return true;
 	s = service_at(p, f);
-	for (size_t i = 0; s && i < p->o->nservices; i++)
-		if (p->o->services[i] == s)
-			return true;
-	return false;
+	return s && map_get(&p->asked, &s, sizeof(s));
 }
 
 static int note_deviator(struct peers *p, struct peer_node *n, const struct frontend *f, const struct set *peers)
@@ -514,6 +512,9 @@ static int index_objects(struct peers *p)
 	const struct k8s_cluster *c = &p->s->cluster;
 	const struct verify_report *v = p->out;
 
+	for (size_t i = 0; p->o->services && i < p->o->nservices; i++)
+		if (map_put(&p->asked, &p->o->services[i], sizeof(p->o->services[i]), p) < 0)
+			return -ENOMEM;
 	p->objects = p->s->kinds[K8S_SERVICES] == KNOWN && p->s->kinds[K8S_SLICES] == KNOWN;
 	for (size_t i = 0; i < c->services.len; i++) {
 		struct k8s_service *s = c->services.v[i];

@@ -215,6 +215,26 @@ def with_objects():
             expect(s["explained"], f"nothing is explained of {name}")
 
 
+def asked_services():
+    """Only the Services that were asked for."""
+    with Nodes("node3", objects=True) as b:
+        b.damage("node3", stale)
+        v = run("verify", "my-nginx", "--bundle", b.path, "-o", "json", codes=[1]).json
+        expect_equal([d["service"] for d in one(v)["differences"]], ["default/my-nginx"], "Services")
+        expect_equal(run("verify", "sticky", "--bundle", b.path, "-o", "json", codes=[0]).json["peers"], [], "peers of another Service")
+
+
+def unhealthy():
+    """kube-proxy says itself that it is behind: that is why the node differs."""
+    with Nodes("node1", "node2", "node3") as b:
+        b.damage("node3", stale)
+        b.write(json.dumps({"lastUpdated": "2026-11-21T07:00:00Z", "currentTime": "2026-11-21T07:30:00Z", "healthy": False}),
+                "nodes", "node3", "kube-proxy-healthz.json")
+        d = b.diagnose(codes=[1])
+        f = next(f for f in d["cluster"] if f["id"].startswith("kube-proxy-healthz-stale/"))
+        expect([i.split("/")[0] for i in f["explains"]] == [CHECK], f"explains {f['explains']}")
+
+
 def objects_two_nodes():
     """Two nodes, and the objects know who is right: nobody disagrees in the dark."""
     with Nodes(objects=True) as b:
@@ -299,6 +319,8 @@ if __name__ == "__main__":
     t.run("a node in IPVS mode that nothing names", not_a_peer, ipvs_node_unsaid, "node2", "with an IPVS node")
     t.run("a torn dump", not_a_peer, torn_dump, "node2", "with a torn dump")
     t.run("objects: a stale node", with_objects)
+    t.run("objects: some Services", asked_services)
+    t.run("a kube-proxy that is behind", unhealthy)
     t.run("objects: two nodes", objects_two_nodes)
     t.run("objects: the majority is wrong", objects_majority_wrong)
     t.run("objects: one Service", objects_one_service)

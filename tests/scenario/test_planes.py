@@ -204,6 +204,15 @@ def mode_of_log():
         has(only(b, "stale-rules-after-mode-switch"), "is in nftables mode")
 
 
+def mode_of_config():
+    """A ConfigMap alone tells what the next kube-proxy will do."""
+    with Lab() as b:
+        for f in PROXY_FILES:
+            os.unlink(b.file("nodes", NODE, f))
+        b.add_config("kube-proxy", {"config.conf": "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: ipvs\n"})
+        has(only(b, "stale-rules-after-mode-switch", "warning"), "is configured for ipvs mode", "was not restarted since")
+
+
 def iptables_rules_wrong():
     with Lab() as b:
         set_mode(b, "nftables")
@@ -353,6 +362,23 @@ def alone(name):
         has(only(b, "alternative-dataplane-present", "info"), plane, COMMANDS[plane], f"node {NODE}:")
 
 
+def commands():
+    """By the pod of the node where it is known; a name that is none makes no command."""
+    for pod, ns, containers, command in (
+            ("cilium-x7k2p", "cilium", ["cilium-agent"], "kubectl -n cilium exec cilium-x7k2p -- cilium-dbg service list"),
+            ("ovnkube-node-9x2lp", "openshift-ovn-kubernetes", ["nbdb"],
+             "kubectl -n openshift-ovn-kubernetes exec ovnkube-node-9x2lp -c nbdb -- ovn-nbctl lb-list"),
+            ("ovnkube-node-9x2lp", "ovn-kubernetes", ["nb-ovsdb"],
+             "kubectl -n ovn-kubernetes exec ovnkube-node-9x2lp -c nb-ovsdb -- ovn-nbctl lb-list"),
+            ("ovnkube-node-$(id)", "ovn-kubernetes", ["nb-ovsdb"], None)):
+        with Lab() as b:
+            b.no_proxy()
+            b.add_pod(pod, {"k8s-app": "cilium"} if "cilium" in pod else {}, ns=ns)
+            b.objects("pods", lambda items, c=containers: items[-1]["spec"].update(containers=[{"name": n} for n in c]))
+            f = only(b, "alternative-dataplane-present")
+            expect_equal(f["next"][:1], [command] if command else [], "next")
+
+
 def nobody():
     """No rule, no sign: nobody knows who serves there, and it is no fault."""
     with Lab() as b:
@@ -396,6 +422,7 @@ if __name__ == "__main__":
     for mode_ in ("ipvs", "nftables"):
         t.run(f"iptables rules in {mode_} mode", iptables_rules, mode_)
     t.run("the mode that the log names", mode_of_log)
+    t.run("the mode that the configuration names", mode_of_config)
     t.run("wrong iptables rules in nftables mode", iptables_rules_wrong)
     t.run("iptables rules that nothing leads to", iptables_rules_unreached)
     t.run("kube-ipvs0 in iptables mode", ipvs_link)
@@ -411,6 +438,7 @@ if __name__ == "__main__":
     t.run("two kube-proxies", two_kube_proxies)
     for name_ in ALONE:
         t.run(f"{name_} in place of kube-proxy", alone, name_)
+    t.run("commands of other planes", commands)
     t.run("nobody", nobody)
     t.run("a node that lost its kube-proxy", lost_proxy)
     for name_ in ("Cilium without replacement", "Calico with iptables"):
