@@ -69,7 +69,6 @@ struct traces {
 	bool reached;		/* something leads to KUBE-SERVICES */
 	bool canary;		/* KUBE-PROXY-CANARY: kube-proxy makes it, and looks after it, where it writes */
 	bool hint;		/* KUBE-IPTABLES-HINT or KUBE-KUBELET-CANARY: where the kubelet writes */
-	bool ipvs;		/* chains that only IPVS mode has */
 	size_t known, unknown;	/* ClusterIPs of KUBE-SERVICES that a Service has, or has not */
 	size_t alive, dead;	/* translations to addresses that are endpoints, or are not */
 	uint64_t packets;	/* of these translations */
@@ -77,6 +76,7 @@ struct traces {
 
 /* What the objects have. */
 struct objects {
+	bool built;
 	bool services, endpoints; /* known as a whole */
 	struct map cluster_ips, addresses;
 };
@@ -87,8 +87,12 @@ static void objects_release(struct objects *o)
 	map_release(&o->addresses);
 }
 
+/* On a sound node nothing asks for it. */
 static void index_objects(struct run *r, struct objects *o)
 {
+	if (o->built)
+		return;
+	o->built = true;
 	o->services = run_complete(r, K8S_SERVICES);
 	o->endpoints = run_complete(r, K8S_SLICES);
 	for (size_t i = 0; i < r->c->services.len; i++) {
@@ -143,8 +147,6 @@ static void look_at_chain(const struct rs_chain *c, const struct objects *o, str
 {
 	t->canary |= is(c->name, "KUBE-PROXY-CANARY");
 	t->hint |= is(c->name, "KUBE-IPTABLES-HINT") || is(c->name, "KUBE-KUBELET-CANARY");
-	/* pkg/proxy/ipvs/proxier.go iptablesChains */
-	t->ipvs |= is(c->name, "KUBE-NODE-PORT") || is(c->name, "KUBE-LOAD-BALANCER") || is(c->name, "KUBE-IPVS-FILTER");
 	if (!is(c->table->name, "nat"))
 		return;
 	if (is(c->name, "KUBE-SERVICES")) {
@@ -171,6 +173,15 @@ static void look_at(const struct snap_node *n, enum rs_backend b, bool six, cons
 		for (size_t k = 0; k < t->chain_list.len; k++)
 			look_at_chain(t->chain_list.v[k], o, ret);
 	}
+}
+
+/* At a glance: kube-proxy's chains are many. */
+static bool has_entries(const struct snap_node *n, enum rs_backend b, bool six)
+{
+	const struct rs_table *t = ruleset_find_table(&n->rules, b, six ? RS_IP6 : RS_IP4, "nat");
+	const struct rs_chain *c = t ? table_find_chain(t, "KUBE-SERVICES") : NULL;
+
+	return c && c->nrules;
 }
 
 static bool holds_services(const struct traces *t)
@@ -253,7 +264,7 @@ static void concern_by(struct run *r, struct finding *f, const struct snap_node 
 	}
 }
 
-static void backends_of_family(struct run *r, const struct snap_node *n, bool six, const struct objects *o)
+static void backends_of_family(struct run *r, const struct snap_node *n, bool six, struct objects *o)
 {
 	static const enum rs_backend backends[2] = { BACKEND_NFT, BACKEND_LEGACY };
 	struct traces t[2];
@@ -261,6 +272,9 @@ static void backends_of_family(struct run *r, const struct snap_node *n, bool si
 	const char *why;
 	int live;
 
+	if (!has_entries(n, BACKEND_NFT, six) || !has_entries(n, BACKEND_LEGACY, six))
+		return;
+	index_objects(r, o);
 	for (unsigned i = 0; i < 2; i++)
 		look_at(n, backends[i], six, o, &t[i]);
 	if (!holds_services(&t[0]) || !holds_services(&t[1]))
@@ -321,7 +335,6 @@ static void look_at_all(const struct snap_node *n, const struct objects *o, stru
 		ret->entries += t.entries;
 		ret->services += t.services;
 		ret->reached |= t.reached;
-		ret->ipvs |= t.ipvs;
 		ret->alive += t.alive;
 		ret->dead += t.dead;
 	}
@@ -348,37 +361,52 @@ static struct finding *leftover(struct run *r, const struct snap_node *n, const 
 	return f;
 }
 
-static void iptables_leftovers(struct run *r, const struct snap_node *n, const char *mode, const struct traces *t, const struct objects *o)
+static void iptables_leftovers(struct run *r, const struct snap_node *n, const char *mode, struct objects *o)
 {
-	const bool wrong = o->endpoints && t->dead > 0;
 	struct finding *f;
+	struct traces t;
 
-	if (!t->services)
+	index_objects(r, o);
+	look_at_all(n, o, &t);
+	if (!t.services)
 		return;
-	f = leftover(r, n, "iptables", mode, !t->reached ? SEVERITY_INFO : wrong ? SEVERITY_ERROR : SEVERITY_WARNING);
-	backend_evidence(r, f, t, "iptables", o);
-	if (t->reached)
+	f = leftover(r, n, "iptables", mode, !t.reached ? SEVERITY_INFO : o->endpoints && t.dead ? SEVERITY_ERROR : SEVERITY_WARNING);
+	backend_evidence(r, f, &t, "iptables", o);
+	if (t.reached)
 		finding_evidence(r, f, "the jumps to them are there too: they translate before or beside what %s mode does", mode);
 	finding_next(r, f, "sudo iptables-save -t nat | grep -e KUBE-SVC");
 }
 
-static void ipvs_leftovers(struct run *r, const struct snap_node *n, const char *mode, const struct traces *t)
+/* pkg/proxy/ipvs/proxier.go iptablesChains */
+static bool has_ipvs_chains(const struct snap_node *n)
 {
+	for (size_t i = 0; i < n->rules.tables.len; i++) {
+		const struct rs_table *t = n->rules.tables.v[i];
+
+		if (table_find_chain(t, "KUBE-NODE-PORT") || table_find_chain(t, "KUBE-LOAD-BALANCER") || table_find_chain(t, "KUBE-IPVS-FILTER"))
+			return true;
+	}
+	return false;
+}
+
+static void ipvs_leftovers(struct run *r, const struct snap_node *n, const char *mode)
+{
+	const bool chains = has_ipvs_chains(n);
 	const size_t addresses = addresses_on(n, "kube-ipvs0");
 	const bool link = find_link(n, "kube-ipvs0") || addresses, servers = n->dumps[DUMP_IPVS] == UNSUPPORTED;
 	struct finding *f;
 
 	/* keepalived and kube-router have virtual servers of their own, and their own links. */
-	if (!link && !t->ipvs && (!servers || find_link(n, "kube-dummy-if")))
+	if (!link && !chains && (!servers || find_link(n, "kube-dummy-if")))
 		return;
 	f = leftover(r, n, "ipvs", mode, addresses ? SEVERITY_WARNING : SEVERITY_INFO);
-	if (!link && !t->ipvs)
+	if (!link && !chains)
 		finding_text(r, f, "kube-proxy on node %s is in %s mode, and there are IPVS virtual servers: its own of ipvs mode, or another "
 			     "program's", n->name, mode);
 	if (link)
 		finding_evidence(r, f, "the link kube-ipvs0 is there, with %zu address%s: to the node these are its own", addresses,
 				 addresses == 1 ? "" : "es");
-	if (t->ipvs)
+	if (chains)
 		finding_evidence(r, f, "chains that only ipvs mode has are there (KUBE-NODE-PORT, KUBE-LOAD-BALANCER, KUBE-IPVS-FILTER)");
 	if (servers)
 		finding_evidence(r, f, "the dump of ipvsadm holds virtual servers");
@@ -404,20 +432,18 @@ static void nftables_leftovers(struct run *r, const struct snap_node *n, const c
 			finding_fix(r, f, "sudo nft delete table %s kube-proxy", six ? "ip6" : "ip");
 }
 
-static void mode_leftovers(struct run *r, const struct snap_node *n, const struct objects *o)
+static void mode_leftovers(struct run *r, const struct snap_node *n, struct objects *o)
 {
 	const char *mode = run_proxy_mode(r, n->name);
 	struct verify_plane other;
-	struct traces t;
 
 	/* Where another program serves, all that kube-proxy left is said of that. */
 	if (!mode || verify_plane_serves(r->s, n, &other))
 		return;
-	look_at_all(n, o, &t);
 	if (!is(mode, "iptables"))
-		iptables_leftovers(r, n, mode, &t, o);
+		iptables_leftovers(r, n, mode, o);
 	if (!is(mode, "ipvs"))
-		ipvs_leftovers(r, n, mode, &t);
+		ipvs_leftovers(r, n, mode);
 	if (!is(mode, "nftables"))
 		nftables_leftovers(r, n, mode);
 }
@@ -441,7 +467,7 @@ static void plane_command(struct run *r, struct finding *f, const struct verify_
 	finding_next(r, f, run_printf(r, "kubectl -n %%s exec %%s%s", rest), p->agent->meta.ns, p->agent->meta.name);
 }
 
-static void two_planes(struct run *r, const struct snap_node *n, const struct objects *o)
+static void two_planes(struct run *r, const struct snap_node *n, struct objects *o)
 {
 	const char *sign = verify_proxy_sign(r->s, n);
 	struct verify_plane p;
@@ -450,6 +476,7 @@ static void two_planes(struct run *r, const struct snap_node *n, const struct ob
 
 	if (!verify_plane_serves(r->s, n, &p))
 		return;
+	index_objects(r, o);
 	look_at_all(n, o, &t);
 	if (!sign && !t.services && !n->nft_proxy_rules[0] && !n->nft_proxy_rules[1])
 		return;
@@ -533,7 +560,6 @@ void plane_findings(struct run *r)
 	CLEANUP(objects_release) struct objects o = { 0 };
 	const struct verify_report *v = &r->d->verify;
 
-	index_objects(r, &o);
 	for (size_t i = 0; i < r->s->nodes.len && !r->err; i++) {
 		const struct snap_node *n = r->s->nodes.v[i];
 

@@ -121,30 +121,28 @@ static bool is_kube_router(const struct k8s_pod *p)
 	return strcmp(label(p, "k8s-app"), "kube-router") == 0;
 }
 
-static bool any_chain_starts(const struct snap_node *n, const char *prefix)
+/*
+ * A chain of that prefix that a built-in chain leads to and, where @text is given, that has a rule with it. Chains that
+ * nothing leads to are leftovers and tell nothing; and kube-proxy's own are too many to look at each.
+ */
+static bool leads_to(const struct snap_node *n, const char *prefix, const char *text)
 {
-	for (size_t i = 0; i < n->rules.tables.len; i++) {
-		const struct rs_table *t = n->rules.tables.v[i];
+	static const char *const built_in[] = { "PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING" };
 
-		for (size_t k = 0; k < t->chain_list.len; k++)
-			if (str_starts(t->chain_list.v[k]->name, prefix))
-				return true;
-	}
-	return false;
-}
+	for (size_t i = 0; i < n->rules.tables.len * ARRAY_LEN(built_in); i++) {
+		const struct rs_table *t = n->rules.tables.v[i / ARRAY_LEN(built_in)];
+		const struct rs_chain *c = table_find_chain(t, built_in[i % ARRAY_LEN(built_in)]);
 
-/* A rule of a chain of that prefix that holds @text. */
-static bool any_rule_says(const struct snap_node *n, const char *prefix, const char *text)
-{
-	for (size_t i = 0; i < n->rules.tables.len; i++) {
-		const struct rs_table *t = n->rules.tables.v[i];
+		for (uint32_t k = 0; c && k < c->nrules; k++) {
+			const struct rs_chain *to = rule_chain(c->rules[k]);
 
-		for (size_t k = 0; k < t->chain_list.len; k++) {
-			const struct rs_chain *c = t->chain_list.v[k];
-
-			for (uint32_t r = 0; str_starts(c->name, prefix) && r < c->nrules; r++)
-				if (memmem(c->rules[r]->text, c->rules[r]->text_len, text, strlen(text)))
+			if (!to || !str_starts(to->name, prefix))
+				continue;
+			for (uint32_t r = 0; text && r < to->nrules; r++)
+				if (memmem(to->rules[r]->text, to->rules[r]->text_len, text, strlen(text)))
 					return true;
+			if (!text)
+				return true;
 		}
 	}
 	return false;
@@ -187,7 +185,7 @@ static const char *cilium_serves(const struct snapshot *s, const struct snap_nod
 
 	if (!v || (strcmp(v, "true") != 0 && strcmp(v, "strict") != 0))
 		return NULL;
-	return find_pod(s, n->name, is_cilium_agent) || any_chain_starts(n, "CILIUM_") || has_link(n, "cilium_host") ?
+	return find_pod(s, n->name, is_cilium_agent) || leads_to(n, "CILIUM_", NULL) || has_link(n, "cilium_host") ?
 	       "kube-proxy-replacement in the ConfigMap cilium-config" : NULL;
 }
 
@@ -203,18 +201,18 @@ static const char *ovn_serves(const struct snapshot *s, const struct snap_node *
 {
 	if (has_link(n, "ovn-k8s-mp0"))
 		return "the link ovn-k8s-mp0";
-	if (any_chain_starts(n, "OVN-KUBE-"))
+	if (leads_to(n, "OVN-KUBE-", NULL))
 		return "the chains OVN-KUBE-";
 	return find_pod(s, n->name, is_ovn_node) ? "the pod ovnkube-node" : NULL;
 }
 
 static const char *antrea_serves(const struct snapshot *s, const struct snap_node *n)
 {
-	if (any_rule_says(n, "ANTREA-", "ANTREA-NODEPORT-IP"))
+	if (leads_to(n, "ANTREA-", "ANTREA-NODEPORT-IP"))
 		return "the rules for ANTREA-NODEPORT-IP";
 	if (!yaml_says(config_value(s, "antrea-config", "antrea-agent.conf"), "proxyAll: true"))
 		return NULL;
-	return find_pod(s, n->name, is_antrea_agent) || any_chain_starts(n, "ANTREA-") || has_link(n, "antrea-gw0") ?
+	return find_pod(s, n->name, is_antrea_agent) || leads_to(n, "ANTREA-", NULL) || has_link(n, "antrea-gw0") ?
 	       "proxyAll in the ConfigMap antrea-config" : NULL;
 }
 
@@ -224,7 +222,7 @@ static const char *router_serves(const struct snapshot *s, const struct snap_nod
 	(void)s;
 	if (has_link(n, "kube-dummy-if"))
 		return "the link kube-dummy-if";
-	return any_chain_starts(n, "KUBE-ROUTER-SERVICES") ? "the chain KUBE-ROUTER-SERVICES" : NULL;
+	return leads_to(n, "KUBE-ROUTER-SERVICES", NULL) ? "the chain KUBE-ROUTER-SERVICES" : NULL;
 }
 
 static const struct {
@@ -250,7 +248,7 @@ static const char *present(const struct snapshot *s, const struct snap_node *n, 
 {
 	if (find_pod(s, n->name, planes[i].is_agent))
 		return "its pod on this node";
-	if (any_chain_starts(n, planes[i].chains))
+	if (leads_to(n, planes[i].chains, NULL))
 		return "its chains";
 	return planes[i].link && has_link(n, planes[i].link) ? "its link" : NULL;
 }
