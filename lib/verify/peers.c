@@ -191,8 +191,8 @@ static int read_endings(const struct nat_result *w, struct set *ret)
 		const struct nat_ending *e = &w->endings.v[i];
 		struct endpoint to = { e->addr, e->port };
 
-		/* What hangs on a rule that a dump does not decide is not compared. */
-		if (e->verdict == NAT_UNDECIDED || e->assumes)
+		/* What hangs on a rule that a dump does not decide is not compared; nor what the node answers itself (a node-local cache). */
+		if (e->verdict == NAT_UNDECIDED || e->assumes || (e->verdict == NAT_ACCEPT && !e->translated && e->delivery == DELIVERY_LOCAL))
 			return 0;
 		if (e->verdict == NAT_REJECT)
 			ret->flags |= SET_REFUSED;

@@ -159,6 +159,18 @@ def local_policy():
         expect_equal((v["peers"], v["peers_compared"]["left_out"]), ([], 1), "peers, left out")
 
 
+def local_cache():
+    """One node has a cache that answers for the DNS Service itself: it is no fault of the others, nor of that node."""
+    with Nodes("node1", "node2", "node3") as b:
+        def local(text):
+            route = {"type": "local", "dst": "10.96.0.10", "dev": "lo", "table": "local", "protocol": "kernel", "scope": "host", "flags": []}
+            return json.dumps(json.loads(text) + [route])
+        b.edit(local, "nodes", "node3", "ip-route.json")
+        b.edit(lambda t: t + "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -d 10.96.0.10/32 -p udp -m udp --dport 53 -j CT --notrack\n"
+               "-A OUTPUT -d 10.96.0.10/32 -p tcp -m tcp --dport 53 -j CT --notrack\nCOMMIT\n", "nodes", "node3", DUMP)
+        expect_equal(b.verify(code=2)["peers"], [], "peers")
+
+
 def without_comments():
     """The frontend's address stands for the Service."""
     with Nodes("node1", "node2", "node3") as b:
@@ -314,6 +326,7 @@ if __name__ == "__main__":
     t.run("two against two", no_majority)
     t.run("a flushed node", flushed)
     t.run("local policy is left out", local_policy)
+    t.run("a node-local cache", local_cache)
     t.run("rules without comments", without_comments)
     t.run("a node in IPVS mode", not_a_peer, ipvs_node, "node2", "with an IPVS node")
     t.run("a node in IPVS mode that nothing names", not_a_peer, ipvs_node_unsaid, "node2", "with an IPVS node")
