@@ -26,6 +26,9 @@ static enum exit_code code_of(const struct context *c, const struct selection *s
 	for (size_t i = 0; i < v->differences.len && !wrong; i++) {
 		wrong = severity_counts(&c->o, difference_severity(v->differences.v[i].severity));
 	}
+	for (size_t i = 0; i < v->peers.len && !wrong; i++) {
+		wrong = severity_counts(&c->o, difference_severity(v->peers.v[i].severity));
+	}
 	enum exit_code code = wrong ? CODE_FINDINGS : CODE_HEALTHY;
 	if (partial || has_fatal_note(&c->snapshot.notes)) {
 		code = code_join(code, CODE_INCONCLUSIVE);

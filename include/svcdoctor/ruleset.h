@@ -406,6 +406,11 @@ static inline struct rs_counters *rule_counters(const struct rs_rule *r)
 {
 	return (struct rs_counters *)(uintptr_t)(r + 1);
 }
+/* The first condition on @f that is not negated, or NULL. */
+const struct rs_cond *rule_cond(const struct rs_rule *r, enum rs_field f);
+bool rule_number(const struct rs_rule *r, enum rs_field f, uint32_t *ret);     /* it asks for exactly one number; false, @ret untouched: not so */
+bool rule_host(const struct rs_rule *r, enum rs_field f, struct ip_addr *ret); /* the same of one address */
+const struct rs_chain *rule_chain(const struct rs_rule *r); /* that it jumps or goes to; NULL: none */
 
 /* xtables text of the table and family of a rule's chain: "iptables -t nat", "ip6tables-legacy -t filter", for commands and messages. */
 const char *table_tool(const struct rs_table *t);

@@ -32,6 +32,7 @@ const char *snap_dump_name(enum snap_dump d); /* "iptables-nft", "iptables-legac
 
 struct snap_proxy {
 	const char *mode;	/* kube-proxy-mode.txt, trimmed; NULL not known */
+	const char *log_mode;	/* that its log names last: "Using iptables Proxier"; NULL not known */
 	struct kube_proxy_config config; /* from configz; known false: see the cluster's ConfigMap */
 	bool healthz_known;
 	bool healthy;
@@ -44,6 +45,7 @@ struct snap_node {
 	struct ruleset rules;
 	enum known dumps[DUMP_KINDS];
 	bool dump_empty[DUMP_KINDS];	/* known and nothing in it */
+	size_t nft_proxy_rules[2];	/* IPv4, IPv6: how many the nftables table kube-proxy holds; they are counted, not read */
 	/* a dump said that legacy tables are there too ("# Warning: iptables-legacy tables present") */
 	bool legacy_warned[2];		/* IPv4, IPv6 */
 	struct node_facts facts;
@@ -74,5 +76,10 @@ int snapshot_finish(struct snapshot *s);
  * (the predicate that most KUBE-SVC chains use is found by lib/verify, not here). known false: not known.
  */
 const struct kube_proxy_config *snapshot_proxy_config(const struct snapshot *s, const struct snap_node *n);
+/*
+ * "iptables", "ipvs", "nftables": as kube-proxy tells it on the node (its port, else its log: it may have fallen back to another
+ * mode than it was configured for), else as it is configured. NULL: not known.
+ */
+const char *snapshot_proxy_mode(const struct snapshot *s, const struct snap_node *n);
 
 #endif

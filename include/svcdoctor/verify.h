@@ -120,6 +120,32 @@ struct verify_skipped {
 	const char *what;	/* check: "rules", "masquerade" */
 };
 
+/*
+ * Node against node. Of every ClusterIP, protocol and port that kube-proxy's rules of any node name, the endpoints that a
+ * connection of the node itself ends at, on every node with kube-proxy's rules of iptables mode: it needs no objects of the
+ * cluster. Who differs from what more than half of at least three nodes do, differs from its peers; where there is no such
+ * majority, nobody knows who is right. Where the objects are known they decide: a node whose rules are as the API wants them
+ * (internalTrafficPolicy Local, hints) is never named, and one that is not is named beside its differences.
+ */
+struct verify_peer_difference {
+	const struct k8s_service *service; /* NULL: not known, or none has this address */
+	const char *name;	/* "ns/name", of the object or of a rule's comment; else the frontend */
+	const char *frontend;	/* "10.96.0.10:53/UDP" */
+	enum verify_severity severity;
+	const char *const *missing, *const *extra; /* "10.244.1.5:53", against the majority; without one: against the first node */
+	size_t nmissing, nextra;
+	const char *text;	/* "does not send to 10.244.1.5:53" */
+};
+struct verify_peer {
+	const char *node;	/* NULL: there is no majority */
+	const char *const *others; /* the nodes that it was compared with; without a majority: those that disagree, sorted */
+	size_t nothers;
+	enum verify_severity severity; /* the worst of its differences */
+	size_t services;	/* how many names */
+	ARRAY_OF(struct verify_peer_difference) differences; /* sorted by name and frontend */
+	const char *text;	/* "node-7 differs from its 4 peers in 12 Services" */
+};
+
 struct verify_report {
 	struct arena arena;
 	size_t services, frontends, decided;
@@ -130,6 +156,10 @@ struct verify_report {
 	ARRAY_OF(struct verify_skipped) skipped;
 	ARRAY_OF(const char *) nodes;	/* judged */
 	ARRAY_OF(const char *) assumed;	/* each once */
+	ARRAY_OF(struct verify_peer) peers; /* sorted by node, what nobody decides last */
+	ARRAY_OF(const char *) peer_nodes; /* compared with each other; none: there are no two of them */
+	size_t peer_frontends;	/* compared */
+	size_t peer_local;	/* left out: they lead to local endpoints only, and without the objects nobody knows to which */
 	size_t walks;
 };
 
@@ -149,8 +179,27 @@ void verify_nat_node(const struct snapshot *s, const struct snap_node *n, struct
 int verify_expect_node(struct arena *arena, const struct snapshot *s, const struct snap_node *n, struct expect_node *ret);
 /* Does the node carry rules that kube-proxy writes? And a sign that it runs there? */
 bool verify_has_proxy_rules(const struct snap_node *n);
-/* The other data plane that the rules show ("cilium", "calico-ebpf", ...), or NULL. */
-const char *verify_other_plane(const struct snapshot *s, const struct snap_node *n);
+/*
+ * Another program than kube-proxy that serves Services on a node: Cilium and Antrea where they are told to replace kube-proxy,
+ * Calico's eBPF, OVN-Kubernetes, kube-router's service proxy. What shows it stands in lib/verify/plane.c.
+ */
+struct verify_plane {
+	const char *name;		/* "Cilium" */
+	const char *sign;		/* constant text: "the link bpfin.cali" */
+	const char *command;		/* of that program, to list what it does for Services, with its usual names */
+	const struct k8s_pod *agent;	/* its pod on the node; NULL: not known */
+};
+/* The node is known to have one, whether or not kube-proxy is there too. False, @ret untouched: none is known. */
+bool verify_plane_serves(const struct snapshot *s, const struct snap_node *n, struct verify_plane *ret);
+/*
+ * The node has another plane *and not* kube-proxy's: one that verify_plane_serves() knows on a node where kube-proxy does not
+ * run (rules of kube-proxy are leftovers there) or has written nothing, or a network plugin that can be one on a node without
+ * any rule or sign of kube-proxy.
+ */
+bool verify_plane_is_other(const struct snapshot *s, const struct snap_node *n, struct verify_plane *ret);
+const char *verify_other_plane(const struct snapshot *s, const struct snap_node *n); /* its name, or NULL */
+/* What shows that kube-proxy runs on the node ("Pod", "kube-proxy-mode.txt", ...), or NULL; rules do not, they may be leftovers. */
+const char *verify_proxy_sign(const struct snapshot *s, const struct snap_node *n);
 
 /*
  * For a snapshot without any cluster object and with one node that carries kube-proxy's rules: makes Services and slices of

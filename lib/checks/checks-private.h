@@ -244,6 +244,11 @@ void proxy_commands(struct run *r, struct finding *f, const char *node);
 void node_rules_findings(struct run *r);
 void delivery_finding(struct run *r, const struct verify_broken *b);
 
+/* ---- planes.c ---- */
+
+/* Other data planes, leftovers of other modes and backends, nodes that differ from their peers. */
+void plane_findings(struct run *r);
+
 /* ---- verdict.c ---- */
 
 /* Explains, filters, orders; fills services, cluster, healthy, inconclusive. */

@@ -328,15 +328,10 @@ const char *run_proxy_mode(const struct run *r, const char *node)
 {
 	for (size_t i = 0; i < r->s->nodes.len; i++) {
 		const struct snap_node *n = r->s->nodes.v[i];
-		const struct kube_proxy_config *c;
+		const char *mode = node && strcmp(n->name, node) != 0 ? NULL : snapshot_proxy_mode(r->s, n);
 
-		if (node && strcmp(n->name, node) != 0)
-			continue;
-		if (n->proxy.mode && n->proxy.mode[0])
-			return n->proxy.mode;
-		c = snapshot_proxy_config(r->s, n);
-		if (c && c->known && c->mode)
-			return c->mode[0] ? c->mode : "iptables";
+		if (mode)
+			return mode;
 	}
 	return NULL;
 }

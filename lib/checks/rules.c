@@ -432,7 +432,8 @@ static void blame_proxy(struct run *r)
 		for (size_t j = 0; is(f->check->id, "kube-proxy-healthz-stale") && j < r->d->findings.len; j++) {
 			const struct finding *g = r->d->findings.v[j];
 
-			if (is(g->check->id, "rules-endpoints-diff") || is(g->check->id, "rules-missing-for-service"))
+			if (is(g->check->id, "rules-endpoints-diff") || is(g->check->id, "rules-missing-for-service") ||
+			    is(g->check->id, "node-differs-from-peers"))
 				if (is(g->node, f->node))
 					f->severity = MAX(f->severity, g->severity);
 		}
@@ -446,6 +447,7 @@ void rules_findings(struct run *r)
 
 	/* first, so that it is the first that explains what follows */
 	node_rules_findings(r);
+	plane_findings(r);
 	group(r, &causes);
 	for (size_t i = 0; i < causes.v.len; i++) {
 		if (!r->err)

@@ -31,6 +31,9 @@ static bool explains(const struct finding *f, const struct finding *g, bool apar
 		return false;
 	if (f->check->scope == SCOPE_NODE)
 		return f->node && (g->node ? strcmp(f->node, g->node) == 0 : !apart);
+	/* what it says of one node tells nothing of another */
+	if (f->check->scope == SCOPE_SERVICE && f->node && g->node && strcmp(f->node, g->node) != 0)
+		return false;
 	return f->check->scope == SCOPE_CLUSTER || !apart;
 }
 

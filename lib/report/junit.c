@@ -197,5 +197,15 @@ int junit_verify(const struct report *r, const struct verify_report *v)
 		s.failures++;
 		case_end(&s);
 	}
+	for (size_t i = 0; i < v->peers.len; i++) {
+		const struct verify_peer *x = &v->peers.v[i];
+		if (x->severity != VERIFY_ERROR) {
+			continue;
+		}
+		case_begin(&s, "node", x->node ? x->node : "peers");
+		failure(&s, "node-differs-from-peers", x->text, x->differences.v[0].text);
+		s.failures++;
+		case_end(&s);
+	}
 	return suite_write(r, &s);
 }

@@ -51,6 +51,19 @@ static void service_field(struct strbuf *b, const struct k8s_service *s)
 	field(b, strbuf_str(&name), '\t');
 }
 
+/* One for each frontend, as for differences. */
+static void peer_lines(struct strbuf *b, const struct verify_peer *x)
+{
+	for (size_t i = 0; i < x->differences.len; i++) {
+		const struct verify_peer_difference *d = &x->differences.v[i];
+		strbuf_addf(b, "%s\trules\tnode-differs-from-peers\t", severity_name(difference_severity(d->severity)));
+		field(b, d->frontend, '\t');
+		field(b, x->node, '\t');
+		field(b, strcmp(d->name, d->frontend) == 0 ? "" : d->name, '\t');
+		field(b, d->text, '\n');
+	}
+}
+
 int lines_verify(const struct report *r, const struct verify_report *v)
 {
 	struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;
@@ -70,6 +83,9 @@ int lines_verify(const struct report *r, const struct verify_report *v)
 		field(&b, x->node, '\t');
 		field(&b, x->first, '\t');
 		field(&b, x->text, '\n');
+	}
+	for (size_t i = 0; i < v->peers.len; i++) {
+		peer_lines(&b, &v->peers.v[i]);
 	}
 	for (size_t i = 0; i < v->undecided.len; i++) {
 		const struct verify_undecided *x = &v->undecided.v[i];

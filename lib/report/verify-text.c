@@ -243,6 +243,49 @@ static int difference_blocks(const struct report *r, struct strbuf *b, const str
 	return 0;
 }
 
+static void peer_block(const struct report *r, struct strbuf *b, const struct verify_peer *x)
+{
+	size_t n = x->differences.len, shown = r->verbose ? n : MIN(n, (size_t)TEXTS_SHOWN);
+	strbuf_addc(b, '\n');
+	text_styled(r, b, severity_styles[x->severity], "peers");
+	strbuf_adds(b, "  ");
+	strbuf_add_clean(b, x->text);
+	if (x->severity != VERIFY_ERROR) {
+		strbuf_addf(b, "  (%s)", severity_name(difference_severity(x->severity)));
+	}
+	strbuf_addc(b, '\n');
+	for (size_t i = 0; i < shown; i++) {
+		const struct verify_peer_difference *d = &x->differences.v[i];
+		struct strbuf line CLEANUP(strbuf_release) = STRBUF_INIT;
+		if (strcmp(d->name, d->frontend) != 0) {
+			strbuf_addf(&line, "%s ", d->name);
+		}
+		strbuf_addf(&line, "%s: %s", d->frontend, d->text);
+		strbuf_adds(b, "  ");
+		strbuf_add_clean(b, strbuf_str(&line));
+		strbuf_addc(b, '\n');
+	}
+	if (shown < n) {
+		strbuf_addf(b, "  and %zu more (-v shows them)\n", n - shown);
+	}
+}
+
+/* Where Services are known, that nodes agree is no news; without them it is all that can be told. */
+static void peer_blocks(const struct report *r, struct strbuf *b, const struct verify_report *v)
+{
+	if (v->services == 0 && v->peer_frontends > 0 && !r->quiet) {
+		strbuf_addf(b, "\n%zu ClusterIP frontends of %zu nodes compared with each other%s\n", v->peer_frontends,
+			    v->peer_nodes.len, v->peers.len ? "" : ": none that was asked about differs");
+		if (v->peer_local > 0) {
+			strbuf_addf(b, "%zu more lead to local endpoints only and differ from node to node: not compared\n",
+				    v->peer_local);
+		}
+	}
+	for (size_t i = 0; i < v->peers.len; i++) {
+		peer_block(r, b, &v->peers.v[i]);
+	}
+}
+
 /* Several sources of one frontend may be undecided for one reason: that is said once. */
 static bool said_before(const struct verify_report *v, size_t i)
 {
@@ -326,6 +369,7 @@ int verify_text(const struct report *r, const struct verify_report *v)
 	if (err < 0) {
 		return err;
 	}
+	peer_blocks(r, &b, v);
 	if (!r->quiet) {
 		undecided_lines(r, &b, v);
 		rests_on(r, &b, v);

@@ -120,6 +120,60 @@ static json_t *broken_json(struct doc *doc, const struct verify_broken *x)
 	return o;
 }
 
+static json_t *strings_json(struct doc *doc, const char *const *v, size_t n)
+{
+	json_t *a = json_array();
+	for (size_t i = 0; i < n; i++) {
+		doc_add(doc, a, doc_string(doc, v[i]));
+	}
+	return a;
+}
+
+static json_t *peer_difference_json(struct doc *doc, const struct verify_peer_difference *d)
+{
+	json_t *o = json_object();
+	doc_set(doc, o, "service", doc_string(doc, d->name));
+	doc_set(doc, o, "frontend", doc_string(doc, d->frontend));
+	doc_set(doc, o, "severity", doc_string(doc, severity_name(difference_severity(d->severity))));
+	doc_set(doc, o, "missing", strings_json(doc, d->missing, d->nmissing));
+	doc_set(doc, o, "extra", strings_json(doc, d->extra, d->nextra));
+	doc_set(doc, o, "text", doc_string(doc, d->text));
+	return o;
+}
+
+static json_t *peer_json(struct doc *doc, const struct verify_peer *x)
+{
+	json_t *o = json_object(), *differences = json_array();
+	for (size_t i = 0; i < x->differences.len; i++) {
+		doc_add(doc, differences, peer_difference_json(doc, &x->differences.v[i]));
+	}
+	doc_set(doc, o, "node", doc_string(doc, x->node));
+	doc_set(doc, o, "others", strings_json(doc, x->others, x->nothers));
+	doc_set(doc, o, "severity", doc_string(doc, severity_name(difference_severity(x->severity))));
+	doc_set(doc, o, "services", json_integer((json_int_t)x->services));
+	doc_set(doc, o, "text", doc_string(doc, x->text));
+	doc_set(doc, o, "differences", differences);
+	return o;
+}
+
+static json_t *peers_json(struct doc *doc, const struct verify_report *v)
+{
+	json_t *a = json_array();
+	for (size_t i = 0; i < v->peers.len; i++) {
+		doc_add(doc, a, peer_json(doc, &v->peers.v[i]));
+	}
+	return a;
+}
+
+static json_t *compared_json(struct doc *doc, const struct verify_report *v)
+{
+	json_t *o = json_object();
+	doc_set(doc, o, "nodes", doc_sorted(doc, v->peer_nodes.v, v->peer_nodes.len));
+	doc_set(doc, o, "frontends", json_integer((json_int_t)v->peer_frontends));
+	doc_set(doc, o, "left_out", json_integer((json_int_t)v->peer_local));
+	return o;
+}
+
 static int verify_json(const struct report *r, const struct verify_report *v)
 {
 	struct doc doc;
@@ -141,6 +195,8 @@ static int verify_json(const struct report *r, const struct verify_report *v)
 	doc_set(&doc, doc.root, "differences", differences);
 	doc_set(&doc, doc.root, "undecided", undecided);
 	doc_set(&doc, doc.root, "broken", broken);
+	doc_set(&doc, doc.root, "peers", peers_json(&doc, v));
+	doc_set(&doc, doc.root, "peers_compared", compared_json(&doc, v));
 	doc_set(&doc, doc.root, "assumed", doc_sorted(&doc, v->assumed.v, v->assumed.len));
 	doc_set(&doc, doc.root, "findings", doc_findings(&doc, r, r->findings));
 	return doc_end(&doc, r);

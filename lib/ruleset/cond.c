@@ -77,3 +77,50 @@ bool cond_match_ifname(const struct rs_cond *c, const char *name)
 	same = c->flags & RS_WILDCARD ? str_starts(name, c->u.ifname) : strcmp(name, c->u.ifname) == 0;
 	return same != c->negate;
 }
+
+const struct rs_cond *rule_cond(const struct rs_rule *r, enum rs_field f)
+{
+	for (unsigned i = 0; i < r->nconds; i++)
+		if (r->conds[i].field == f && !r->conds[i].negate)
+			return &r->conds[i];
+	return NULL;
+}
+
+bool rule_number(const struct rs_rule *r, enum rs_field f, uint32_t *ret)
+{
+	const struct rs_cond *c = rule_cond(r, f);
+
+	if (!c || (c->op != OP_EQ && c->op != OP_RANGE) || (c->op == OP_RANGE && c->u.range.lo != c->u.range.hi))
+		return false;
+	*ret = c->u.range.lo;
+	return true;
+}
+
+bool rule_host(const struct rs_rule *r, enum rs_field f, struct ip_addr *ret)
+{
+	const struct rs_cond *c = rule_cond(r, f);
+	struct ip_addr a = { .family = AF_INET };
+
+	if (!c || (c->op != OP_ADDR4 && c->op != OP_ADDR6))
+		return false;
+	if (c->op == OP_ADDR4) {
+		if (c->u.addr4.mask != UINT32_MAX)
+			return false;
+		memcpy(a.b, &c->u.addr4.value, 4);
+	} else {
+		for (size_t i = 0; i < sizeof(a.b); i++)
+			if (c->u.addr6->mask.b[i] != 0xff)
+				return false;
+		a = c->u.addr6->value;
+		a.family = AF_INET6;
+	}
+	*ret = a;
+	return true;
+}
+
+const struct rs_chain *rule_chain(const struct rs_rule *r)
+{
+	const struct rs_stmt *s = rule_target(r);
+
+	return s && (s->kind == ST_JUMP || s->kind == ST_GOTO) ? s->u.target : NULL;
+}

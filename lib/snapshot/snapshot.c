@@ -181,3 +181,15 @@ const struct kube_proxy_config *snapshot_proxy_config(const struct snapshot *s, 
 {
 	return n && n->proxy.config.known ? &n->proxy.config : &s->configmap_config;
 }
+
+const char *snapshot_proxy_mode(const struct snapshot *s, const struct snap_node *n)
+{
+	const struct kube_proxy_config *c = snapshot_proxy_config(s, n);
+
+	if (n->proxy.mode && *n->proxy.mode)
+		return n->proxy.mode;
+	if (n->proxy.log_mode)
+		return n->proxy.log_mode;
+	/* cmd/kube-proxy/app/server_linux.go platformApplyDefaults: none is iptables */
+	return c->known && c->mode ? *c->mode ? c->mode : "iptables" : NULL;
+}

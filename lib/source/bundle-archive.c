@@ -171,10 +171,6 @@ static int use_member(struct bundle *b, struct archive *a, struct member *m)
 	size_t size = 0;
 	int r;
 
-	if (m->role == MEMBER_NODE && !node_file_is_read(m->file)) {
-		data = calloc(1, 1);
-		return data ? bundle_use(b, m, data, 0) : -ENOMEM;
-	}
 	r = read_data(b, a, &data, &size);
 	if (r == SD_ELIMIT) {
 		note(b, "too-large", m->path, "the member is larger than is accepted and is not read");

@@ -138,8 +138,6 @@ static int read_regular(struct bundle *b, int root, const struct member *m, char
 		note_unreadable(b, m->path, r);
 		return bundle_mark(b, m, UNREADABLE);
 	}
-	if (m->role == MEMBER_NODE && !node_file_is_read(m->file))
-		st.st_size = 0;
 	if (!bundle_admit(b, m->path, (uint64_t)st.st_size))
 		return bundle_mark(b, m, UNREADABLE);
 	r = read_all(real, (size_t)st.st_size, ret_data, ret_size);

@@ -37,6 +37,7 @@ static int on_object(void *arg, struct json_t *item, const char *kind, const cha
 	const json_t *rule = json_obj(item, "rule"), *chain = json_obj(item, "chain"),
 		     *o = rule ? rule : chain;
 	const char *family = json_str(o, "family");
+	const char *table = json_str(o, "table");
 	bool ip4 = family && strcmp(family, "ip") == 0, ip6 = family && strcmp(family, "ip6") == 0;
 
 	(void)kind;
@@ -44,7 +45,9 @@ static int on_object(void *arg, struct json_t *item, const char *kind, const cha
 	(void)line;
 	if (!o)
 		return 0;
-	if ((ip4 || ip6) && is_xtables_table(json_str(o, "table")))
+	/* pkg/proxy/nftables/proxier.go: kubeProxyTable */
+	c->proxy_rules[ip6] += rule && (ip4 || ip6) && table && strcmp(table, "kube-proxy") == 0;
+	if ((ip4 || ip6) && is_xtables_table(table))
 		c->xtables[ip6] = true;
 	else if (acts(rule, chain))
 		c->other = true;

@@ -22,7 +22,7 @@ enum { BACKEND_BY_HEADER = -1 };
 
 struct node_file {
 	const char *name;
-	int (*read)(struct node_read *r); /* NULL: only that it is there matters. 0 or -ENOMEM */
+	int (*read)(struct node_read *r); /* 0 or -ENOMEM */
 	int dump;			  /* enum snap_dump, -1: none */
 	bool ip6;			  /* xtables text: of IPv6 */
 	int backend;			  /* enum rs_backend or BACKEND_BY_HEADER */
@@ -141,6 +141,8 @@ void node_judge_nft(struct bundle *b)
 		bool covered = !c->other && (!c->xtables[0] || is_readable(n->dumps[DUMP_NFT4])) &&
 			       (!c->xtables[1] || is_readable(n->dumps[DUMP_NFT6]));
 
+		n->nft_proxy_rules[0] = c->proxy_rules[0];
+		n->nft_proxy_rules[1] = c->proxy_rules[1];
 		n->dumps[DUMP_NFT_JSON] = !covered ? UNSUPPORTED : c->damaged ? PARTLY_KNOWN : KNOWN;
 		n->dump_empty[DUMP_NFT_JSON] = covered && !c->damaged;
 	}
@@ -214,6 +216,27 @@ static int read_mode(struct node_read *r)
 	if (!r->n->proxy.mode)
 		sd_note_add(&r->b->s->notes, false, "bad-value", r->m->path, 1, 1, NULL,
 			    "there is no proxy mode in it");
+	return 0;
+}
+
+/* cmd/kube-proxy/app/server_linux.go createProxier says it once for each start; the last one counts. */
+static int read_log(struct node_read *r)
+{
+	static const char *const modes[] = { "iptables", "ipvs", "nftables", "userspace" };
+	static const char before[] = "Using ", after[] = " Proxier";
+	const char *at = r->data, *end = r->data + r->size;
+
+	r->n->proxy.has_log = true;
+	while ((at = memmem(at, (size_t)(end - at), after, sizeof(after) - 1))) {
+		for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
+			size_t len = strlen(modes[i]), back = len + sizeof(before) - 1;
+
+			if ((size_t)(at - r->data) >= back && memcmp(at - len, modes[i], len) == 0 &&
+			    memcmp(at - back, before, sizeof(before) - 1) == 0)
+				r->n->proxy.log_mode = modes[i];
+		}
+		at += sizeof(after) - 1;
+	}
 	return 0;
 }
 
@@ -331,7 +354,7 @@ static const struct node_file node_files[] = {
 	{ "kube-proxy-healthz.json", OTHER(read_healthz) },
 	{ "kube-proxy-configz.json", OTHER(read_configz) },
 	{ "uname.txt", OTHER(read_uname) },
-	{ "kube-proxy.log", OTHER(NULL) },
+	{ "kube-proxy.log", OTHER(read_log) },
 };
 
 const struct node_file *node_file_find(const char *name)
@@ -341,11 +364,6 @@ const struct node_file *node_file_find(const char *name)
 			return &node_files[i];
 	}
 	return NULL;
-}
-
-bool node_file_is_read(const struct node_file *f)
-{
-	return f->read != NULL;
 }
 
 static struct snap_node *node_of(struct bundle *b, const struct member *m)
@@ -360,8 +378,7 @@ int node_file_use(struct bundle *b, const struct member *m, char *data, size_t s
 
 	if (r.n) {
 		b->used++;
-		r.n->proxy.has_log |= !m->file->read;
-		result = m->file->read ? m->file->read(&r) : 0;
+		result = m->file->read(&r);
 	}
 	free(r.data);
 	return result;
@@ -373,6 +390,7 @@ int node_file_mark(struct bundle *b, const struct member *m, enum known why)
 
 	if (!n)
 		return -ENOMEM;
+	n->proxy.has_log |= m->file->read == read_log;
 	if (m->file->dump >= 0 && n->dumps[m->file->dump] == NOT_COLLECTED)
 		n->dumps[m->file->dump] = why;
 	return 0;

@@ -36,6 +36,7 @@ struct nft_contents {
 	bool damaged;
 	bool xtables[2]; /* something in the tables that the text dumps of IPv4, IPv6 show too */
 	bool other;	 /* something else that acts on packets */
+	size_t proxy_rules[2]; /* rules of the tables kube-proxy of IPv4, IPv6 */
 };
 struct nft_seen {
 	struct snap_node *node;
@@ -83,8 +84,6 @@ int bundle_read_archive(struct bundle *b, int fd, const void *data, size_t size)
 /* ---- files of a node ---- */
 
 const struct node_file *node_file_find(const char *name); /* NULL: none of the layout */
-/* Does the contents matter? False: that the file is there is all. */
-bool node_file_is_read(const struct node_file *f);
 int node_file_use(struct bundle *b, const struct member *m, char *data, size_t size);
 int node_file_mark(struct bundle *b, const struct member *m, enum known why);
 /* Reads xtables text that a user named alone. 0, SD_EFORMAT, -ENOMEM. */

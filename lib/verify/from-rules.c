@@ -10,7 +10,6 @@
 
 #include "verify-private.h"
 
-#define NAME_MAX_LEN 512
 #define ENDPOINTS_MAX 100000u
 
 struct made_port {
@@ -51,8 +50,7 @@ static void maker_release(struct maker *m)
 	map_release(&m->by_name);
 }
 
-/* The comment of a rule, NUL-terminated in @buf; false when it has none. */
-static bool rule_comment(const struct rs_rule *r, char buf[static NAME_MAX_LEN])
+bool rule_comment(const struct rs_rule *r, char buf[static RULE_COMMENT_MAX])
 {
 	static const char key[] = "--comment ";
 	const char *p = memmem(r->text, r->text_len, key, sizeof(key) - 1), *end;
@@ -70,7 +68,7 @@ static bool rule_comment(const struct rs_rule *r, char buf[static NAME_MAX_LEN])
 		end = memchr(p, ' ', left);
 	}
 	n = end ? (size_t)(end - p) : left;
-	if (n >= NAME_MAX_LEN)
+	if (n >= RULE_COMMENT_MAX)
 		return false;
 	memcpy(buf, p, n);
 	buf[n] = '\0';
@@ -140,55 +138,11 @@ static struct made_port *port_of(struct maker *m, struct made_service *s, const 
 	return &s->ports.v[s->ports.len - 1];
 }
 
-static const struct rs_cond *cond_of(const struct rs_rule *r, enum rs_field f)
-{
-	for (unsigned i = 0; i < r->nconds; i++)
-		if (r->conds[i].field == f && !r->conds[i].negate)
-			return &r->conds[i];
-	return NULL;
-}
-
-static bool cond_number(const struct rs_rule *r, enum rs_field f, uint32_t *ret)
-{
-	const struct rs_cond *c = cond_of(r, f);
-
-	if (!c || (c->op != OP_EQ && c->op != OP_RANGE) || (c->op == OP_RANGE && c->u.range.lo != c->u.range.hi))
-		return false;
-	*ret = c->u.range.lo;
-	return true;
-}
-
-static bool cond_host(const struct rs_rule *r, enum rs_field f, struct ip_addr *ret)
-{
-	const struct rs_cond *c = cond_of(r, f);
-	struct ip_addr a = { .family = AF_INET };
-
-	if (!c || (c->op != OP_ADDR4 && c->op != OP_ADDR6))
-		return false;
-	if (c->op == OP_ADDR4) {
-		if (c->u.addr4.mask != UINT32_MAX)
-			return false;
-		memcpy(a.b, &c->u.addr4.value, 4);
-	} else {
-		a = c->u.addr6->value;
-		a.family = AF_INET6;
-	}
-	*ret = a;
-	return true;
-}
-
-static const struct rs_chain *target_chain(const struct rs_rule *r)
-{
-	const struct rs_stmt *s = rule_target(r);
-
-	return s && (s->kind == ST_JUMP || s->kind == ST_GOTO) ? s->u.target : NULL;
-}
-
 /* "… -> 10.244.1.5:80" in a balancing rule, or the DNAT of the chain that it leads to. */
 static bool endpoint_of(const struct rs_rule *r, struct ip_addr *addr, uint16_t *port)
 {
-	const struct rs_chain *sep = target_chain(r);
-	char comment[NAME_MAX_LEN];
+	const struct rs_chain *sep = rule_chain(r);
+	char comment[RULE_COMMENT_MAX];
 	const char *arrow, *colon;
 	uint64_t v;
 
@@ -246,7 +200,7 @@ static int add_endpoint(struct maker *m, struct made_port *p, const struct ip_ad
 static int add_endpoints(struct maker *m, struct made_service *s, struct made_port *p, const struct rs_chain *c, unsigned depth)
 {
 	for (uint32_t i = 0; c && i < c->nrules; i++) {
-		const struct rs_chain *t = target_chain(c->rules[i]);
+		const struct rs_chain *t = rule_chain(c->rules[i]);
 		struct ip_addr a;
 		uint16_t port;
 		int r = 0;
@@ -269,7 +223,7 @@ static int add_endpoints(struct maker *m, struct made_service *s, struct made_po
 static void learn_external(struct made_service *s, const struct rs_chain *ext)
 {
 	for (uint32_t i = 0; ext && str_starts(ext->name, "KUBE-EXT-") && i < ext->nrules; i++)
-		if (cond_of(ext->rules[i], FIELD_SADDR_TYPE))
+		if (rule_cond(ext->rules[i], FIELD_SADDR_TYPE))
 			s->object->external_local = true;
 }
 
@@ -288,7 +242,7 @@ static int learn_firewall(struct maker *m, struct made_service *s, const struct 
 		range = arena_strndup(m->arena, from, end ? (size_t)(end - from) : left);
 		if (!range || array_push(&s->ranges, range) < 0)
 			return -ENOMEM;
-		learn_external(s, target_chain(r));
+		learn_external(s, rule_chain(r));
 	}
 	return 0;
 }
@@ -305,7 +259,7 @@ static bool has_addr(const struct ip_addr *v, size_t n, const struct ip_addr *a)
 static int learn_entry(struct maker *m, const struct rs_rule *r)
 {
 	const char *ns, *name, *port_name, *rest;
-	char comment[NAME_MAX_LEN];
+	char comment[RULE_COMMENT_MAX];
 	struct made_service *s;
 	struct made_port *p;
 	uint32_t proto, dport;
@@ -314,14 +268,14 @@ static int learn_entry(struct maker *m, const struct rs_rule *r)
 	int res = 0;
 
 	if (!rule_comment(r, comment) || !split_name(comment, &ns, &name, &port_name, &rest) ||
-	    !cond_number(r, FIELD_PROTO, &proto) || !cond_number(r, FIELD_DPORT, &dport) || strstr(rest, "health check"))
+	    !rule_number(r, FIELD_PROTO, &proto) || !rule_number(r, FIELD_DPORT, &dport) || strstr(rest, "health check"))
 		return 0;
 	s = service_of(m, ns, name);
 	p = s ? port_of(m, s, port_name, (uint8_t)proto) : NULL;
 	if (!p)
 		return -ENOMEM;
-	if (!cond_host(r, FIELD_DADDR, &a)) {
-		if (!cond_of(r, FIELD_DADDR)) {
+	if (!rule_host(r, FIELD_DADDR, &a)) {
+		if (!rule_cond(r, FIELD_DADDR)) {
 			p->port.node_port = (uint16_t)dport;
 			s->object->type = "NodePort";
 		}
@@ -343,13 +297,13 @@ known:
 		p->port.port = (uint16_t)dport;
 		if (!has_addr(s->cluster_ips.v, s->cluster_ips.len, &a))
 			res = array_push(&s->cluster_ips, a);
-		if (target_chain(r) && str_starts(target_chain(r)->name, "KUBE-SVL-"))
+		if (rule_chain(r) && str_starts(rule_chain(r)->name, "KUBE-SVL-"))
 			s->object->internal_local = true;
 	}
 	if (res == 0)
-		res = learn_firewall(m, s, target_chain(r));
-	learn_external(s, target_chain(r));
-	return res < 0 ? res : add_endpoints(m, s, p, target_chain(r), 2);
+		res = learn_firewall(m, s, rule_chain(r));
+	learn_external(s, rule_chain(r));
+	return res < 0 ? res : add_endpoints(m, s, p, rule_chain(r), 2);
 }
 
 static int learn_chain(struct maker *m, const struct rs_table *t, const char *chain)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A node as the engine and as kube-proxy see it, and which data plane it has. */
+/* A node as the engine and as kube-proxy see it. */
 #include <errno.h>
 
 #include "verify-private.h"
@@ -19,136 +19,6 @@ void verify_nat_node(const struct snapshot *s, const struct snap_node *n, struct
 		ret->nft_known[f] = nft == KNOWN || nft == PARTLY_KNOWN;
 		ret->legacy_known[f] = legacy == KNOWN || legacy == PARTLY_KNOWN;
 	}
-}
-
-static bool has_proxy_rules_in(const struct snap_node *n, enum rs_family family)
-{
-	for (size_t i = 0; i < n->rules.tables.len; i++) {
-		const struct rs_table *t = n->rules.tables.v[i];
-
-		if (t->xtables && t->family == family && strcmp(t->name, "nat") == 0 &&
-		    (table_find_chain(t, "KUBE-SERVICES") || table_find_chain(t, "KUBE-NODEPORTS")))
-			return true;
-	}
-	return false;
-}
-
-bool verify_has_proxy_rules(const struct snap_node *n)
-{
-	return has_proxy_rules_in(n, RS_IP4) || has_proxy_rules_in(n, RS_IP6);
-}
-
-static bool any_chain_starts(const struct snap_node *n, const char *prefix)
-{
-	for (size_t i = 0; i < n->rules.tables.len; i++) {
-		const struct rs_table *t = n->rules.tables.v[i];
-
-		for (size_t k = 0; k < t->chain_list.len; k++)
-			if (str_starts(t->chain_list.v[k]->name, prefix))
-				return true;
-	}
-	return false;
-}
-
-static bool any_pod_named(const struct snapshot *s, const char *node, const char *prefix)
-{
-	const struct k8s_cluster *c = &s->cluster;
-
-	for (size_t i = 0; i < c->pods.len; i++)
-		if (c->pods.v[i]->node && strcmp(c->pods.v[i]->node, node) == 0 && str_starts(c->pods.v[i]->meta.name, prefix))
-			return true;
-	return false;
-}
-
-const char *verify_other_plane(const struct snapshot *s, const struct snap_node *n)
-{
-	if (verify_has_proxy_rules(n) || any_pod_named(s, n->name, "kube-proxy"))
-		return NULL;
-	if (any_chain_starts(n, "CILIUM_") || any_pod_named(s, n->name, "cilium-"))
-		return "Cilium";
-	if (any_chain_starts(n, "ANTREA-") || any_pod_named(s, n->name, "antrea-agent"))
-		return "Antrea";
-	if (any_pod_named(s, n->name, "ovnkube-node"))
-		return "OVN-Kubernetes";
-	if (any_chain_starts(n, "KUBE-ROUTER-"))
-		return "kube-router";
-	if (any_chain_starts(n, "cali-"))
-		return "Calico eBPF";
-	return NULL;
-}
-
-static const char *proxy_mode(const struct snapshot *s, const struct snap_node *n)
-{
-	const struct kube_proxy_config *c = snapshot_proxy_config(s, n);
-
-	if (n->proxy.mode && *n->proxy.mode)
-		return n->proxy.mode;
-	return c->known && c->mode && *c->mode ? c->mode : "iptables";
-}
-
-static int refuse(struct verify_skipped *ret, const char *node, const char *code, const char *reason, const char *needs)
-{
-	*ret = (struct verify_skipped){ node, code, reason, needs, "rules" };
-	return reason ? 0 : -ENOMEM;
-}
-
-/* A dump of that family that is there and cannot be read at all, or not whole. */
-static const char *dump_in_state(const struct snap_node *n, unsigned f, bool partly)
-{
-	const enum snap_dump dumps[2] = { f ? DUMP_NFT6 : DUMP_NFT4, f ? DUMP_LEGACY6 : DUMP_LEGACY4 };
-
-	for (unsigned i = 0; i < 2; i++) {
-		enum known k = n->dumps[dumps[i]];
-
-		if (partly ? k == PARTLY_KNOWN : k != KNOWN && k != PARTLY_KNOWN && k != NOT_COLLECTED)
-			return snap_dump_name(dumps[i]);
-	}
-	return NULL;
-}
-
-/* kube-proxy's rules of a family are in no dump, and there is a backend of which none was made: they may be there. */
-static bool not_dumped(const struct snap_node *n, unsigned f)
-{
-	return !has_proxy_rules_in(n, f ? RS_IP6 : RS_IP4) && (n->dumps[f ? DUMP_NFT6 : DUMP_NFT4] == NOT_COLLECTED ||
-							       n->dumps[f ? DUMP_LEGACY6 : DUMP_LEGACY4] == NOT_COLLECTED);
-}
-
-static bool objects_known(const struct snapshot *s)
-{
-	enum known a = s->kinds[K8S_SERVICES], b = s->kinds[K8S_SLICES];
-
-	return (a == KNOWN || a == PARTLY_KNOWN) && (b == KNOWN || b == PARTLY_KNOWN);
-}
-
-int verify_admit(const struct snapshot *s, const struct snap_node *n, struct arena *arena, struct verify_skipped *ret)
-{
-	const char *other, *mode = proxy_mode(s, n), *bad = dump_in_state(n, 0, false);
-
-	if (!s->services_from_rules && !objects_known(s))
-		return refuse(ret, n->name, "not-collected", "the cluster's Services and EndpointSlices are not both known: what must be true "
-			      "of them cannot be told", "kubectl get svc,endpointslices,pods,nodes -A -o json > cluster.json");
-	if (strcmp(mode, "iptables") != 0)
-		return refuse(ret, n->name, "unsupported",
-			      arena_printf(arena, "kube-proxy runs in %s mode; this version judges iptables mode only", mode), "");
-	if (!n->any_rules)
-		return refuse(ret, n->name, "not-collected", "no dump of the node's rules",
-			      "iptables-save > iptables-save.txt on the node");
-	if (bad)
-		return refuse(ret, n->name, "unreadable",
-			      arena_printf(arena, "the %s dump could not be read: what the node does with packets is not known", bad),
-			      arena_printf(arena, "a readable %s-save.txt", bad));
-	other = verify_other_plane(s, n);
-	if (other)
-		return refuse(ret, n->name, "unsupported",
-			      arena_printf(arena, "%s is the data plane of this node, not kube-proxy", other), "");
-	if (not_dumped(n, 0) && not_dumped(n, 1))
-		return refuse(ret, n->name, "not-collected", "the dumps that are there hold no rules of kube-proxy, and the other backend was "
-			      "not dumped", "iptables-nft-save and iptables-legacy-save of the node");
-	if (!verify_has_proxy_rules(n) && !n->proxy.mode && !n->proxy.has_log && !n->proxy.config.known &&
-	    !any_pod_named(s, n->name, "kube-proxy"))
-		return refuse(ret, n->name, "unsupported", "no rule of kube-proxy and no sign that it runs here: another data plane "
-			      "may serve Services", "");
-	return 1;
 }
 
 /* ---- kube-proxy's configuration, read back from its own rules ---- */
@@ -415,11 +285,11 @@ int vnode_init(struct vnode *v, const struct snapshot *s, const struct snap_node
 	*v = (struct vnode){ .snapshot = s, .snap = n };
 	verify_nat_node(s, n, &v->nat);
 	for (unsigned f = 0; f < 2; f++) {
-		if (dump_in_state(n, f, false))
+		if (vnode_bad_dump(n, f, false))
 			v->unknown_rules[f] = f ? "the IPv6 dump could not be read" : "the IPv4 dump could not be read";
-		else if (not_dumped(n, f))
+		else if (vnode_not_dumped(n, f))
 			v->unknown_rules[f] = f ? "kube-proxy's IPv6 rules are in no dump" : "kube-proxy's IPv4 rules are in no dump";
-		v->damaged[f] = dump_in_state(n, f, true);
+		v->damaged[f] = vnode_bad_dump(n, f, true);
 		v->backend[f] = v->nat.nft_known[f] || !v->nat.legacy_known[f] ? BACKEND_NFT : BACKEND_LEGACY;
 		for (int b = BACKEND_LEGACY; b <= BACKEND_NFT; b++) {
 			const struct rs_table *t = ruleset_find_table(&n->rules, b, f ? RS_IP6 : RS_IP4, "nat");

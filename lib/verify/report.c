@@ -47,6 +47,10 @@ void verify_report_release(struct verify_report *r)
 	array_free(&r->skipped);
 	array_free(&r->nodes);
 	array_free(&r->assumed);
+	for (size_t i = 0; i < r->peers.len; i++)
+		array_free(&r->peers.v[i].differences);
+	array_free(&r->peers);
+	array_free(&r->peer_nodes);
 	arena_release(&r->arena);
 }
 

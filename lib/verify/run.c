@@ -146,5 +146,7 @@ int verify_run(const struct snapshot *s, const struct verify_options *o, struct 
 	}
 	if (ret->differences.len)
 		qsort(ret->differences.v, ret->differences.len, sizeof(*ret->differences.v), cmp_difference);
+	if (r >= 0)
+		r = verify_peers(s, o, ret);
 	return r;
 }

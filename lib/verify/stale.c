@@ -38,24 +38,6 @@ static void stale_release(struct stale *s)
 	nat_classes_release(&s->classes);
 }
 
-static bool exact_address(const struct rs_cond *c, struct ip_addr *ret)
-{
-	struct ip_prefix p;
-
-	if (c->field != FIELD_DADDR || c->negate || !vcond_prefix(c, &p) || p.len != ip_addr_size(&p.addr) * 8)
-		return false;
-	*ret = p.addr;
-	return true;
-}
-
-static bool exact_number(const struct rs_cond *c, enum rs_field f, uint32_t *ret)
-{
-	if (c->field != f || c->negate || (c->op != OP_EQ && !(c->op == OP_RANGE && c->u.range.lo == c->u.range.hi)))
-		return false;
-	*ret = c->u.range.lo;
-	return true;
-}
-
 static bool decides(const struct rs_rule *r)
 {
 	const struct rs_stmt *s = rule_target(r);
@@ -66,21 +48,14 @@ static bool decides(const struct rs_rule *r)
 static int look_at(struct stale *s, const struct rs_rule *r, int family)
 {
 	struct candidate c = { .rule = r };
+	const struct rs_chain *target = rule_chain(r);
 	uint32_t port = 0, proto = 0;
-	bool has_addr = false, has_port = false, has_proto = false;
-	const struct rs_stmt *target = rule_target(r);
+	bool has_addr;
 
 	memset(&c.key, 0, sizeof(c.key));
-	for (unsigned i = 0; i < r->nconds; i++) {
-		has_addr = exact_address(&r->conds[i], &c.key.addr) || has_addr;
-		has_port = exact_number(&r->conds[i], FIELD_DPORT, &port) || has_port;
-		has_proto = exact_number(&r->conds[i], FIELD_PROTO, &proto) || has_proto;
-	}
-	if (!has_port || !has_proto) {
-		bool leads = target && (target->kind == ST_JUMP || target->kind == ST_GOTO) && target->u.target && !has_addr;
-
-		return leads ? array_push(&s->todo, target->u.target) : 0;
-	}
+	has_addr = rule_host(r, FIELD_DADDR, &c.key.addr);
+	if (!rule_number(r, FIELD_DPORT, &port) || !rule_number(r, FIELD_PROTO, &proto))
+		return target && !has_addr ? array_push(&s->todo, target) : 0;
 	c.key.addr.family = (uint8_t)family;
 	c.key.port = (uint16_t)port;
 	c.key.proto = (uint8_t)proto;
@@ -142,29 +117,20 @@ static bool decided_by(const struct nat_result *r, const struct rs_rule *rule)
 	return false;
 }
 
-/* "shop/gone" of the comment "shop/gone:http cluster IP"; NULL: there is none. */
+/* The Service that the comment names ("shop/gone:http cluster IP"), if there is one; NULL: there is none. */
 static const struct k8s_service *service_of(const struct vnode *v, const struct rs_rule *r)
 {
-	const struct k8s_cluster *c = &v->snapshot->cluster;
-	const char *text = memmem(r->text, r->text_len, "--comment ", 10), *end = r->text + r->text_len, *slash;
-	size_t len;
+	char text[RULE_COMMENT_MAX];
+	char *slash;
 
-	if (!text)
+	if (!rule_comment(r, text))
 		return NULL;
-	text += 10 + (text + 10 < end && text[10] == '"');
-	slash = memchr(text, '/', (size_t)(end - text));
+	slash = strchr(text, '/');
 	if (!slash)
 		return NULL;
-	for (len = 0; slash + 1 + len < end && !strchr(": \"", slash[1 + len]); len++)
-		;
-	for (size_t i = 0; i < c->services.len; i++) {
-		const struct k8s_meta *m = &c->services.v[i]->meta;
-
-		if (strlen(m->ns) == (size_t)(slash - text) && memcmp(m->ns, text, (size_t)(slash - text)) == 0 &&
-		    strlen(m->name) == len && memcmp(m->name, slash + 1, len) == 0)
-			return c->services.v[i];
-	}
-	return NULL;
+	*slash++ = '\0';
+	slash[strcspn(slash, ": ")] = '\0';
+	return k8s_find_service(&v->snapshot->cluster, text, slash);
 }
 
 static int open_one(struct stale *s, struct open_list *l, const struct candidate *c, const struct expect_frontend *f,

@@ -59,6 +59,22 @@ int verify_admit(const struct snapshot *s, const struct snap_node *n, struct are
 /* node.c: the prefix that an address condition compares with, without its negation. False, @ret untouched: it compares with none. */
 bool vcond_prefix(const struct rs_cond *c, struct ip_prefix *ret);
 
+/* from-rules.c */
+#define RULE_COMMENT_MAX 512
+/* A rule's comment, NUL-terminated in @buf; false when it has none, or one that is longer. */
+bool rule_comment(const struct rs_rule *r, char buf[static RULE_COMMENT_MAX]);
+
+/* plane.c: what of a node can be judged. */
+const char *vnode_mode(const struct snapshot *s, const struct snap_node *n); /* kube-proxy's; "iptables" where nothing tells */
+bool vnode_has_rules(const struct snap_node *n, enum rs_family family); /* kube-proxy's entry chains in table nat */
+/* A dump of that family that is there and cannot be read at all, or (@partly) not whole: its name, or NULL. */
+const char *vnode_bad_dump(const struct snap_node *n, unsigned v6, bool partly);
+/* kube-proxy's rules of a family are in no dump, and there is a backend of which none was made: they may be there. */
+bool vnode_not_dumped(const struct snap_node *n, unsigned v6);
+
+/* peers.c: fills what @ret says of peers, after its differences. 0 or -ENOMEM. */
+int verify_peers(const struct snapshot *s, const struct verify_options *o, struct verify_report *ret);
+
 /* sources.c: seeds are everybody who can send from or through this node, by what the node itself makes of them. */
 struct vseed {
 	enum expect_source kind;

@@ -519,11 +519,50 @@ static void test_unknown(void **state)
 	check_lines(noted, ARRAY_LEN(noted), false, false);
 }
 
+/* What is asked of one rule from outside: exactly one address and one number, or none. */
+static void check_asks(const char *rule, bool ip6, const char *host, uint32_t dport, const char *chain)
+{
+	CLEANUP(strbuf_release) struct strbuf dump = STRBUF_INIT;
+	CLEANUP(ruleset_release) struct ruleset rs;
+	CLEANUP(sd_notes_release) struct sd_notes notes = { 0 };
+	struct ip_addr a, want = { 0 };
+	struct xtables_text text;
+	const struct rs_rule *r;
+	uint32_t n = 0;
+
+	ruleset_init(&rs);
+	strbuf_addf(&dump, "*nat\n:X - [0:0]\n:Y - [0:0]\n-A X %s\nCOMMIT\n", rule);
+	assert_int_equal(read_xtables(&rs, dump.s, dump.len, ip6, BACKEND_LEGACY, "dump.txt", &notes, &text), 0);
+	r = table_find_chain(ruleset_find_table(&rs, BACKEND_LEGACY, ip6 ? RS_IP6 : RS_IP4, "nat"), "X")->rules[0];
+	assert_int_equal(rule_host(r, FIELD_DADDR, &a), host != NULL);
+	if (host) {
+		assert_int_equal(ip_addr_parse(host, &want), 0);
+		assert_true(ip_addr_equal(&a, &want));
+	}
+	assert_int_equal(rule_number(r, FIELD_DPORT, &n), dport != 0);
+	assert_int_equal(n, dport);
+	assert_int_equal(rule_chain(r) != NULL, chain != NULL);
+	if (chain)
+		assert_string_equal(rule_chain(r)->name, chain);
+}
+
+static void test_asks(void **state)
+{
+	(void)state;
+	check_asks("-d 10.96.0.1/32 -p tcp -m tcp --dport 443 -j Y", false, "10.96.0.1", 443, "Y");
+	check_asks("-d 10.96.0.0/24 -p tcp -m tcp --dport 1:9 -g Y", false, NULL, 0, "Y");
+	check_asks("! -d 10.96.0.1/32 -p tcp -m tcp ! --dport 443 -j ACCEPT", false, NULL, 0, NULL);
+	check_asks("-d 2001:db8::1/128 -p udp -m udp --dport 53 -j Y", true, "2001:db8::1", 53, "Y");
+	check_asks("-d 2001:db8::/64 -j DNAT --to-destination [2001:db8::2]:80", true, NULL, 0, NULL);
+	check_asks("-s 10.96.0.1/32 -j RETURN", false, NULL, 0, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_header),	cmocka_unit_test(test_ports),	   cmocka_unit_test(test_matches),
 		cmocka_unit_test(test_targets), cmocka_unit_test(test_real_rules), cmocka_unit_test(test_unknown),
+		cmocka_unit_test(test_asks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
