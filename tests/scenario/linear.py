@@ -7,8 +7,7 @@ Written after iptables-extensions(8) and the kernel's xt_*.c, nf_nat_core.c and 
     world = World(Facts.from_folder(node_folder, 4), [parse(text, "nft", 4), ...])
     world.endings(Packet(...)) -> {assumptions: {(verdict, translated, address, port, masquerade): weight}}
 
-`assumptions` is a frozenset of (rule id, bool): how each unknown match or target that the packet met was taken. A packet that ends in the same way
-whatever the order of equal priorities is told so by `ambiguous`."""
+`assumptions` is a frozenset of (rule id, bool): how each unknown match or target that the packet met was taken."""
 import ipaddress
 import itertools
 import json
@@ -147,9 +146,14 @@ class Facts:
         return "LOCAL" if any(a == value and device in (None, dev) for a, _, dev, _, _ in self.addresses) else "UNICAST"
 
     def masquerade_address(self, device, next_hop):
-        """inet_select_addr(): the device's address whose subnet holds the next hop, else its first; else one of another device."""
+        """inet_select_addr(): the device's address whose subnet holds the next hop, else its first; else one of another device.
+        IPv6: RFC 6724 as far as it is needed: the destination itself, then an address of the device, then the longest common prefix."""
         usable = [a for a in self.addresses if a[3] not in ("link", "host") and not a[4]]
         full = 32 if self.family == 4 else 128
+        if self.family == 6:
+            best = max((a for a in self.addresses if a[3] != "link"), default=(None,), key=lambda a: (
+                a[0] == next_hop, a[3] == "global", a[2] == device, full - (a[0] ^ next_hop).bit_length()))
+            return best[0]
         here = [a for a in usable if a[2] == device]
         for value, length, *_ in here:
             if value >> (full - length) == next_hop >> (full - length):
@@ -182,7 +186,7 @@ class State:
     """A packet on its way. ct: None before conntrack, "new", "untracked"."""
 
     __slots__ = ("world", "packet", "src", "dst", "proto", "sport", "dport", "mark", "iif", "oif", "hook", "ct", "ctmark", "dnat", "snat", "dst_bound",
-                 "src_bound", "weight", "assumed", "recent", "gateway", "verdict")
+                 "src_bound", "weight", "assumed", "recent", "way", "gateway", "verdict", "named", "before")
 
     def __init__(self, world, p):
         self.world, self.packet = world, p
@@ -190,7 +194,8 @@ class State:
         self.iif, self.oif, self.hook, self.ct, self.ctmark = p.iif, None, None, None, 0
         self.dnat = self.snat = None   # None: no rule bound it; else whether the tuple really changed
         self.dst_bound = self.src_bound = False
-        self.weight, self.assumed, self.recent, self.gateway, self.verdict = ONE, frozenset(), frozenset(world.entries), None, None
+        self.weight, self.assumed, self.recent, self.verdict, self.named = ONE, frozenset(), frozenset(world.entries), None, False
+        self.way, self.gateway, self.before = None, None, None   # the last routing decision: (local or not, device), and its gateway
 
     def copy(self):
         s = State.__new__(State)
@@ -260,7 +265,7 @@ def address_types(which, no, names, device):
             return False
         if names & {"LOCAL", "ANYCAST", "PROHIBIT", "UNREACHABLE"}:
             dev = {None: None, "in": s.iif, "out": s.oif}[device]
-            return s.world.facts.kind(value, dev) in names
+            return s.world.facts.kind(value, dev) in names - {"UNICAST"}
         return True
     return lambda s: (test6 if s.packet.family == 6 else test4)(s) != no
 
@@ -571,13 +576,13 @@ class World:
     def __init__(self, facts, dumps, entries=(), trail=None):
         self.facts, self.dumps, self.entries, self.trail = facts, dumps, entries, trail
 
-    def order(self, hook, swapped=False):
+    def order(self, hook):
         """[(priority, "conntrack" | [tables])]: nat tables of a hook run together."""
         runs = []
         if hook in ("PREROUTING", "OUTPUT"):
             runs.append((CONNTRACK, "conntrack"))
         nat = []
-        for dump in reversed(self.dumps) if swapped else self.dumps:
+        for dump in self.dumps:
             for name, table in dump.items():
                 if hook not in HOOKS.get(name, ()):
                     continue
@@ -661,7 +666,7 @@ class World:
             fell.append(s)
         elif j in ("ACCEPT", "DROP", "REJECT"):
             s = s.copy()
-            s.verdict = j
+            s.verdict, s.named = j, j == "ACCEPT" and table.name in ("filter", "security") or s.named
             done.append(s)
         else:
             target = TARGETS.get(j)
@@ -688,18 +693,22 @@ class World:
             done.append(s)
         return done
 
-    def run_hook(self, hook, states, endings, swapped=False):
+    def run_hook(self, hook, states, endings):
         """The states that pass the hook; the others are appended to @endings."""
         states = [s.copy() for s in states]
         for s in states:
             s.hook = hook
-        for _, what in self.order(hook, swapped):
+        for _, what in self.order(hook):
             if what == "conntrack":
                 for s in states:
                     if s.ct is None:
                         s.ct = "new"
                 continue
+            for s in states:
+                s.before = (s.src, s.dst, s.mark)
             states = self.run_nat(what, hook, states) if isinstance(what, list) else self.run_base(what, hook, states)
+            if hook == "OUTPUT":
+                self.route_again(what, states)
             passed = []
             for s in states:
                 if s.verdict in (None, "ACCEPT"):
@@ -731,48 +740,55 @@ class World:
 
     # ---- the way of a packet ----
 
-    def route(self, states, iif):
-        local, away = [], []
-        for s in states:
-            kind, device, gateway = self.facts.route(s.src, s.dst, s.mark, iif)
-            if kind in ("local", "broadcast", "anycast"):
-                s.oif, s.gateway = "lo", None
-                local.append(s)
-            else:
-                s.oif, s.gateway = device, gateway
-                away.append(s)
-        return local, away
+    def route(self, s):
+        kind, device, s.gateway = self.facts.route(s.src, s.dst, s.mark, s.iif)
+        s.way = (True, "lo") if kind in ("local", "broadcast", "anycast") else (False, device)
 
-    def postrouting(self, states, endings, swapped):
+    def route_again(self, what, states):
+        """A packet of the node is routed again right after a mangle chain that changed address or mark, and after a DNAT to another address."""
         for s in states:
-            s.iif = None
-        return self.run_hook("POSTROUTING", states, endings, swapped)
+            changed = s.dst != s.packet.dst if isinstance(what, list) else what.name == "mangle" and s.before != (s.src, s.dst, s.mark)
+            if changed and s.verdict in (None, "ACCEPT"):
+                self.route(s)
 
-    def walk(self, packet, swapped=False):
-        """[states at their end]."""
-        start, endings = State(self, packet), []
-        if packet.iif is None:
-            local, away = self.route([start], None)
-            first = self.run_hook("OUTPUT", local + away, endings, swapped)
-            local, away = self.route(first, None)
-            endings += self.postrouting(away, endings, swapped)
-            local = self.postrouting(local, endings, swapped)
-            for s in local:
-                s.iif, s.oif = "lo", None
-            local = self.run_hook("PREROUTING", local, endings, swapped)
-        else:
-            local, away = self.route(self.run_hook("PREROUTING", [start], endings, swapped), packet.iif)
-            away = self.run_hook("FORWARD", away, endings, swapped)
-            endings += self.postrouting(away, endings, swapped)
+    def postrouting(self, states, endings):
+        for s in states:
+            s.iif, s.oif = None, s.way[1]
+        return self.run_hook("POSTROUTING", states, endings)
+
+    def walk_from_node(self, s, endings):
+        """The states that are to be delivered here."""
+        self.route(s)
+        s.oif = s.way[1]
+        passed = self.postrouting(self.run_hook("OUTPUT", [s], endings), endings)
+        endings += [s for s in passed if not s.way[0]]
+        local = [s for s in passed if s.way[0]]
         for s in local:
-            s.oif = None
-        endings += self.run_hook("INPUT", local, endings, swapped)
-        return endings
+            s.iif, s.oif = "lo", None
+        return self.run_hook("PREROUTING", local, endings)
 
-    def endings(self, packet, swapped=False):
+    def walk_from_wire(self, s, endings):
+        passed = self.run_hook("PREROUTING", [s], endings)
+        for s in passed:
+            self.route(s)
+        away = [s for s in passed if not s.way[0]]
+        for s in away:
+            s.oif = s.way[1]
+        sent = self.postrouting(self.run_hook("FORWARD", away, endings), endings)
+        endings += sent
+        return [s for s in passed if s.way[0]]
+
+    def walk(self, packet):
+        """[states at their end]."""
+        s, endings = State(self, packet), []
+        local = (self.walk_from_node if packet.iif is None else self.walk_from_wire)(s, endings)
+        delivered = self.run_hook("INPUT", local, endings)
+        return endings + delivered
+
+    def endings(self, packet):
         """{assumptions: {(verdict, translated, address, port, masquerade): weight}}; only the verdict of what is not accepted."""
         out = {}
-        for s in self.walk(packet, swapped):
+        for s in self.walk(packet):
             if s.verdict in (None, "ACCEPT"):
                 key = ("accept", bool(s.dnat), address_text(s.dst, packet.family), s.dport, s.snat is not None)
             else:
@@ -787,10 +803,6 @@ class World:
         if len(found) != 1:
             raise Unparsable(f"{packet} meets unknown rules: {[sorted(a) for a in found]}")
         return next(iter(found.values()))
-
-    def ambiguous(self, packet):
-        """Does the order of equal priorities change the endings?"""
-        return len(self.dumps) > 1 and self.endings(packet) != self.endings(packet, swapped=True)
 
 
 # ---- targets: True ends the chain ----
@@ -845,7 +857,7 @@ def target_masquerade(world, rule, s):
     if s.packet.family == 4 and s.src == 0:
         s.src_bound, s.verdict = True, "ACCEPT"
         return True
-    value = world.facts.masquerade_address(s.oif, s.dst if s.gateway is None else address(s.gateway))
+    value = world.facts.masquerade_address(s.oif, s.dst if s.gateway is None or rule.family == 6 else address(s.gateway))
     if value is None and s.oif is not None:
         s.verdict = "DROP"
         return True
@@ -896,11 +908,11 @@ TARGETS = {"DNAT": target_dnat, "SNAT": target_snat, "REDIRECT": target_redirect
 
 # ---- comparing with what the program prints ----
 
-def program_endings(doc_endings, node=None):
+def program_endings(doc_endings):
     """[(frozenset of (rule id, bool), ending, weight)] of the endings in a `trace` document."""
     out = []
     for e in doc_endings:
-        key = ("accept", e["translated"], e["address"], e["port"], e["masquerade"]) if e["verdict"] == "accept" else (e["verdict"],)
+        key = ("accept", e["translated"], e["address"], e["port"] or 0, e["masquerade"]) if e["verdict"] == "accept" else (e["verdict"],)
         assumed = set()
         for a in e["assumes"]:
             by = a["by"]
