@@ -116,7 +116,8 @@ class Facts:
     def route(self, src, dst, mark, iif=None):
         """(type, device, gateway): "local", "unicast", or what refuses; device None where it is not known."""
         if self.routes is None:
-            return ("local", "lo", None) if self.is_local(dst) else ("unicast", None, None)
+            kind = self.kind(dst).lower()
+            return (kind, "lo" if kind == "local" else None, None)
         for rule in sorted(self.rules, key=lambda r: r["priority"]):
             if not self._rule_applies(rule, mark, src, dst, iif):
                 continue
@@ -143,7 +144,12 @@ class Facts:
             return "UNICAST"
         if self.family == 4 and value >> 24 == 127 and device in (None, "lo"):
             return "LOCAL"
-        return "LOCAL" if any(a == value and device in (None, dev) for a, _, dev, _, _ in self.addresses) else "UNICAST"
+        if any(a == value and device in (None, dev) for a, _, dev, _, _ in self.addresses):
+            return "LOCAL"
+        # The kernel's own routes that come with an address.
+        if self.family == 4 and any(a | (1 << 32 - n) - 1 == value and n < 31 and device in (None, dev) for a, n, dev, _, _ in self.addresses):
+            return "BROADCAST"
+        return "UNICAST"
 
     def masquerade_address(self, device, next_hop):
         """inet_select_addr(): the device's address whose subnet holds the next hop, else its first; else one of another device.
@@ -192,7 +198,7 @@ class State:
         self.world, self.packet = world, p
         self.src, self.dst, self.proto, self.sport, self.dport, self.mark = p.src, p.dst, p.proto, p.sport, p.dport, p.mark
         self.iif, self.oif, self.hook, self.ct, self.ctmark = p.iif, None, None, None, 0
-        self.dnat = self.snat = None   # None: no rule bound it; else whether the tuple really changed
+        self.dnat = self.snat = None   # None: no rule bound it; else whether the tuple really changed, which sets the connection's status
         self.dst_bound = self.src_bound = False
         self.weight, self.assumed, self.recent, self.verdict, self.named = ONE, frozenset(), frozenset(world.entries), None, False
         self.way, self.gateway, self.before = None, None, None   # the last routing decision: (local or not, device), and its gateway
@@ -742,7 +748,10 @@ class World:
 
     def route(self, s):
         kind, device, s.gateway = self.facts.route(s.src, s.dst, s.mark, s.iif)
-        s.way = (True, "lo") if kind in ("local", "broadcast", "anycast") else (False, device)
+        if kind == "local":
+            s.way = (True, "lo")
+        else:
+            s.way = (s.packet.iif is not None and kind in ("broadcast", "anycast"), device)
 
     def route_again(self, what, states):
         """A packet of the node is routed again right after a mangle chain that changed address or mark, and after a DNAT to another address."""

@@ -67,7 +67,7 @@ V4 = {"prefixes": ["10.96.0.0/16", "10.96.0.1/32", "10.96.0.2/32", "10.244.0.0/1
       "own": ["172.30.99.1", "172.30.99.9", "10.244.1.1", "127.0.0.1"],
       "sources": [("203.0.113.9", "eth0"), ("198.51.100.7", "eth0"), ("172.30.99.50", "eth0"), ("10.244.2.9", "eth0"), ("10.244.1.9", "pod0"),
                   ("10.244.1.5", "pod0"), ("10.244.1.6", "pod0"), ("203.0.113.9", "pod0"), ("10.244.1.9", "eth0")],
-      "destinations": ["10.96.0.1", "10.96.0.2", "10.244.1.5", "10.244.1.6", "10.244.2.7", "203.0.113.80", "8.8.4.4"],
+      "destinations": ["10.96.0.1", "10.96.0.2", "10.244.1.5", "10.244.1.6", "10.244.2.7", "203.0.113.80", "8.8.4.4", "10.244.1.255"],
       "icmp": ("icmp", "icmp", ["8", "0", "echo-request", "3/3", "any"]), "reject": ["icmp-port-unreachable", "icmp-host-prohibited"]}
 V6 = {"prefixes": ["fd00:96::/112", "fd00:96::1/128", "fd00:96::2/128", "fd00:244::/32", "fd00:244:1::/64", "fd00:244:2::/64", "fd00:99::/64",
                    "2001:db8::/32", "fd00:244:1::5/128", "::/0", "8000::/1", "fd00:99::1/128", "::1/128"],
@@ -138,7 +138,7 @@ class Writer:
         r = self.r
         kinds = [f"-m mark {self.no()}--mark {r.choice(['0x4000/0x4000', '0x1/0xff', '0x0', '0x4001'])}",
                  f"-m addrtype {self.no()}--dst-type {r.choice(['LOCAL', 'UNICAST', 'LOCAL,UNICAST'])}",
-                 f"-m addrtype {self.no()}--src-type LOCAL",
+                 f"-m addrtype {self.no()}--src-type LOCAL", f"-m addrtype {self.no()}--dst-type {r.choice(['BROADCAST', 'ANYCAST', 'MULTICAST'])}",
                  f"-m conntrack {self.no()}--ctstate {r.choice(['NEW', 'INVALID', 'RELATED,ESTABLISHED', 'NEW,DNAT', 'DNAT', 'SNAT', 'UNTRACKED'])}",
                  f"-m iprange {self.no()}--{r.choice(['dst', 'src'])}-range {r.choice(self.v['ranges'])}",
                  f"-m connmark {self.no()}--mark {r.choice(['0x1/0xff', '0x0'])}",
@@ -147,7 +147,9 @@ class Writer:
                  f"-m conntrack {self.no()}--ctorigdstport {r.choice(['80', '1:1000'])}",
                  f"-m conntrack {self.no()}--ctdir ORIGINAL", f"-m conntrack {self.no()}--ctstatus ASSURED",
                  "-m recent --rcheck --seconds 60 --name A --rsource", f"-m recent {self.no()}--set --name {r.choice('AB')} --rsource",
-                 f"-m recent {self.no()}--update --name B --rsource", "-m limit --limit 5/sec", "-m comment --comment \"a \\\"quoted\\\" word -j DROP\""]
+                 f"-m recent {self.no()}--update --name B --rsource", "-m limit --limit 5/sec", f"-m state {self.no()}--state NEW",
+                 "-m hashlimit --hashlimit-above 10/sec --hashlimit-burst 5 --hashlimit-mode srcip --hashlimit-name h",
+                 "-m connlimit --connlimit-above 4 --connlimit-mask 32 --connlimit-saddr", f"-m quota {self.no()}--quota 5000", "-m comment --comment \"a \\\"quoted\\\" word -j DROP\""]
         return r.choice(kinds)
 
     def protocol_match(self):
@@ -198,9 +200,12 @@ class Writer:
         t += [f"-j MARK --set-xmark {r.choice(['0x4000/0x4000', '0x1/0xff', '0x4000/0x0', '0x0/0xffffffff', '0x1/0x1'])}"] * 3
         t += [f"-j {r.choice(callees)}"] * 6 + [f"-g {r.choice(callees)}"] * 2 if callees else []
         t += ["-j ACCEPT"]
+        if self.unknown and table != "nat" and self.maybe(0.1):
+            self.unknown -= 1
+            return "-j NFQUEUE --queue-num 0"
         if table == "nat":
             if hooks <= {"PREROUTING", "OUTPUT"}:
-                t += [f"-j DNAT --to-destination {r.choice(self.v['targets'])}"] * 6 + ["-j REDIRECT --to-ports 53", f"-j NETMAP --to {r.choice(self.v['nets'])}"]
+                t += [f"-j DNAT --to-destination {r.choice(self.v['targets'])}"] * 6 + ["-j REDIRECT --to-ports 8053", f"-j NETMAP --to {r.choice(self.v['nets'])}"]
             if hooks <= {"POSTROUTING"}:
                 t += ["-j MASQUERADE"] * 4
             if hooks <= {"POSTROUTING", "INPUT"}:
