@@ -4,10 +4,11 @@
 #   make demo       build, and diagnose a recorded broken cluster
 #   make check      build and run every test            SANITIZE=1: with ASan and UBSan    CC=clang
 #   make fuzz       every fuzz target for FUZZ_SECONDS=60
+#   make mutations  500 random mutations of recorded rules, judged by the linear evaluator of the tests (make check: a share of them)
 #   make bench      times, memory and growth on a large cluster
 #   V=1             shows the commands
 #
-# `demo`, `check`, `fuzz` and `bench` install what they need where they may, and otherwise print the line that does.
+# `demo`, `check`, `mutations`, `fuzz` and `bench` install what they need where they may, and otherwise print the line that does.
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -75,7 +76,7 @@ SUBMAKE = +$(Q)$(MAKE) --no-print-directory $(JOBS)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all demo check check-programs fuzz fuzz-programs bench lint install clean FORCE
+.PHONY: all demo check check-programs fuzz fuzz-programs mutations bench lint install clean FORCE
 
 all:
 	$(SUBMAKE) $(BUILD)/svcdoctor
@@ -98,6 +99,11 @@ fuzz:
 	$(Q)BUILD='$(BUILD)' tests/fuzz/run.sh '$(FUZZ_SECONDS)'
 
 fuzz-programs: $(LIBFUZZER_BIN)
+
+mutations:
+	$(Q)CC='$(CC)' MODULES='$(MODULES)' scripts/deps.sh install build check
+	$(SUBMAKE) $(BUILD)/svcdoctor
+	$(Q)SVCDOCTOR='$(abspath $(BUILD))/svcdoctor' SANITIZE='$(SANITIZE)' JUDGED=500 python3 tests/scenario/test_judged.py
 
 bench:
 	$(Q)CC='$(CC)' MODULES='$(MODULES)' scripts/deps.sh install build bench

@@ -189,10 +189,7 @@ class Packet:
 
 
 class State:
-    """A packet on its way. ct: None before conntrack, "new", "untracked"."""
-
-    __slots__ = ("world", "packet", "src", "dst", "proto", "sport", "dport", "mark", "iif", "oif", "hook", "ct", "ctmark", "dnat", "snat", "dst_bound",
-                 "src_bound", "weight", "assumed", "recent", "way", "gateway", "verdict", "named", "before")
+    """A packet on its way; a state is in one list at a time and is changed in place. ct: None before conntrack, "new", "untracked"."""
 
     def __init__(self, world, p):
         self.world, self.packet = world, p
@@ -205,8 +202,7 @@ class State:
 
     def copy(self):
         s = State.__new__(State)
-        for name in State.__slots__:
-            setattr(s, name, getattr(self, name))
+        s.__dict__.update(self.__dict__)
         return s
 
 
@@ -536,13 +532,12 @@ class Table:
 
 
 def parse_rule(ident, text, family, cache):
-    rule = cache.get((family, text)) if cache is not None else None
+    """@cache: {(table, text): Rule} that spares reading equal texts again; rules with an unknown match are told by their place and not kept."""
+    rule = cache.get((ident[2], text)) if cache is not None else None
     if rule is None:
         rule = Rule(ident, text, family)
-        if cache is not None:
-            cache[(family, text)] = rule
-    elif rule.unknown or rule.jump is not None and rule.id != ident:
-        rule = Rule(ident, text, family)  # what is told by its place needs an object of its own
+        if cache is not None and not rule.unknown:
+            cache[ident[2], text] = rule
     return rule
 
 
@@ -577,7 +572,8 @@ def parse(text, backend, family, cache=None):
 # ---- the walk ----
 
 class World:
-    """The rules and facts of a node, for one family. @entries: [(recent list, address)] that are there from before."""
+    """The rules and facts of a node, for one family. @entries: [(recent list, address)] that are there from before; @trail: a set that takes
+    the places that are asked, (table, chain, position from 1, 0 for the end of the chain)."""
 
     def __init__(self, facts, dumps, entries=(), trail=None):
         self.facts, self.dumps, self.entries, self.trail = facts, dumps, entries, trail
@@ -603,11 +599,11 @@ class World:
     def run_chain(self, table, name, states):
         """([states with a verdict], [states that fell off its end])."""
         done, fell = [], []
-        for rule in table.chains[name]:
+        for i, rule in enumerate(table.chains[name]):
             if not states:
                 break
             if self.trail is not None:
-                self.trail.add((table.backend, table.name, name, rule.id[4], rule.text))
+                self.trail.add((table.name, name, i + 1))
             going = []
             for s in states:
                 if not all(c(s) for c in rule.conds):
@@ -620,7 +616,7 @@ class World:
                     self.apply(table, rule, t, done, fell, going)
             states = going
         if self.trail is not None and states:
-            self.trail.add((table.backend, table.name, name, 0, ""))
+            self.trail.add((table.name, name, 0))
         return done, fell + states
 
     @staticmethod
@@ -671,7 +667,6 @@ class World:
         elif j == "RETURN":
             fell.append(s)
         elif j in ("ACCEPT", "DROP", "REJECT"):
-            s = s.copy()
             s.verdict, s.named = j, j == "ACCEPT" and table.name in ("filter", "security") or s.named
             done.append(s)
         else:
@@ -679,7 +674,6 @@ class World:
             if target is None:
                 self.unknown_target(rule, s, done, going)
                 return
-            s = s.copy()
             (done if target(self, rule, s) else going).append(s)
 
     @staticmethod
@@ -694,14 +688,12 @@ class World:
     def run_base(self, table, hook, states):
         done, fell = self.run_chain(table, hook, states)
         for s in fell:
-            s = s.copy()
             s.verdict = table.policy.get(hook, "ACCEPT")
             done.append(s)
         return done
 
     def run_hook(self, hook, states, endings):
         """The states that pass the hook; the others are appended to @endings."""
-        states = [s.copy() for s in states]
         for s in states:
             s.hook = hook
         for _, what in self.order(hook):
@@ -794,14 +786,17 @@ class World:
         delivered = self.run_hook("INPUT", local, endings)
         return endings + delivered
 
+    @staticmethod
+    def ending(s):
+        if s.verdict in (None, "ACCEPT"):
+            return ("accept", bool(s.dnat), address_text(s.dst, s.packet.family), s.dport, s.snat is not None)
+        return (s.verdict.lower(),)
+
     def endings(self, packet):
         """{assumptions: {(verdict, translated, address, port, masquerade): weight}}; only the verdict of what is not accepted."""
         out = {}
         for s in self.walk(packet):
-            if s.verdict in (None, "ACCEPT"):
-                key = ("accept", bool(s.dnat), address_text(s.dst, packet.family), s.dport, s.snat is not None)
-            else:
-                key = (s.verdict.lower(),)
+            key = self.ending(s)
             fates = out.setdefault(s.assumed, {})
             fates[key] = fates.get(key, 0) + s.weight
         return out
