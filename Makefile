@@ -4,10 +4,11 @@
 #   make demo       build, and diagnose a recorded broken cluster
 #   make check      build and run every test            SANITIZE=1: with ASan and UBSan    CC=clang
 #   make fuzz       every fuzz target for FUZZ_SECONDS=60
+#   make mutations  500 random mutations of recorded rules, judged by the linear evaluator of the tests (make check: a share of them)
 #   make bench      times, memory and growth on a large cluster
 #   V=1             shows the commands
 #
-# `demo`, `check`, `fuzz` and `bench` install what they need where they may, and otherwise print the line that does.
+# `demo`, `check`, `mutations`, `fuzz` and `bench` install what they need where they may, and otherwise print the line that does.
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -58,11 +59,13 @@ CMD_SRC := $(sort $(filter-out cmd/main.c,$(wildcard cmd/*.c)))
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_HELP := $(sort $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c)))
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+BENCH_SRC := tests/bench/bench.c
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$1)
 LIB_OBJ := $(call obj,$(LIB_SRC))
 CMD_OBJ := $(call obj,$(CMD_SRC))
 UNIT_BIN := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
 FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/%,$(FUZZ_SRC))
+BENCH_BIN := $(BUILD)/tests/bench
 ARCHIVE := $(BUILD)/libsvcdoctor.a
 LIBFUZZER_BIN := $(patsubst tests/fuzz/%.c,$(BUILD)/libfuzzer/%,$(FUZZ_SRC))
 
@@ -75,7 +78,7 @@ SUBMAKE = +$(Q)$(MAKE) --no-print-directory $(JOBS)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all demo check check-programs fuzz fuzz-programs bench lint install clean FORCE
+.PHONY: all demo check check-programs fuzz fuzz-programs mutations bench lint install clean FORCE
 
 all:
 	$(SUBMAKE) $(BUILD)/svcdoctor
@@ -90,7 +93,7 @@ check:
 	$(SUBMAKE) WERROR=1 check-programs
 	+$(Q)BUILD='$(BUILD)' CC='$(CC)' SANITIZE='$(SANITIZE)' MAKE='$(MAKE)' tests/run.sh
 
-check-programs: $(BUILD)/svcdoctor $(UNIT_BIN) $(FUZZ_BIN) $(if $(filter-out 0,$(SANITIZE)),,$(LIBFUZZER_BIN))
+check-programs: $(BUILD)/svcdoctor $(UNIT_BIN) $(FUZZ_BIN) $(BENCH_BIN) $(if $(filter-out 0,$(SANITIZE)),,$(LIBFUZZER_BIN))
 
 fuzz:
 	$(Q)CC='$(CC)' MODULES='$(MODULES)' scripts/deps.sh install build fuzz
@@ -99,10 +102,15 @@ fuzz:
 
 fuzz-programs: $(LIBFUZZER_BIN)
 
+mutations:
+	$(Q)CC='$(CC)' MODULES='$(MODULES)' scripts/deps.sh install build check
+	$(SUBMAKE) $(BUILD)/svcdoctor
+	$(Q)SVCDOCTOR='$(abspath $(BUILD))/svcdoctor' SANITIZE='$(SANITIZE)' JUDGED=500 python3 tests/scenario/test_judged.py
+
 bench:
 	$(Q)CC='$(CC)' MODULES='$(MODULES)' scripts/deps.sh install build bench
-	$(SUBMAKE) $(BUILD)/svcdoctor
-	$(Q)SVCDOCTOR='$(BUILD)/svcdoctor' python3 tests/bench/bench.py '$(BUILD)/bench'
+	$(SUBMAKE) $(BUILD)/svcdoctor $(BENCH_BIN)
+	$(Q)SVCDOCTOR='$(BUILD)/svcdoctor' BENCH='$(BENCH_BIN)' python3 tests/bench/bench.py '$(BUILD)/bench'
 
 # ---- objects ----
 
@@ -153,6 +161,10 @@ $(FUZZ_BIN): $(BUILD)/tests/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fu
 	$(Q)mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
+$(BENCH_BIN): $(call obj,$(BENCH_SRC)) $(ARCHIVE)
+	$(Q)mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
 # The same sources once more for libFuzzer, always by clang.
 FUZZ_CFLAGS = -std=gnu11 -pthread -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
 FUZZ_OBJ := $(patsubst %.c,$(BUILD)/libfuzzer/obj/%.o,$(LIB_SRC) $(CMD_SRC))
@@ -169,7 +181,7 @@ $(LIBFUZZER_BIN): $(BUILD)/libfuzzer/%: $(BUILD)/libfuzzer/obj/tests/fuzz/%.o $(
 # ---- the other compiler: every source must pass both without a warning ----
 
 OTHER_CC ?= $(if $(findstring clang,$(CC)),gcc,clang)
-LINT := $(patsubst %.c,$(BUILD)/lint/%.ok,$(LIB_SRC) $(CMD_SRC) cmd/main.c $(UNIT_SRC) $(UNIT_HELP) $(FUZZ_SRC) tests/fuzz/driver.c)
+LINT := $(patsubst %.c,$(BUILD)/lint/%.ok,$(LIB_SRC) $(CMD_SRC) cmd/main.c $(UNIT_SRC) $(UNIT_HELP) $(FUZZ_SRC) tests/fuzz/driver.c $(BENCH_SRC))
 lint: $(LINT)
 $(BUILD)/lint/%.ok: %.c $(BUILD)/flags $(BUILD)/demo.tar.gz
 	$(Q)mkdir -p $(@D)
@@ -198,4 +210,4 @@ clean:
 	$(Q)rm -rf build
 
 -include $(wildcard $(patsubst %.c,$(BUILD)/obj/%.d,$(LIB_SRC) $(CMD_SRC) cmd/main.c $(UNIT_SRC) $(UNIT_HELP) $(FUZZ_SRC) \
-	tests/fuzz/driver.c) $(patsubst %.o,%.d,$(FUZZ_OBJ)) $(LINT:.ok=.d))
+	tests/fuzz/driver.c $(BENCH_SRC)) $(patsubst %.o,%.d,$(FUZZ_OBJ)) $(LINT:.ok=.d))

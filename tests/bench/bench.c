@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the parts of the program take on one bundle, apart from process start and output: reading the rules of one node, decoding
+ * the cluster's objects, verifying every Service, deciding one packet. Prints one JSON object; bench.py makes the table.
+ *
+ *   bench BUNDLE NODE POD POD-INTERFACE OUTSIDE OUTSIDE-INTERFACE
+ *
+ * POD is an address of a pod there, OUTSIDE one of a client; the interfaces are those they come in by. Each time is the best of
+ * RUNS, in seconds, by the clock and of the processors; peaks are of the whole process so far, which is why the rules alone come
+ * first. Packets are decided by one thread, and their time is the processor's.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include <svcdoctor/nat.h>
+#include <svcdoctor/source.h>
+#include <svcdoctor/verify.h>
+
+enum { RUNS = 3, WALKS = 50000, SPORT = 40000 };
+
+struct span {
+	double wall, cpu; /* seconds */
+};
+
+struct bench {
+	char node_folder[4096], cluster_folder[4096];
+	const char *node;
+	struct ip_addr pod, outside;
+	const char *pod_iif, *outside_iif;
+	struct snapshot snapshot;
+	struct span rules, cluster, finish, verify; /* the best */
+	size_t services, frontends, decided, differences;
+};
+
+static double seconds(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static struct span now(void)
+{
+	return (struct span){ .wall = seconds(CLOCK_MONOTONIC), .cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) };
+}
+
+static long peak_kib(void)
+{
+	struct rusage u;
+
+	return getrusage(RUSAGE_SELF, &u) == 0 ? u.ru_maxrss : 0;
+}
+
+/* The time since @start, each clock for itself. */
+static void keep_best(struct span *best, const struct span *start)
+{
+	struct span end = now();
+	double wall = end.wall - start->wall, cpu = end.cpu - start->cpu;
+
+	best->wall = best->wall == 0 ? wall : MIN(best->wall, wall);
+	best->cpu = best->cpu == 0 ? cpu : MIN(best->cpu, cpu);
+}
+
+/* The node's files alone, until its rules can be asked. */
+static int read_rules(struct bench *b)
+{
+	struct snapshot s CLEANUP(snapshot_release);
+
+	snapshot_init(&s);
+	struct span start = now();
+	int r = bundle_open(&s, b->node_folder);
+
+	if (r >= 0)
+		r = snapshot_finish(&s);
+	keep_best(&b->rules, &start);
+	return r;
+}
+
+static int load(struct bench *b)
+{
+	snapshot_release(&b->snapshot);
+	snapshot_init(&b->snapshot);
+	int r = bundle_open(&b->snapshot, b->node_folder);
+	struct span start = now();
+
+	if (r >= 0)
+		r = bundle_open(&b->snapshot, b->cluster_folder);
+	keep_best(&b->cluster, &start);
+	start = now();
+	if (r >= 0)
+		r = snapshot_finish(&b->snapshot);
+	keep_best(&b->finish, &start);
+	return r;
+}
+
+static int verify(struct bench *b)
+{
+	struct verify_report report = { .services = 0 };
+	struct verify_options o = { .node = b->node };
+	struct span start = now();
+	int r = verify_run(&b->snapshot, &o, &report);
+
+	keep_best(&b->verify, &start);
+	b->services = report.services;
+	b->frontends = report.frontends;
+	b->decided = report.decided;
+	b->differences = report.differences.len;
+	verify_report_release(&report);
+	return r;
+}
+
+/* ---- one packet at a time ---- */
+
+enum kind { FROM_POD, FROM_NODE, FROM_OUTSIDE, KINDS };
+static const char *const kind_names[KINDS] = { "pod", "node", "outside" };
+
+struct count {
+	size_t walks, endings, translated;
+	double cpu; /* seconds */
+};
+
+/* The node's first address that is not loopback; family 0: none. */
+static struct ip_addr own_address(const struct node_facts *f)
+{
+	for (size_t i = 0; i < f->addrs.len; i++) {
+		const struct ip_addr *a = &f->addrs.v[i].addr;
+
+		if (a->family == AF_INET && a->b[0] != 127)
+			return *a;
+	}
+	return (struct ip_addr){ .family = 0 };
+}
+
+/* The packet of @kind to a Service port: ClusterIPs for who is here, node ports for who is not. False: there is none. */
+static bool make_packet(const struct bench *b, enum kind kind, const struct ip_addr *own, const struct k8s_service *s,
+			const struct k8s_service_port *port, struct nat_packet *ret)
+{
+	bool outside = kind == FROM_OUTSIDE;
+
+	if (outside ? !port->node_port : s->ncluster_ips == 0 || s->cluster_ips[0].family != AF_INET)
+		return false;
+	*ret = (struct nat_packet){
+		.src = outside ? b->outside : kind == FROM_NODE ? *own : b->pod,
+		.dst = outside ? *own : s->cluster_ips[0],
+		.proto = port->proto,
+		.sport = SPORT,
+		.dport = outside ? port->node_port : port->port,
+		.from_node = kind == FROM_NODE,
+		.iif = outside ? b->outside_iif : kind == FROM_NODE ? NULL : b->pod_iif,
+	};
+	return true;
+}
+
+static int walk_service(const struct bench *b, const struct nat_node *n, enum kind kind, const struct ip_addr *own,
+			const struct k8s_service *s, struct nat_result *result, struct count *c)
+{
+	static const struct nat_options o = { .flags = NAT_NO_PATH };
+	struct nat_packet p;
+
+	for (size_t i = 0; i < s->nports; i++) {
+		if (!make_packet(b, kind, own, s, &s->ports[i], &p))
+			continue;
+		nat_result_reset(result);
+		int r = nat_walk(n, &p, &o, result);
+
+		if (r < 0)
+			return r;
+		c->walks++;
+		c->endings += result->endings.len;
+		for (size_t k = 0; k < result->endings.len; k++)
+			c->translated += result->endings.v[k].translated;
+	}
+	return 0;
+}
+
+/* Packets to every frontend in turn until there were enough. */
+static int walk_all(const struct bench *b, const struct nat_node *n, enum kind kind, struct nat_result *result, struct count *ret)
+{
+	struct ip_addr own = own_address(n->facts);
+	struct count c = { .walks = 0 };
+	struct span start = now();
+
+	while (c.walks < WALKS) {
+		size_t before = c.walks;
+
+		for (size_t i = 0; i < b->snapshot.cluster.services.len && c.walks < WALKS; i++) {
+			int r = walk_service(b, n, kind, &own, b->snapshot.cluster.services.v[i], result, &c);
+
+			if (r < 0)
+				return r;
+		}
+		if (c.walks == before)
+			break;
+	}
+	c.cpu = now().cpu - start.cpu;
+	if (ret->walks == 0 || c.cpu < ret->cpu)
+		*ret = c;
+	return 0;
+}
+
+static int decide(struct bench *b, struct count count[KINDS])
+{
+	const struct snap_node *node = snapshot_node(&b->snapshot, b->node, false);
+	struct nat_result result CLEANUP(nat_result_release);
+	struct nat_node n;
+
+	nat_result_init(&result);
+	if (!node)
+		return -ENOENT;
+	verify_nat_node(&b->snapshot, node, &n);
+	for (unsigned run = 0; run < RUNS; run++) {
+		for (unsigned k = 0; k < KINDS; k++) {
+			int r = walk_all(b, &n, (enum kind)k, &result, &count[k]);
+
+			if (r < 0)
+				return r;
+		}
+	}
+	return 0;
+}
+
+/* ---- */
+
+static void print_span(const char *name, const struct span *span)
+{
+	printf("\"%s\": {\"wall\": %.6f, \"cpu\": %.6f}, ", name, span->wall, span->cpu);
+}
+
+static void print(const struct bench *b, long rules_kib, long all_kib, const struct count count[KINDS])
+{
+	printf("{");
+	print_span("rules", &b->rules);
+	print_span("cluster", &b->cluster);
+	print_span("finish", &b->finish);
+	print_span("verify", &b->verify);
+	printf("\"rules_kib\": %ld, \"all_kib\": %ld, \"services\": %zu, \"frontends\": %zu, \"decided\": %zu, \"differences\": %zu, "
+	       "\"packets\": {",
+	       rules_kib, all_kib, b->services, b->frontends, b->decided, b->differences);
+	for (unsigned k = 0; k < KINDS; k++) {
+		const struct count *c = &count[k];
+		double walks = c->walks ? (double)c->walks : 1;
+
+		printf("%s\"%s\": {\"walks\": %zu, \"ns\": %.1f, \"endings\": %.3f, \"translated\": %.3f}", k ? ", " : "", kind_names[k],
+		       c->walks, c->cpu / walks * 1e9, (double)c->endings / walks, (double)c->translated / walks);
+	}
+	printf("}}\n");
+}
+
+static int run(struct bench *b)
+{
+	struct count count[KINDS] = { { .walks = 0 } };
+	int r = 0;
+
+	for (unsigned i = 0; i < RUNS && r >= 0; i++)
+		r = read_rules(b);
+	long rules_kib = peak_kib();
+
+	for (unsigned i = 0; i < RUNS && r >= 0; i++) {
+		r = load(b);
+		if (r >= 0)
+			r = verify(b);
+	}
+	long all_kib = peak_kib();
+
+	if (r >= 0)
+		r = decide(b, count);
+	if (r >= 0)
+		print(b, rules_kib, all_kib, count);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct bench b = { .node = argc == 7 ? argv[2] : NULL };
+
+	if (argc != 7 || ip_addr_parse(argv[3], &b.pod) < 0 || ip_addr_parse(argv[5], &b.outside) < 0) {
+		fprintf(stderr, "usage: bench BUNDLE NODE POD POD-INTERFACE OUTSIDE OUTSIDE-INTERFACE\n");
+		return 64;
+	}
+	b.pod_iif = argv[4];
+	b.outside_iif = argv[6];
+	(void)snprintf(b.node_folder, sizeof(b.node_folder), "%s/nodes/%s", argv[1], b.node);
+	(void)snprintf(b.cluster_folder, sizeof(b.cluster_folder), "%s/cluster", argv[1]);
+	snapshot_init(&b.snapshot);
+	int r = run(&b);
+
+	snapshot_release(&b.snapshot);
+	if (r < 0)
+		fprintf(stderr, "bench: %s: %s\n", argv[1], sd_strerror(r));
+	return r < 0 ? 1 : 0;
+}
