@@ -265,6 +265,21 @@ ssize_t json_each_item(const char *data, size_t size, const char *file, struct s
 typedef int (*json_list_fn)(void *arg, const char *kind, const char *api_version, bool partial);
 ssize_t json_each_list(const char *data, size_t size, const char *file, struct sd_notes *notes, json_list_fn list_fn, json_item_fn fn,
 		       void *arg);
+/*
+ * The same, where two threads decode the elements of a large document: @fn is called with parts[0], and by the second thread with
+ * parts[1], in any order of the elements. What @fn changes must belong to its part alone, and what it records goes to item->notes,
+ * which end up in @notes in the order of the text. @list_fn is called with @arg by the calling thread, when @fn is done with all before.
+ */
+struct json_item {
+	struct json_t *value; /* not owned */
+	const char *kind, *api_version;
+	uint32_t line;
+	size_t number; /* in the document, from 0, damaged ones left out */
+	struct sd_notes *notes;
+};
+typedef int (*json_part_fn)(void *part, const struct json_item *item);
+ssize_t json_each_shared(const char *data, size_t size, const char *file, struct sd_notes *notes, json_list_fn list_fn, void *arg,
+			 json_part_fn fn, void *const parts[CREW_SIZE]);
 /* As json_each_item, with an array of another name than "items", such as nft's "nftables". */
 ssize_t json_each_of(const char *data, size_t size, const char *file, struct sd_notes *notes, const char *array_key, json_item_fn fn,
 		     void *arg);

@@ -35,6 +35,7 @@ struct k8s_meta {
 	const char *const *finalizers;
 	size_t nfinalizers;
 	const char *last_manager, *last_change; /* newest managedFields entry without subresource "status" */
+	uint64_t order; /* of two objects with one name the one read last, of the higher number, counts */
 };
 
 struct k8s_target_port { /* IntOrString */
@@ -295,7 +296,8 @@ int k8s_kind_by_plural(const char *plural, size_t len); /* "services": enum k8s_
 
 struct k8s_cluster {
 	struct arena arena;
-	struct map strings; /* interned: names, namespaces, label keys and values */
+	struct map strings; /* interned: names, namespaces, label keys and values; until k8s_cluster_finish */
+	uint64_t order; /* what the next object gets; counted on by k8s_decode */
 	ARRAY_OF(struct k8s_service *) services;
 	ARRAY_OF(struct k8s_slice *) slices;
 	ARRAY_OF(struct k8s_endpoints *) endpoints;
@@ -333,6 +335,8 @@ void k8s_cluster_release(struct k8s_cluster *c);
  * kind, namespace, name) replaces the earlier one in k8s_cluster_finish.
  */
 int k8s_decode(struct k8s_cluster *c, const struct json_t *object, const char *kind, const char *file, uint32_t line, struct sd_notes *notes);
+/* What @from holds, which a second thread decoded, belongs to @c from now on; @from is empty. 0 or -ENOMEM. */
+int k8s_cluster_join(struct k8s_cluster *c, struct k8s_cluster *from);
 /* After the last object: sorts by namespace and name, drops doubles, builds the maps. 0 or -ENOMEM. */
 int k8s_cluster_finish(struct k8s_cluster *c);
 

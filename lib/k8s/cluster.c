@@ -39,6 +39,37 @@ void k8s_cluster_release(struct k8s_cluster *c)
 	*c = (struct k8s_cluster){ 0 };
 }
 
+static int join_list(void *list_v, size_t *cap, size_t *len, const void *from, size_t n)
+{
+	void *v;
+
+	if (n == 0)
+		return 0;
+	if (array_grow_(list_v, cap, *len + n, sizeof(void *)) < 0)
+		return -ENOMEM;
+	memcpy(&v, list_v, sizeof(v));
+	memcpy((char *)v + *len * sizeof(void *), from, n * sizeof(void *));
+	*len += n;
+	return 0;
+}
+
+int k8s_cluster_join(struct k8s_cluster *c, struct k8s_cluster *from)
+{
+	int r = 0;
+
+#define X(list) \
+	if (r == 0) \
+		r = join_list(&c->list.v, &c->list.cap, &c->list.len, from->list.v, from->list.len);
+	LISTS(X)
+#undef X
+	if (r < 0)
+		return r;
+	c->undecodable += from->undecodable;
+	arena_join(&c->arena, &from->arena);
+	k8s_cluster_release(from);
+	return 0;
+}
+
 const char *k8s_label_get(const struct k8s_labels *l, const char *key)
 {
 	for (size_t i = 0; i < l->len; i++) {
@@ -107,99 +138,93 @@ static struct k8s_meta *element(const void *v, size_t i)
 	return m;
 }
 
-static int compare_meta(const void *pa, const void *pb)
+/* By namespace and name; workloads of several kinds share one list. */
+static int compare_names(const struct k8s_meta *a, const struct k8s_meta *b, bool workloads)
+{
+	const struct k8s_workload *wa = (const void *)a, *wb = (const void *)b;
+	int r = a->ns == b->ns ? 0 : strcmp(a->ns, b->ns);
+
+	r = r ? r : strcmp(a->name, b->name);
+	return r || !workloads ? r : strcmp(wa->kind, wb->kind);
+}
+
+static int compare(const void *pa, const void *pb, bool workloads)
 {
 	const struct k8s_meta *a = element(pa, 0), *b = element(pb, 0);
-	int r = strcmp(a->ns, b->ns);
+	int r = compare_names(a, b, workloads);
 
-	return r ? r : strcmp(a->name, b->name);
+	return r ? r : (a->order > b->order) - (a->order < b->order);
+}
+
+static int compare_meta(const void *pa, const void *pb)
+{
+	return compare(pa, pb, false);
 }
 
 static int compare_workload(const void *pa, const void *pb)
 {
-	const struct k8s_workload *a, *b;
-	int r = compare_meta(pa, pb);
-
-	memcpy(&a, pa, sizeof(a));
-	memcpy(&b, pb, sizeof(b));
-	return r ? r : strcmp(a->kind, b->kind);
+	return compare(pa, pb, true);
 }
 
-/* "ns/name", and "/kind" behind it for workloads, which share one list; NULL when memory is out. */
-static char *key_of(struct k8s_cluster *c, const struct k8s_meta *m, const char *kind)
+static bool is_sorted(const void *v, size_t len, bool workloads)
 {
-	return arena_printf(&c->arena, "%s/%s%s%s", m->ns, m->name, *kind ? "/" : "", kind);
+	for (size_t i = 1; i < len; i++)
+		if (compare((const char *)v + (i - 1) * sizeof(void *), (const char *)v + i * sizeof(void *), workloads) > 0)
+			return false;
+	return true;
 }
 
-/*
- * Keeps of each name the object that was read last, then sorts. @by_name, when given, gets the objects that
- * stay. The keys lie in the arena.
- */
-static int finish_list(struct k8s_cluster *c, void *v, size_t *len, bool workloads, struct map *by_name)
+/* The API delivers lists in order. Keeps of each name the object that was read last. */
+static void finish_list(void *v, size_t *len, bool workloads)
 {
-	struct map seen CLEANUP(map_release) = { 0 };
-	size_t from = *len, to = *len, n;
+	size_t n = 0;
 
-	while (from-- > 0) {
-		struct k8s_meta *m = element(v, from);
-		const char *kind = "";
-		char *key;
+	if (!is_sorted(v, *len, workloads))
+		qsort(v, *len, sizeof(void *), workloads ? compare_workload : compare_meta);
+	for (size_t i = 0; i < *len; i++) {
+		struct k8s_meta *m = element(v, i);
 
-		if (workloads) {
-			struct k8s_workload *w;
-
-			memcpy(&w, (char *)v + from * sizeof(w), sizeof(w));
-			kind = w->kind;
-		}
-		key = key_of(c, m, kind);
-		if (!key)
-			return -ENOMEM;
-		if (map_gets(&seen, key))
+		if (i + 1 < *len && compare_names(m, element(v, i + 1), workloads) == 0)
 			continue;
-		if (map_puts(&seen, key, m) < 0)
-			return -ENOMEM;
-		to--;
-		memcpy((char *)v + to * sizeof(m), &m, sizeof(m));
+		memcpy((char *)v + n++ * sizeof(m), &m, sizeof(m));
 	}
-	n = *len - to;
-	memmove(v, (char *)v + to * sizeof(void *), n * sizeof(void *));
 	*len = n;
-	qsort(v, n, sizeof(void *), workloads ? compare_workload : compare_meta);
-	if (by_name) {
-		*by_name = seen;
-		seen = (struct map){ 0 };
-	}
-	return 0;
 }
 
-static int finish_lists(struct k8s_cluster *c)
+/* "ns/name" in the arena; NULL when memory is out. */
+static char *key_of(struct k8s_cluster *c, const char *ns, const char *name, size_t *ret_len)
 {
-	const struct {
-		void *v;
-		size_t *len;
-		bool workloads;
-		struct map *by_name;
-	} rows[] = {
-		{ c->services.v, &c->services.len, false, &c->service_by_name },
-		{ c->pods.v, &c->pods.len, false, &c->pod_by_name },
-		{ c->nodes.v, &c->nodes.len, false, NULL },
-		{ c->namespaces.v, &c->namespaces.len, false, NULL },
-		{ c->slices.v, &c->slices.len, false, NULL },
-		{ c->endpoints.v, &c->endpoints.len, false, NULL },
-		{ c->configmaps.v, &c->configmaps.len, false, NULL },
-		{ c->events.v, &c->events.len, false, NULL },
-		{ c->netpols.v, &c->netpols.len, false, NULL },
-		{ c->workloads.v, &c->workloads.len, true, NULL },
-		{ c->ingresses.v, &c->ingresses.len, false, NULL },
-		{ c->service_cidrs.v, &c->service_cidrs.len, false, NULL },
-	};
+	size_t ns_len = strlen(ns), name_len = strlen(name);
+	char *key = arena_alloc(&c->arena, ns_len + 1 + name_len + 1);
+
+	if (!key)
+		return NULL;
+	memcpy(key, ns, ns_len);
+	key[ns_len] = '/';
+	memcpy(key + ns_len + 1, name, name_len);
+	*ret_len = ns_len + 1 + name_len;
+	return key;
+}
+
+static int map_list(struct k8s_cluster *c, struct map *by_name, const void *v, size_t len)
+{
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < ARRAY_LEN(rows); i++) {
-		if (*rows[i].len > 0)
-			r = finish_list(c, rows[i].v, rows[i].len, rows[i].workloads, rows[i].by_name);
+	for (size_t i = 0; r == 0 && i < len; i++) {
+		struct k8s_meta *m = element(v, i);
+		size_t key_len = 0;
+		const char *key = key_of(c, m->ns, m->name, &key_len);
+
+		r = key ? map_put(by_name, key, key_len, m) : -ENOMEM;
 	}
 	return r;
+}
+
+static void finish_lists(struct k8s_cluster *c)
+{
+#define X(list) finish_list(c->list.v, &c->list.len, (void *)&c->list == (void *)&c->workloads);
+	LISTS(X)
+#undef X
 }
 
 /* ---- maps ---- */
@@ -216,44 +241,48 @@ static int map_names(struct k8s_cluster *c)
 	return r;
 }
 
-/* The group of @key, made where it is missing; cap counts its members to come. */
-static int count_slice(struct k8s_cluster *c, const struct k8s_slice *s)
+/* The group of the slice, made where it is missing; cap counts its members to come. */
+static struct k8s_slice_group *count_slice(struct k8s_cluster *c, const struct k8s_slice *s)
 {
-	char *key = arena_printf(&c->arena, "%s/%s", s->meta.ns, s->service);
-	struct k8s_slice_group *g = key ? map_gets(&c->slices_by_service, key) : NULL;
+	size_t len = 0;
+	char *key = key_of(c, s->meta.ns, s->service, &len);
+	struct k8s_slice_group *g = key ? map_get(&c->slices_by_service, key, len) : NULL;
 
 	if (!g && key && (g = arena_new(&c->arena, struct k8s_slice_group)) &&
-	    map_puts(&c->slices_by_service, key, g) < 0)
+	    map_put(&c->slices_by_service, key, len, g) < 0)
 		g = NULL;
-	if (!g)
-		return -ENOMEM;
-	g->v.cap++;
-	return 0;
+	if (g)
+		g->v.cap++;
+	return g;
+}
+
+static void free_groups(struct k8s_slice_group ***groups)
+{
+	free(*groups);
 }
 
 static int map_slices(struct k8s_cluster *c)
 {
-	char key[KEY_SIZE];
+	CLEANUP(free_groups) struct k8s_slice_group **groups = calloc(c->slices.len + 1, sizeof(struct k8s_slice_group *));
 
+	if (!groups)
+		return -ENOMEM;
 	for (size_t i = 0; i < c->slices.len; i++) {
 		const struct k8s_slice *s = c->slices.v[i];
 
-		if (s->service && strlen(s->service) <= 253 && count_slice(c, s) < 0)
+		if (s->service && strlen(s->service) <= 253 && !(groups[i] = count_slice(c, s)))
 			return -ENOMEM;
 	}
 	for (size_t i = 0; i < c->slices.len; i++) {
-		const struct k8s_slice *s = c->slices.v[i];
-		struct k8s_slice_group *g;
+		struct k8s_slice_group *g = groups[i];
 
-		if (!s->service || strlen(s->service) > 253)
+		if (!g)
 			continue;
-		snprintf(key, sizeof(key), "%s/%s", s->meta.ns, s->service);
-		g = map_gets(&c->slices_by_service, key);
 		if (!g->v.v)
 			g->v.v = arena_array(&c->arena, const struct k8s_slice *, g->v.cap);
 		if (!g->v.v)
 			return -ENOMEM;
-		g->v.v[g->v.len++] = s;
+		g->v.v[g->v.len++] = c->slices.v[i];
 	}
 	return 0;
 }
@@ -310,8 +339,13 @@ static int map_pods_by_ip(struct k8s_cluster *c)
 
 int k8s_cluster_finish(struct k8s_cluster *c)
 {
-	int r = finish_lists(c);
+	int r;
 
+	map_release(&c->strings);
+	finish_lists(c);
+	r = map_list(c, &c->service_by_name, c->services.v, c->services.len);
+	if (r == 0)
+		r = map_list(c, &c->pod_by_name, c->pods.v, c->pods.len);
 	if (r == 0)
 		r = map_names(c);
 	if (r == 0)

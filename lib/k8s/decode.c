@@ -194,7 +194,8 @@ struct k8s_labels dec_labels(struct k8s_dec *d, const json_t *o, const char *key
 	return (struct k8s_labels){ v, d->err ? 0 : len };
 }
 
-const char *const *dec_strs(struct k8s_dec *d, const json_t *o, const char *key, size_t *ret_len)
+static const char *const *strings(struct k8s_dec *d, const json_t *o, const char *key, size_t *ret_len,
+				  const char *(*copy)(struct k8s_dec *d, const char *s))
 {
 	const json_t *a = string_array(d, o, key);
 	size_t len = json_array_size(a);
@@ -202,10 +203,20 @@ const char *const *dec_strs(struct k8s_dec *d, const json_t *o, const char *key,
 
 	*ret_len = 0;
 	for (size_t i = 0; v && i < len; i++)
-		v[i] = dec_intern(d, json_string_value(json_array_get(a, i)));
+		v[i] = copy(d, json_string_value(json_array_get(a, i)));
 	if (!d->err)
 		*ret_len = len;
 	return v;
+}
+
+const char *const *dec_strs(struct k8s_dec *d, const json_t *o, const char *key, size_t *ret_len)
+{
+	return strings(d, o, key, ret_len, dec_intern);
+}
+
+const char *const *dec_rare_strs(struct k8s_dec *d, const json_t *o, const char *key, size_t *ret_len)
+{
+	return strings(d, o, key, ret_len, copy_str);
 }
 
 /* Leading zeros of the four numbers taken away. */

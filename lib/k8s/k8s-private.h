@@ -37,8 +37,9 @@ bool dec_bool(struct k8s_dec *d, const json_t *o, const char *key);
 uint8_t dec_proto(struct k8s_dec *d, const json_t *o); /* member "protocol", TCP by default */
 struct k8s_target_port dec_target(struct k8s_dec *d, const json_t *o, const char *key);
 struct k8s_labels dec_labels(struct k8s_dec *d, const json_t *o, const char *key);
-/* Array of strings. */
+/* Array of strings. The second one is for those that hardly come twice, and does not intern them. */
 const char *const *dec_strs(struct k8s_dec *d, const json_t *o, const char *key, size_t *ret_len);
+const char *const *dec_rare_strs(struct k8s_dec *d, const json_t *o, const char *key, size_t *ret_len);
 /* Array of addresses; "" and "None" are left out, what does not parse is left out with a note. */
 const struct ip_addr *dec_ips(struct k8s_dec *d, const json_t *o, const char *key, size_t *ret_len);
 const struct ip_prefix *dec_cidrs(struct k8s_dec *d, const json_t *o, const char *key, size_t *ret_len);

@@ -171,7 +171,7 @@ int k8s_decode(struct k8s_cluster *c, const struct json_t *object, const char *k
 	       uint32_t line, struct sd_notes *notes)
 {
 	const char *own = json_str(object, "kind"), *version = json_str(object, "apiVersion");
-	struct k8s_meta m = { 0 };
+	struct k8s_meta m = { .order = c->order++ };
 	struct k8s_dec d = {
 		.c = c,
 		.notes = notes,

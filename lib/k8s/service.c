@@ -259,7 +259,7 @@ static void decode_endpoint(struct k8s_dec *d, const json_t *o, bool fqdn, struc
 	const json_t *conditions = dec_obj(d, o, "conditions"), *target = dec_obj(d, o, "targetRef");
 	const json_t *hints = dec_obj(d, o, "hints");
 
-	e->addresses = dec_strs(d, o, "addresses", &e->naddresses);
+	e->addresses = dec_rare_strs(d, o, "addresses", &e->naddresses);
 	if (e->naddresses > 0 && !fqdn && !dec_ip(e->addresses[0], &e->ip))
 		dec_note_address(d, "addresses", e->addresses[0]);
 	e->ready = decode_condition(d, conditions, "ready");

@@ -16,7 +16,18 @@ struct cluster_reader {
 	int named_kind;	      /* enum k8s_kind by the file's name, or -ENOENT */
 	bool seen[K8S_KINDS]; /* this document tells of the kind */
 	bool lists;	      /* the document has a list, or an object that was decoded */
-	bool refused;	      /* an API answer of kind Status */
+};
+
+/* What one thread decodes. */
+struct cluster_part {
+	struct k8s_cluster *cluster; /* the second thread's: of its own */
+	const char *file;
+	uint64_t order; /* of the document's first object */
+	bool seen[K8S_KINDS];
+	bool any;
+	bool refused;	/* an API answer of kind Status */
+	size_t refusal; /* the number of the first one */
+	enum known why;
 };
 
 /* "ServiceList" names a kind; a plain "List", as kubectl makes, or none: the file's name does. */
@@ -43,37 +54,40 @@ static int on_list(void *arg, const char *kind, const char *api_version, bool pa
 }
 
 /* The body of an API error, saved in place of the list. */
-static void take_status(struct cluster_reader *r, const json_t *o, uint32_t line)
+static void take_status(struct cluster_part *p, const struct json_item *item)
 {
-	const char *reason = json_str(o, "reason"), *message = json_str(o, "message");
+	const char *reason = json_str(item->value, "reason"), *message = json_str(item->value, "message");
 	bool forbidden = reason && (strcmp(reason, "Forbidden") == 0 || strcmp(reason, "Unauthorized") == 0);
 
-	r->refused = true;
-	if (r->named_kind >= 0 && r->s->kinds[r->named_kind] == NOT_COLLECTED)
-		r->s->kinds[r->named_kind] = forbidden ? FORBIDDEN : UNREADABLE;
-	sd_note_add(&r->s->notes, true, forbidden ? "forbidden" : "api-error", r->file, line, 0, NULL,
+	if (!p->refused) {
+		p->refusal = item->number;
+		p->why = forbidden ? FORBIDDEN : UNREADABLE;
+	}
+	p->refused = true;
+	sd_note_add(item->notes, true, forbidden ? "forbidden" : "api-error", p->file, item->line, 0, NULL,
 		    "this is an error of the API server: %.200s",
 		    message  ? message
 		    : reason ? reason
 			     : "without a message");
 }
 
-static int on_item(void *arg, struct json_t *item, const char *kind, const char *api_version, uint32_t line)
+static int on_item(void *part, const struct json_item *item)
 {
-	struct cluster_reader *r = arg;
-	const char *own = json_str(item, "kind"), *version = json_str(item, "apiVersion");
+	struct cluster_part *p = part;
+	const char *own = json_str(item->value, "kind"), *version = json_str(item->value, "apiVersion");
 	int k, result;
 
 	if (own && strcmp(own, "Status") == 0 && (!version || strcmp(version, "v1") == 0)) {
-		take_status(r, item, line);
+		take_status(p, item);
 		return 0;
 	}
-	k = k8s_kind_find(own ? own : kind, version ? version : api_version);
+	k = k8s_kind_find(own ? own : item->kind, version ? version : item->api_version);
 	if (k < 0)
 		return 0;
-	r->lists = true;
-	r->seen[k] = true;
-	result = k8s_decode(&r->s->cluster, item, kind, r->file, line, &r->s->notes);
+	p->any = true;
+	p->seen[k] = true;
+	p->cluster->order = p->order + item->number;
+	result = k8s_decode(p->cluster, item->value, item->kind, p->file, item->line, item->notes);
 	return result == -ENOMEM ? result : 0;
 }
 
@@ -115,22 +129,56 @@ static void mark_kinds(struct cluster_reader *r, bool damaged)
 	}
 }
 
+/* What both threads saw; true when there was a refusal, of which the first one counts. */
+static bool join_parts(struct cluster_reader *r, const struct cluster_part *a, const struct cluster_part *b)
+{
+	const struct cluster_part *first = b->refused && (!a->refused || b->refusal < a->refusal) ? b : a;
+	enum known *kind = r->named_kind >= 0 ? &r->s->kinds[r->named_kind] : NULL;
+
+	r->lists |= a->any || b->any;
+	for (size_t k = 0; k < K8S_KINDS; k++)
+		r->seen[k] |= a->seen[k] || b->seen[k];
+	if (first->refused && kind && *kind == NOT_COLLECTED)
+		*kind = first->why;
+	return first->refused;
+}
+
+static ssize_t read_items(struct cluster_reader *r, const char *data, size_t size, bool *ret_refused)
+{
+	struct k8s_cluster *c = &r->s->cluster, second CLEANUP(k8s_cluster_release) = { 0 };
+	struct cluster_part p[CREW_SIZE] = {
+		{ .cluster = c, .file = r->file, .order = c->order },
+		{ .cluster = &second, .file = r->file, .order = c->order },
+	};
+	void *const parts[CREW_SIZE] = { &p[0], &p[1] };
+	ssize_t n = json_each_shared(data, size, r->file, &r->s->notes, on_list, r, on_item, parts);
+
+	if (n != -ENOMEM) {
+		*ret_refused = join_parts(r, &p[0], &p[1]);
+		c->order = MAX(c->order, second.order);
+		if (k8s_cluster_join(c, &second) < 0)
+			n = -ENOMEM;
+	}
+	return n;
+}
+
 int read_cluster_json(struct snapshot *s, const char *name, const char *data, size_t size, const char *file)
 {
 	struct cluster_reader r = { .s = s, .file = file, .named_kind = -ENOENT };
 	size_t before = note_count(s);
+	bool refused = false;
 	ssize_t n;
 
 	if (strcmp(name, "version.json") == 0)
 		return read_version(s, data, size, file);
 	if (str_ends(name, ".json"))
 		r.named_kind = k8s_kind_by_plural(name, strlen(name) - 5);
-	n = json_each_list(data, size, file, &s->notes, on_list, on_item, &r);
+	n = read_items(&r, data, size, &refused);
 	if (n == -ENOMEM)
 		return -ENOMEM;
 	mark_kinds(&r, note_count(s) != before);
 	/* Damaged before it said what it is. */
-	if (!r.lists && !r.refused && n < 0 && r.named_kind >= 0 && s->kinds[r.named_kind] == NOT_COLLECTED)
+	if (!r.lists && !refused && n < 0 && r.named_kind >= 0 && s->kinds[r.named_kind] == NOT_COLLECTED)
 		s->kinds[r.named_kind] = UNREADABLE;
-	return r.lists || r.refused ? 0 : SD_EFORMAT;
+	return r.lists || refused ? 0 : SD_EFORMAT;
 }
