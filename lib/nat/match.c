@@ -8,6 +8,8 @@
 #include "nat-private.h"
 
 #define TCP_SYN 0x02
+#define TCP_ECE 0x40
+#define TCP_CWR 0x80
 #define CHANCE_ONE 2147483648.0 /* xt_statistic compares 31 bits: net/netfilter/xt_statistic.c */
 
 static enum match_kind yes_no(bool v)
@@ -42,6 +44,16 @@ static enum match_kind match_icmp(const struct state *st, const struct rs_cond *
 	return yes_no(cond_match_u32(c, (uint32_t)st->icmp_type << 8 | st->icmp_code));
 }
 
+/* A SYN may offer ECN or not: RFC 3168. */
+static enum match_kind match_tcp_flags(const struct state *st, const struct rs_cond *c)
+{
+	bool plain = cond_match_u32(c, TCP_SYN), ecn = cond_match_u32(c, TCP_SYN | TCP_ECE | TCP_CWR);
+
+	if (st->proto != IPPROTO_TCP)
+		return MATCH_NO;
+	return plain == ecn ? yes_no(plain) : MATCH_UNKNOWN;
+}
+
 static enum match_kind match_name(const struct rs_cond *c, const char *name)
 {
 	if (name)
@@ -52,33 +64,100 @@ static enum match_kind match_name(const struct rs_cond *c, const char *name)
 	return MATCH_UNKNOWN;
 }
 
-static enum match_kind match_interface(const struct state *st, const struct rs_cond *c)
+static const char *in_interface(const struct state *st)
 {
 	bool in_hook = st->hook == HOOK_PREROUTING || st->hook == HOOK_INPUT || st->hook == HOOK_FORWARD;
 
 	/* A forwarded packet keeps its input device in POSTROUTING: ip_output() since Linux 5.7. */
-	if (c->field == FIELD_IIF)
-		return in_hook || (st->hook == HOOK_POSTROUTING && !st->from_node) ? match_name(c, st->iif) : match_name(c, "");
-	if (st->hook == HOOK_PREROUTING || st->hook == HOOK_INPUT)
-		return match_name(c, "");
-	return match_name(c, st->oif);
+	return in_hook || (st->hook == HOOK_POSTROUTING && !st->from_node) ? st->iif : "";
 }
 
-/* No bridge port is concerned when the packet is the node's own or came by an interface that is not a bridge. */
+static const char *out_interface(const struct state *st)
+{
+	return st->hook == HOOK_PREROUTING || st->hook == HOOK_INPUT ? "" : st->oif;
+}
+
+static enum match_kind match_interface(const struct state *st, const struct rs_cond *c)
+{
+	return match_name(c, c->field == FIELD_IIF ? in_interface(st) : out_interface(st));
+}
+
+/* Does bridge netfilter hand the frames of this bridge to iptables? br_nf_pre_routing() of net/bridge/br_netfilter_hooks.c */
+static enum tri bridge_netfilter(const struct node_facts *f, const struct node_link *l, int family)
+{
+	const char *v = node_sysctl(f, family == AF_INET ? "net.bridge.bridge-nf-call-iptables" : "net.bridge.bridge-nf-call-ip6tables");
+	int own = family == AF_INET ? l->nf_call_iptables : l->nf_call_ip6tables;
+
+	if (!f->sysctl_known)
+		return TRI_UNKNOWN;
+	if (!v) /* the module is not loaded */
+		return TRI_FALSE;
+	return strcmp(v, "0") != 0 || own > 0 ? TRI_TRUE : own == 0 ? TRI_FALSE : TRI_UNKNOWN;
+}
+
+/* Which kind an interface is: a bridge, none, or one that may hide a bridge below it. */
+static enum tri is_bridge(const struct node_facts *f, const struct node_link *l)
+{
+	if (l->kind)
+		return strcmp(l->kind, "bridge") == 0 ? TRI_TRUE : strstr(l->kind, "vlan") || strcmp(l->kind, "vrf") == 0 ?
+			TRI_UNKNOWN : TRI_FALSE;
+	for (size_t i = 0; i < f->links.len; i++)
+		if (f->links.v[i].master && strcmp(f->links.v[i].master, l->name) == 0)
+			return TRI_UNKNOWN;
+	return TRI_FALSE;
+}
+
+/* Which of the bridge's ports it is, is not known: the answer is one where it is the same for all. */
+static enum match_kind match_any_port(const struct node_facts *f, const struct node_link *bridge, const struct rs_cond *c)
+{
+	enum match_kind all = MATCH_UNKNOWN;
+	bool first = true;
+
+	for (size_t i = 0; i < f->links.len; i++) {
+		enum match_kind k;
+
+		if (!f->links.v[i].master || strcmp(f->links.v[i].master, bridge->name) != 0)
+			continue;
+		k = match_name(c, f->links.v[i].name);
+		if (!first && k != all)
+			return MATCH_UNKNOWN;
+		all = k;
+		first = false;
+	}
+	return all;
+}
+
+/*
+ * net/netfilter/xt_physdev.c, and counted in Linux 6.18: without bridge netfilter at work on this packet each option holds if
+ * negated. With it the input port is known in all hooks; an output port has only what leaves by the bridge that it came by, and
+ * without one --physdev-out is not met, negated or not.
+ */
 static enum match_kind match_bridge_port(const struct walk *w, const struct state *st, const struct rs_cond *c)
 {
 	const struct node_facts *f = w->node->facts;
-	const struct node_link *l;
+	const struct node_link *l = st->iif && !st->from_node ? node_link_by_name(f, st->iif) : NULL;
+	bool behind = st->hook == HOOK_FORWARD || st->hook == HOOK_POSTROUTING;
+	enum tri on;
 
 	if (st->from_node)
 		return yes_no(c->negate);
-	if (!f->links_known || !st->iif)
+	if (!f->links_known || !l)
 		return MATCH_UNKNOWN;
-	l = node_link_by_name(f, st->iif);
-	if (!l || (l->kind && strcmp(l->kind, "bridge") == 0))
+	on = is_bridge(f, l);
+	if (on == TRI_TRUE)
+		on = bridge_netfilter(f, l, st->dst.family);
+	if (on != TRI_TRUE)
+		return on == TRI_FALSE ? yes_no(c->negate) : MATCH_UNKNOWN;
+	if (c->field == FIELD_PHYSIN)
+		return match_any_port(f, l, c);
+	if (c->field == FIELD_PHYS_IS_IN)
+		return yes_no(!c->negate);
+	if (behind && !st->oif)
 		return MATCH_UNKNOWN;
-	return c->field == FIELD_PHYSOUT || c->field == FIELD_PHYS_IS_OUT || c->field == FIELD_PHYS_BRIDGED ?
-		MATCH_UNKNOWN : yes_no(c->negate);
+	behind = behind && strcmp(st->oif, st->iif) == 0;
+	if (c->field == FIELD_PHYSOUT)
+		return behind ? match_any_port(f, l, c) : MATCH_NO;
+	return yes_no(behind != c->negate);
 }
 
 /* nf_conntrack's state as the chain sees it: before priority -200 there is none, which reads as INVALID. */
@@ -179,6 +258,13 @@ static enum match_kind match_addr_type(const struct walk *w, const struct state 
 	return type < 0 ? MATCH_UNKNOWN : yes_no(cond_match_u32(c, 1u << type));
 }
 
+/* Protocols that are headers in front of another one; packets of others are walked without any. */
+static bool is_header(uint8_t proto)
+{
+	return proto == IPPROTO_HOPOPTS || proto == IPPROTO_ROUTING || proto == IPPROTO_FRAGMENT || proto == IPPROTO_ESP ||
+	       proto == IPPROTO_AH || proto == IPPROTO_NONE || proto == IPPROTO_DSTOPTS || proto == IPPROTO_MH;
+}
+
 /* xt_rpfilter: is the way back to the source the interface it came by? Strict form; lo and the node itself pass. */
 static enum match_kind match_rpfilter(const struct walk *w, const struct state *st, const struct rs_cond *c)
 {
@@ -198,17 +284,58 @@ static enum match_kind match_rpfilter(const struct walk *w, const struct state *
 	return yes_no((back.kind == NR_UNICAST && strcmp(back.dev, st->iif) == 0) != c->negate);
 }
 
+/*
+ * Sets. What rules of this node put in or take out is state of the past, but what this very walk has done to the set is not
+ * known: whether this packet was meant, and whether it was in before.
+ */
+static bool is_changed(const struct state *st, const struct rs_set_ref *ref)
+{
+	const struct rs_ipset *s = ref->set ? ref->set->ipset : NULL;
+
+	for (const struct changed_set *c = st->changed_sets; c; c = c->next) {
+		if (strcmp(c->set->name, ref->name) == 0)
+			return true;
+		for (uint32_t i = 0; s && i < s->nelems && s->elems[i].member; i++)
+			if (strcmp(c->set->name, s->elems[i].member) == 0)
+				return true;
+	}
+	return false;
+}
+
+/* @ret_state: rules of this node may have changed what the answer rests on. */
+static enum match_kind ask_set(const struct state *st, const struct rs_cond *c, bool *ret_state)
+{
+	struct rs_set_packet p = {
+		.src = st->src, .dst = st->dst, .src_known = st->src_known, .proto = st->proto, .icmp_type = st->icmp_type,
+		.icmp_code = st->icmp_code, .sport = st->sport, .dport = st->dport, .mark = st->mark,
+		.iif = in_interface(st), .oif = out_interface(st),
+	};
+	enum rs_answer a = rs_set_has(c->u.set, &p, ret_state);
+
+	if (a != RS_UNKNOWN && !is_changed(st, c->u.set))
+		return yes_no((a == RS_YES) != c->negate);
+	*ret_state = false;
+	return MATCH_UNKNOWN;
+}
+
+static enum match_kind match_set(const struct state *st, const struct rs_cond *c)
+{
+	bool is_state;
+
+	return ask_set(st, c, &is_state);
+}
+
 /* Conditions that ask for the source, in a form that classes of sources can be made of. */
 static bool asks_source(const struct rs_cond *c)
 {
-	return c->field == FIELD_SADDR || c->field == FIELD_CT_ORIG_SADDR;
+	return c->field == FIELD_SADDR || c->field == FIELD_CT_ORIG_SADDR || (c->op == OP_SET && rs_set_asks_source(c->u.set));
 }
 
 static enum match_kind match_cond(const struct walk *w, const struct state *st, const struct rs_cond *c,
 				  const struct rs_rule *r)
 {
 	if (c->op == OP_TEXT && c->field != FIELD_RPFILTER && c->field != FIELD_OWNER && c->field != FIELD_IPVS &&
-	    c->field != FIELD_FALSE && c->field != FIELD_FRAGMENT)
+	    c->field != FIELD_FALSE && c->field != FIELD_FRAGMENT && c->field != FIELD_HELPER && c->field != FIELD_EXTHDR)
 		return MATCH_UNKNOWN;
 	switch ((enum rs_field)c->field) {
 	case FIELD_FALSE:
@@ -226,7 +353,7 @@ static enum match_kind match_cond(const struct walk *w, const struct state *st, 
 	case FIELD_ICMP:
 		return match_icmp(st, c);
 	case FIELD_TCP_FLAGS:
-		return st->proto == IPPROTO_TCP ? yes_no(cond_match_u32(c, TCP_SYN)) : MATCH_NO;
+		return match_tcp_flags(st, c);
 	case FIELD_FRAGMENT:
 		return yes_no(c->negate);
 	case FIELD_IIF:
@@ -261,6 +388,12 @@ static enum match_kind match_cond(const struct walk *w, const struct state *st, 
 		return match_rpfilter(w, st, c);
 	case FIELD_OWNER: /* a packet without a socket of this node: net/netfilter/xt_owner.c */
 		return st->from_node && !st->round ? MATCH_UNKNOWN : yes_no(c->negate);
+	case FIELD_HELPER: /* only a connection that another one announced has a helper's name: net/netfilter/xt_helper.c */
+		return yes_no(c->negate);
+	case FIELD_EXTHDR:
+		return is_header(st->proto) ? MATCH_UNKNOWN : yes_no(c->negate);
+	case FIELD_SET:
+		return match_set(st, c);
 	case FIELD_IPVS: /* true only for what IPVS has handled */
 		return w->node->rules->servers.len ? MATCH_UNKNOWN : yes_no(c->negate);
 	case FIELD_RECENT_SET:
@@ -282,7 +415,8 @@ static bool is_remembered(const struct state *st, const struct rs_recent *r)
 /* Conditions on the past, and chance: true when @c is one; their part goes into @m. */
 static bool match_special(const struct state *st, const struct rs_cond *c, struct match *m)
 {
-	bool v = !c->negate;
+	bool v = !c->negate, is_state;
+	enum match_kind k;
 
 	switch ((enum rs_field)c->field) {
 	case FIELD_RANDOM:
@@ -302,6 +436,20 @@ static bool match_special(const struct state *st, const struct rs_cond *c, struc
 		}
 		v = c->negate;
 		m->asked_recent = true;
+		break;
+	case FIELD_SET:
+		if (c->op != OP_SET)
+			return false;
+		k = ask_set(st, c, &is_state);
+		if (!is_state)
+			return false;
+		v = k == MATCH_YES;
+		break;
+	case FIELD_CONNBYTES: /* xt_connbytes.c: false without a connection, negated or not */
+		if (!st->tracked || st->notrack) {
+			m->never = true;
+			return true;
+		}
 		break;
 	case FIELD_LIMIT:
 	case FIELD_HASHLIMIT:
@@ -355,6 +503,8 @@ void nat_match_rule(struct walk *w, const struct state *st, const struct rs_rule
 			continue;
 		if (w->asked_source && (c->field == FIELD_CT_ORIG_SADDR || (!st->snat && st->src_known)))
 			w->asked_source(w->arg, c, r);
+		if (c->op == OP_SET && match_special(st, c, &m))
+			continue;
 		k = match_cond(w, st, c, r);
 		if (k == MATCH_NO)
 			m.kind = MATCH_NO;

@@ -13,4 +13,10 @@ int chain_build_index(struct ruleset *rs, struct rs_chain *c);
 /* Sets chain.id and chain.inert of all chains. 0 or -ENOMEM. */
 int ruleset_mark_inert(struct ruleset *rs);
 
+/*
+ * When all is read: joins what names sets with the sets (@ipsets: name -> struct rs_set). A SET target whose set no rule asks
+ * becomes ST_NOP; the others make their set dynamic. 0 or -ENOMEM.
+ */
+int ruleset_join_sets(struct ruleset *rs, const struct map *ipsets);
+
 #endif
