@@ -601,7 +601,7 @@ static const struct xt_opt ipv6header_opts[] = { XT_OPT(HEADER, "header"), XT_FL
 static int emit_ipv6header(struct xt_reader *x, const struct xt_inst *m)
 {
 	static const struct bit_name names[] = {
-		{ "prot", 1 }, { "proto", 1 }, { "none", 2 }, { "frag", 4 }, { "ipv6-frag", 4 }, { "route", 8 }, { "ipv6-route", 8 },
+		{ "prot", 1 }, { "protocol", 1 }, { "none", 2 }, { "frag", 4 }, { "ipv6-frag", 4 }, { "route", 8 }, { "ipv6-route", 8 },
 		{ "auth", 16 }, { "ah", 16 }, { "esp", 32 }, { "dst", 64 }, { "ipv6-opts", 64 }, { "hop", 128 },
 		{ "hop-by-hop", 128 }, { "ipv6-nonxt", 2 },
 	};
