@@ -154,7 +154,10 @@ static enum match_kind match_bridge_port(const struct walk *w, const struct stat
 		return yes_no(!c->negate);
 	if (behind && !st->oif)
 		return MATCH_UNKNOWN;
+	/* Translated to the same bridge it is bridged; with its own address it was sent to a neighbour or to the bridge itself. */
 	behind = behind && strcmp(st->oif, st->iif) == 0;
+	if (behind && ip_addr_equal(&st->dst, &st->orig_dst))
+		return MATCH_UNKNOWN;
 	if (c->field == FIELD_PHYSOUT)
 		return behind ? match_any_port(f, l, c) : MATCH_NO;
 	return yes_no(behind != c->negate);
@@ -265,7 +268,7 @@ static bool is_header(uint8_t proto)
 	       proto == IPPROTO_AH || proto == IPPROTO_NONE || proto == IPPROTO_DSTOPTS || proto == IPPROTO_MH;
 }
 
-/* xt_rpfilter: is the way back to the source the interface it came by? Strict form; lo and the node itself pass. */
+/* xt_rpfilter: is the way back to the source the interface it came by, or, loose, is there one? lo and the node itself pass. */
 static enum match_kind match_rpfilter(const struct walk *w, const struct state *st, const struct rs_cond *c)
 {
 	const char *text = c->op == OP_TEXT && c->u.text ? c->u.text : "";
@@ -274,14 +277,14 @@ static enum match_kind match_rpfilter(const struct walk *w, const struct state *
 
 	if (st->from_node || st->round)
 		return yes_no(!c->negate);
-	if (!w->node->facts->routes_known || !st->iif || strstr(text, "--loose") || strstr(text, "--accept-local"))
+	if (!w->node->facts->routes_known || !st->iif || strstr(text, "--accept-local"))
 		return MATCH_UNKNOWN;
 	if (strstr(text, "--validmark"))
 		q.mark = st->mark;
 	node_route_lookup(w->node->facts, &q, &back);
 	if (back.kind == NR_UNKNOWN || (back.kind == NR_UNICAST && !back.dev))
 		return MATCH_UNKNOWN;
-	return yes_no((back.kind == NR_UNICAST && strcmp(back.dev, st->iif) == 0) != c->negate);
+	return yes_no((back.kind == NR_UNICAST && (strstr(text, "--loose") || strcmp(back.dev, st->iif) == 0)) != c->negate);
 }
 
 /*
@@ -403,13 +406,27 @@ static enum match_kind match_cond(const struct walk *w, const struct state *st, 
 	}
 }
 
-/* A rule before this one, in the same walk, put the packet's address on that list. */
-static bool is_remembered(const struct state *st, const struct rs_recent *r)
+/* How often rules before this one, in the same walk, put the packet's address on that list. */
+static uint32_t times_remembered(const struct state *st, const struct rs_recent *r)
 {
+	uint32_t n = 0;
+
 	for (const struct remembered *m = st->remembered; m && r; m = m->next)
-		if (m->list->by_dest == r->by_dest && strcmp(m->list->name, r->name) == 0)
-			return true;
-	return false;
+		n += m->list->by_dest == r->by_dest && strcmp(m->list->name, r->name) == 0;
+	return n;
+}
+
+/* The stamps that an entry needs: recent_mt() of net/netfilter/xt_recent.c counts those of this very packet too. */
+static uint32_t hits_needed(const struct rs_recent *r)
+{
+	static const char opt[] = "--hitcount ";
+	const char *p = r->text ? strstr(r->text, opt) : NULL;
+	uint64_t n;
+
+	if (!p)
+		return 1;
+	p += sizeof(opt) - 1;
+	return parse_uint(p, strcspn(p, " \t"), UINT32_MAX, &n) == 0 ? (uint32_t)n : UINT32_MAX;
 }
 
 /* Conditions on the past, and chance: true when @c is one; their part goes into @m. */
@@ -427,11 +444,8 @@ static bool match_special(const struct state *st, const struct rs_cond *c, struc
 			m->chance *= c->negate ? 1 - 1.0 / c->u.range.lo : 1.0 / c->u.range.lo;
 		return true;
 	case FIELD_RECENT: /* nothing is remembered of a first packet, but what this walk has remembered itself */
-		if (is_remembered(st, c->u.recent)) {
-			if (c->u.recent->text && strstr(c->u.recent->text, "--hitcount"))
-				m->kind = MATCH_UNKNOWN;
-			else if (c->negate)
-				m->never = true;
+		if (c->u.recent && times_remembered(st, c->u.recent) >= hits_needed(c->u.recent)) {
+			m->never = c->negate;
 			return true;
 		}
 		v = c->negate;
