@@ -197,15 +197,18 @@ def target(r, table, hook, own):
         t += ["-j ACCEPT"]
         if hook in ("PREROUTING", "own-dst"):
             t += [f"-j DNAT --to-destination {r.choice(TARGETS)}"] * 7
+            t += ["-j NETMAP --to 10.244.1.0/24", "-j NETMAP --to 10.244.2.7/32", "-j REDIRECT", "-j REDIRECT --to-ports 8080"]
         if hook in ("POSTROUTING", "own-src"):
-            t += ["-j MASQUERADE"] * 3 + ["-j SNAT --to-source 172.30.99.77"]
+            t += ["-j MASQUERADE"] * 3 + ["-j SNAT --to-source 172.30.99.77", "-j NETMAP --to 172.30.99.0/25"]
     elif table == "filter":
         t += ["-j ACCEPT"] * 2 + ["-j DROP", "-j REJECT --reject-with icmp-port-unreachable", "-j REJECT --reject-with icmp-host-prohibited"]
     elif table == "mangle":
         t += ["-j ACCEPT", "-j CONNMARK --set-xmark 0x1/0xff", "-j CONNMARK --restore-mark --nfmask 0xff --ctmask 0xff",
-              "-j CONNMARK --save-mark --nfmask 0xff --ctmask 0xff"]
+              "-j CONNMARK --save-mark --nfmask 0xff --ctmask 0xff", "-j TOS --set-tos 0x10/0x3f", "-j DSCP --set-dscp 0x0a",
+              "-j TTL --ttl-inc 1", "-j CLASSIFY --set-class 0001:0002", "-j CONNMARK --and-mark 0x1", "-j MARK --or-mark 0x4000",
+              "-j MARK --xor-mark 0x1"]
     else:
-        t += ["-j ACCEPT", "-j CT --notrack", "-j DROP"]
+        t += ["-j ACCEPT", "-j CT --notrack", "-j DROP", "-j CT --zone 5", "-j NOTRACK", "-j TRACE"]
         t = [x for x in t if "MARK" not in x]
     return r.choice(t)
 
@@ -217,7 +220,7 @@ USED = {"raw": ["PREROUTING"], "mangle": ["PREROUTING", "FORWARD"], "nat": ["PRE
 
 def rule(r, table, chain, hook, side, own):
     what, conds = target(r, table, side, own), matches(r, hook, table)
-    if "--to-destination" in what and ":" in what:
+    if ("--to-destination" in what and ":" in what) or "--to-ports" in what:
         # A port asks for a protocol that has ports.
         conds = [c for c in conds if not c.startswith(("-p udp", "! -p"))]
         if not any(c.startswith("-p") for c in conds):
