@@ -111,7 +111,7 @@ def make_world():
                 "net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.eth0.send_redirects=0 net.ipv4.conf.pod0.send_redirects=0"):
         inside(NODE, *cmd.split())
     for dev, hosts in (("eth0", ["172.30.99.254", "172.30.99.2", "172.30.99.50"]),
-                       ("pod0", ["10.244.1.5", "10.244.1.6", "10.244.1.9", "10.244.1.200"])):
+                       ("pod0", [f"10.244.1.{n}" for n in (2, 4, 5, 6, 7, 9, 80, 200)])):
         for h in hosts:
             inside(NODE, "ip", "neigh", "replace", h, "lladdr", "02:00:00:00:00:99", "dev", dev, "nud", "permanent")
     inside(NODE, "ipset", "restore", stdin=SETS.encode())
