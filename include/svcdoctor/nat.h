@@ -30,8 +30,9 @@
  * node with kube-proxy it is.
  *
  * Modelled: IPv4 and IPv6, TCP, UDP, SCTP, ICMP, xtables rules of both backends, routing with policy rules. Not
- * modelled: netdev, bridge and arp tables, tc, XDP, fragments, IP options, IPsec, native nftables rules, sets that
- * were not loaded (a rule that asks one is unknown). Bridge port matches are unknown.
+ * modelled: netdev, bridge and arp tables, tc, XDP, fragments, IP options and extension headers, IPsec, native nftables
+ * rules, sets that were not loaded (a rule that asks one is unknown). Which port of a bridge a packet came by is not
+ * known; a match on it is decided where all ports of that bridge agree.
  *
  * No I/O, no clock, no globals. A walk reads ruleset and facts and writes only into its result.
  */

@@ -20,6 +20,11 @@ struct remembered {
 	const struct remembered *next;
 	const struct rs_recent *list;
 };
+/* A set that a rule of this walk has changed (target SET). Immutable, newest first. */
+struct changed_set {
+	const struct changed_set *next;
+	const struct rs_set_ref *set;
+};
 
 struct state {
 	/* the packet now, and as it began (conntrack's original tuple) */
@@ -64,6 +69,7 @@ struct state {
 	struct nat_step *path;
 	struct nat_assume *assumes; /* newest first */
 	const struct remembered *remembered;
+	const struct changed_set *changed_sets;
 };
 
 struct walk {

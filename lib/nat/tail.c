@@ -454,7 +454,7 @@ static int remember(struct nat_tails *t, const struct tail_key *k, const struct 
 bool nat_tails_apply(const struct walk *w, const struct state *st)
 {
 	return w->tails && w->classes && !w->tails->recording && !w->open_splits && st->accept_by.kind == BY_NONE && st->dnat && !st->snat && !st->src_derived && st->src_known &&
-	       !st->stopped && !st->remembered && !st->lost && (st->proto == IPPROTO_TCP || st->proto == IPPROTO_UDP || st->proto == IPPROTO_SCTP);
+	       !st->stopped && !st->remembered && !st->changed_sets && !st->lost && (st->proto == IPPROTO_TCP || st->proto == IPPROTO_UDP || st->proto == IPPROTO_SCTP);
 }
 
 int nat_tails_run(struct walk *w, struct state *st)

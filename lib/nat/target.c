@@ -281,6 +281,19 @@ static int do_connmark(struct walk *w, struct state *st, const struct rs_rule *r
 	}
 }
 
+/* The set is another one from here on; of what it holds now nothing is sure. */
+static int do_set(struct walk *w, struct state *st, const struct rs_stmt *s)
+{
+	struct changed_set *c = arena_new(&w->out->arena, struct changed_set);
+
+	if (!c)
+		return -ENOMEM;
+	nat_tails_spoil(w);
+	*c = (struct changed_set){ st->changed_sets, s->u.set };
+	st->changed_sets = c;
+	return ACTION_NEXT;
+}
+
 static int do_jump(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_stmt *s)
 {
 	const struct rs_chain *target = s->u.target;
@@ -396,6 +409,8 @@ int nat_apply(struct walk *w, struct state *st, const struct rs_rule *r, const s
 	case ST_CONNMARK_SAVE:
 	case ST_CONNMARK_RESTORE:
 		return do_connmark(w, st, r, s);
+	case ST_SET:
+		return do_set(w, st, s);
 	case ST_NOTRACK:
 		by = nat_by_rule(r);
 		(void)nat_record(w, st, EFFECT_NOTRACK, &by);
