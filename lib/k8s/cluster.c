@@ -35,6 +35,7 @@ void k8s_cluster_release(struct k8s_cluster *c)
 	map_release(&c->namespace_by_name);
 	map_release(&c->pod_by_ip);
 	map_release(&c->pods_by_ns);
+	map_release(&c->netpols_by_ns);
 	arena_release(&c->arena);
 	*c = (struct k8s_cluster){ 0 };
 }
@@ -278,6 +279,28 @@ static int map_pods_by_ns(struct k8s_cluster *c)
 	return 0;
 }
 
+/* So are policies. */
+static int map_netpols(struct k8s_cluster *c)
+{
+	for (size_t i = 0, end; i < c->netpols.len; i = end) {
+		const char *ns = c->netpols.v[i]->meta.ns;
+		struct k8s_netpol_group *g = arena_new(&c->arena, struct k8s_netpol_group);
+		const struct k8s_netpol **v;
+
+		for (end = i; end < c->netpols.len && strcmp(c->netpols.v[end]->meta.ns, ns) == 0;)
+			end++;
+		v = arena_array(&c->arena, const struct k8s_netpol *, end - i);
+		if (!g || !v)
+			return -ENOMEM;
+		for (size_t k = i; k < end; k++)
+			v[g->len++] = c->netpols.v[k];
+		g->v = v;
+		if (map_puts(&c->netpols_by_ns, ns, g) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 /*
  * Which of two pods with one address has it: one that runs before one that goes, that before one that is
  * gone.
@@ -318,6 +341,8 @@ int k8s_cluster_finish(struct k8s_cluster *c)
 		r = map_slices(c);
 	if (r == 0)
 		r = map_pods_by_ns(c);
+	if (r == 0)
+		r = map_netpols(c);
 	if (r == 0)
 		r = map_pods_by_ip(c);
 	return r;
