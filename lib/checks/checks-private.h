@@ -229,6 +229,10 @@ void check_nodes(struct run *r);
 void check_host_ports(struct run *r);
 void check_probe_path(struct run *r);
 void check_proxy_health(struct run *r);
+void check_network_policy(struct run *r, struct svc *v);
+void check_policy_addresses(struct run *r);
+void check_policy_sources(struct run *r, struct svc *v);
+void check_dns_policy(struct run *r);
 
 /* ---- rules.c ---- */
 

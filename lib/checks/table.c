@@ -56,6 +56,9 @@ static const struct {
 	{ "node-not-ready", NULL, check_nodes },
 	{ "kubelet-probe-path-blocked", NULL, check_probe_path },
 	{ "kube-proxy-healthz-stale", NULL, check_proxy_health },
+	{ "networkpolicy-blocks-service", check_network_policy, check_policy_addresses },
+	{ "networkpolicy-blocks-dns", NULL, check_dns_policy },
+	{ "snat-breaks-networkpolicy", check_policy_sources, NULL },
 };
 
 /* What each bit of needs stands for, and the file or right that gives it. */
