@@ -178,6 +178,14 @@ bool pod_counts_ready(const struct k8s_pod *p); /* ready, not finished, not goin
 /* Commands that look into the trouble of a pod. */
 void pod_commands(struct run *r, struct finding *f, const struct k8s_pod *p, const struct pod_view *w);
 
+/* ---- spec.c ---- */
+
+/*
+ * What a port that @s does not have is instead: "8080 is the targetPort of its port 80"; NULL: nothing of it. By @name, or by
+ * @number when that is NULL. @proto 0: any.
+ */
+const char *port_instead(struct run *r, const struct k8s_service *s, const char *name, uint16_t number, uint8_t proto);
+
 /* ---- table.c ---- */
 
 void run_checks(struct run *r);
@@ -229,6 +237,7 @@ void check_nodes(struct run *r);
 void check_host_ports(struct run *r);
 void check_probe_path(struct run *r);
 void check_proxy_health(struct run *r);
+void check_asked_ports(struct run *r);
 void check_network_policy(struct run *r, struct svc *v);
 void check_policy_addresses(struct run *r);
 void check_policy_sources(struct run *r, struct svc *v);

@@ -18,7 +18,7 @@ static const struct {
 	{ "headless-misuse", check_headless, NULL },
 	{ "externalname-ip", check_external_name, NULL },
 	{ "externalname-host-header-tls", check_external_http, NULL },
-	{ "port-targetport-nodeport-confusion", check_external_ports, NULL },
+	{ "port-targetport-nodeport-confusion", check_external_ports, check_asked_ports },
 	{ "apply-loses-port-same-number", check_applied_ports, NULL },
 	{ "service-proxy-name-label", check_proxy_name, NULL },
 	{ "service-links-env-clash", check_env_clash, NULL },
