@@ -216,7 +216,7 @@ struct k8s_namespace {
 };
 struct k8s_configmap {
 	struct k8s_meta meta;
-	const struct k8s_label *data; /* only of ConfigMaps in kube-system, or named coredns, kube-dns, node-local-dns, kube-proxy */
+	const struct k8s_label *data; /* only of ConfigMaps in kube-system, or named coredns, kube-dns, node-local-dns, kube-proxy, or as ingress-nginx's */
 	size_t ndata;
 };
 /* Deployment, ReplicaSet, StatefulSet, DaemonSet, Job. */
@@ -316,6 +316,7 @@ struct kube_proxy_config {
 	const char *const *feature_gates; /* "Name=true" */
 	size_t nfeature_gates;
 	const char *bind_address;
+	const char *healthz_bind_address; /* "0.0.0.0:10256"; NULL: not set */
 };
 
 enum k8s_kind {

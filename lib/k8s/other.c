@@ -90,10 +90,11 @@ void decode_namespace(struct k8s_dec *d, const json_t *o, const struct k8s_meta 
 	dec_keep(d, &d->c->namespaces, n);
 }
 
-/* ConfigMaps may hold a megabyte each; only those that name resolution or kube-proxy use are kept whole. */
+/* ConfigMaps may hold a megabyte each; only those that name resolution, kube-proxy or ingress-nginx use are kept whole. */
 static bool is_wanted_configmap(const struct k8s_meta *m)
 {
-	static const char *const names[] = { "coredns", "kube-dns", "node-local-dns", "kube-proxy" };
+	static const char *const names[] = { "coredns",	   "kube-dns",		       "node-local-dns",
+					     "kube-proxy", "ingress-nginx-controller", "nginx-configuration" };
 
 	if (strcmp(m->ns, "kube-system") == 0)
 		return true;
