@@ -29,6 +29,23 @@
 #define EGRESS(rules) "'podSelector':{},'policyTypes':['Egress'],'egress':[" rules "]"
 #define TO_DNS "{'namespaceSelector':{'matchLabels':{'kubernetes.io/metadata.name':'kube-system'}},'podSelector':{'matchLabels':{'k8s-app':'kube-dns'}}}"
 
+/* Endpoints with hints, and nodes in zones */
+#define HINTED(ip, hints) "{'addresses':['" ip "'],'conditions':{'ready':true},'zone':'a','hints':{" hints "}}"
+#define ZONE(z) "'forZones':[{'name':'" z "'}]"
+#define ON_NODE(n) "'forNodes':[{'name':'" n "'}]"
+#define ENDPOINTS(list) SLICES(SLICE_OF("s-1", "s", OURS, "IPv4", list, PORT80))
+#define ZONED(name, zone) "{'kind':'Node','metadata':{'name':'" name "','labels':{'topology.kubernetes.io/zone':'" zone "'}}}"
+#define AWARE(value, spec) \
+	"{'kind':'Service','metadata':{'name':'s','namespace':'n','annotations':{'service.kubernetes.io/topology-mode':'" value \
+	"'}},'spec':{'clusterIP':'10.0.0.9','clusterIPs':['10.0.0.9']," spec "}}"
+#define HINTS_EVENT \
+	"events.json", "{'kind':'EventList','items':[{'metadata':{'name':'e','namespace':'n'},'type':'Warning','reason':'TopologyAwareHintsDisabled'," \
+		       "'message':'Insufficient number of endpoints (1)','involvedObject':{'kind':'Service','namespace':'n','name':'s'}}]}"
+#define STICKY "'sessionAffinity':'ClientIP'," PLAIN
+#define UPSTREAM(value) \
+	"ingresses.json", "{'kind':'IngressList','apiVersion':'networking.k8s.io/v1','items':[{'metadata':{'name':'i','namespace':'n','annotations':{" \
+			  "'nginx.ingress.kubernetes.io/service-upstream':'" value "'}},'spec':{'defaultBackend':{'service':{'name':'s','port':{'number':80}}}}}]}"
+
 enum { SILENT = -1 };
 
 static const struct {
@@ -117,6 +134,45 @@ static const struct {
 	  "snat-breaks-networkpolicy", SILENT, NULL },
 	{ { WORLD("'type':'NodePort'," TO8080), TWO_NODES, NETPOLS(NETPOL("x", OF_A("{'from':[{'podSelector':{}}]}"))) },
 	  "snat-breaks-networkpolicy", SILENT, NULL },
+	/* hints */
+	{ { SVCS(AWARE("Auto", PLAIN)), ENDPOINTS(EP("10.1.0.1", "true")), HINTS_EVENT }, "topology-hints-off-or-imbalanced", SEVERITY_INFO,
+	  "Insufficient number of endpoints" },
+	{ { SVCS(AWARE("auto", PLAIN)), ENDPOINTS(EP("10.1.0.1", "true")), NODES(ZONED("w1", "a") ",{'kind':'Node','metadata':{'name':'w2'}}") },
+	  "topology-hints-off-or-imbalanced", SEVERITY_INFO, "1 of 2 nodes have no label topology.kubernetes.io/zone" },
+	{ { SVCS(SVC("s", PLAIN)), ENDPOINTS(HINTED("10.1.0.1", ZONE("a")) "," EP("10.1.0.2", "true")) }, "topology-hints-off-or-imbalanced",
+	  SEVERITY_WARNING, "endpoint 10.1.0.2 has no hint" },
+	{ { SVCS(AWARE("Auto", PLAIN)), ENDPOINTS(HINTED("10.1.0.1", ZONE("a")) "," HINTED("10.1.0.2", ZONE("b"))) },
+	  "topology-hints-off-or-imbalanced", SILENT, NULL },
+	{ { SVCS(AWARE("Auto", PLAIN)), ENDPOINTS(HINTED("10.1.0.1", ZONE("a")) "," EP("10.1.0.2", "false")) }, "topology-hints-off-or-imbalanced",
+	  SILENT, NULL },
+	{ { SVCS(AWARE("Disabled", PLAIN)), ENDPOINTS(EP("10.1.0.1", "true")) }, "topology-hints-off-or-imbalanced", SILENT, NULL },
+	{ { SVCS(SVC("s", PLAIN)), ENDPOINTS(EP("10.1.0.1", "true")) }, "topology-hints-off-or-imbalanced", SILENT, NULL },
+	/* kept close */
+	{ { SVCS(SVC("s", "'trafficDistribution':'PreferClose'," PLAIN)), NODES(ZONED("w1", "a") "," ZONED("w2", "b")),
+	    ENDPOINTS(HINTED("10.1.0.1", ZONE("a")) "," HINTED("10.1.0.2", ZONE("a")) "," HINTED("10.1.0.3", ZONE("b"))) },
+	  "traffic-distribution-hotspot", SEVERITY_INFO, "all clients of zone b use one endpoint, another zone has 2" },
+	{ { SVCS(SVC("s", "'trafficDistribution':'PreferSameNode'," PLAIN)), NODES(ZONED("w1", "a") "," ZONED("w2", "a")),
+	    ENDPOINTS(HINTED("10.1.0.1", ON_NODE("w1")) "," HINTED("10.1.0.2", ON_NODE("w1")) "," HINTED("10.1.0.3", ON_NODE("w2"))) },
+	  "traffic-distribution-hotspot", SEVERITY_INFO, "all clients of node w2 use one endpoint" },
+	{ { SVCS(SVC("s", "'trafficDistribution':'PreferClose'," PLAIN)), NODES(ZONED("w1", "a") "," ZONED("w2", "b")),
+	    ENDPOINTS(HINTED("10.1.0.1", ZONE("a")) "," HINTED("10.1.0.3", ZONE("b"))) },
+	  "traffic-distribution-hotspot", SILENT, NULL },
+	{ { SVCS(SVC("s", PLAIN)), NODES(ZONED("w1", "a") "," ZONED("w2", "b")),
+	    ENDPOINTS(HINTED("10.1.0.1", ZONE("a")) "," HINTED("10.1.0.2", ZONE("a")) "," HINTED("10.1.0.3", ZONE("b"))) },
+	  "traffic-distribution-hotspot", SILENT, NULL },
+	/* affinity behind somebody's address; by itself it is no fault */
+	{ { SVCS(SVC("s", STICKY)), ENDPOINTS(EP("10.1.0.1", "true") "," EP("10.1.0.2", "true")), UPSTREAM("true") }, "session-affinity-sticky",
+	  SEVERITY_WARNING, "Ingress n/i" },
+	{ { SVCS(SVC("s", STICKY)), ENDPOINTS(EP("10.1.0.1", "true") "," EP("10.1.0.2", "true")), UPSTREAM("false") }, "session-affinity-sticky",
+	  SILENT, NULL },
+	{ { SVCS(SVC("s", STICKY)), ENDPOINTS(EP("10.1.0.1", "true")), UPSTREAM("true") }, "session-affinity-sticky", SILENT, NULL },
+	{ { SVCS(SVC("s", PLAIN)), ENDPOINTS(EP("10.1.0.1", "true") "," EP("10.1.0.2", "true")), UPSTREAM("true") }, "session-affinity-sticky", SILENT,
+	  NULL },
+	{ { SVCS(SVC("s", STICKY)), ENDPOINTS(EP("10.1.0.1", "true") "," EP("10.1.0.2", "true")) }, "session-affinity-sticky", SILENT, NULL },
+	{ { SVCS("{'kind':'Service'," META("s") ",'spec':{'type':'LoadBalancer','clusterIP':'10.0.0.9'," STICKY
+		 "},'status':{'loadBalancer':{'ingress':[{'hostname':'x.example.com'}]}}}"),
+	    ENDPOINTS(EP("10.1.0.1", "true") "," EP("10.1.0.2", "true")) },
+	  "session-affinity-sticky", SEVERITY_INFO, "x.example.com" },
 };
 
 static void test_cases(void **state)
