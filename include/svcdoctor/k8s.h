@@ -292,6 +292,21 @@ struct k8s_netpol {
 	const struct k8s_policy_rule *ingress_rules, *egress_rules;
 	size_t ningress, negress;
 };
+/* ValidatingWebhookConfiguration, MutatingWebhookConfiguration, APIService: what makes the API server itself a client of Services. */
+struct k8s_call {
+	const char *name;	/* of the webhook; NULL: APIService */
+	const char *ns, *service; /* NULL: a URL, or the API server's own */
+	uint16_t port;		/* 443 by default */
+	bool ignored;		/* failurePolicy Ignore: without an answer the API server goes on */
+};
+struct k8s_caller {
+	struct k8s_meta meta;
+	const char *kind;
+	const struct k8s_call *calls;
+	size_t ncalls;
+	const struct k8s_condition *conditions; /* APIService: Available */
+	size_t nconditions;
+};
 struct k8s_service_cidr {
 	struct k8s_meta meta;
 	const struct ip_prefix *cidrs;
@@ -322,7 +337,7 @@ struct kube_proxy_config {
 enum k8s_kind {
 	K8S_SERVICES, K8S_SLICES, K8S_ENDPOINTS, K8S_PODS, K8S_NODES, K8S_NAMESPACES, K8S_CONFIGMAPS,
 	K8S_EVENTS, K8S_NETPOLS, K8S_DEPLOYMENTS, K8S_REPLICASETS, K8S_STATEFULSETS, K8S_DAEMONSETS, K8S_JOBS,
-	K8S_INGRESSES, K8S_SERVICECIDRS, K8S_KINDS
+	K8S_INGRESSES, K8S_SERVICECIDRS, K8S_VALIDATING, K8S_MUTATING, K8S_APISERVICES, K8S_KINDS
 };
 const char *k8s_kind_plural(enum k8s_kind k); /* "services", "endpointslices", ... as in file names and rights */
 /* By the kind in the singular ("Service") and its apiVersion ("" where it is not told): enum k8s_kind, or -ENOENT for what nobody uses. */
@@ -344,6 +359,7 @@ struct k8s_cluster {
 	ARRAY_OF(struct k8s_workload *) workloads;
 	ARRAY_OF(struct k8s_ingress *) ingresses;
 	ARRAY_OF(struct k8s_service_cidr *) service_cidrs;
+	ARRAY_OF(struct k8s_caller *) callers;
 	const char *version; /* gitVersion of version.json, or NULL */
 	size_t undecodable;  /* objects that could not be used; each has a note */
 	/* Built by k8s_cluster_finish: */

@@ -14,7 +14,7 @@
   .lookalikes = "readiness-probe-failing: there the process lives on. A rising restart count and an exit code tell them apart.",
   .next = "The log of the last run: kubectl -n NS logs POD --previous. Exit code 137 with OOMKilled is memory, 1 and others are the program's own.",
   .fix = "Mend what the log names: configuration, a missing dependency, the memory limit, a liveness probe that is too strict.",
-  .explains = EXPLAINS("no-ready-endpoints", "service-links-env-clash", POD_FAULTS),
+  .explains = EXPLAINS("no-ready-endpoints", "service-links-env-clash", POD_FAULTS, "webhook-apiservice-unreachable"),
   .source = "https://kubernetes.io/docs/tasks/debug/debug-application/debug-pods/" },
 { .id = "apply-loses-port-same-number", .axis = AXIS_ENDPOINTS, .severity = SEVERITY_WARNING, .scope = SCOPE_SERVICE, .needs = NEEDS_SERVICES,
   .title = "kubectl apply lost one of two ports with the same number",

@@ -74,6 +74,7 @@ static const struct {
 	{ "topology-hints-off-or-imbalanced", check_topology_hints, NULL },
 	{ "traffic-distribution-hotspot", check_traffic_distribution, NULL },
 	{ "session-affinity-sticky", check_affinity, NULL },
+	{ "webhook-apiservice-unreachable", NULL, check_callers },
 	{ "networkpolicy-blocks-service", check_network_policy, check_policy_addresses },
 	{ "networkpolicy-blocks-dns", NULL, check_dns_policy },
 	{ "snat-breaks-networkpolicy", check_policy_sources, NULL },

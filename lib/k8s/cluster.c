@@ -4,7 +4,9 @@
  * questions that one object answers alone.
  */
 
+#include <assert.h>
 #include <errno.h>
+#include <stddef.h>
 
 #include <svcdoctor/k8s.h>
 
@@ -20,7 +22,7 @@ void k8s_cluster_init(struct k8s_cluster *c)
 #define LISTS(X) \
 	X(services) \
 	X(slices) X(endpoints) X(pods) X(nodes) X(namespaces) X(configmaps) X(events) X(netpols) \
-		X(workloads) X(ingresses) X(service_cidrs)
+		X(workloads) X(ingresses) X(service_cidrs) X(callers)
 
 void k8s_cluster_release(struct k8s_cluster *c)
 {
@@ -116,17 +118,30 @@ static int compare_meta(const void *pa, const void *pb)
 	return r ? r : strcmp(a->name, b->name);
 }
 
-static int compare_workload(const void *pa, const void *pb)
-{
-	const struct k8s_workload *a, *b;
-	int r = compare_meta(pa, pb);
+/* Workloads and callers have their kind behind the metadata. */
+struct kinded {
+	struct k8s_meta meta;
+	const char *kind;
+};
+static_assert(offsetof(struct k8s_workload, kind) == offsetof(struct kinded, kind), "a workload's kind stands behind its metadata");
+static_assert(offsetof(struct k8s_caller, kind) == offsetof(struct kinded, kind), "a caller's kind stands behind its metadata");
 
-	memcpy(&a, pa, sizeof(a));
-	memcpy(&b, pb, sizeof(b));
-	return r ? r : strcmp(a->kind, b->kind);
+static const char *kind_of(const void *v, size_t i)
+{
+	const struct kinded *k;
+
+	memcpy(&k, (const char *)v + i * sizeof(k), sizeof(k));
+	return k->kind;
 }
 
-/* "ns/name", and "/kind" behind it for workloads, which share one list; NULL when memory is out. */
+static int compare_kind(const void *pa, const void *pb)
+{
+	int r = compare_meta(pa, pb);
+
+	return r ? r : strcmp(kind_of(pa, 0), kind_of(pb, 0));
+}
+
+/* "ns/name", and "/kind" behind it for workloads and callers, which share a list each; NULL when memory is out. */
 static char *key_of(struct k8s_cluster *c, const struct k8s_meta *m, const char *kind)
 {
 	return arena_printf(&c->arena, "%s/%s%s%s", m->ns, m->name, *kind ? "/" : "", kind);
@@ -136,7 +151,7 @@ static char *key_of(struct k8s_cluster *c, const struct k8s_meta *m, const char 
  * Keeps of each name the object that was read last, then sorts. @by_name, when given, gets the objects that
  * stay. The keys lie in the arena.
  */
-static int finish_list(struct k8s_cluster *c, void *v, size_t *len, bool workloads, struct map *by_name)
+static int finish_list(struct k8s_cluster *c, void *v, size_t *len, bool kinds, struct map *by_name)
 {
 	struct map seen CLEANUP(map_release) = { 0 };
 	size_t from = *len, to = *len, n;
@@ -146,12 +161,8 @@ static int finish_list(struct k8s_cluster *c, void *v, size_t *len, bool workloa
 		const char *kind = "";
 		char *key;
 
-		if (workloads) {
-			struct k8s_workload *w;
-
-			memcpy(&w, (char *)v + from * sizeof(w), sizeof(w));
-			kind = w->kind;
-		}
+		if (kinds)
+			kind = kind_of(v, from);
 		key = key_of(c, m, kind);
 		if (!key)
 			return -ENOMEM;
@@ -165,7 +176,7 @@ static int finish_list(struct k8s_cluster *c, void *v, size_t *len, bool workloa
 	n = *len - to;
 	memmove(v, (char *)v + to * sizeof(void *), n * sizeof(void *));
 	*len = n;
-	qsort(v, n, sizeof(void *), workloads ? compare_workload : compare_meta);
+	qsort(v, n, sizeof(void *), kinds ? compare_kind : compare_meta);
 	if (by_name) {
 		*by_name = seen;
 		seen = (struct map){ 0 };
@@ -178,7 +189,7 @@ static int finish_lists(struct k8s_cluster *c)
 	const struct {
 		void *v;
 		size_t *len;
-		bool workloads;
+		bool kinds; /* the list holds several */
 		struct map *by_name;
 	} rows[] = {
 		{ c->services.v, &c->services.len, false, &c->service_by_name },
@@ -193,12 +204,13 @@ static int finish_lists(struct k8s_cluster *c)
 		{ c->workloads.v, &c->workloads.len, true, NULL },
 		{ c->ingresses.v, &c->ingresses.len, false, NULL },
 		{ c->service_cidrs.v, &c->service_cidrs.len, false, NULL },
+		{ c->callers.v, &c->callers.len, true, NULL },
 	};
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(rows); i++) {
 		if (*rows[i].len > 0)
-			r = finish_list(c, rows[i].v, rows[i].len, rows[i].workloads, rows[i].by_name);
+			r = finish_list(c, rows[i].v, rows[i].len, rows[i].kinds, rows[i].by_name);
 	}
 	return r;
 }

@@ -17,6 +17,15 @@
 #define CIDR "servicecidrs.json", "{'kind':'ServiceCIDRList','apiVersion':'networking.k8s.io/v1','items':[{'metadata':{'name':'k'},'spec':{'cidrs':['10.0.0.0/16']}}]}"
 #define CONFIGMAP(ns, name, data) "configmaps.json", "{'kind':'ConfigMapList','items':[{'metadata':{'name':'" name "','namespace':'" ns "'},'data':{" data "}}]}"
 
+#define VALIDATING(hooks) \
+	"validatingwebhookconfigurations.json", "{'kind':'ValidatingWebhookConfigurationList','apiVersion':'admissionregistration.k8s.io/v1','items':[{" \
+						"'metadata':{'name':'v'},'webhooks':[" hooks "]}]}"
+#define HOOK(service, more) "{'name':'h.example.com','clientConfig':{'service':{" service "}}" more "}"
+#define N_S "'namespace':'n','name':'s'"
+#define APISERVICE(service, status) \
+	"apiservices.json", "{'kind':'APIServiceList','apiVersion':'apiregistration.k8s.io/v1','items':[{'metadata':{'name':'v1.metrics'},'spec':{" service \
+			    "},'status':{'conditions':[{'type':'Available','status':'" status "','reason':'FailedDiscoveryCheck','message':'timed out'}]}}]}"
+
 enum { SILENT = -1 };
 
 static const struct {
@@ -81,6 +90,22 @@ static const struct {
 	{ { SVCS(LB("s", "", PLAIN, "{'ip':'10.0.0.1','ipMode':'Proxy'}") "," OTHER("t", "10.0.0.1", "'ports':[{'port':80}]")), GOOD },
 	  "kubernetes-service-vip-hijack", SILENT, NULL },
 	{ { SVCS(SVC("s", "'externalIPs':['203.0.113.5']," PLAIN)), GOOD, CIDR }, "kubernetes-service-vip-hijack", SILENT, NULL },
+	/* the API server's calls */
+	{ { SVCS(SVC("s", PLAIN)), GOOD, VALIDATING(HOOK(N_S, "")) }, "webhook-apiservice-unreachable", SEVERITY_ERROR, "which has no port 443" },
+	{ { SVCS(SVC("s", "'selector':{'app':'a'},'ports':[{'port':80,'targetPort':443}]")), GOOD, VALIDATING(HOOK(N_S, "")) },
+	  "webhook-apiservice-unreachable", SEVERITY_ERROR, "443 is the targetPort of its port 80" },
+	{ { SVCS(SVC("s", PLAIN)), GOOD, VALIDATING(HOOK(N_S ",'port':80", "")) }, "webhook-apiservice-unreachable", SILENT, NULL },
+	{ { SVCS(SVC("s", PLAIN)), EMPTY, VALIDATING(HOOK(N_S ",'port':80", "")) }, "webhook-apiservice-unreachable", SEVERITY_ERROR,
+	  "which has no ready endpoint: the API server refuses" },
+	{ { SVCS(SVC("s", PLAIN)), EMPTY, VALIDATING(HOOK(N_S ",'port':80", ",'failurePolicy':'Ignore'")) }, "webhook-apiservice-unreachable",
+	  SEVERITY_WARNING, "requests go on without it" },
+	{ { SVCS(SVC("s", PLAIN)), GOOD, VALIDATING(HOOK("'namespace':'n','name':'gone'", "")) }, "webhook-apiservice-unreachable", SEVERITY_ERROR,
+	  "calls Service n/gone, which does not exist" },
+	{ { SVCS(SVC("s", PLAIN)), GOOD, VALIDATING("{'name':'h','clientConfig':{'url':'https://x'}}") }, "webhook-apiservice-unreachable", SILENT, NULL },
+	{ { SVCS(SVC("s", PLAIN)), GOOD, APISERVICE("'service':{" N_S ",'port':80}", "False") }, "webhook-apiservice-unreachable", SEVERITY_ERROR,
+	  "gets no answer (FailedDiscoveryCheck)" },
+	{ { SVCS(SVC("s", PLAIN)), GOOD, APISERVICE("'service':{" N_S ",'port':80}", "True") }, "webhook-apiservice-unreachable", SILENT, NULL },
+	{ { SVCS(SVC("s", PLAIN)), GOOD, APISERVICE("'service':null", "True") }, "webhook-apiservice-unreachable", SILENT, NULL },
 	/* not every node is recorded: nobody knows who has it */
 	{ { SVCS(SVC("s", "'externalIPs':['203.0.113.5']," PLAIN)), GOOD, NODES(LABELLED("w1", "", "")) }, "externalip-not-routed", SILENT, NULL },
 };
