@@ -157,7 +157,7 @@
   .fix = "Ranges that are disjoint; existing Services and pods must be made anew.",
   .explains = EXPLAINS("endpoint-address-special-range"),
   .source = "kubernetes/kubernetes issue 128723" },
-{ .id = "service-hc-nodeport-bind-failure", .axis = AXIS_RULES, .severity = SEVERITY_WARNING, .scope = SCOPE_SERVICE, .needs = NEEDS_SERVICES | NEEDS_EVENTS,
+{ .id = "service-hc-nodeport-bind-failure", .axis = AXIS_RULES, .severity = SEVERITY_WARNING, .scope = SCOPE_SERVICE, .needs = NEEDS_SERVICES,
   .title = "kube-proxy could not open the health-check node port",
   .meaning = "Something else on the node has the port; the load balancer takes the node for unhealthy.",
   .next = "ss -lntp on the node that the event names.",

@@ -257,6 +257,8 @@ void check_topology_hints(struct run *r, struct svc *v);
 void check_traffic_distribution(struct run *r, struct svc *v);
 void check_affinity(struct run *r, struct svc *v);
 void check_callers(struct run *r);
+void check_port_processes(struct run *r);
+void check_health_listener(struct run *r, struct svc *v);
 void check_network_policy(struct run *r, struct svc *v);
 void check_policy_addresses(struct run *r);
 void check_policy_sources(struct run *r, struct svc *v);

@@ -75,6 +75,8 @@ static const struct {
 	{ "traffic-distribution-hotspot", check_traffic_distribution, NULL },
 	{ "session-affinity-sticky", check_affinity, NULL },
 	{ "webhook-apiservice-unreachable", NULL, check_callers },
+	{ "nodeport-process-conflict", NULL, check_port_processes },
+	{ "service-hc-nodeport-bind-failure", check_health_listener, NULL },
 	{ "networkpolicy-blocks-service", check_network_policy, check_policy_addresses },
 	{ "networkpolicy-blocks-dns", NULL, check_dns_policy },
 	{ "snat-breaks-networkpolicy", check_policy_sources, NULL },

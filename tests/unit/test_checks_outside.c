@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The checks of what leads into the cluster: what they tell, and what comes near to it and is no fault. */
 
+#include <netinet/in.h>
+
 #include "lab.h"
 #include "objects.h"
 
@@ -214,6 +216,55 @@ static void test_configurations(void **state)
 	}
 }
 
+/* ---- sockets ---- */
+
+static const struct {
+	uint8_t proto;
+	const char *addr; /* "*": every one */
+	uint16_t port;
+	const char *process, *kubelet; /* NULL: as recorded */
+	const char *check;
+	int severity;
+	const char *text;
+} sockets[] = {
+	{ IPPROTO_TCP, "*", 32035, NULL, NULL, "nodeport-process-conflict", SEVERITY_WARNING, "a process listens on port 32035/TCP, which is a node port of default/web" },
+	{ IPPROTO_TCP, "0.0.0.0", 32035, "nginx", "v1.20.0", "nodeport-process-conflict", SEVERITY_WARNING, "process nginx listens" },
+	{ IPPROTO_TCP, "*", 32035, NULL, "v1.26.0", "nodeport-process-conflict", SILENT, NULL }, /* may be kube-proxy 1.23 */
+	{ IPPROTO_TCP, "*", 32035, "kube-proxy", NULL, "nodeport-process-conflict", SILENT, NULL },
+	{ IPPROTO_TCP, "127.0.0.1", 32035, NULL, NULL, "nodeport-process-conflict", SILENT, NULL },
+	{ IPPROTO_UDP, "*", 32035, NULL, NULL, "nodeport-process-conflict", SILENT, NULL },
+	{ IPPROTO_TCP, "*", 80, NULL, NULL, "nodeport-process-conflict", SILENT, NULL },
+	{ IPPROTO_TCP, "*", 32599, NULL, NULL, "nodeport-process-conflict", SILENT, NULL },
+	/* the health-check port must have a listener */
+	{ IPPROTO_TCP, "*", 32599, NULL, NULL, "service-hc-nodeport-bind-failure", SILENT, NULL },
+	{ IPPROTO_UDP, "*", 32599, NULL, NULL, "service-hc-nodeport-bind-failure", SEVERITY_WARNING, "nobody listens on the health-check port 32599" },
+};
+
+static void test_sockets(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(sockets); i++) {
+		struct node_socket s = { .proto = sockets[i].proto, .port = sockets[i].port, .process = sockets[i].process };
+		const struct finding *f;
+		struct lab l;
+
+		if (sockets[i].addr[0] != '*')
+			assert_int_equal(ip_addr_parse(sockets[i].addr, &s.addr), 0);
+		lab_open(&l, LAB);
+		for (size_t j = 0; sockets[i].kubelet && j < l.s.cluster.nodes.len; j++)
+			l.s.cluster.nodes.v[j]->kubelet_version = sockets[i].kubelet;
+		assert_int_equal(array_push(&l.s.nodes.v[0]->facts.sockets, s), 0);
+		l.s.nodes.v[0]->facts.sockets_known = true;
+		diagnose(&l, NULL);
+		f = find_finding(&l, sockets[i].check);
+		if ((f ? (int)f->severity : SILENT) != sockets[i].severity)
+			fail_msg("socket %zu: %s", i, f ? f->text : "nothing is said");
+		if (sockets[i].text && !has_text(f, sockets[i].text))
+			fail_msg("socket %zu: '%s' is not said: %s", i, sockets[i].text, f->text);
+		lab_release(&l);
+	}
+}
+
 /* The address of no node, without anybody who would announce it: said, and no fault. */
 static void test_not_routed(void **state)
 {
@@ -243,6 +294,7 @@ int main(void)
 		cmocka_unit_test(test_cases),
 		cmocka_unit_test(test_explains),
 		cmocka_unit_test(test_configurations),
+		cmocka_unit_test(test_sockets),
 		cmocka_unit_test(test_not_routed),
 	};
 
