@@ -347,7 +347,8 @@ static unsigned target_kind(const struct rs_stmt *st)
 	switch ((enum rs_stmt_kind)st->kind) {
 	case ST_JUMP:
 	case ST_GOTO:
-		return st->u.target && str_starts(st->u.target->name, "KUBE-") ? TO_KUBE : 0;
+		/* a chain that is not in the dump tells nothing */
+		return !st->u.target || str_starts(st->u.target->name, "KUBE-") ? TO_KUBE : 0;
 	case ST_ACCEPT:
 		return TO_ACCEPT;
 	case ST_DROP:
@@ -372,35 +373,52 @@ static bool is_explained(const struct rs_rule *rule, unsigned kind)
 	return !is(rule->chain->table->name, "filter") || says(rule, "--comment") || (kind == TO_REFUSE && says(rule, "INVALID"));
 }
 
+/* What may stand in the chain; 0: nobody knows. */
+static unsigned targets_of(const struct rs_chain *c)
+{
+	if (!str_starts(c->name, "KUBE-"))
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(grammar); i++)
+		if (is(c->table->name, grammar[i].table) && str_starts(c->name, grammar[i].prefix))
+			return grammar[i].targets;
+	return 0;
+}
+
+struct foreign {
+	struct rule_list l;
+	const struct rs_chain *chain; /* of the last rule; rules come chain by chain */
+	unsigned targets;	      /* of it */
+};
+
 static void visit_foreign(struct run *r, const struct rs_rule *rule, void *arg)
 {
-	const struct rs_stmt *st = rule_target(rule);
-	const unsigned kind = target_kind(st);
+	struct foreign *w = arg;
+	unsigned kind;
 
 	(void)r;
-	if (!str_starts(rule->chain->name, "KUBE-"))
-		return;
-	for (size_t i = 0; i < ARRAY_LEN(grammar); i++) {
-		if (!is(rule->chain->table->name, grammar[i].table) || !str_starts(rule->chain->name, grammar[i].prefix))
-			continue;
-		if (!(grammar[i].targets & kind) || !is_explained(rule, kind))
-			rule_list_add(arg, rule);
-		return;
+	if (w->chain != rule->chain) {
+		w->chain = rule->chain;
+		w->targets = targets_of(rule->chain);
 	}
+	if (!w->targets)
+		return;
+	kind = target_kind(rule_target(rule));
+	if (!(w->targets & kind) || !is_explained(rule, kind))
+		rule_list_add(&w->l, rule);
 }
 
 static void edited_chains(struct run *r, const struct snap_node *n)
 {
-	struct rule_list l = { 0 };
+	struct foreign w = { 0 };
 	struct finding *f;
 
-	each_rule(r, n, visit_foreign, &l);
-	if (!l.len)
+	each_rule(r, n, visit_foreign, &w);
+	if (!w.l.len)
 		return;
 	f = finding_of_node(r, "externally-edited-kube-chains", n->name);
 	finding_text(r, f, "on node %s somebody else has written %zu rule%s into kube-proxy's chains: at its next full sync they are gone", n->name,
-		     l.len, PLURAL(l.len));
-	rules_evidence(r, f, &l);
+		     w.l.len, PLURAL(w.l.len));
+	rules_evidence(r, f, &w.l);
 	finding_next(r, f, "svcdoctor rules -A --node %s", n->name);
 }
 
