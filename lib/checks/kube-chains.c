@@ -367,10 +367,13 @@ static unsigned target_kind(const struct rs_stmt *st)
 	}
 }
 
-/* In table filter kube-proxy says of each rule what it is for, but of that for invalid packets. */
+/*
+ * KUBE-FORWARD is the same on every node, and kube-proxy says of each rule there what it is for, but of that for invalid
+ * packets. Elsewhere a comment may be missing: large clusters go without.
+ */
 static bool is_explained(const struct rs_rule *rule, unsigned kind)
 {
-	return !is(rule->chain->table->name, "filter") || says(rule, "--comment") || (kind == TO_REFUSE && says(rule, "INVALID"));
+	return !is(rule->chain->name, "KUBE-FORWARD") || says(rule, "--comment") || (kind == TO_REFUSE && says(rule, "INVALID"));
 }
 
 /* What may stand in the chain; 0: nobody knows. */

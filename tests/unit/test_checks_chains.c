@@ -50,6 +50,8 @@ static const struct {
 	{ NFT, "-A KUBE-SEP-LZSOAAIF344LOQYR -p", "+-A KUBE-SEP-LZSOAAIF344LOQYR -j LOG --log-prefix x\n", "externally-edited-kube-chains", SEVERITY_WARNING,
 	  "1 rule into" },
 	{ NFT, "-A FORWARD ", "+-A FORWARD -s 10.9.0.0/16 -j ACCEPT\n", "externally-edited-kube-chains", SILENT, NULL },
+	{ NFT, "-A KUBE-SERVICES -d 10.96.169.132", "-A KUBE-SERVICES -d 10.96.169.132/32 -p tcp -m tcp --dport 80 -j REJECT --reject-with icmp-port-unreachable\n",
+	  "externally-edited-kube-chains", SILENT, NULL }, /* without its comment, as in large clusters */
 	{ NFT, "-A KUBE-FORWARD ", "+-A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP\n", "externally-edited-kube-chains", SILENT, NULL },
 	/* addresses */
 	{ "ip-addr.json", "[{\"ifindex\":1,", "[{\"ifindex\":9,\"ifname\":\"kube-ipvs0\",\"flags\":[\"NOARP\"],\"addr_info\":[{\"family\":\"inet\",\"local\":"
