@@ -50,6 +50,8 @@ int read_ip_route(struct node_facts *f, const char *data, size_t size, const cha
 int read_ip_rule(struct node_facts *f, const char *data, size_t size, const char *file, struct sd_notes *notes);
 int read_ip_neigh(struct node_facts *f, const char *data, size_t size, const char *file, struct sd_notes *notes);
 int read_bridge_fdb(struct node_facts *f, const char *data, size_t size, const char *file, struct sd_notes *notes);
+/* ss -lntu, with or without -p; lines of other kinds of sockets are passed over. 0, SD_EPARSE with a note, -ENOMEM. */
+int read_ss(struct node_facts *f, const char *data, size_t size, const char *file, struct sd_notes *notes);
 int read_sysctl(struct node_facts *f, const char *data, size_t size, const char *file, struct sd_notes *notes);
 
 /* One JSON document of the folder cluster/: items decoded one by one into @s. @name: the file's base name ("services.json"). */

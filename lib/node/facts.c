@@ -22,6 +22,7 @@ void node_facts_release(struct node_facts *f)
 	array_free(&f->rules);
 	array_free(&f->neigh);
 	array_free(&f->fdb);
+	array_free(&f->sockets);
 	array_free(&f->claimed);
 	arena_release(&f->arena);
 	*f = (struct node_facts){ 0 };

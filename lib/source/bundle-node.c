@@ -362,6 +362,7 @@ static const struct node_file node_files[] = {
 	{ "ip-neigh.json", FACTS(read_ip_neigh) },
 	{ "bridge-fdb.json", FACTS(read_bridge_fdb) },
 	{ "sysctl.txt", FACTS(read_sysctl) },
+	{ "ss.txt", FACTS(read_ss) },
 	{ "kube-proxy-mode.txt", OTHER(read_mode) },
 	{ "kube-proxy-healthz.json", OTHER(read_healthz) },
 	{ "kube-proxy-configz.json", OTHER(read_configz) },
