@@ -17,7 +17,6 @@ struct world {
 	struct nat_node node;
 	struct nat_result result;
 	struct sd_notes notes;
-	size_t asked; /* conditions on the source */
 };
 
 static const char SETS[] = "create s hash:ip\nadd s 203.0.113.9\ncreate t hash:ip,port\nadd t 10.244.1.5,tcp:80\n"
@@ -55,22 +54,13 @@ static void world_release(struct world *w)
 	sd_notes_release(&w->notes);
 }
 
-static void on_source(void *arg, const struct rs_cond *c, const struct rs_rule *r)
-{
-	struct world *w = arg;
-
-	(void)r;
-	assert_int_equal(c->op, OP_SET);
-	w->asked++;
-}
-
 /* "accept" or "drop", with "?" for an assumption and "*" for one about the past, of each ending in order. */
 static void ends(const char *rules, const char *sets, const char *src, unsigned flags, const char *want)
 {
 	CLEANUP(strbuf_release) struct strbuf got = STRBUF_INIT;
 	struct nat_packet p = { .proto = IPPROTO_TCP, .sport = 40000, .dport = 80, .iif = "eth0" };
 	struct world w;
-	struct nat_options o = { .flags = flags, .asked_source = on_source, .arg = &w };
+	struct nat_options o = { .flags = flags };
 
 	world_init(&w, rules, sets);
 	assert_int_equal(ip_addr_parse(src, &p.src), 0);
@@ -123,19 +113,32 @@ static void test_changed_by_rules(void **state)
 	ends("-A FORWARD -m time --timestart 10:00:00 -j SET --add-set other src\n", SETS, "203.0.113.8", 0, "accept");
 }
 
-static void test_asks_source(void **state)
+/* A set cuts the sources in two, seen from the packet's destination; an element that expires is a class of its own. */
+static void test_classes(void **state)
 {
-	struct world w;
-	struct nat_options o = { .flags = NAT_NO_PATH, .asked_source = on_source, .arg = &w };
+	struct nat_span all = { { { 0, 0 }, { 0, UINT32_MAX } }, "eth0" };
+	CLEANUP(nat_classes_release) struct nat_classes c = { .now = { AF_INET, 1, &all } };
+	struct nat_options o = { .flags = NAT_NO_PATH, .classes = &c };
 	struct nat_packet p = { .proto = IPPROTO_TCP, .sport = 40000, .dport = 80, .iif = "eth0" };
+	struct ip_addr in;
+	struct world w;
 
 	(void)state;
 	world_init(&w, "-A FORWARD -p udp -m set --match-set s src -j DROP\n-A FORWARD -m set --match-set t dst,dst -j LOG\n"
-		   "-A FORWARD -m set --match-set t dst,dst -m set --match-set s src -j DROP\n", SETS);
+		   "-A FORWARD -m set --match-set t dst,dst -m set --match-set s src -j DROP\n"
+		   "-A FORWARD -m set --match-set u src -j DROP\n", SETS);
 	assert_int_equal(ip_addr_parse("203.0.113.8", &p.src), 0);
+	assert_int_equal(ip_addr_parse("203.0.113.9", &in), 0);
 	assert_int_equal(ip_addr_parse("10.244.1.5", &p.dst), 0);
 	assert_int_equal(nat_walk(&w.node, &p, &o, &w.result), 0);
-	assert_int_equal(w.asked, 1);
+	assert_int_equal(w.result.endings.len, 2);
+	assert_int_equal(c.rest.len, 2);
+	assert_int_equal(c.rest.v[0].len, 1); /* s */
+	assert_true(nat_region_has(&c.rest.v[0], &in, "eth0"));
+	assert_int_equal(c.rest.v[1].len, 2); /* what is in neither */
+	assert_int_equal(c.now.len, 2);	      /* 203.0.113.0/24 without .9 */
+	assert_true(nat_region_has(&c.now, &p.src, "eth0"));
+	assert_false(nat_region_has(&c.now, &in, NULL));
 	world_release(&w);
 }
 
@@ -158,7 +161,7 @@ static void test_hit_count(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_certain), cmocka_unit_test(test_changed_by_rules), cmocka_unit_test(test_asks_source),
+		cmocka_unit_test(test_certain), cmocka_unit_test(test_changed_by_rules), cmocka_unit_test(test_classes),
 		cmocka_unit_test(test_hit_count),
 	};
 
