@@ -180,10 +180,19 @@ static bool dumps_whole(const struct snap_node *n, int family)
 	return true;
 }
 
-static int walk(const struct context *c, struct job *job)
+static int walk(struct context *c, struct job *job)
 {
+	struct verify_place place CLEANUP(verify_place_release) = { 0 };
+	struct expect_node self;
 	struct nat_node node;
-	const struct nat_options o = { .flags = c->o.state ? NAT_FOLLOW_STATE : 0 };
+	const struct nat_options o = { .flags = NAT_REPLY | (c->o.state ? NAT_FOLLOW_STATE : 0),
+				       .here = verify_is_here,
+				       .here_arg = &place };
+	int r = verify_expect_node(&c->arena, &c->snapshot, job->node, &self);
+	if (r < 0) {
+		return r;
+	}
+	verify_place_init(&place, &c->snapshot, job->node, &self);
 	verify_nat_node(&c->snapshot, job->node, &node);
 	return nat_walk(&node, &job->packet, &o, &job->result);
 }

@@ -26,6 +26,15 @@
  * What becomes of the packet (delivery) may be lost or unknown: the walk through the rules goes on all the same, so a
  * missing route or forwarding switched off never hides what the rules do.
  *
+ * The reply (NAT_REPLY). From each accepted ending the reply is walked back: as ESTABLISHED, through every hook but without
+ * nat chains, whose work conntrack does (nf_nat_packet): the reply's destination is translated back at -100 in PREROUTING or
+ * OUTPUT, its source at 100 in INPUT or POSTROUTING. So raw and mangle PREROUTING see endpoint -> translated source, FORWARD
+ * and INPUT see endpoint -> client. It must pass the node that translated: it does when the source is or became an address
+ * of this node, when the endpoint is here, or when the client is. Where an address is attached only the caller can say
+ * (nat_options.here); client and endpoint on one bridge without bridge netfilter is the exception, for there the frame is
+ * switched past the rules. A packet that bridge netfilter translates and that would have to leave by the bridge port that
+ * it came in by needs that port's hairpin mode: without it the ending is lost (cause "hairpin-mode").
+ *
  * A nat chain is followed whether or not something in the network namespace has switched connection tracking on: on a
  * node with kube-proxy it is.
  *
@@ -58,7 +67,8 @@ struct nat_by {
 	const struct rs_rule *rule;   /* BY_RULE, BY_SET */
 	const struct rs_chain *chain; /* BY_RULE, BY_POLICY */
 	const char *text;	      /* the others: "net.ipv4.ip_forward = 0", in the walk's arena or constant */
-	const char *cause;	      /* of a loss: "ip-forward", "no-route", "martian", "rp-filter", "link-down", "route-localnet" */
+	/* of a loss: "ip-forward", "no-route", "martian", "rp-filter", "link-down", "route-localnet", "hairpin-mode", "bridge-nf" */
+	const char *cause;
 };
 bool nat_by_equal(const struct nat_by *a, const struct nat_by *b);
 
@@ -125,9 +135,10 @@ struct nat_ending {
 	const char *reject_with;   /* "icmp-port-unreachable", ... */
 	struct nat_step *path;	   /* last step; walk by prev */
 	struct nat_assume *assumes; /* outermost last */
-	/* reply: TRI_UNKNOWN with a reason where it was not judged */
+	/* reply: TRI_UNKNOWN with a reason where it was not judged; reply_why is in words, constant or in the result's arena */
 	enum tri reply;
 	const char *reply_why;
+	struct nat_by reply_by;	   /* lost: the rule, or with a cause the node's fault; BY_NONE: it goes another way */
 };
 
 struct nat_result {
@@ -144,15 +155,24 @@ void nat_result_reset(struct nat_result *r); /* keeps memory for the next walk *
 enum {
 	NAT_FOLLOW_STATE = 1, /* follow the other value of remembered state where it changes the ending */
 	NAT_NO_PATH = 2,      /* do not record paths (faster) */
+	NAT_REPLY = 4,	      /* walk the reply back from accepted endings, and judge bridge ports */
 };
+
+/*
+ * Does what @a sends and gets pass this node, because it is the node itself or hangs on it (a pod of the node)? Where that
+ * is not known, @ret_why, set beforehand to a general reason, may be replaced by a better one: constant text.
+ */
+typedef enum tri (*nat_here_fn)(void *arg, const struct ip_addr *a, const char **ret_why);
 
 /* Told about every source condition that the walk asked: the sources on its two sides may fare differently. */
 typedef void (*nat_source_fn)(void *arg, const struct rs_cond *c, const struct rs_rule *r);
 
 struct nat_options {
 	unsigned flags;
-	nat_source_fn asked_source; /* may be NULL */
+	nat_source_fn asked_source; /* may be NULL; of a reply, conditions on its destination, the client, are told too */
 	void *arg;
+	nat_here_fn here;	    /* NULL: only the node's own addresses are known to be here */
+	void *here_arg;
 };
 
 /* The base chains of one hook in the order in which they run; empty ones that accept are left out. */
@@ -168,6 +188,7 @@ struct nat_node {
 	const char *name;
 	const struct ruleset *rules;
 	const struct node_facts *facts;
+	const char *kernel;	/* release, "6.1.0-18-amd64"; NULL: not known. May be set after nat_node_init */
 	bool legacy_known[2], nft_known[2]; /* IPv4, IPv6: was a dump of that backend there? Else "taken as empty" is among `assumed` */
 	struct nat_hook_plan plan[2][HOOK_COUNT]; /* IPv4, IPv6; filled by nat_node_init */
 };

@@ -90,13 +90,13 @@ static const char *difference_check(const struct verify_difference *d)
 	case DIFF_WRONG_AFFINITY:
 		return "rules-wrong-affinity";
 	case DIFF_NOT_MASQUERADED:
-		return ip_addr_equal(&d->example, &d->endpoint) ? "hairpin-masquerade-missing" : "masquerade-missing";
+		return "masquerade-missing";
 	case DIFF_NEEDLESS_MASQUERADE:
 		return "rules-needless-masquerade";
 	case DIFF_REPLY_LOST:
 		return "reply-lost";
 	case DIFF_HAIRPIN:
-		return "hairpin-mode-off";
+		return "hairpin-masquerade-missing";
 	}
 	return "rules-endpoints-diff";
 }

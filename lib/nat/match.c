@@ -8,6 +8,7 @@
 #include "nat-private.h"
 
 #define TCP_SYN 0x02
+#define TCP_ACK 0x10
 #define CHANCE_ONE 2147483648.0 /* xt_statistic compares 31 bits: net/netfilter/xt_statistic.c */
 
 static enum match_kind yes_no(bool v)
@@ -84,11 +85,14 @@ static enum match_kind match_bridge_port(const struct walk *w, const struct stat
 /* nf_conntrack's state as the chain sees it: before priority -200 there is none, which reads as INVALID. */
 static uint32_t ct_state(const struct state *st)
 {
+	const struct state *connection = nat_connection(st);
+
 	if (st->notrack)
 		return CTSTATE_UNTRACKED;
-	if (!st->tracked)
+	if (!nat_has_connection(st))
 		return CTSTATE_INVALID;
-	return CTSTATE_NEW | (st->dnat ? CTSTATE_DNAT : 0) | (st->snat ? CTSTATE_SNAT : 0);
+	return (st->request ? CTSTATE_ESTABLISHED : CTSTATE_NEW) | (connection->dnat ? CTSTATE_DNAT : 0) |
+	       (connection->snat ? CTSTATE_SNAT : 0);
 }
 
 static bool rule_asks_state(const struct rs_rule *r)
@@ -99,20 +103,23 @@ static bool rule_asks_state(const struct rs_rule *r)
 	return false;
 }
 
-static enum match_kind match_conntrack(const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
+static enum match_kind match_conntrack(const struct state *p, const struct rs_cond *c, const struct rs_rule *r)
 {
+	const struct state *st = nat_connection(p);
+
 	if (c->field == FIELD_CT_STATE)
-		return yes_no(cond_match_u32(c, ct_state(st)));
+		return yes_no(cond_match_u32(c, ct_state(p)));
 	/* Without a connection xt_conntrack looks at the state only: net/netfilter/xt_conntrack.c, "if (ct == NULL)". */
-	if (!st->tracked || st->notrack)
+	if (!nat_has_connection(p))
 		return yes_no(c->field != FIELD_CT_MARK && rule_asks_state(r)); /* connmark: "if (ct == NULL) return false" */
 	switch (c->field) {
 	case FIELD_CT_STATUS:
-		return yes_no(cond_match_u32(c, (st->dnat ? CTSTATUS_DNAT : 0u) | (st->snat ? CTSTATUS_SNAT : 0u)));
+		return yes_no(cond_match_u32(c, (st->dnat ? CTSTATUS_DNAT : 0u) | (st->snat ? CTSTATUS_SNAT : 0u) |
+						(p->request ? CTSTATUS_SEEN_REPLY | CTSTATUS_CONFIRMED : 0u)));
 	case FIELD_CT_DIR:
-		return yes_no(cond_match_u32(c, 0));
+		return yes_no(cond_match_u32(c, p->request != NULL));
 	case FIELD_CT_MARK:
-		return yes_no(cond_match_u32(c, st->ctmark));
+		return yes_no(cond_match_u32(c, p->ctmark));
 	case FIELD_CT_PROTO:
 		return yes_no(cond_match_u32(c, st->proto));
 	case FIELD_CT_ORIG_SADDR:
@@ -168,7 +175,7 @@ static enum match_kind match_addr_type(const struct walk *w, const struct state 
 
 	if ((c->flags & (RS_LIMIT_IIF | RS_LIMIT_OIF)) && !dev)
 		return MATCH_UNKNOWN;
-	if (c->field == FIELD_SADDR_TYPE && !st->src_known)
+	if (c->field == FIELD_SADDR_TYPE ? !st->src_known : st->dst_hidden)
 		return MATCH_UNKNOWN;
 	type = node_addr_type(w->node->facts, a, dev);
 	/* Not known, but what the node sends has an address of its own, and what comes from the wire has not (or is a martian). */
@@ -198,10 +205,20 @@ static enum match_kind match_rpfilter(const struct walk *w, const struct state *
 	return yes_no((back.kind == NR_UNICAST && strcmp(back.dev, st->iif) == 0) != c->negate);
 }
 
-/* Conditions that ask for the source, in a form that classes of sources can be made of. */
-static bool asks_source(const struct rs_cond *c)
+/* Conditions that ask for the client, in a form that classes of sources can be made of. A reply goes to the client. */
+static bool asks_client(const struct state *st, const struct rs_cond *c)
 {
-	return c->field == FIELD_SADDR || c->field == FIELD_CT_ORIG_SADDR;
+	return c->field == FIELD_CT_ORIG_SADDR || c->field == (st->is_reply ? FIELD_DADDR : FIELD_SADDR);
+}
+
+/* Is that the client's own address, and not what it was rewritten to? */
+static bool client_shows(const struct state *st, const struct rs_cond *c)
+{
+	if (c->field == FIELD_CT_ORIG_SADDR)
+		return true;
+	if (!st->is_reply)
+		return !st->snat && st->src_known;
+	return !st->dst_hidden && (!st->request || ip_addr_equal(&st->dst, &st->request->orig_src));
 }
 
 static enum match_kind match_cond(const struct walk *w, const struct state *st, const struct rs_cond *c,
@@ -216,7 +233,7 @@ static enum match_kind match_cond(const struct walk *w, const struct state *st, 
 	case FIELD_SADDR:
 		return st->src_known ? yes_no(cond_match_addr(c, &st->src)) : MATCH_UNKNOWN;
 	case FIELD_DADDR:
-		return yes_no(cond_match_addr(c, &st->dst));
+		return st->dst_hidden ? MATCH_UNKNOWN : yes_no(cond_match_addr(c, &st->dst));
 	case FIELD_PROTO:
 		return yes_no(cond_match_u32(c, st->proto));
 	case FIELD_SPORT:
@@ -226,7 +243,7 @@ static enum match_kind match_cond(const struct walk *w, const struct state *st, 
 	case FIELD_ICMP:
 		return match_icmp(st, c);
 	case FIELD_TCP_FLAGS:
-		return st->proto == IPPROTO_TCP ? yes_no(cond_match_u32(c, TCP_SYN)) : MATCH_NO;
+		return st->proto == IPPROTO_TCP ? yes_no(cond_match_u32(c, st->is_reply ? TCP_SYN | TCP_ACK : TCP_SYN)) : MATCH_NO;
 	case FIELD_FRAGMENT:
 		return yes_no(c->negate);
 	case FIELD_IIF:
@@ -327,7 +344,7 @@ void nat_match_rule(struct walk *w, const struct state *st, const struct rs_rule
 		const struct rs_cond *c = &r->conds[i];
 		enum match_kind k;
 
-		if (asks_source(c)) {
+		if (asks_client(st, c)) {
 			source_asked = true;
 			continue;
 		}
@@ -351,9 +368,9 @@ void nat_match_rule(struct walk *w, const struct state *st, const struct rs_rule
 		const struct rs_cond *c = &r->conds[i];
 		enum match_kind k;
 
-		if (!asks_source(c))
+		if (!asks_client(st, c))
 			continue;
-		if (w->asked_source && (c->field == FIELD_CT_ORIG_SADDR || (!st->snat && st->src_known)))
+		if (w->asked_source && client_shows(st, c))
 			w->asked_source(w->arg, c, r);
 		k = match_cond(w, st, c, r);
 		if (k == MATCH_NO)

@@ -188,14 +188,17 @@ static int do_masquerade(struct walk *w, struct state *st, const struct rs_rule 
 		return ACTION_CHAIN_DONE;
 	if (!st->oif) {
 		set_src(w, st, r, NULL);
+		st->src_ours = true;
 		return ACTION_CHAIN_DONE;
 	}
 	switch (node_select_source(w->node->facts, st->oif, towards, &a)) {
 	case TRI_TRUE:
 		set_src(w, st, r, &a);
+		st->src_ours = true;
 		return ACTION_CHAIN_DONE;
 	case TRI_UNKNOWN:
 		set_src(w, st, r, NULL);
+		st->src_ours = true;
 		return ACTION_CHAIN_DONE;
 	default:
 		res = nat_end(w, st, NAT_DROP, &by, NULL);
@@ -263,7 +266,7 @@ static int do_mark(struct walk *w, struct state *st, const struct rs_rule *r, ui
 /* xt_connmark.c, connmark_tg_shift(): without a connection nothing happens. */
 static int do_connmark(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_stmt *s)
 {
-	if (!st->tracked || st->notrack)
+	if (!nat_has_connection(st))
 		return ACTION_NEXT;
 	switch ((enum rs_stmt_kind)s->kind) {
 	case ST_CONNMARK:
@@ -395,7 +398,10 @@ int nat_apply(struct walk *w, struct state *st, const struct rs_rule *r, const s
 	case ST_NOTRACK:
 		by = nat_by_rule(r);
 		(void)nat_record(w, st, EFFECT_NOTRACK, &by);
-		st->notrack = st->notrack || !st->tracked;
+		if (!st->tracked) {
+			st->notrack = true;
+			st->notrack_rule = r;
+		}
 		return ACTION_NEXT;
 	default:
 		return do_unknown(w, st, r);

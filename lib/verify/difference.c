@@ -125,8 +125,8 @@ static const char *sentence(struct arena *a, const struct verify_difference *d, 
 		return d->service->affinity_client_ip ?
 			arena_printf(a, "clients of %s do not keep their endpoint, although the Service asks for session affinity", d->frontend) :
 			arena_printf(a, "clients of %s keep their endpoint, although the Service does not ask for session affinity", d->frontend);
-	case DIFF_REPLY_LOST:
-		return arena_printf(a, "the source of packets to %s becomes an address that is not this node's: the reply does not come back", d->frontend);
+	case DIFF_HAIRPIN:
+		return arena_printf(a, "a pod that reaches itself by %s gets packets from its own address: their source is not rewritten", d->frontend);
 	default:
 		return arena_printf(a, "%s: %s", d->frontend, verify_kind_name(d->kind));
 	}
@@ -213,7 +213,9 @@ int difference_open(struct open_list *l, const struct blame_context *b, const st
 		if (l->v.v[i].d.kind == o.d.kind && same_by(&l->v.v[i].d.by, &o.d.by))
 			return add_word(&l->v.v[i], s, dst);
 	o.d.frontend = frontend_name(b->arena, f);
-	o.d.text = o.d.frontend ? sentence(b->arena, &o.d, b->answer) : NULL;
+	o.d.text = !o.d.frontend ? NULL : d.kind == DIFF_REPLY_LOST && d.ending < b->result->endings.len ?
+		arena_printf(b->arena, "the reply to packets for %s does not come back: %s", o.d.frontend, b->result->endings.v[d.ending].reply_why) :
+		sentence(b->arena, &o.d, b->answer);
 	if (!o.d.text)
 		return -ENOMEM;
 	r = push_fate(b->arena, b->answer, &o.d.expected, &o.d.nexpected);
@@ -245,12 +247,12 @@ static const char *join_words(struct arena *a, const char *const *v, size_t n, c
 static enum verify_severity severity_of(const struct open_difference *o, int minor, size_t outside_tried)
 {
 	const struct verify_difference *d = &o->d;
-	bool refused = d->kind == DIFF_DROPPED || d->kind == DIFF_REJECTED;
+	bool refused = d->kind == DIFF_DROPPED || d->kind == DIFF_REJECTED || d->kind == DIFF_REPLY_LOST;
 	bool ranges = d->frontend_kind == EXPECT_LOAD_BALANCER && d->service->nsource_ranges > 0;
 	bool old = minor >= 0 && minor < 27;
 
 	if (old && (d->kind == DIFF_NOT_REFUSED || d->kind == DIFF_WRONG_REFUSAL || d->kind == DIFF_NOT_MASQUERADED ||
-		    d->kind == DIFF_NEEDLESS_MASQUERADE))
+		    d->kind == DIFF_HAIRPIN || d->kind == DIFF_NEEDLESS_MASQUERADE))
 		return VERIFY_INFO;
 	/* Without endpoints nothing is lost but the quick answer. */
 	if ((d->kind == DIFF_NOT_REFUSED || d->kind == DIFF_WRONG_REFUSAL) && d->foreign && d->nexpected &&

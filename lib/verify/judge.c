@@ -133,6 +133,12 @@ static enum verify_kind misdirected(const struct expect_answer *a, const struct 
 	return is == ADDRESS_NOBODY ? DIFF_STALE_ENDPOINT : DIFF_WRONG_ENDPOINT;
 }
 
+/* By a rule, or to an address that is not this node's. What the node itself is to blame for is told once for the node. */
+static bool reply_is_stopped(const struct nat_ending *e)
+{
+	return e->reply == TRI_FALSE && !e->reply_by.cause && (e->masquerade || e->reply_by.kind != BY_NONE);
+}
+
 static int judge_masquerade(const struct expect_answer *a, const struct ip_addr *src, const struct node_facts *facts,
 			    const struct nat_ending *e, size_t i, struct judgement *j)
 {
@@ -142,9 +148,8 @@ static int judge_masquerade(const struct expect_answer *a, const struct ip_addr 
 
 	/* What is delivered here passes no POSTROUTING, and its reply starts here: nothing to rewrite. */
 	if (want == TRI_TRUE && !e->masquerade && !local)
-		return add(j, DIFF_NOT_MASQUERADED, NULL, 0, i);
-	if (want == TRI_TRUE && e->masquerade && e->source.family && !ip_addr_equal(&e->source, src) &&
-	    node_is_local(facts, &e->source) == TRI_FALSE)
+		return add(j, self && a->masquerade != TRI_TRUE ? DIFF_HAIRPIN : DIFF_NOT_MASQUERADED, NULL, 0, i);
+	if (reply_is_stopped(e))
 		return add(j, DIFF_REPLY_LOST, NULL, 0, i);
 	if (want == TRI_FALSE && e->masquerade)
 		return add(j, DIFF_NEEDLESS_MASQUERADE, NULL, 0, i);

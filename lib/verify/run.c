@@ -19,6 +19,7 @@ struct run {
 	struct verify_report *out;
 	const struct endpoint_index *index;
 	struct vnode *v;
+	struct verify_place place;
 	struct nat_result walk, explained;
 	struct judgement judgement;
 	/* of the port at hand */
@@ -104,7 +105,7 @@ static int add_service(struct verify_broken *b, const struct k8s_service *s)
 	return array_push(&b->list, s);
 }
 
-static int note_broken(struct run *x, const struct expect_frontend *f, const struct nat_by *lost)
+static int note_broken(struct run *x, const struct expect_frontend *f, const struct nat_by *lost, bool reply)
 {
 	struct verify_report *out = x->out;
 	struct verify_broken b = { .node = x->v->snap->name, .cause = lost->cause };
@@ -116,29 +117,13 @@ static int note_broken(struct run *x, const struct expect_frontend *f, const str
 			return add_service(&out->broken.v[i], s);
 	verify_by_from_nat(&out->arena, b.node, lost, &b.by);
 	b.first = arena_printf(&out->arena, "%s/%s", s->meta.ns, s->meta.name);
-	b.text = arena_printf(&out->arena, "node %s does not deliver: %s", b.node, lost->text);
+	b.text = arena_printf(&out->arena, reply ? "node %s loses replies: %s" : "node %s does not deliver: %s", b.node, lost->text);
 	r = b.first && b.text ? add_service(&b, s) : -ENOMEM;
 	if (r == 0)
 		r = array_push(&out->broken, b);
 	if (r < 0)
 		array_free(&b.list);
 	return r;
-}
-
-static int note_losses(struct run *x, const struct expect_frontend *f, const struct expect_answer *a)
-{
-	if (a->verdict != EXPECT_TRANSLATE && a->verdict != EXPECT_ACCEPT)
-		return 0;
-	for (size_t i = 0; i < x->walk.endings.len; i++) {
-		const struct nat_ending *e = &x->walk.endings.v[i];
-		int r = 0;
-
-		if (e->verdict == NAT_ACCEPT && e->delivery == DELIVERY_LOST && e->lost.cause)
-			r = note_broken(x, f, &e->lost);
-		if (r < 0)
-			return r;
-	}
-	return 0;
 }
 
 /* Once for each node. */
@@ -151,6 +136,32 @@ static int add_assumed(struct run *x, const char *t)
 			return 0;
 	text = arena_printf(&x->out->arena, "%s: %s", x->v->snap->name, t);
 	return text ? array_push(&x->out->assumed, text) : -ENOMEM;
+}
+
+/* An outside address to which no route leads is no client here: it was only an example. */
+static bool reply_is_broken(const struct nat_ending *e, const struct vsource *s)
+{
+	return e->reply == TRI_FALSE && e->reply_by.cause && !(s->kind == SOURCE_OUTSIDE && strcmp(e->reply_by.cause, "no-route") == 0);
+}
+
+static int note_losses(struct run *x, const struct expect_frontend *f, const struct expect_answer *a, const struct vsource *s)
+{
+	if (a->verdict != EXPECT_TRANSLATE && a->verdict != EXPECT_ACCEPT)
+		return 0;
+	for (size_t i = 0; i < x->walk.endings.len; i++) {
+		const struct nat_ending *e = &x->walk.endings.v[i];
+		int r = 0;
+
+		if (e->verdict == NAT_ACCEPT && e->delivery == DELIVERY_LOST && e->lost.cause)
+			r = note_broken(x, f, &e->lost, false);
+		else if (e->verdict == NAT_ACCEPT && reply_is_broken(e, s))
+			r = note_broken(x, f, &e->reply_by, true);
+		else if (e->verdict == NAT_ACCEPT && e->reply == TRI_UNKNOWN && e->delivery != DELIVERY_LOST)
+			r = add_assumed(x, e->reply_why);
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
 
 static int note_assumed(struct run *x)
@@ -179,7 +190,7 @@ static int build_port_rules(struct run *x, const struct expect_port *p)
 /* With its path this time. */
 static int walk_again(struct run *x, const struct nat_packet *p)
 {
-	struct nat_options o = { 0 };
+	struct nat_options o = { .flags = NAT_REPLY, .here = verify_is_here, .here_arg = &x->place };
 
 	nat_result_reset(&x->explained);
 	return nat_walk(&x->v->nat, p, &o, &x->explained);
@@ -260,7 +271,8 @@ static int note_answered_here(struct run *x, const struct ip_addr *dst)
 static int judge_source(struct run *x, struct open_list *l, const struct expect_frontend *f, const struct vsource *s,
 			const struct ip_addr *dst, struct verify_frontend *front)
 {
-	struct nat_options o = { .flags = NAT_NO_PATH, .asked_source = asked_source, .arg = x };
+	struct nat_options o = { .flags = NAT_NO_PATH | NAT_REPLY, .asked_source = asked_source, .arg = x,
+				 .here = verify_is_here, .here_arg = &x->place };
 	struct expect_answer answer;
 	struct nat_packet p;
 	int r;
@@ -288,7 +300,7 @@ static int judge_source(struct run *x, struct open_list *l, const struct expect_
 	front->refused_as_expected = answer.verdict == EXPECT_REJECT || answer.verdict == EXPECT_DROP;
 	if (answer.verdict == EXPECT_TRANSLATE)
 		front->endpoints = MAX(front->endpoints, answer.nendpoints);
-	r = note_losses(x, f, &answer);
+	r = note_losses(x, f, &answer, s);
 	if (r == 0 && x->judgement.masquerade_only && may_be_rewritten(f, s)) {
 		struct nat_by by = x->judgement.undecided_by;
 
@@ -491,6 +503,7 @@ static int run_node(struct run *x, const struct snap_node *n, const struct verif
 	int r = vnode_init(&v, x->snapshot, n);
 
 	x->v = &v;
+	verify_place_init(&x->place, x->snapshot, n, &v.expect);
 	if (r == 0 && x->snapshot->services_from_rules)
 		r = skip(x->out, n->name, "not-collected", "endpoints", "Services and endpoints are what the rules and their comments say; "
 			 "whether they are the right ones was not checked",
@@ -503,6 +516,7 @@ static int run_node(struct run *x, const struct snap_node *n, const struct verif
 			 "not follow", "");
 	for (size_t i = 0; r == 0 && i < count; i++)
 		r = run_service(x, o->services ? o->services[i] : c->services.v[i]);
+	verify_place_release(&x->place);
 	vnode_release(&v);
 	return r;
 }
