@@ -94,7 +94,8 @@ static const char *difference_check(const struct verify_difference *d)
 	case DIFF_NEEDLESS_MASQUERADE:
 		return "rules-needless-masquerade";
 	case DIFF_REPLY_LOST:
-		return "reply-lost";
+		/* the rule that stops a reply is the fault that stops others' packets */
+		return d->foreign && !is(d->by.table, "nat") ? stopped_check(d) : "reply-lost";
 	case DIFF_HAIRPIN:
 		return "hairpin-masquerade-missing";
 	}
@@ -330,6 +331,8 @@ static const char *cause_text(struct run *r, const struct cause *c, size_t servi
 		return run_printf(
 			r, "on node %s packets of %s keep their source where it must be rewritten: replies get lost",
 			node, who);
+	if (is(id, "hairpin-masquerade-missing"))
+		return run_printf(r, "on node %s a pod that reaches itself through %s gets packets from its own address", node, who);
 	if (is(id, "rules-missing-for-service"))
 		return run_printf(r, "node %s has no rule for an address of %s", node, who);
 	if (is(id, "rules-endpoints-diff"))

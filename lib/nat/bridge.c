@@ -28,7 +28,7 @@ bool nat_is_bridge(const struct node_facts *f, const struct node_link *l)
 	return false;
 }
 
-/* br_netfilter's switch or the bridge's own flag: either is enough. Without the module there is neither. */
+/* br_netfilter's switch or the bridge's own flag: either is enough. Without the module there is neither. @ret_why: of FALSE, UNKNOWN. */
 enum tri nat_bridge_netfilter(const struct walk *w, const struct node_link *l, const char **ret_why)
 {
 	const struct node_facts *f = w->node->facts;
@@ -39,11 +39,13 @@ enum tri nat_bridge_netfilter(const struct walk *w, const struct node_link *l, c
 		*ret_why = NO_SYSCTL;
 		return own == 1 ? TRI_TRUE : TRI_UNKNOWN;
 	}
+	*ret_why = "br_netfilter is not loaded";
 	if (!all)
 		return TRI_FALSE;
 	if (strcmp(all, "0") != 0 || own == 1)
 		return TRI_TRUE;
-	*ret_why = "ip-link.json without -d does not say whether the bridge has nf_call_iptables of its own";
+	*ret_why = own < 0 ? "ip-link.json without -d does not say whether the bridge has nf_call_iptables of its own" :
+		w->family_index ? "net.bridge.bridge-nf-call-ip6tables = 0" : "net.bridge.bridge-nf-call-iptables = 0";
 	return own == 0 ? TRI_FALSE : TRI_UNKNOWN;
 }
 

@@ -270,7 +270,7 @@ static enum way over_bridge(struct walk *w, const struct node_link *bridge, stru
 	case TRI_UNKNOWN:
 		return WAY_UNKNOWN;
 	default:
-		ret->why = arena_printf(&w->out->arena, "bridge netfilter is off, and %s switches the reply past the rules", bridge->name);
+		ret->why = arena_printf(&w->out->arena, "%s, and so %s switches the reply past the rules", ret->why, bridge->name);
 		ret->by = (struct nat_by){ .kind = BY_BRIDGE, .cause = "bridge-nf", .text = ret->why };
 		return WAY_PAST;
 	}

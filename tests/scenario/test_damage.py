@@ -104,7 +104,7 @@ def sep_masquerade_removed(lab):
     v = lab.verify()
     check_all(lab, v, chain=sep, text=text)
     # Through the node port everything is masqueraded anyway.
-    check_exact(v, ["not-masqueraded"], "default/web", {"10.96.136.124:80/TCP"})
+    check_exact(v, ["hairpin"], "default/web", {"10.96.136.124:80/TCP"})
     expect(v["differences"][0]["example"] == "10.244.1.135", f"example is {v['differences'][0]['example']}")
 
 
@@ -224,7 +224,7 @@ def postrouting_jump_removed(lab):
     text = lab.dump(lambda d: d.remove("nat", "POSTROUTING", "-j KUBE-POSTROUTING"))
     v = lab.verify()
     check_all(lab, v, chain="POSTROUTING", text=text)
-    expect_equal({d["kind"] for d in v["differences"]}, {"not-masqueraded"}, "kinds")
+    expect_equal({d["kind"] for d in v["differences"]}, {"not-masqueraded", "hairpin"}, "kinds")
     expect_equal(services_of(v), NOT_REFUSED, "Services")
     check_not_jumped(lab, "POSTROUTING")
 
@@ -232,7 +232,7 @@ def postrouting_jump_removed(lab):
 # ---- marks ----
 
 def check_marks(v):
-    expect_equal({d["kind"] for d in v["differences"]}, {"not-masqueraded"}, "kinds")
+    expect_equal({d["kind"] for d in v["differences"]}, {"not-masqueraded", "hairpin"}, "kinds")
     expect_equal(services_of(v), NOT_REFUSED, "Services")
 
 
@@ -255,12 +255,18 @@ def mark_cleared_by_another(lab):
 DROP = f"-A FORWARD -d {PODS} -j DROP"
 
 
+def check_dropped(v):
+    """What goes to pods is dropped; what comes from the API server, which is no pod, back to a pod as well."""
+    expect_equal({d["service"] for d in v["differences"] if d["kind"] == "dropped"}, TO_PODS, "Services dropped")
+    expect_equal({d["service"] for d in v["differences"] if d["kind"] == "reply-lost"}, {"default/kubernetes"}, "Services without reply")
+    expect_equal({d["kind"] for d in v["differences"]}, {"dropped", "reply-lost"}, "kinds")
+
+
 def drop_before(lab):
     text, index = lab.dump(lambda d: d.insert("filter", DROP, 1))
     v = lab.verify()
     check_all(lab, v, chain="FORWARD", text=text, index=index, foreign=True, table="filter")
-    expect_equal({d["kind"] for d in v["differences"]}, {"dropped"}, "kinds")
-    expect_equal(services_of(v), TO_PODS, "Services")
+    check_dropped(v)
     expect({"10.96.136.124:80/TCP", "*:32035/TCP", "*:30080/TCP"} <= {d["frontend"] for d in v["differences"]}, "a frontend is missing")
     return {(d["service"], d["frontend"]) for d in v["differences"]}
 
@@ -286,7 +292,7 @@ def drop_in_other_backend(lab):
     text, index = lab.dump(change, lab.other)
     v = lab.verify()
     check_all(lab, v, chain="FORWARD", text=text, index=index, foreign=True, table="filter", backend=lab.other)
-    expect_equal({d["kind"] for d in v["differences"]}, {"dropped"}, "kinds")
+    check_dropped(v)
     with Lab(lab.backend) as again:
         expect_equal({(d["service"], d["frontend"]) for d in v["differences"]}, drop_before(again), "frontends")
 
