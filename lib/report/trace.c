@@ -102,7 +102,7 @@ static void add_reply(const struct report *r, struct strbuf *b, const struct tra
 	static const char *const words[] = {
 		[TRI_FALSE] = "is lost", [TRI_TRUE] = "returns", [TRI_UNKNOWN] = "not judged"
 	};
-	strbuf_adds(b, "   reply: ");
+	strbuf_adds(b, e->reply == TRI_FALSE ? "   reply lost: " : "   reply: ");
 	strbuf_add_clean(b, e->reply_why ? e->reply_why : words[e->reply]);
 	bool bad = e->reply == TRI_FALSE || e->delivery == DELIVERY_LOST;
 	bool good = t->nskipped == 0 && e->reply == TRI_TRUE &&
