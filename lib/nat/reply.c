@@ -53,14 +53,17 @@ static void note_lost(struct reply *r, const struct nat_by *by, const char *text
 /* It comes to the client with the endpoint's address, or not to the client at all. */
 static void note_untranslated(struct walk *w, const struct state *st)
 {
+	const struct rs_rule *r = st->notrack_rule;
 	struct nat_by by = { 0 };
 	char a[IP_ADDR_STRLEN], b[IP_ADDR_STRLEN];
-	const char *text;
+	const char *text = arena_printf(&w->out->arena, "it is not translated back and leaves from %s for %s", ip_addr_format(&st->src, a),
+					ip_addr_format(&st->dst, b));
 
-	if (st->notrack_rule)
-		by = nat_by_rule(st->notrack_rule);
-	text = arena_printf(&w->out->arena, "it is not translated back: it leaves from %s for %s", ip_addr_format(&st->src, a),
-			    ip_addr_format(&st->dst, b));
+	if (text && r) {
+		by = nat_by_rule(r);
+		text = arena_printf(&w->out->arena, "%s %s %u keeps it out of connection tracking: %s", r->chain->table->name, r->chain->name,
+				    r->index, text);
+	}
 	if (!text)
 		w->error = -ENOMEM;
 	note_lost(w->reply, &by, text);
