@@ -138,7 +138,8 @@ struct nat_ending {
 	/* reply: TRI_UNKNOWN with a reason where it was not judged; reply_why is in words, constant or in the result's arena */
 	enum tri reply;
 	const char *reply_why;
-	struct nat_by reply_by;	   /* lost: the rule, or with a cause the node's fault; BY_NONE: it goes another way */
+	/* lost: the rule, or with a cause the node's fault; BY_NONE: it goes another way. Unknown: what it depends on, if that is a rule */
+	struct nat_by reply_by;
 };
 
 struct nat_result {

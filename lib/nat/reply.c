@@ -153,8 +153,7 @@ static void conclude(struct walk *w, const struct reply *r, bool assumed, const 
 
 		set_unknown(e, by->rule ? arena_printf(&w->out->arena, "not decided: it depends on %s %s %u", by->chain->table->name,
 						       by->chain->name, by->rule->index) : "not decided: it depends on a rule that a dump does not decide");
-		if (!e->reply_why)
-			w->error = -ENOMEM;
+		e->reply_by = *by;
 	}
 }
 
@@ -290,11 +289,15 @@ static enum way from_here(struct walk *w, const struct state *st, struct reason 
 		return WAY_UNKNOWN;
 	if (client == TRI_TRUE) {
 		ret->why = "not judged: whether client and endpoint hang on one bridge is not known (ip-route.json, ip-link.json)";
-		if (!st->oif || !client_way(w, st, &way) || !f->links_known)
+		if (!st->oif || !client_way(w, st, &way))
 			return WAY_UNKNOWN;
-		link = node_link_by_name(f, st->oif);
-		if (link && nat_is_bridge(f, link) && strcmp(way.dev, st->oif) == 0 && !way.gateway.family && !st->gateway.family)
-			return over_bridge(w, link, ret);
+		if (strcmp(way.dev, st->oif) == 0 && !way.gateway.family && !st->gateway.family) {
+			if (!f->links_known)
+				return WAY_UNKNOWN;
+			link = node_link_by_name(f, st->oif);
+			if (link && nat_is_bridge(f, link))
+				return over_bridge(w, link, ret);
+		}
 	}
 	ret->why = "returns through this node: the endpoint is behind it";
 	return WAY_HERE;

@@ -332,6 +332,15 @@ static bool is_certain(const struct expect_answer *a, const struct nat_result *r
 	return refusal || (a->verdict == EXPECT_TRANSLATE && j->found.len == 1 && j->found.v[0].kind == DIFF_NO_RULE);
 }
 
+/* A reply whose fate hangs on a rule that is not known. */
+static const struct nat_by *unknown_reply(const struct nat_result *r)
+{
+	for (size_t i = 0; i < r->endings.len; i++)
+		if (r->endings.v[i].verdict == NAT_ACCEPT && r->endings.v[i].reply == TRI_UNKNOWN && r->endings.v[i].reply_by.kind != BY_NONE)
+			return &r->endings.v[i].reply_by;
+	return NULL;
+}
+
 int judge(const struct expect_answer *answer, const struct expect_frontend *f, const struct ip_addr *src,
 	  const struct node_facts *facts, const struct nat_result *r, const struct endpoint_index *index, struct judgement *ret)
 {
@@ -355,6 +364,10 @@ int judge(const struct expect_answer *answer, const struct expect_frontend *f, c
 		break;
 	case EXPECT_NOTHING:
 		break;
+	}
+	if (res == 0 && !unknown && answer->verdict == EXPECT_TRANSLATE && ret->found.len == 0 && unknown_reply(r)) {
+		ret->undecided = true;
+		ret->undecided_by = *unknown_reply(r);
 	}
 	if (res < 0 || !unknown || !ret->judged)
 		return res;

@@ -156,7 +156,7 @@ static int note_losses(struct run *x, const struct expect_frontend *f, const str
 			r = note_broken(x, f, &e->lost, false);
 		else if (e->verdict == NAT_ACCEPT && reply_is_broken(e, s))
 			r = note_broken(x, f, &e->reply_by, true);
-		else if (e->verdict == NAT_ACCEPT && e->reply == TRI_UNKNOWN && e->delivery != DELIVERY_LOST)
+		else if (e->verdict == NAT_ACCEPT && e->reply == TRI_UNKNOWN && e->delivery != DELIVERY_LOST && e->reply_by.kind == BY_NONE)
 			r = add_assumed(x, e->reply_why);
 		if (r < 0)
 			return r;

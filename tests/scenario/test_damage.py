@@ -376,6 +376,17 @@ def reply_dropped(lab):
     expect_equal(v["broken"], [], "broken")
 
 
+def reply_undecided(lab):
+    """A rule for replies that depends on the time of day: those frontends are undecided, by that rule."""
+    rule = "-A FORWARD -s 10.244.2.73/32 -m conntrack --ctstate ESTABLISHED -m time --timestart 08:00:00 --timestop 09:00:00 -j DROP"
+    lab.dump(lambda d: d.insert("filter", rule, 1))
+    v = lab.verify(2)
+    expect_equal((v["differences"], v["broken"]), ([], []), "differences and broken")
+    expect("default/web" in {u["service"] for u in v["undecided"]}, "default/web is decided")
+    for u in v["undecided"]:
+        expect_equal((u["node"], u["by"]["chain"], u["by"]["index"]), (NODE, "FORWARD", 1), "undecided by")
+
+
 def source_of_nobody(lab):
     """A foreign SNAT to an address that is not the node's: an endpoint on this node still answers by the node, another one does not."""
     rule = "-A POSTROUTING -m mark --mark 0x4000/0x4000 -j SNAT --to-source 192.0.2.99"
@@ -455,6 +466,7 @@ CASES = {
                                                                     "net.bridge.bridge-nf-call-iptables = 0"),
     "bridge-netfilter-off/not-loaded": lambda lab: bridge_netfilter_off(lab, r"^net\.bridge\..*\n", "", "br_netfilter is not loaded"),
     "reply-dropped": reply_dropped,
+    "reply-undecided": reply_undecided,
     "source-of-nobody": source_of_nobody,
     "rp-filter-where-replies-come": rp_filter_on_replies,
     "no-forwarding-of-replies": no_forwarding_of_replies,

@@ -182,7 +182,8 @@ def connect(flows, seconds):
 
 # ---- the node's settings ----
 
-DEFAULTS = {"net.bridge.bridge-nf-call-iptables": 1, "net.ipv4.ip_forward": 1, "net.ipv4.conf.all.rp_filter": 0, "net.ipv4.conf.eth0.rp_filter": 0,
+DEFAULTS = {  # in this order: ip_forward sets all interfaces
+    "net.bridge.bridge-nf-call-iptables": 1, "net.ipv4.ip_forward": 1, "net.ipv4.conf.all.rp_filter": 0, "net.ipv4.conf.eth0.rp_filter": 0,
             "net.ipv4.conf.eth1.rp_filter": 0, "net.ipv4.conf.cni0.rp_filter": 0, "net.ipv4.conf.all.route_localnet": 1,
             "net.ipv4.conf.eth0.forwarding": 1, "net.ipv4.conf.eth1.forwarding": 1, "net.ipv4.conf.cni0.forwarding": 1}
 
@@ -190,7 +191,7 @@ DEFAULTS = {"net.bridge.bridge-nf-call-iptables": 1, "net.ipv4.ip_forward": 1, "
 def settings(hairpin="on on", promisc="off", own_flag=0, **sysctls):
     values = dict(DEFAULTS)
     values.update({k.replace("__", "."): v for k, v in sysctls.items()})
-    for k, v in values.items():  # ip_forward first: it sets all interfaces
+    for k, v in values.items():
         inside("n", "sysctl", "-qw", f"{k}={v}")
     for port, on in zip(("va", "vb"), hairpin.split()):
         inside("n", "bridge", "link", "set", "dev", port, "hairpin", on)
@@ -384,12 +385,14 @@ def random_rules(r):
 def check_random(listeners, seed, tally):
     r = random.Random(seed)
     nf = r.choice([0, 1])
-    settings(**{NF: nf, "hairpin": r.choice(["on on", "off off", "off on"])})
+    sysctls = {k.replace(".", "__"): v for k, v in (("net.ipv4.conf.eth0.forwarding", 0), ("net.ipv4.conf.cni0.forwarding", 0),
+               ("net.ipv4.conf.eth1.rp_filter", 1), ("net.ipv4.conf.all.rp_filter", 1)) if r.random() < 0.15}
+    settings(**{NF: nf, "hairpin": r.choice(["on on", "off off", "off on"]), **sysctls})
     rules = random_rules(r)
     load(r.choice([OWN, OWN, ALL, ""]), rules)
     # A frame that nobody translates is switched past the rules: the walk of the request does not know that.
-    flows = [n for n in FLOWS if nf or n != "a to b, untranslated"]
-    seen = judged(listeners, f"seed {seed}: {json.dumps(rules)}", flows)
+    flows = [n for n in FLOWS if (nf and not sysctls) or n != "a to b, untranslated"]
+    seen = judged(listeners, f"seed {seed}: {json.dumps([rules, sysctls])}", flows)
     for ok in seen.values():
         tally[ok] += 1
 
