@@ -288,6 +288,11 @@ static void test_rules(void **state)
 	stopped_by(DNAT_TO(R ":80") END "*filter\n:FORWARD DROP\n-A FORWARD -d " R " -j ACCEPT\nCOMMIT\n", A, "10.96.0.1", "FORWARD");
 	/* Not tracked: translated back by nobody. */
 	stopped_by(DNAT_TO(R ":80") END RAW("-A PREROUTING -s " R " -j CT --notrack\n"), A, "10.96.0.1", "PREROUTING");
+	/* MASQUERADE by the address that it has is no SNAT, unless the port is to be another. */
+	stopped_by(DNAT_TO(R ":80") "-A POSTROUTING -j MASQUERADE\n" END FILTER("-A INPUT -m conntrack --ctstate SNAT -j DROP\n"),
+		   "172.30.99.1", "10.96.0.1", NULL);
+	stopped_by(DNAT_TO(R ":80") "-A POSTROUTING -j MASQUERADE --random-fully\n" END FILTER("-A INPUT -m conntrack --ctstate SNAT -j DROP\n"),
+		   "172.30.99.1", "10.96.0.1", "INPUT");
 	/* Nothing is translated, and the rule stands in the way. */
 	stopped_by(FILTER("-A FORWARD -s " R " -j DROP\n"), A, R, "FORWARD");
 }
