@@ -215,8 +215,12 @@ static enum tri leaves_bridge(struct walk *w, const struct state *st, struct por
 	struct node_route_result way;
 	struct nat_ends ends = { .from = st->orig_src, .to = st->dst };
 
-	if (st->from_node || !st->dnat || !st->iif || !st->oif || strcmp(st->iif, st->oif) != 0 ||
-	    ip_addr_equal(&st->orig_dst, &st->dst))
+	if (st->from_node || !st->dnat || ip_addr_equal(&st->orig_dst, &st->dst))
+		return TRI_TRUE;
+	ret->text = "not judged: which interface the pod hangs on is not known (ip-route.json)";
+	if (!st->iif || !st->oif) /* of two hosts it is their replies that are in question */
+		return ip_addr_equal(&ends.from, &ends.to) ? TRI_UNKNOWN : TRI_TRUE;
+	if (strcmp(st->iif, st->oif) != 0)
 		return TRI_TRUE;
 	if (client_way(w, st, &way) && way.gateway.family) {
 		ends.from = way.gateway;

@@ -138,6 +138,15 @@ static int add_assumed(struct run *x, const char *t)
 	return text ? array_push(&x->out->assumed, text) : -ENOMEM;
 }
 
+/* What is not known of replies, once for each reason. */
+static int note_unjudged(struct run *x, const char *why)
+{
+	static const char said[] = "not judged: ";
+	const char *t = arena_printf(&x->scratch, "not every reply is judged: %s", why + (str_starts(why, said) ? sizeof(said) - 1 : 0));
+
+	return t ? add_assumed(x, t) : -ENOMEM;
+}
+
 /* An outside address to which no route leads is no client here: it was only an example. */
 static bool reply_is_broken(const struct nat_ending *e, const struct vsource *s)
 {
@@ -157,7 +166,7 @@ static int note_losses(struct run *x, const struct expect_frontend *f, const str
 		else if (e->verdict == NAT_ACCEPT && reply_is_broken(e, s))
 			r = note_broken(x, f, &e->reply_by, true);
 		else if (e->verdict == NAT_ACCEPT && e->reply == TRI_UNKNOWN && e->delivery != DELIVERY_LOST && e->reply_by.kind == BY_NONE)
-			r = add_assumed(x, e->reply_why);
+			r = note_unjudged(x, e->reply_why);
 		if (r < 0)
 			return r;
 	}
