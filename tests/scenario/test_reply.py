@@ -14,6 +14,7 @@ import os
 import random
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -402,6 +403,7 @@ def main():
         print("skip reply: needs root for network namespaces")
         return
     tests = common.Tests()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # a time-out leaves no namespaces behind
     try:
         make_world()
         listeners = listen()
