@@ -169,7 +169,7 @@
   .lookalikes = "kube-chain-not-jumped: there POSTROUTING does not lead to KUBE-POSTROUTING at all.",
   .next = "KUBE-POSTROUTING: RETURN without the mark, clearing of the mark, MASQUERADE; and what stands before it in POSTROUTING.",
   .fix = "Restart kube-proxy on that node; put other programs' rules behind its jump.",
-  .explains = EXPLAINS("reply-lost"),
+  .explains = EXPLAINS("reply-lost", "hairpin-masquerade-missing"),
   .source = "pkg/proxy/iptables, kubernetes/kubernetes issue 112477" },
 { .id = "mirroring-invalid-or-capped", .axis = AXIS_ENDPOINTS, .severity = SEVERITY_ERROR, .scope = SCOPE_SERVICE,
   .needs = NEEDS_SERVICES | NEEDS_SLICES | NEEDS_ENDPOINTS,

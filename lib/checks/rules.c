@@ -90,13 +90,14 @@ static const char *difference_check(const struct verify_difference *d)
 	case DIFF_WRONG_AFFINITY:
 		return "rules-wrong-affinity";
 	case DIFF_NOT_MASQUERADED:
-		return ip_addr_equal(&d->example, &d->endpoint) ? "hairpin-masquerade-missing" : "masquerade-missing";
+		return "masquerade-missing";
 	case DIFF_NEEDLESS_MASQUERADE:
 		return "rules-needless-masquerade";
 	case DIFF_REPLY_LOST:
-		return "reply-lost";
+		/* the rule that stops a reply is the fault that stops others' packets */
+		return d->foreign && !is(d->by.table, "nat") ? stopped_check(d) : "reply-lost";
 	case DIFF_HAIRPIN:
-		return "hairpin-mode-off";
+		return "hairpin-masquerade-missing";
 	}
 	return "rules-endpoints-diff";
 }
@@ -335,6 +336,8 @@ static const char *cause_text(struct run *r, const struct cause *c, size_t servi
 		return run_printf(
 			r, "on node %s packets of %s keep their source where it must be rewritten: replies get lost",
 			node, who);
+	if (is(id, "hairpin-masquerade-missing"))
+		return run_printf(r, "on node %s a pod that reaches itself through %s gets packets from its own address", node, who);
 	if (is(id, "rules-missing-for-service"))
 		return run_printf(r, "node %s has no rule for an address of %s", node, who);
 	if (is(id, "rules-endpoints-diff"))

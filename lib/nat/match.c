@@ -10,6 +10,7 @@
 #define TCP_SYN 0x02
 #define TCP_ECE 0x40
 #define TCP_CWR 0x80
+#define TCP_ACK 0x10
 #define CHANCE_ONE 2147483648.0 /* xt_statistic compares 31 bits: net/netfilter/xt_statistic.c */
 
 static enum match_kind yes_no(bool v)
@@ -67,10 +68,18 @@ static enum match_kind match_name(const struct rs_cond *c, const char *name)
 /* The packet entered by an interface, and others of its class may have entered by another. */
 static void ask_iif(struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
 {
-	if (!w->classes || st->from_node)
+	if (!w->classes || st->from_node || (st->is_reply && c))
 		return;
-	nat_classes_ask_iif(w->classes, st->iif, c, r);
-	nat_tails_note(w, c, r, st->iif, true, c && st->iif && cond_match_ifname(c, st->iif));
+	nat_ask_iif(w, c, r);
+}
+
+/* A reply leaves by the interface that its client's packets enter by, where that is their way back. */
+static void ask_reply_oif(struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
+{
+	const char *iif = w->packet->iif;
+
+	if (w->classes && st->is_reply && iif && st->oif && strcmp(iif, st->oif) == 0)
+		nat_ask_iif(w, c, r);
 }
 
 static const char *in_interface(const struct state *st)
@@ -90,6 +99,8 @@ static enum match_kind match_interface(struct walk *w, const struct state *st, c
 {
 	if (c->field == FIELD_IIF && in_interface(st) == st->iif)
 		ask_iif(w, st, c, r);
+	else if (c->field == FIELD_OIF)
+		ask_reply_oif(w, st, c, r);
 	return match_name(c, c->field == FIELD_IIF ? in_interface(st) : out_interface(st));
 }
 
@@ -178,11 +189,14 @@ static enum match_kind match_bridge_port(struct walk *w, const struct state *st,
 /* nf_conntrack's state as the chain sees it: before priority -200 there is none, which reads as INVALID. */
 static uint32_t ct_state(const struct state *st)
 {
+	const struct state *connection = nat_connection(st);
+
 	if (st->notrack)
 		return CTSTATE_UNTRACKED;
-	if (!st->tracked)
+	if (!nat_has_connection(st))
 		return CTSTATE_INVALID;
-	return CTSTATE_NEW | (st->dnat ? CTSTATE_DNAT : 0) | (st->snat ? CTSTATE_SNAT : 0);
+	return (st->request ? CTSTATE_ESTABLISHED : CTSTATE_NEW) | (connection->dnat ? CTSTATE_DNAT : 0) |
+	       (connection->snat ? CTSTATE_SNAT : 0);
 }
 
 static bool rule_asks_state(const struct rs_rule *r)
@@ -193,20 +207,23 @@ static bool rule_asks_state(const struct rs_rule *r)
 	return false;
 }
 
-static enum match_kind match_conntrack(const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
+static enum match_kind match_conntrack(const struct state *p, const struct rs_cond *c, const struct rs_rule *r)
 {
+	const struct state *st = nat_connection(p);
+
 	if (c->field == FIELD_CT_STATE)
-		return yes_no(cond_match_u32(c, ct_state(st)));
+		return yes_no(cond_match_u32(c, ct_state(p)));
 	/* Without a connection xt_conntrack looks at the state only: net/netfilter/xt_conntrack.c, "if (ct == NULL)". */
-	if (!st->tracked || st->notrack)
+	if (!nat_has_connection(p))
 		return yes_no(c->field != FIELD_CT_MARK && rule_asks_state(r)); /* connmark: "if (ct == NULL) return false" */
 	switch (c->field) {
 	case FIELD_CT_STATUS:
-		return yes_no(cond_match_u32(c, (st->dnat ? CTSTATUS_DNAT : 0u) | (st->snat ? CTSTATUS_SNAT : 0u)));
+		return yes_no(cond_match_u32(c, (st->dnat ? CTSTATUS_DNAT : 0u) | (st->snat ? CTSTATUS_SNAT : 0u) |
+						(p->request ? CTSTATUS_SEEN_REPLY | CTSTATUS_CONFIRMED : 0u)));
 	case FIELD_CT_DIR:
-		return yes_no(cond_match_u32(c, 0));
+		return yes_no(cond_match_u32(c, p->request != NULL));
 	case FIELD_CT_MARK:
-		return yes_no(cond_match_u32(c, st->ctmark));
+		return yes_no(cond_match_u32(c, p->ctmark));
 	case FIELD_CT_PROTO:
 		return yes_no(cond_match_u32(c, st->proto));
 	case FIELD_CT_ORIG_SADDR:
@@ -264,7 +281,7 @@ static enum match_kind match_addr_type(struct walk *w, const struct state *st, c
 		ask_iif(w, st, NULL, r);
 	if ((c->flags & (RS_LIMIT_IIF | RS_LIMIT_OIF)) && !dev)
 		return MATCH_UNKNOWN;
-	if (c->field == FIELD_SADDR_TYPE && !st->src_known)
+	if (c->field == FIELD_SADDR_TYPE ? !st->src_known : st->dst_hidden)
 		return MATCH_UNKNOWN;
 	type = node_addr_type(w->node->facts, a, dev);
 	/* Not known, but what the node sends has an address of its own, and what comes from the wire has not (or is a martian). */
@@ -348,10 +365,21 @@ static enum match_kind match_set(const struct state *st, const struct rs_cond *c
 	return ask_set(st, c, &is_state);
 }
 
-/* Conditions that ask for the source, in a form that classes of sources can be made of. */
-static bool asks_source(const struct rs_cond *c)
+/* Conditions that ask for the client, in a form that classes of sources can be made of. A reply goes to the client. */
+static bool asks_client(const struct state *st, const struct rs_cond *c)
 {
-	return c->field == FIELD_SADDR || c->field == FIELD_CT_ORIG_SADDR || (c->op == OP_SET && rs_set_asks_source(c->u.set));
+	return c->field == FIELD_CT_ORIG_SADDR || c->field == (st->is_reply ? FIELD_DADDR : FIELD_SADDR) ||
+	       (c->op == OP_SET && rs_set_asks_source(c->u.set));
+}
+
+/* Is that the client's own address, and not what it was rewritten to? */
+static bool client_shows(const struct state *st, const struct rs_cond *c)
+{
+	if (c->field == FIELD_CT_ORIG_SADDR)
+		return true;
+	if (!st->is_reply)
+		return st->src_known && ip_addr_equal(&st->src, &st->orig_src);
+	return !st->dst_hidden && (!st->request || ip_addr_equal(&st->dst, &st->request->orig_src));
 }
 
 /* What a tail has no class for: lib/nat/tail.c. */
@@ -388,7 +416,7 @@ static enum match_kind match_cond(struct walk *w, const struct state *st, const 
 	case FIELD_SADDR:
 		return st->src_known ? yes_no(cond_match_addr(c, &st->src)) : MATCH_UNKNOWN;
 	case FIELD_DADDR:
-		return yes_no(cond_match_addr(c, &st->dst));
+		return st->dst_hidden ? MATCH_UNKNOWN : yes_no(cond_match_addr(c, &st->dst));
 	case FIELD_PROTO:
 		return yes_no(cond_match_u32(c, st->proto));
 	case FIELD_SPORT:
@@ -586,25 +614,26 @@ static void ask_source_of_set(struct walk *w, const struct state *st, const stru
 		w->error = res;
 }
 
-/* The source that the rules see is the packet's own, or made of it: what is asked of it is asked of all its class. */
-static void ask_source(struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
+/*
+ * What is asked of the client is asked of all its class: of the packet's source as long as it is the packet's own or made of it,
+ * of a reply's destination, of what conntrack remembers.
+ */
+static void ask_client(struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
 {
-	const struct ip_addr *a = c->field == FIELD_CT_ORIG_SADDR ? &st->orig_src : &st->src;
+	const struct ip_addr *client = &w->packet->src;
+	bool derived = c->field != FIELD_CT_ORIG_SADDR && nat_connection(st)->src_derived;
 	struct nat_range range;
 
-	if (!w->classes || !st->src_known)
+	if (!w->classes)
 		return;
-	if (c->op == OP_SET) {
+	if (c->op == OP_SET && !st->is_reply) {
 		ask_source_of_set(w, st, c, r);
-		return;
-	}
-	if (c->field != FIELD_CT_ORIG_SADDR && st->src_derived) {
+	} else if (c->op == OP_SET || (derived && !client_shows(st, c))) {
 		nat_tails_spoil(w);
-		range.first = range.last = nat_key_of(&st->orig_src);
-		nat_classes_ask(w->classes, &st->orig_src, &range, 1, r);
-	} else if (ip_addr_equal(a, &st->orig_src) && nat_cond_range(c, a, &range)) {
-		nat_classes_ask(w->classes, a, &range, 1, r);
-		nat_tails_note(w, c, r, NULL, false, cond_match_addr(c, a));
+		ask_only(w, client, r);
+	} else if (client_shows(st, c) && nat_cond_range(c, client, &range)) {
+		nat_classes_ask(w->classes, client, &range, 1, r);
+		nat_tails_note(w, c, r, NULL, false, cond_match_addr(c, client));
 	}
 }
 
@@ -623,7 +652,7 @@ static inline enum match_kind match_quickly(const struct state *st, const struct
 		v = st->dport;
 		break;
 	case FIELD_DADDR:
-		if (c->op != OP_ADDR4 || c->u.addr4.mask != UINT32_MAX || st->dst.family != AF_INET)
+		if (st->is_reply || c->op != OP_ADDR4 || c->u.addr4.mask != UINT32_MAX || st->dst.family != AF_INET)
 			return MATCH_UNKNOWN;
 		memcpy(&v, st->dst.b, sizeof(v));
 		return yes_no((v == c->u.addr4.value) != c->negate);
@@ -650,7 +679,7 @@ void nat_match_rule(struct walk *w, const struct state *st, const struct rs_rule
 			ret->kind = MATCH_NO;
 			return;
 		}
-		if (asks_source(c)) {
+		if (asks_client(st, c)) {
 			source_asked = true;
 			continue;
 		}
@@ -674,9 +703,9 @@ void nat_match_rule(struct walk *w, const struct state *st, const struct rs_rule
 		const struct rs_cond *c = &r->conds[i];
 		enum match_kind k;
 
-		if (!asks_source(c))
+		if (!asks_client(st, c))
 			continue;
-		ask_source(w, st, c, r);
+		ask_client(w, st, c, r);
 		if (c->op == OP_SET && match_special(st, c, &m))
 			continue;
 		k = match_cond(w, st, c, r);

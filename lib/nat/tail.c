@@ -6,7 +6,8 @@
  * It is sound because everything that the way asks is either in the key (mark, protocol, what conntrack knows, the seed of
  * the source), or cut into the classes of destinations and ports here (every address and port that a condition, a route or
  * a routing rule names bounds a class), or was noted while walking and is asked again (source address, interface). A way
- * that asks anything else, that splits, or that ends in several ways, is spoiled: it is never looked up, always walked.
+ * that asks anything else, that splits, or that ends in several ways, is spoiled: it is never looked up, always walked. So is
+ * that of a client to itself, which hangs on its own bridge port; other clients are taken to have ports of their own.
  */
 #include <errno.h>
 
@@ -17,6 +18,7 @@ struct tail_key {
 	uint32_t mark, ctmark, seed;
 	uint16_t sport;
 	uint8_t proto, hook, plan_pos, flags;
+	uint8_t here; /* enum tri: is the destination attached to this node? */
 	const char *oif;
 };
 
@@ -290,6 +292,33 @@ void nat_tails_note(struct walk *w, const struct rs_cond *c, const struct rs_rul
 		t->error = -ENOMEM;
 }
 
+void nat_ask_iif(struct walk *w, const struct rs_cond *c, const struct rs_rule *by)
+{
+	const char *iif = w->packet->iif;
+
+	if (!w->classes || w->packet->from_node)
+		return;
+	nat_classes_ask_iif(w->classes, iif, c, by);
+	nat_tails_note(w, c, by, iif, true, c && iif && cond_match_ifname(c, iif));
+}
+
+void nat_ask_whether_iif(struct walk *w, const char *dev)
+{
+	struct arena *a = w->tails ? &w->tails->arena : &w->out->arena;
+	struct rs_cond *c;
+
+	/* Of one interface alone there is nothing to ask. */
+	if (!w->classes || (w->classes->now.len < 2 && (!w->tails || !w->tails->recording)))
+		return;
+	c = arena_new(a, struct rs_cond);
+	if (!c) {
+		w->error = -ENOMEM;
+		return;
+	}
+	*c = (struct rs_cond){ .field = FIELD_IIF, .op = OP_IFNAME, .u.ifname = dev };
+	nat_ask_iif(w, c, NULL);
+}
+
 /* ---- looking up ---- */
 
 static bool same_name(const char *a, const char *b)
@@ -376,6 +405,7 @@ static void make_key(const struct walk *w, const struct state *st, struct tail_k
 	k->flags = (uint8_t)(st->tracked | st->notrack << 1 | st->dnat << 2 | st->from_node << 3 | st->round << 4 | st->reroute << 5 |
 			     st->dst_forced_local << 6 | (w->family_index & 1) << 7);
 	k->oif = st->oif;
+	k->here = w->flags & NAT_REPLY ? (uint8_t)nat_is_here(w, &st->dst) : TRI_UNKNOWN;
 }
 
 static uint32_t hash_key(const struct tail_key *k)
@@ -411,7 +441,7 @@ static int grow(struct nat_tails *t)
 /* A loss is told with the first destination that met it. */
 static int keep_texts(struct nat_tails *t, struct nat_ending *e)
 {
-	const char **texts[] = { &e->by.text, &e->lost.text, &e->reply_why };
+	const char **texts[] = { &e->by.text, &e->lost.text, &e->reply_why, &e->reply_by.text };
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
 		if (!*texts[i])
@@ -454,7 +484,7 @@ static int remember(struct nat_tails *t, const struct tail_key *k, const struct 
 bool nat_tails_apply(const struct walk *w, const struct state *st)
 {
 	return w->tails && w->classes && !w->tails->recording && !w->open_splits && st->accept_by.kind == BY_NONE && st->dnat && !st->snat && !st->src_derived && st->src_known &&
-	       !st->stopped && !st->remembered && !st->changed_sets && !st->lost && (st->proto == IPPROTO_TCP || st->proto == IPPROTO_UDP || st->proto == IPPROTO_SCTP);
+	       !st->is_reply && !ip_addr_equal(&st->orig_src, &st->dst) && !st->stopped && !st->remembered && !st->changed_sets && !st->lost && (st->proto == IPPROTO_TCP || st->proto == IPPROTO_UDP || st->proto == IPPROTO_SCTP);
 }
 
 int nat_tails_run(struct walk *w, struct state *st)
