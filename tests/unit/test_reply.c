@@ -67,8 +67,6 @@ struct world {
 	struct nat_result result;
 	struct sd_notes notes;
 	struct nat_options options;
-	const struct rs_cond *asked[16];
-	size_t nasked;
 	bool pods_unknown;
 };
 
@@ -103,15 +101,6 @@ static enum tri is_here(void *arg, const struct ip_addr *a, const char **ret_why
 		return TRI_UNKNOWN;
 	}
 	return a->family == AF_INET6 || (a->b[0] == 10 && a->b[2] == 1) ? TRI_TRUE : TRI_FALSE;
-}
-
-static void on_client(void *arg, const struct rs_cond *c, const struct rs_rule *r)
-{
-	struct world *w = arg;
-
-	(void)r;
-	if (w->nasked < ARRAY_LEN(w->asked))
-		w->asked[w->nasked++] = c;
 }
 
 struct node_files {
@@ -329,24 +318,34 @@ static void test_undecided(void **state)
 	close_world(&w);
 }
 
-/* Every question about the client's address is told, whether it is the source or, of a reply, the destination. */
-static void test_asked(void **state)
+static bool holds(const struct nat_region *r, const char *text)
+{
+	struct ip_addr a;
+
+	assert_int_equal(ip_addr_parse(text, &a), 0);
+	return nat_region_has(r, &a, NULL);
+}
+
+/* Every question about the client's address cuts its class, whether it is the source or, of a reply, the destination. */
+static void test_classes(void **state)
 {
 	const struct node_files n = { .sysctl = NF_ON, .links = LINKS("", "0", "true", "true") };
+	struct nat_span span = { { { 0, 0x0af40100 }, { 0, 0x0af401ff } }, "cni0" }; /* 10.244.1.0/24 */
+	CLEANUP(nat_classes_release) struct nat_classes c = { .now = { AF_INET, 1, &span } };
 	struct world w;
 
 	(void)state;
 	open_world(&w, DNAT_TO(R ":80") END FILTER("-A FORWARD -s " R " -d 10.244.1.9 -j DROP\n-A FORWARD -s 10.244.1.7 -d " R " -j DROP\n"
 						   "-A FORWARD -s " R " -m conntrack --ctorigsrc 10.244.1.8 -j DROP\n"), NULL, &n);
-	w.options.asked_source = on_client;
+	w.options.classes = &c;
 	says(run(&w, A, "10.96.0.1"), TRI_TRUE, "");
-	/* The request asks for .7, and of the last rule R and .8; the reply for .9, and for .8 again. */
-	assert_int_equal(w.nasked, 5);
-	assert_int_equal(w.asked[0]->field, FIELD_SADDR);
-	assert_int_equal(ntohl(w.asked[0]->u.addr4.value) & 0xff, 7);
-	assert_int_equal(w.asked[3]->field, FIELD_DADDR);
-	assert_int_equal(ntohl(w.asked[3]->u.addr4.value) & 0xff, 9);
-	assert_int_equal(w.asked[4]->field, FIELD_CT_ORIG_SADDR);
+	/* The request asks for .7, and of the last rule for R; the reply for .9 and for .8. */
+	assert_true(holds(&c.now, A));
+	assert_true(holds(&c.now, "10.244.1.10"));
+	assert_false(holds(&c.now, "10.244.1.7"));
+	assert_false(holds(&c.now, "10.244.1.8"));
+	assert_false(holds(&c.now, "10.244.1.9"));
+	assert_true(c.rest.len >= 3);
 	close_world(&w);
 }
 
@@ -524,7 +523,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ways), cmocka_unit_test(test_no_routes), cmocka_unit_test(test_rules), cmocka_unit_test(test_untracked),
-		cmocka_unit_test(test_undecided), cmocka_unit_test(test_asked), cmocka_unit_test(test_node_faults), cmocka_unit_test(test_hairpin),
+		cmocka_unit_test(test_undecided), cmocka_unit_test(test_classes), cmocka_unit_test(test_node_faults), cmocka_unit_test(test_hairpin),
 		cmocka_unit_test(test_promiscuous), cmocka_unit_test(test_neighbours), cmocka_unit_test(test_bridge6), cmocka_unit_test(test_same_port),
 	};
 
