@@ -251,6 +251,7 @@ void check_healthz_bind(struct run *r, struct svc *v);
 void check_mark_masks(struct run *r);
 void check_mark_bits(struct run *r);
 void check_mark_drop(struct run *r);
+void check_nft_forward(struct run *r);
 void check_edited_chains(struct run *r);
 void check_local_vips(struct run *r);
 void check_topology_hints(struct run *r, struct svc *v);

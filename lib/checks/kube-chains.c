@@ -273,6 +273,80 @@ void check_mark_bits(struct run *r)
 			mark_conflict(r, r->s->nodes.v[i]);
 }
 
+/* ---- nftables mode beside somebody's FORWARD ---- */
+
+/* A rule that accepts a packet of a new connection, as far as conntrack goes. */
+static bool accepts_new(const struct rs_rule *rule)
+{
+	const struct rs_stmt *st = rule_target(rule);
+
+	if (!st || (st->kind != ST_ACCEPT && st->kind != ST_UNKNOWN && st->kind != ST_QUEUE))
+		return false;
+	for (unsigned i = 0; i < rule->nconds; i++)
+		if (rule->conds[i].field == FIELD_CT_STATE && rule->conds[i].op == OP_ANY && !rule->conds[i].negate &&
+		    !(rule->conds[i].u.bits.value & CTSTATE_NEW))
+			return false;
+	return true;
+}
+
+static void visit_accept(struct run *r, const struct rs_rule *rule, void *arg)
+{
+	struct reach *w = arg;
+
+	(void)r;
+	if (rule->chain->id < w->nchains && w->hooks[rule->chain->id] && accepts_new(rule))
+		rule_list_add(&w->sets, rule);
+}
+
+/* The policy of FORWARD is DROP, and nothing that FORWARD leads to accepts a new connection. */
+static bool forwards_nothing(struct run *r, const struct snap_node *n, const struct rs_chain *forward)
+{
+	struct reach w = { .r = r };
+
+	for (size_t i = 0; i < n->rules.tables.len; i++)
+		w.nchains += n->rules.tables.v[i]->chain_list.len;
+	w.hooks = arena_alloc(&r->scratch, w.nchains + 1);
+	if (!w.hooks) {
+		r->err = -ENOMEM;
+		return false;
+	}
+	reach_from(&w, forward);
+	array_free(&w.todo);
+	each_rule(r, n, visit_accept, &w);
+	return w.sets.len == 0;
+}
+
+static void forward_finding(struct run *r, const struct snap_node *n, const struct rs_chain *forward)
+{
+	struct finding *f = finding_of_node(r, "nftables-forward-drop-no-accept", n->name);
+
+	finding_text(r, f, "on node %s the policy of %s FORWARD is DROP and no rule accepts, and kube-proxy in nftables mode adds none: forwarded "
+			   "packets of Services are lost", n->name, table_tool(forward->table));
+	if (forward->has_policy_counters)
+		finding_evidence(r, f, "the policy has dropped %llu packets", (unsigned long long)forward->policy_packets);
+	finding_next(r, f, "sudo iptables-save -c -t filter | grep -e FORWARD");
+}
+
+/* kube-proxy's own ACCEPT in FORWARD is of iptables and IPVS mode only (KEP-3866). */
+void check_nft_forward(struct run *r)
+{
+	for (size_t i = 0; i < r->s->nodes.len; i++) {
+		const struct snap_node *n = r->s->nodes.v[i];
+
+		if (!is(run_proxy_mode(r, n->name), "nftables") || (r->o->node && !is(n->name, r->o->node)))
+			continue;
+		for (size_t j = 0; j < n->rules.tables.len; j++) {
+			const struct rs_table *t = n->rules.tables.v[j];
+			const struct rs_chain *c = t->xtables && t->family == RS_IP4 && is(t->name, "filter") ? table_find_chain(t, "FORWARD") : NULL;
+
+			if (c && c->policy == POLICY_DROP && forwards_nothing(r, n, c)) {
+				forward_finding(r, n, c);
+				break;
+			}
+		}
+	}
+}
+
 /* ---- a chain that nobody makes ---- */
 
 /* "registry.k8s.io/kube-proxy:v1.24.3-build1" -> 24; -1 where the tag is no version. */

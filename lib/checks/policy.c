@@ -83,7 +83,8 @@ struct isolation {
 	const char *names;	/* of the policies that select: "n/a, n/b" */
 	const char *who;	/* "" where nobody is let in */
 	bool everybody, several;
-	size_t pods;
+	size_t pods;		/* at the port where it holds for most */
+	size_t at_port;		/* at the last port */
 	const struct k8s_pod *pod;		/* an example */
 	const struct k8s_service_port *port;	/* of it */
 	uint16_t target;
@@ -156,7 +157,7 @@ static bool who_is_let_in(struct run *r, const struct k8s_netpol_group *g, const
 	return policies > 0;
 }
 
-static void add_isolation(struct run *r, struct isolations *all, const struct isolation *one, bool same_pod)
+static void add_isolation(struct run *r, struct isolations *all, const struct isolation *one)
 {
 	const char *port = run_printf(r, "%u/%s", one->port->port, proto_upper(one->port->proto));
 
@@ -165,16 +166,19 @@ static void add_isolation(struct run *r, struct isolations *all, const struct is
 
 		if (strcmp(g->names, one->names) != 0 || strcmp(g->who, one->who) != 0)
 			continue;
-		g->pods += !same_pod || g->last_port == one->port;
-		if (g->last_port != one->port && !strstr(g->ports, port))
+		if (g->last_port != one->port) {
 			g->ports = run_printf(r, "%s, %s", g->ports, port);
+			g->at_port = 0;
+		}
 		g->last_port = one->port;
+		g->at_port++;
+		g->pods = MAX(g->pods, g->at_port);
 		return;
 	}
 	if (all->n == GROUPS_MAX)
 		return;
 	all->v[all->n] = *one;
-	all->v[all->n].pods = 1;
+	all->v[all->n].pods = all->v[all->n].at_port = 1;
 	all->v[all->n].ports = port;
 	all->v[all->n++].last_port = one->port;
 }
@@ -191,7 +195,7 @@ static void collect(struct run *r, const struct svc *v, const struct k8s_netpol_
 				continue;
 			ret->pods++;
 			if (one.target && who_is_let_in(r, g, p, one.port->proto, one.target, &one))
-				add_isolation(r, ret, &one, j > 0);
+				add_isolation(r, ret, &one);
 		}
 	}
 }

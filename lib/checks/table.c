@@ -69,6 +69,7 @@ static const struct {
 	{ "iptables-1.8.8-mark-mask-loss", NULL, check_mark_masks },
 	{ "mark-bit-conflict", NULL, check_mark_bits },
 	{ "kube-mark-drop-missing", NULL, check_mark_drop },
+	{ "nftables-forward-drop-no-accept", NULL, check_nft_forward },
 	{ "externally-edited-kube-chains", NULL, check_edited_chains },
 	{ "vip-local-on-node-non-ipvs", NULL, check_local_vips },
 	{ "topology-hints-off-or-imbalanced", check_topology_hints, NULL },

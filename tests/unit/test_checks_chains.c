@@ -160,6 +160,54 @@ static void test_large_mode(void **state)
 	lab_remove(dir);
 }
 
+/* ---- nftables mode ---- */
+
+#define FILTER(forward, rules) "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD " forward " [17:1020]\n:OUTPUT ACCEPT [0:0]\n:DOCKER - [0:0]\n" rules "COMMIT\n"
+
+static const struct {
+	const char *filter;
+	bool told;
+} forwards[] = {
+	{ FILTER("DROP", ""), true },
+	{ FILTER("DROP", "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n"), true },
+	{ FILTER("DROP", "-A DOCKER -j ACCEPT\n"), true }, /* nothing leads there */
+	{ FILTER("DROP", "-A FORWARD -j DOCKER\n-A DOCKER -d 10.244.0.0/16 -j ACCEPT\n"), false },
+	{ FILTER("DROP", "-A FORWARD -s 10.244.0.0/16 -j ACCEPT\n"), false },
+	{ FILTER("DROP", "-A FORWARD -j NFQUEUE --queue-num 1\n"), false },
+	{ FILTER("ACCEPT", ""), false },
+};
+
+static bool whole_file(struct lab_line *l)
+{
+	if (!l->found)
+		l->before = l->put;
+	l->found = true;
+	return false;
+}
+
+static void test_nft_forward(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(forwards); i++) {
+		struct lab_line dump = { .put = forwards[i].filter }, mode = { .put = "nftables\n" };
+		char dir[] = LAB_DIR;
+		const struct finding *f;
+		struct lab l;
+
+		lab_copy(dir);
+		lab_change(dir, NFT, whole_file, &dump);
+		lab_change(dir, "kube-proxy-mode.txt", whole_file, &mode);
+		lab_open(&l, dir);
+		diagnose(&l, NULL);
+		f = find_finding(&l, "nftables-forward-drop-no-accept");
+		if ((f != NULL) != forwards[i].told)
+			fail_msg("case %zu: %s", i, f ? f->text : "nothing is said");
+		assert_true(!f || has_text(f, "has dropped 17 packets"));
+		lab_release(&l);
+		lab_remove(dir);
+	}
+}
+
 /* ---- versions ---- */
 
 static void test_mark_drop(void **state)
@@ -207,6 +255,7 @@ int main(void)
 		cmocka_unit_test(test_cases),
 		cmocka_unit_test(test_blame),
 		cmocka_unit_test(test_large_mode),
+		cmocka_unit_test(test_nft_forward),
 		cmocka_unit_test(test_mark_drop),
 	};
 

@@ -78,6 +78,11 @@ static const struct {
 	{ { SVCS(SVC("s", TO8080)), PODS(BACKEND "," POD("r", "'app':'a','v':'2'", "'image':'x'", READY("10.1.0.3"))),
 	    NETPOLS(NETPOL("x", "'podSelector':{'matchLabels':{'v':'2'}}")) },
 	  "networkpolicy-blocks-service", SEVERITY_WARNING, "1 of 2 pods behind n/s" },
+	{ { SVCS(SVC("s", "'selector':{'app':'a'},'ports':[{'name':'x','port':80,'targetPort':8080},{'name':'y','port':81,'targetPort':8081}]")),
+	    PODS(BACKEND "," POD("r", "'app':'a','v':'2'", "'image':'x'", READY("10.1.0.3")) ","
+		 POD("t", "'app':'a','v':'2'", "'image':'x'", READY("10.1.0.4"))),
+	    NETPOLS(NETPOL("x", "'podSelector':{'matchLabels':{'v':'2'}}")) },
+	  "networkpolicy-blocks-service", SEVERITY_WARNING, "2 of 3 pods behind n/s on ports 80/TCP, 81/TCP" },
 	/* the Service's port instead of the targetPort */
 	{ { WORLD(TO8080), NETPOLS(NETPOL("x", OF_A("{'ports':[{'port':80}]}"))) }, "networkpolicy-blocks-service", SEVERITY_WARNING,
 	  "x opens port 80, and policies see the targetPort" },
