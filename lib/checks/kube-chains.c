@@ -167,6 +167,13 @@ static void reach_add(struct reach *w, const struct rs_chain *c, uint8_t hook)
 	run_push(w->r, &w->todo, c);
 }
 
+static uint8_t reached_by(const struct reach *w, const struct rs_chain *c)
+{
+	const struct reached *at = map_get(&w->chains, &c, sizeof(c));
+
+	return at ? at->hooks : 0;
+}
+
 static void reach_from(struct reach *w, const struct rs_chain *base)
 {
 	const uint8_t hook = (uint8_t)(1u << base->hook);
@@ -202,9 +209,7 @@ static void visit_bit(struct run *r, const struct rs_rule *rule, void *arg)
 {
 	struct reach *w = arg;
 	const struct rs_stmt *st = rule_target(rule);
-	const struct rs_chain *c = rule->chain;
-	const struct reached *at = map_get(&w->chains, &c, sizeof(c));
-	const uint8_t hooks = at ? at->hooks : 0;
+	const uint8_t hooks = reached_by(w, rule->chain);
 
 	(void)r;
 	if (!hooks || !st || st->kind != ST_MARK)
@@ -294,7 +299,7 @@ static void visit_accept(struct run *r, const struct rs_rule *rule, void *arg)
 	struct reach *w = arg;
 
 	(void)r;
-	if (rule->chain->id < w->nchains && w->hooks[rule->chain->id] && accepts_new(rule))
+	if (reached_by(w, rule->chain) && accepts_new(rule))
 		rule_list_add(&w->sets, rule);
 }
 
@@ -303,16 +308,10 @@ static bool forwards_nothing(struct run *r, const struct snap_node *n, const str
 {
 	struct reach w = { .r = r };
 
-	for (size_t i = 0; i < n->rules.tables.len; i++)
-		w.nchains += n->rules.tables.v[i]->chain_list.len;
-	w.hooks = arena_alloc(&r->scratch, w.nchains + 1);
-	if (!w.hooks) {
-		r->err = -ENOMEM;
-		return false;
-	}
 	reach_from(&w, forward);
 	array_free(&w.todo);
 	each_rule(r, n, visit_accept, &w);
+	map_release(&w.chains);
 	return w.sets.len == 0;
 }
 

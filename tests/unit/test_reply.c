@@ -145,7 +145,7 @@ static void open_world(struct world *w, const char *rules, const char *rules6, c
 	nat_node_init(&w->node, "n", &w->rules, &w->facts);
 	for (unsigned f = 0; f < 2; f++)
 		w->node.legacy_known[f] = w->node.nft_known[f] = true;
-	w->options = (struct nat_options){ .flags = NAT_REPLY, .here = is_here, .here_arg = w, .arg = w };
+	w->options = (struct nat_options){ .flags = NAT_REPLY, .here = is_here, .here_arg = w };
 }
 
 static void close_world(struct world *w)
