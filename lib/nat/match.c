@@ -45,10 +45,11 @@ static enum match_kind match_icmp(const struct state *st, const struct rs_cond *
 	return yes_no(cond_match_u32(c, (uint32_t)st->icmp_type << 8 | st->icmp_code));
 }
 
-/* A SYN may offer ECN or not: RFC 3168. */
+/* A SYN may ask for ECN (ECE and CWR), and its answer may grant it (ECE): RFC 3168. */
 static enum match_kind match_tcp_flags(const struct state *st, const struct rs_cond *c)
 {
-	bool plain = cond_match_u32(c, TCP_SYN), ecn = cond_match_u32(c, TCP_SYN | TCP_ECE | TCP_CWR);
+	uint32_t flags = st->is_reply ? TCP_SYN | TCP_ACK : TCP_SYN;
+	bool plain = cond_match_u32(c, flags), ecn = cond_match_u32(c, flags | TCP_ECE | (st->is_reply ? 0 : TCP_CWR));
 
 	if (st->proto != IPPROTO_TCP)
 		return MATCH_NO;
