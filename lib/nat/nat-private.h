@@ -156,8 +156,8 @@ enum tri nat_may_turn_back(struct walk *w, const char *dev, const struct nat_end
 
 /* reply.c: fills delivery and reply of an accepted ending. */
 void nat_reply(struct walk *w, const struct state *st, struct nat_ending *e);
-/* Is what @a sends and gets to pass this node? As far as is known. */
-enum tri nat_is_here(const struct walk *w, const struct ip_addr *a);
+/* nat_options.here of an address that may be the node's own, or TRI_UNKNOWN. */
+enum tri nat_is_attached(const struct walk *w, const struct ip_addr *a);
 /* A way of a reply has ended. */
 void nat_reply_end(struct walk *w, const struct state *st, enum nat_verdict v, const struct nat_by *by);
 /* Conntrack's part at the hook: translates a reply back. True: its destination changed. */

@@ -183,11 +183,11 @@ static enum tri here(const struct walk *w, const struct ip_addr *a, const char *
 	return w->here ? w->here(w->here_arg, a, ret_why) : TRI_UNKNOWN;
 }
 
-enum tri nat_is_here(const struct walk *w, const struct ip_addr *a)
+enum tri nat_is_attached(const struct walk *w, const struct ip_addr *a)
 {
-	const char *why;
+	const char *why = NO_PLACE;
 
-	return here(w, a, &why);
+	return w->here ? w->here(w->here_arg, a, &why) : TRI_UNKNOWN;
 }
 
 static enum tri client_here(const struct walk *w, const struct state *st, const char **ret_why)

@@ -45,7 +45,7 @@ struct classes_of {
 };
 
 /* The first route of the node's own packets: to each class of destinations, from each of its addresses. */
-#define ROUTES 64u
+#define ROUTES 64u /* 2 to the 6: the top bits of a product */
 struct known_route {
 	bool set;
 	uint32_t dst, mark, family;
@@ -377,7 +377,8 @@ void nat_tails_route(struct walk *w, const struct node_route_query *q, struct no
 {
 	const struct nat_tails *t = w->tails;
 	uint32_t dst = class_of(&t->dst[w->family_index], nat_key_of(&q->dst));
-	struct known_route *k = &w->tails->routes[(dst * 7 + q->src.b[q->src.family == AF_INET ? 3 : 15]) % ROUTES];
+	struct nat_key src = nat_key_of(&q->src);
+	struct known_route *k = &w->tails->routes[((src.lo ^ src.hi ^ dst) * 0x9e3779b97f4a7c15ull) >> 58];
 
 	if (!k->set || k->dst != dst || k->mark != q->mark || k->family != w->family_index || !ip_addr_equal(&k->src, &q->src)) {
 		node_route_lookup(w->node->facts, q, &k->result);
@@ -405,7 +406,7 @@ static void make_key(const struct walk *w, const struct state *st, struct tail_k
 	k->flags = (uint8_t)(st->tracked | st->notrack << 1 | st->dnat << 2 | st->from_node << 3 | st->round << 4 | st->reroute << 5 |
 			     st->dst_forced_local << 6 | (w->family_index & 1) << 7);
 	k->oif = st->oif;
-	k->here = w->flags & NAT_REPLY ? (uint8_t)nat_is_here(w, &st->dst) : TRI_UNKNOWN;
+	k->here = w->flags & NAT_REPLY ? (uint8_t)nat_is_attached(w, &st->dst) : TRI_UNKNOWN;
 }
 
 static uint32_t hash_key(const struct tail_key *k)
