@@ -508,6 +508,7 @@ int vseeds_build(struct vnode *v, int family, struct vseeds *ret)
 	int r = build_pod_ranges(v, family, &pods, &npods);
 
 	verify_place_init(&place, v->snapshot, v->snap, &v->expect);
+	place.slices_built = true; /* an endpoint is asked about by itself; ranges are what is cut here */
 	if (r == 0)
 		r = cut_space(v, &c);
 	for (size_t i = 0; r == 0 && i < c.v.len && nat_key_cmp(c.v.v[i], end) <= 0; i++) {
