@@ -7,7 +7,7 @@
  * the source), or cut into the classes of destinations and ports here (every address and port that a condition, a route or
  * a routing rule names bounds a class), or was noted while walking and is asked again (source address, interface). A way
  * that asks anything else, that splits, or that ends in several ways, is spoiled: it is never looked up, always walked. So is
- * that of a client to itself, which hangs on its own bridge port; other clients are taken to have ports of their own.
+ * that of a client here to itself, which hangs on its own bridge port; other clients are taken to have ports of their own.
  */
 #include <errno.h>
 
@@ -19,6 +19,7 @@ struct tail_key {
 	uint16_t sport;
 	uint8_t proto, hook, plan_pos, flags;
 	uint8_t here; /* enum tri: is the destination attached to this node? */
+	bool self;    /* it is the client */
 	const char *oif;
 };
 
@@ -406,6 +407,7 @@ static void make_key(const struct walk *w, const struct state *st, struct tail_k
 	k->flags = (uint8_t)(st->tracked | st->notrack << 1 | st->dnat << 2 | st->from_node << 3 | st->round << 4 | st->reroute << 5 |
 			     st->dst_forced_local << 6 | (w->family_index & 1) << 7);
 	k->oif = st->oif;
+	k->self = ip_addr_equal(&st->orig_src, &st->dst);
 	k->here = w->flags & NAT_REPLY ? (uint8_t)nat_is_attached(w, &st->dst) : TRI_UNKNOWN;
 }
 
@@ -482,10 +484,15 @@ static int remember(struct nat_tails *t, const struct tail_key *k, const struct 
 
 #define TAILS_MAX 200000u
 
+static bool to_itself_here(const struct walk *w, const struct state *st)
+{
+	return ip_addr_equal(&st->orig_src, &st->dst) && nat_is_attached(w, &st->dst) != TRI_FALSE;
+}
+
 bool nat_tails_apply(const struct walk *w, const struct state *st)
 {
 	return w->tails && w->classes && !w->tails->recording && !w->open_splits && st->accept_by.kind == BY_NONE && st->dnat && !st->snat && !st->src_derived && st->src_known &&
-	       !st->is_reply && !ip_addr_equal(&st->orig_src, &st->dst) && !st->stopped && !st->remembered && !st->changed_sets && !st->lost && (st->proto == IPPROTO_TCP || st->proto == IPPROTO_UDP || st->proto == IPPROTO_SCTP);
+	       !st->is_reply && !to_itself_here(w, st) && !st->stopped && !st->remembered && !st->changed_sets && !st->lost && (st->proto == IPPROTO_TCP || st->proto == IPPROTO_UDP || st->proto == IPPROTO_SCTP);
 }
 
 int nat_tails_run(struct walk *w, struct state *st)

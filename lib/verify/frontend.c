@@ -24,6 +24,8 @@ struct vworker {
 	const struct expect_port *port;
 	struct nat_result walk, explained;
 	struct judgement judgement;
+	const char *said[16]; /* what was assumed, as the engine says it */
+	size_t nsaid;
 	ARRAY_OF(struct vfrontend_key) frontends; /* of all Services so far */
 	/* of the port at hand */
 	struct arena scratch;
@@ -107,12 +109,28 @@ static bool rewritten_by_others(const struct nat_result *r, const struct ip_addr
 
 /* ---- delivery ---- */
 
+/* The same few texts come with every walk; the report is asked about new ones only. False also where there is no room to remember. */
+static bool said_before(struct vworker *x, const char *text)
+{
+	for (size_t i = 0; i < x->nsaid; i++)
+		if (x->said[i] == text || strcmp(x->said[i], text) == 0)
+			return true;
+	if (x->nsaid < ARRAY_LEN(x->said)) {
+		x->said[x->nsaid] = arena_strdup(&x->v->arena, text);
+		x->nsaid += x->said[x->nsaid] != NULL;
+	}
+	return false;
+}
+
 /* What is not known of replies, once for each reason. */
 static int note_unjudged(struct vworker *x, const char *why)
 {
 	static const char said[] = "not judged: ";
-	const char *t = arena_printf(&x->scratch, "not every reply is judged: %s", why + (str_starts(why, said) ? sizeof(said) - 1 : 0));
+	const char *t;
 
+	if (said_before(x, why))
+		return 0;
+	t = arena_printf(&x->scratch, "not every reply is judged: %s", why + (str_starts(why, said) ? sizeof(said) - 1 : 0));
 	return t ? report_assume(x->out, x->v->snap->name, t) : -ENOMEM;
 }
 
@@ -147,7 +165,8 @@ static int note_assumed(struct vworker *x)
 	int r = 0;
 
 	for (size_t i = 0; i < x->walk.assumed.len && r == 0; i++)
-		r = report_assume(x->out, x->v->snap->name, x->walk.assumed.v[i]);
+		if (!said_before(x, x->walk.assumed.v[i]))
+			r = report_assume(x->out, x->v->snap->name, x->walk.assumed.v[i]);
 	return r;
 }
 
