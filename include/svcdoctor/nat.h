@@ -243,8 +243,9 @@ void nat_classes_ask(struct nat_classes *c, const struct ip_addr *a, const struc
 
 /*
  * What becomes of packets behind their translation, remembered from walk to walk on one node: for many walks with
- * NAT_NO_PATH and classes. Sources that differ in what the node asks need different seed numbers. `assumed` of a result
- * then names only what was met for the first time. One for each thread.
+ * NAT_NO_PATH and always the same other flags and `here`. Classes that differ in what the node asks of a source need different
+ * seed numbers; without classes it is remembered for each source by itself, and names of interfaces must stay where they are.
+ * `assumed` of a result then names only what was met for the first time. One for each thread.
  */
 struct nat_node;
 struct nat_tails;

@@ -261,6 +261,7 @@ struct rs_rule {
 	uint8_t nstmts;
 	bool has_counters : 1;	/* the dump had them: rule_counters() */
 	bool unknown : 1;	/* has an opaque condition or an unknown statement */
+	bool remembers : 1;	/* has a FIELD_RECENT_SET condition. Set by ruleset_finish */
 	bool acts : 1;		/* leaves a trace or goes on elsewhere; false: it can be passed over. Set by ruleset_finish */
 };
 struct rs_counters {

@@ -665,6 +665,28 @@ static inline enum match_kind match_quickly(const struct state *st, const struct
 	return c->op == OP_RANGE ? yes_no((v >= c->u.range.lo && v <= c->u.range.hi) != c->negate) : MATCH_UNKNOWN;
 }
 
+/* An IPv4 prefix that holds all of the packet's class or none of it, while nothing is noted for a tail: nothing to cut. */
+static inline enum match_kind match_source_quickly(const struct walk *w, const struct state *st, const struct rs_cond *c)
+{
+	struct nat_range range;
+	bool in = false;
+
+	if (c->field != FIELD_SADDR || c->op != OP_ADDR4 || !w->classes || w->classes->now.family != AF_INET || st->is_reply ||
+	    !st->src_known || st->src_derived || !ip_addr_equal(&st->src, &st->orig_src) || nat_tails_noting(w) || nat_cond_has_holes(c))
+		return MATCH_UNKNOWN;
+	range.first.lo = ntohl(c->u.addr4.value);
+	range.last.lo = range.first.lo | ~ntohl(c->u.addr4.mask);
+	for (size_t i = 0; i < w->classes->now.len; i++) {
+		const struct nat_range *s = &w->classes->now.v[i].range;
+		bool here = range.first.lo <= s->first.lo && s->last.lo <= range.last.lo;
+
+		if ((!here && range.first.lo <= s->last.lo && s->first.lo <= range.last.lo) || (i > 0 && here != in))
+			return MATCH_UNKNOWN;
+		in = here;
+	}
+	return yes_no(in != c->negate);
+}
+
 void nat_match_rule(struct walk *w, const struct state *st, const struct rs_rule *r, struct match *ret)
 {
 	struct match m = { .kind = MATCH_YES, .chance = 1 };
@@ -706,6 +728,13 @@ void nat_match_rule(struct walk *w, const struct state *st, const struct rs_rule
 
 		if (!asks_client(st, c))
 			continue;
+		k = match_source_quickly(w, st, c);
+		if (k == MATCH_YES)
+			continue;
+		if (k == MATCH_NO) {
+			ret->kind = MATCH_NO;
+			return;
+		}
 		ask_client(w, st, c, r);
 		if (c->op == OP_SET && match_special(st, c, &m))
 			continue;

@@ -191,6 +191,7 @@ int nat_tails_run(struct walk *w, struct state *st);
 void nat_tails_route(struct walk *w, const struct node_route_query *q, struct node_route_result *ret);
 /* The way under walk asks what no tail is keyed by. */
 void nat_tails_spoil(struct walk *w);
+bool nat_tails_noting(const struct walk *w); /* what it asks is being noted */
 /* It asks this of the source's address, or of the interface; @c NULL: which interface it is. */
 void nat_tails_note(struct walk *w, const struct rs_cond *c, const struct rs_rule *by, const char *iif, bool about_iif, bool answer);
 /* Asks @c (NULL: which it is) of the interface that the packet entered by, for all its class. */

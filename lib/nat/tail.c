@@ -21,6 +21,8 @@ struct tail_key {
 	uint8_t here; /* enum tri: is the destination attached to this node? */
 	bool self;    /* it is the client */
 	const char *oif;
+	struct nat_key src; /* a walk without classes is of this source alone */
+	const char *iif;
 };
 
 struct tail_question {
@@ -42,6 +44,7 @@ struct tail {
 
 struct classes_of {
 	struct nat_key *starts; /* sorted; the first is zero */
+	uint32_t *starts4;	/* the same of IPv4 and of ports, which need half of it */
 	size_t len;
 };
 
@@ -208,13 +211,30 @@ static int close_starts(struct nat_tails *t, struct starts *s, struct classes_of
 				s->v.v[++k] = s->v.v[i];
 		ret->len = k + 1;
 		ret->starts = arena_array(&t->arena, struct nat_key, ret->len);
-		if (ret->starts)
-			memcpy(ret->starts, s->v.v, ret->len * sizeof(*ret->starts));
-		else
+		ret->starts4 = arena_array(&t->arena, uint32_t, ret->len);
+		if (!ret->starts || !ret->starts4)
 			s->error = -ENOMEM;
+		for (size_t i = 0; s->error == 0 && i < ret->len; i++) {
+			ret->starts[i] = s->v.v[i];
+			ret->starts4[i] = (uint32_t)s->v.v[i].lo;
+		}
 	}
 	array_free(&s->v);
 	return s->error;
+}
+
+static uint32_t class_of4(const struct classes_of *c, uint32_t v)
+{
+	const uint32_t *at = c->starts4;
+	size_t n = c->len;
+
+	while (n > 1) {
+		size_t half = n / 2;
+
+		at = at[half] <= v ? at + half : at;
+		n -= half;
+	}
+	return (uint32_t)(at - c->starts4);
 }
 
 static uint32_t class_of(const struct classes_of *c, struct nat_key k)
@@ -229,6 +249,13 @@ static uint32_t class_of(const struct classes_of *c, struct nat_key k)
 		n -= half;
 	}
 	return (uint32_t)lo;
+}
+
+static uint32_t class_of_addr(const struct nat_tails *t, const struct ip_addr *a)
+{
+	struct nat_key k = nat_key_of(a);
+
+	return a->family == AF_INET ? class_of4(&t->dst[0], (uint32_t)k.lo) : class_of(&t->dst[1], k);
 }
 
 #define BUCKETS_MIN 1024u
@@ -281,6 +308,11 @@ void nat_tails_spoil(struct walk *w)
 {
 	if (w->tails)
 		w->tails->spoiled = true;
+}
+
+bool nat_tails_noting(const struct walk *w)
+{
+	return w->tails && w->tails->recording;
 }
 
 void nat_tails_note(struct walk *w, const struct rs_cond *c, const struct rs_rule *by, const char *iif, bool about_iif, bool answer)
@@ -349,7 +381,7 @@ static bool fits(const struct tail *t, const struct tail_key *k, const struct st
 /* The region is cut as the way would have cut it. */
 static void ask_again(struct walk *w, const struct state *st, const struct tail *t)
 {
-	for (size_t i = 0; i < t->nquestions; i++) {
+	for (size_t i = 0; w->classes && i < t->nquestions; i++) {
 		const struct tail_question *q = &t->questions[i];
 		struct nat_range range;
 
@@ -377,7 +409,7 @@ static int take(struct walk *w, const struct state *st, const struct tail *t)
 void nat_tails_route(struct walk *w, const struct node_route_query *q, struct node_route_result *ret)
 {
 	const struct nat_tails *t = w->tails;
-	uint32_t dst = class_of(&t->dst[w->family_index], nat_key_of(&q->dst));
+	uint32_t dst = class_of_addr(t, &q->dst);
 	struct nat_key src = nat_key_of(&q->src);
 	struct known_route *k = &w->tails->routes[((src.lo ^ src.hi ^ dst) * 0x9e3779b97f4a7c15ull) >> 58];
 
@@ -395,11 +427,16 @@ void nat_tails_route(struct walk *w, const struct node_route_query *q, struct no
 static void make_key(const struct walk *w, const struct state *st, struct tail_key *k)
 {
 	memset(k, 0, sizeof(*k));
-	k->dst = class_of(&w->tails->dst[w->family_index], nat_key_of(&st->dst));
-	k->port = class_of(&w->tails->ports, (struct nat_key){ 0, st->dport });
+	k->dst = class_of_addr(w->tails, &st->dst);
+	k->port = class_of4(&w->tails->ports, st->dport);
 	k->mark = st->mark;
 	k->ctmark = st->ctmark;
-	k->seed = w->classes->seed;
+	if (w->classes) {
+		k->seed = w->classes->seed;
+	} else {
+		k->src = nat_key_of(&st->orig_src);
+		k->iif = st->iif;
+	}
 	k->sport = st->sport;
 	k->proto = st->proto;
 	k->hook = (uint8_t)st->hook;
@@ -415,7 +452,7 @@ static uint32_t hash_key(const struct tail_key *k)
 {
 	uint64_t h = k->dst * 0x9e3779b97f4a7c15ull;
 
-	h ^= (k->port + ((uint64_t)k->mark << 20) + ((uint64_t)k->seed << 44) + ((uint64_t)k->hook << 56) + k->flags) * 0xbf58476d1ce4e5b9ull;
+	h ^= k->src.lo ^ (k->port + ((uint64_t)k->mark << 20) + ((uint64_t)k->seed << 44) + ((uint64_t)k->hook << 56) + k->flags) * 0xbf58476d1ce4e5b9ull;
 	return (uint32_t)(h >> 32) ^ (uint32_t)h;
 }
 
@@ -491,7 +528,7 @@ static bool to_itself_here(const struct walk *w, const struct state *st)
 
 bool nat_tails_apply(const struct walk *w, const struct state *st)
 {
-	return w->tails && w->classes && !w->tails->recording && !w->open_splits && st->accept_by.kind == BY_NONE && st->dnat && !st->snat && !st->src_derived && st->src_known &&
+	return w->tails && !w->tails->recording && !w->open_splits && st->accept_by.kind == BY_NONE && st->dnat && !st->snat && !st->src_derived && st->src_known &&
 	       !st->is_reply && !to_itself_here(w, st) && !st->stopped && !st->remembered && !st->changed_sets && !st->lost && (st->proto == IPPROTO_TCP || st->proto == IPPROTO_UDP || st->proto == IPPROTO_SCTP);
 }
 

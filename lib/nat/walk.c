@@ -197,7 +197,7 @@ static int execute(struct walk *w, struct state *st, const struct rs_rule *r)
 {
 	st->pos++;
 	st->rule_stage = 0;
-	for (unsigned i = 0; i < r->nconds; i++) {
+	for (unsigned i = 0; r->remembers && i < r->nconds; i++) {
 		if (r->conds[i].field == FIELD_RECENT_SET && r->conds[i].op == OP_RECENT && remember(w, st, r->conds[i].u.recent) < 0)
 			return -ENOMEM;
 	}

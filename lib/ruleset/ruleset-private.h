@@ -13,6 +13,7 @@ int chain_build_index(struct ruleset *rs, struct rs_chain *c);
 /* Sets chain.inert of all chains. 0 or -ENOMEM. */
 int ruleset_mark_inert(struct ruleset *rs);
 /* Whether the rule does anything: once all chains are marked. */
+bool rule_remembers(const struct rs_rule *r);
 bool rule_acts(const struct rs_rule *r);
 
 /*

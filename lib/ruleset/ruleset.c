@@ -314,7 +314,8 @@ static int finish_chain(struct ruleset *rs, struct rs_chain *c)
 
 		for (unsigned k = 0; k < r->nstmts; k++)
 			mark_targets(&r->stmts[k]);
-		r->acts = rule_acts(r);
+		r->remembers = rule_remembers(r);
+		r->acts = r->remembers || rule_acts(r);
 	}
 	return chain_build_index(rs, c);
 }
