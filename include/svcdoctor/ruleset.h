@@ -235,7 +235,7 @@ struct rs_stmt {
 	uint8_t kind;	/* enum rs_stmt_kind */
 	uint8_t after;	/* conditions that must hold; 255: all */
 	uint16_t flags;
-	uint32_t reserved;
+	uint32_t short_cut; /* JUMP, GOTO: ruleset.shorts[short_cut - 1] says all that the chain does; 0: nothing does. Set by ruleset_finish */
 	union {
 		const struct rs_chain *target;	/* JUMP, GOTO; NULL when that chain is not in the dump */
 		struct {
@@ -279,6 +279,7 @@ struct rs_chain {
 	uint64_t policy_packets, policy_bytes;
 	uint32_t nrules, rules_cap;
 	uint32_t line;
+	uint32_t short_cut;	/* as in rs_stmt */
 	int priority;
 	uint32_t name_len : 16;
 	enum rs_hook hook : 4;	/* HOOK_NONE: a regular chain */
@@ -301,6 +302,19 @@ struct rs_table {
 		uint32_t hash, position; /* of the name; in chain_list + 1, 0: free */
 	} *slots;		/* lib/ruleset's own: chains by name */
 	uint32_t nslots;	/* a power of two, or 0 */
+};
+
+/*
+ * A chain that does two things at most: it marks the packets of one source, and translates. The chains of a Service's endpoints
+ * are so, and they lie scattered over the whole dump: here is all of one in one place.
+ */
+struct rs_short {
+	const struct rs_rule *marking; /* the rule that asks for the source; NULL: none */
+	uint32_t source;	       /* be32, of @marking */
+	uint32_t mark, mark_mask;      /* mark = (mark & ~mark_mask) ^ mark */
+	uint8_t proto;		       /* 0: any; packets of other protocols go through */
+	uint16_t port;		       /* host order; 0: as it was */
+	struct ip_addr addr;	       /* family 0: as it was */
 };
 
 /* A set or map: of ipset or of nftables. */
@@ -388,6 +402,7 @@ struct ruleset {
 	ARRAY_OF(struct rs_set *) sets;
 	ARRAY_OF(struct rs_virtual_server *) servers;
 	size_t nrules, nunknown;
+	ARRAY_OF(struct rs_short) shorts;
 	bool names_sets; /* some rule asks or changes an ipset */
 	bool finished;
 };

@@ -478,12 +478,29 @@ static enum match_kind match_cond(struct walk *w, const struct state *st, const 
 }
 
 /* How often rules before this one, in the same walk, put the packet's address on that list. */
+/* xt_recent.c keeps addresses under the mask of their list; without --mask it is of one bits. */
+struct ip_addr nat_recent_addr(const struct state *st, const struct rs_recent *r)
+{
+	static const char opt[] = "--mask ";
+	const char *p = r->text ? strstr(r->text, opt) : NULL;
+	struct ip_addr a = r->by_dest ? st->dst : st->src, mask;
+
+	if (!r->by_dest && !st->src_known)
+		return (struct ip_addr){ 0 };
+	p = p ? p + sizeof(opt) - 1 : NULL;
+	if (p && ip_addr_parsen(p, strcspn(p, " \t"), &mask) == 0 && mask.family == a.family)
+		for (size_t i = 0; i < sizeof(a.b); i++)
+			a.b[i] &= mask.b[i];
+	return a;
+}
+
 static uint32_t times_remembered(const struct state *st, const struct rs_recent *r)
 {
+	struct ip_addr a = r ? nat_recent_addr(st, r) : (struct ip_addr){ 0 };
 	uint32_t n = 0;
 
 	for (const struct remembered *m = st->remembered; m && r; m = m->next)
-		n += m->list->by_dest == r->by_dest && strcmp(m->list->name, r->name) == 0;
+		n += strcmp(m->list->name, r->name) == 0 && ip_addr_equal(&m->addr, &a) && (a.family || m->list->by_dest == r->by_dest);
 	return n;
 }
 

@@ -18,6 +18,7 @@ struct frame {
 /* An entry that a rule of this walk made in a `recent` list. Immutable, newest first. */
 struct remembered {
 	const struct remembered *next;
+	struct ip_addr addr; /* family 0: not known */
 	const struct rs_recent *list;
 };
 /* A set that a rule of this walk has changed (target SET). Immutable, newest first. */
@@ -118,6 +119,9 @@ struct match {
 	double chance;	       /* 1: no chance in it */
 };
 void nat_match_rule(struct walk *w, const struct state *st, const struct rs_rule *r, struct match *ret);
+
+/* The address that a recent list is asked for or given, masked; family 0: not known. */
+struct ip_addr nat_recent_addr(const struct state *st, const struct rs_recent *r);
 
 /* target.c: what a statement does: an action, or -ENOMEM. */
 enum action { ACTION_NEXT, ACTION_JUMPED, ACTION_CHAIN_DONE, ACTION_ENDED };

@@ -142,8 +142,10 @@ static int do_redirect(struct walk *w, struct state *st, const struct rs_rule *r
 
 		return res < 0 ? res : ACTION_ENDED;
 	}
+	/* Not known which address of the interface it is: another one than the packet has, unless that is the node's own. */
+	if (ip_addr_is_zero(&a) && node_is_local(w->node->facts, &st->dst) == TRI_TRUE)
+		a = st->dst;
 	set_dst(st, &a, n && n->has_port ? n->port_lo : st->dport);
-	st->dnat = st->translated = true;
 	st->dst_forced_local = true;
 	st->nat_done = true;
 	record_dnat(w, st, r);
@@ -306,6 +308,33 @@ static int do_set(struct walk *w, struct state *st, const struct rs_stmt *s)
 	return ACTION_NEXT;
 }
 
+/*
+ * The chain by its short cut, where nobody wants to see the way through it. 0: it has to be walked, for what is asked of the source
+ * cannot be said so simply, or the packet goes through it.
+ */
+static int take_short_cut(struct walk *w, struct state *st, const struct rs_short *s)
+{
+	bool own = !st->is_reply && st->src_known && !st->src_derived && ip_addr_equal(&st->src, &st->orig_src);
+	struct nat_range one;
+	uint32_t be32;
+
+	if (!in_hook(st, HOOKS_DST) || st->base->type != CHAIN_NAT || st->dst_bound || st->dst.family != AF_INET || (s->proto && s->proto != st->proto) ||
+	    (s->marking && !own))
+		return 0;
+	if (s->marking) {
+		one.first = one.last = (struct nat_key){ 0, ntohl(s->source) };
+		if (w->classes)
+			nat_classes_ask(w->classes, &st->src, &one, 1, s->marking);
+		memcpy(&be32, st->src.b, sizeof(be32));
+		if (be32 == s->source)
+			st->mark = (st->mark & ~s->mark_mask) ^ s->mark;
+	}
+	set_dst(st, s->addr.family ? &s->addr : &st->dst, s->port ? s->port : st->dport);
+	st->nat_done = true;
+	w->out->nsteps += 2;
+	return ACTION_CHAIN_DONE;
+}
+
 static int do_jump(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_stmt *s)
 {
 	const struct rs_chain *target = s->u.target;
@@ -321,6 +350,11 @@ static int do_jump(struct walk *w, struct state *st, const struct rs_rule *r, co
 		/* The chain is missing from the dump, or the dump holds a loop, which the kernel would have refused. */
 		res = nat_end(w, st, NAT_UNDECIDED, &by, NULL);
 		return res < 0 ? res : ACTION_ENDED;
+	}
+	if (s->short_cut && w->tails) {
+		res = take_short_cut(w, st, &w->node->rules->shorts.v[s->short_cut - 1]);
+		if (res)
+			return res;
 	}
 	step = nat_record(w, st, s->kind == ST_JUMP ? EFFECT_JUMP : EFFECT_GOTO, &by);
 	if (step)

@@ -187,7 +187,7 @@ static int remember(struct walk *w, struct state *st, const struct rs_recent *li
 
 	if (!m)
 		return -ENOMEM;
-	*m = (struct remembered){ st->remembered, list };
+	*m = (struct remembered){ st->remembered, nat_recent_addr(st, list), list };
 	st->remembered = m;
 	return 0;
 }

@@ -16,6 +16,9 @@ int ruleset_mark_inert(struct ruleset *rs);
 bool rule_remembers(const struct rs_rule *r);
 bool rule_acts(const struct rs_rule *r);
 
+/* Puts @c among the ruleset's short cuts if it is so simple. 0 or -ENOMEM. */
+int chain_shorten(struct ruleset *rs, struct rs_chain *c);
+
 /*
  * When all is read: joins what names sets with the sets (@ipsets: name -> struct rs_set). A SET target whose set no rule asks
  * becomes ST_NOP; the others make their set dynamic. 0 or -ENOMEM.

@@ -27,6 +27,7 @@ void ruleset_release(struct ruleset *rs)
 	array_free(&rs->tables);
 	array_free(&rs->sets);
 	array_free(&rs->servers);
+	array_free(&rs->shorts);
 	arena_release(&rs->arena);
 	*rs = (struct ruleset){ 0 };
 }
@@ -298,8 +299,11 @@ bool chain_set_xtables_base(struct rs_chain *c)
 static void mark_targets(const struct rs_stmt *s)
 {
 	if (s->kind == ST_JUMP || s->kind == ST_GOTO) {
-		if (s->u.target)
-			rs_writable(struct rs_chain, s->u.target)->referenced = true;
+		if (!s->u.target)
+			return;
+		rs_writable(struct rs_chain, s->u.target)->referenced = true;
+		/* Of a chain that comes later it is not known yet: then it is walked. */
+		rs_writable(struct rs_stmt, s)->short_cut = s->u.target->short_cut;
 	} else if (s->kind == ST_VMAP && s->u.map) {
 		for (size_t i = 0; i < s->u.map->nelems; i++)
 			if (s->u.map->elems[i].target)
@@ -317,7 +321,7 @@ static int finish_chain(struct ruleset *rs, struct rs_chain *c)
 		r->remembers = rule_remembers(r);
 		r->acts = r->remembers || rule_acts(r);
 	}
-	return chain_build_index(rs, c);
+	return chain_shorten(rs, c) < 0 ? -ENOMEM : chain_build_index(rs, c);
 }
 
 int ruleset_finish(struct ruleset *rs)
