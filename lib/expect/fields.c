@@ -26,7 +26,8 @@ bool expect_external_local(const struct k8s_service *s)
 
 bool expect_internal_local(const struct expect_node *node, const struct k8s_service *s)
 {
-	return s->internal_local && expect_after(node, CHANGE_INTERNAL_LOCAL);
+	return s->internal_local && expect_after(node, CHANGE_INTERNAL_LOCAL) &&
+	       (expect_after(node, CHANGE_POLICIES_APART) || !expect_external_local(s));
 }
 
 bool expect_external_ips_on(const struct expect_node *node)
