@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A node as the engine and as kube-proxy see it. */
 #include <errno.h>
+#include <limits.h>
 
 #include "verify-private.h"
 
@@ -216,6 +217,48 @@ static int config_from_rules(struct arena *arena, const struct snap_node *n, str
 	return 0;
 }
 
+/* The newest kube-proxy that writes rules as these, where they tell one older than 1.25; INT_MAX: they do not. */
+static int newest_of_rule(const struct rs_rule *r)
+{
+	static const char no_bridge[] = "-m physdev ! --physdev-is-in ";
+	const struct rs_chain *to = rule_chain(r);
+
+	/* "Allow traffic for external IPs that does not come from a bridge": gone with pull request 96296. */
+	if (to && str_starts(to->name, "KUBE-SVC-") && memmem(r->text, r->text_len, no_bridge, sizeof(no_bridge) - 1))
+		return 20;
+	/* KUBE-EXT in place of it: pull request 109060. */
+	if (to && str_starts(to->name, "KUBE-XLB-"))
+		return 23;
+	/* DROP in table filter in place of it: pull requests 110289, 110290. */
+	for (uint32_t i = 0; to && str_starts(to->name, "KUBE-FW-") && i < to->nrules; i++)
+		if (jumps_to(to->rules[i], "KUBE-MARK-DROP"))
+			return 24;
+	return INT_MAX;
+}
+
+/*
+ * A Node tells the version of its kubelet, and not every bundle has it. Both chains are written anew in every sync: what
+ * leads out of them is of the kube-proxy that runs now.
+ */
+static int newest_by_rules(const struct snap_node *n)
+{
+	int newest = INT_MAX;
+
+	for (size_t i = 0; i < n->rules.tables.len; i++) {
+		const struct rs_table *t = n->rules.tables.v[i];
+
+		if (!t->xtables || strcmp(t->name, "nat") != 0)
+			continue;
+		for (int k = 0; k < 2; k++) {
+			const struct rs_chain *c = table_find_chain(t, k ? "KUBE-NODEPORTS" : "KUBE-SERVICES");
+
+			for (uint32_t j = 0; c && j < c->nrules; j++)
+				newest = MIN(newest, newest_of_rule(c->rules[j]));
+		}
+	}
+	return newest;
+}
+
 static bool is_unspecified(const struct ip_addr *a)
 {
 	const struct ip_addr zero = { .family = a->family };
@@ -291,7 +334,7 @@ int verify_expect_node(struct arena *arena, const struct snapshot *s, const stru
 {
 	const struct kube_proxy_config *c = snapshot_proxy_config(s, n);
 	struct kube_proxy_config *own = arena_new(arena, struct kube_proxy_config);
-	int r;
+	int r, newest;
 
 	if (!own)
 		return -ENOMEM;
@@ -314,6 +357,9 @@ int verify_expect_node(struct arena *arena, const struct snapshot *s, const stru
 		ret->minor = k8s_minor_version(ret->object->proxy_version);
 	if (ret->minor < 0 && s->cluster.version)
 		ret->minor = k8s_minor_version(s->cluster.version);
+	newest = newest_by_rules(n);
+	if (newest != INT_MAX && (ret->minor < 0 || ret->minor > newest))
+		ret->minor = newest;
 	primary_addresses(s, n, ret);
 	return 0;
 }

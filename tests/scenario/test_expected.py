@@ -13,6 +13,7 @@ from common import CORPUS, Copy, LABS, ROOT, Tests, expect, expect_equal, read, 
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "bench"))
 import kube_proxy  # noqa: E402  pylint: disable=wrong-import-position
+import old_kube_proxy  # noqa: E402  pylint: disable=wrong-import-position
 
 NODES = ("node1", "node2")
 FILES = {"IPv4": "iptables-nft-save.txt", "IPv6": "ip6tables-nft-save.txt"}
@@ -477,8 +478,43 @@ def name_in_capitals(c):
         config["hostnameOverride"] = config["hostnameOverride"].upper()
 
 
+# ---- older kube-proxies ----
+
+def old_version(minor, told):
+    """@told: the Nodes tell the version; else the rules themselves must."""
+    c = Cluster()
+    c.spec("default/web")["externalTrafficPolicy"] = "Local"
+    c.spec("default/my-nginx")["externalTrafficPolicy"] = "Local"  # none on node2
+    c.spec("default/hostnames")["internalTrafficPolicy"] = "Local"
+    c.spec("shop/api").update(internalTrafficPolicy="Local", type="NodePort", externalTrafficPolicy="Cluster")  # none on node2
+    c.spec("shop/api")["ports"][0]["nodePort"] = 30555
+    c.spec("default/sticky")["externalIPs"] = ["203.0.113.70"]
+    c.spec("default/example-service")["loadBalancerSourceRanges"] = ["198.51.100.0/24"]
+    with Copy(LABS["nft"]) as b:
+        for n in c.lists["nodes"]["items"]:
+            n["status"]["nodeInfo"]["kubeProxyVersion"] = f"v1.{minor}.3" if told else ""
+        version = {"major": "1", "minor": str(minor), "gitVersion": f"v1.{minor}.3"}
+        if told:
+            b.write(json.dumps(version), "cluster", "version.json")
+        else:
+            os.remove(b.file("cluster", "version.json"))
+        c.write(b)
+        for n in NODES:
+            out = io.StringIO()
+            old_kube_proxy.write_save(out, minor, c.lists["services"]["items"], c.lists["endpointslices"]["items"], n,
+                                      c.configz[n]["kubeproxy.config.k8s.io"], c.own(n, "IPv4"))
+            b.write(out.getvalue(), "nodes", n, FILES["IPv4"])
+        v = verify(b, [0])
+        expect_equal([(d["kind"], d["node"], d["service"], d["frontend"], d["sources"], d["text"]) for d in v["differences"]], [], "differences")
+        return f"{v['frontends']} frontends"
+
+
 if __name__ == "__main__":
     t = Tests()
     for name_, (change_, want_, seen_) in CASES.items():
         t.run("expected-" + name_.replace("_", "-"), judged, change_, want_, seen_)
+    for minor_ in (20, 21, 22, 23, 24):
+        t.run(f"expected-of-1.{minor_}", old_version, minor_, True)
+    for minor_ in (20, 23, 24):
+        t.run(f"expected-of-1.{minor_}-by-its-rules", old_version, minor_, False)
     t.finish()

@@ -498,6 +498,9 @@ static void test_health_check(void **state)
 	f->service.external_local = true;
 	assert_string_equal(ask(f, EXPECT_HEALTH_CHECK, SOURCE_OUTSIDE, OUT, NODE), "A");
 	assert_int_equal(frontend(f, EXPECT_HEALTH_CHECK)->number, 32000);
+	f->node.minor = 20; /* writes no rule for it */
+	run(f);
+	assert_null(frontend(f, EXPECT_HEALTH_CHECK));
 }
 
 /* Up to 1.23 one policy took endpoints from the other. */
