@@ -8,8 +8,9 @@ import io
 import json
 import os
 import sys
+import tempfile
 
-from common import CORPUS, Copy, LABS, ROOT, Tests, expect, expect_equal, read, run
+from common import CORPUS, Copy, LABS, ROOT, Tests, expect, expect_equal, read, run, write
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "bench"))
 import kube_proxy  # noqa: E402  pylint: disable=wrong-import-position
@@ -113,7 +114,7 @@ def judged(change, want, seen=None):
                 seen(view, n)
             view.write_rules(b, n)
         v = verify(b, [0])
-        expect_equal([(d["kind"], d["node"], d["frontend"], d["sources"], d["text"]) for d in v["differences"]], [], "with the rules that kube-proxy writes")
+        expect_equal(found(v), [], "with the rules that kube-proxy writes")
     return f"before: {', '.join(sorted({k.split()[0] for k in want}))}" if want else None
 
 
@@ -480,8 +481,7 @@ def name_in_capitals(c):
 
 # ---- older kube-proxies ----
 
-def old_version(minor, told):
-    """@told: the Nodes tell the version; else the rules themselves must."""
+def where_they_differ():
     c = Cluster()
     c.spec("default/web")["externalTrafficPolicy"] = "Local"
     c.spec("default/my-nginx")["externalTrafficPolicy"] = "Local"  # none on node2
@@ -490,6 +490,37 @@ def old_version(minor, told):
     c.spec("shop/api")["ports"][0]["nodePort"] = 30555
     c.spec("default/sticky")["externalIPs"] = ["203.0.113.70"]
     c.spec("default/example-service")["loadBalancerSourceRanges"] = ["198.51.100.0/24"]
+    return c
+
+
+def old_rules(c, minor, node):
+    out = io.StringIO()
+    old_kube_proxy.write_save(out, minor, c.lists["services"]["items"], c.lists["endpointslices"]["items"], node,
+                              c.configz[node]["kubeproxy.config.k8s.io"], c.own(node, "IPv4"))
+    return out.getvalue()
+
+
+def found(v):
+    return [(d["kind"], d["node"], d["service"], d["frontend"], d["sources"], d["text"]) for d in v["differences"]]
+
+
+def old_dump_alone(minor, node):
+    """No objects, no configuration, no version: the rules do not contradict themselves."""
+    c = where_they_differ()
+    c.spec("shop/api")["internalTrafficPolicy"] = "Cluster"  # of others' policy Local a dump of this node knows no endpoint
+    c.spec("default/hostnames")["internalTrafficPolicy"] = "Cluster"
+    with tempfile.TemporaryDirectory(prefix="svcdoctor-test-") as folder:
+        write(old_rules(c, minor, node), os.path.join(folder, FILES["IPv4"]))
+        write(json.dumps(c.addresses[node]), os.path.join(folder, "ip-addr.json"))
+        v = run("verify", "-A", "--bundle", folder, "-o", "json", codes=[2]).json
+    expect_equal((found(v), v["undecided"]), ([], []), "differences, undecided")
+    expect_equal([x["source"] for x in v["config"]], ["the rules themselves"], "config")
+    return f"{v['frontends']} frontends"
+
+
+def old_version(minor, told):
+    """@told: the Nodes tell the version; else the rules themselves must."""
+    c = where_they_differ()
     with Copy(LABS["nft"]) as b:
         for n in c.lists["nodes"]["items"]:
             n["status"]["nodeInfo"]["kubeProxyVersion"] = f"v1.{minor}.3" if told else ""
@@ -500,12 +531,9 @@ def old_version(minor, told):
             os.remove(b.file("cluster", "version.json"))
         c.write(b)
         for n in NODES:
-            out = io.StringIO()
-            old_kube_proxy.write_save(out, minor, c.lists["services"]["items"], c.lists["endpointslices"]["items"], n,
-                                      c.configz[n]["kubeproxy.config.k8s.io"], c.own(n, "IPv4"))
-            b.write(out.getvalue(), "nodes", n, FILES["IPv4"])
+            b.write(old_rules(c, minor, n), "nodes", n, FILES["IPv4"])
         v = verify(b, [0])
-        expect_equal([(d["kind"], d["node"], d["service"], d["frontend"], d["sources"], d["text"]) for d in v["differences"]], [], "differences")
+        expect_equal(found(v), [], "differences")
         return f"{v['frontends']} frontends"
 
 
@@ -515,6 +543,9 @@ if __name__ == "__main__":
         t.run("expected-" + name_.replace("_", "-"), judged, change_, want_, seen_)
     for minor_ in (20, 21, 22, 23, 24):
         t.run(f"expected-of-1.{minor_}", old_version, minor_, True)
+    for minor_ in (20, 22, 23, 24):
+        for node_ in NODES:
+            t.run(f"expected-of-1.{minor_}-dump-alone/{node_}", old_dump_alone, minor_, node_)
     for minor_ in (20, 23, 24):
         t.run(f"expected-of-1.{minor_}-by-its-rules", old_version, minor_, False)
     t.finish()
