@@ -479,6 +479,99 @@ def name_in_capitals(c):
         config["hostnameOverride"] = config["hostnameOverride"].upper()
 
 
+# ---- open though it must be closed ----
+
+def must_be_closed(change, service, check):
+    """An error of `verify` and of `diagnose`, though most of what is not refused is a warning."""
+    c = Cluster()
+    change(c)
+    with Copy(LABS["nft"]) as b:
+        c.write(b)
+        v = run("verify", "-A", "--bundle", b.path, "-o", "json", codes=[1]).json
+        d = run("diagnose", "-A", "--bundle", b.path, "-o", "json", codes=[1]).json
+    kinds = {(x["kind"], x["severity"]) for x in v["differences"] if x["service"] == service and x["kind"] == "not-refused"}
+    expect_equal(kinds, {("not-refused", "error")}, "differences")
+    entry = next(x for x in d["services"] if x["service"] == service)
+    found_ = [x for x in (*entry["causes"], *entry["explained"]) if x["check"] == check]
+    expect(found_ and all(x["severity"] == "error" for x in found_), f"{[(x['check'], x['severity']) for x in entry['causes']]}")
+    expect_equal((entry["status"], entry["axes"]["rules"]), ("broken", "failed"), "status and axis")
+
+
+def accepted_by_somebody_else():
+    """A firewall's ACCEPT before kube-proxy's DROP opens what must be closed: no less an error."""
+    c = Cluster()
+    source_ranges(c)
+    with Copy(LABS["nft"]) as b:
+        c.write(b)
+        for n in NODES:
+            c.write_rules(b, n)
+        b.edit(lambda text: text.replace("-A FORWARD ", "-A FORWARD -j ACCEPT\n-A FORWARD ", 1), "nodes", "node1", FILES["IPv4"])
+        v = run("verify", "-A", "--bundle", b.path, "-o", "json", codes=[1]).json
+        d = run("diagnose", "-A", "--bundle", b.path, "-o", "json", codes=[1]).json
+    opened = {(x["kind"], x["node"], x["severity"], x["foreign"]) for x in v["differences"] if x["service"] == "default/example-service"}
+    expect_equal(opened, {("not-refused", "node1", "error", True)}, "differences of the Service")
+    entry = next(x for x in d["services"] if x["service"] == "default/example-service")
+    expect_equal(entry["status"], "broken", "status")
+
+
+# ---- where the configuration is taken from ----
+
+CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMapList", "items": [{"metadata": {"name": "kube-proxy", "namespace": "kube-system"}, "data": {
+    "config.conf": "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nclusterCIDR: 10.244.0.0/16\nmode: iptables\n"}}]}
+
+
+def config_source(files, source, shown):
+    """@files: of the node's own that are left beside the rules."""
+    with Copy(LABS["nft"]) as b:
+        os.remove(b.file("cluster", "configmaps.json"))
+        if "configmap" in files:
+            b.write(json.dumps(CONFIG_MAP), "cluster", "configmaps.json")
+        for n in NODES:
+            for name in ("kube-proxy-configz.json", "kube-proxy.log"):
+                if name not in files:
+                    os.remove(b.file("nodes", n, name))
+        v = run("verify", "-A", "--bundle", b.path, "-o", "json", codes=[0]).json
+        text = run("verify", "-A", "--bundle", b.path, codes=[0]).out
+    expect_equal(v["config"], [{"node": n, "source": source} for n in NODES], "config")
+    expect_equal((v["differences"], v["skipped"]), ([], []), "differences, skipped")
+    expect(f"kube-proxy's configuration: {shown} (node1, node2)\n" in text, f"no such line in {text}")
+
+
+def config_unknown():
+    """Rules without any KUBE-SVC chain tell nothing: masquerade is not compared, and that is said."""
+    c = Cluster()
+    for s in c.lists["endpointslices"]["items"]:
+        s["endpoints"] = []
+    with Copy(LABS["nft"]) as b:
+        c.write(b)
+        os.remove(b.file("cluster", "configmaps.json"))
+        for n in NODES:
+            c.write_rules(b, n)
+            os.remove(b.file("nodes", n, "kube-proxy-configz.json"))
+            os.remove(b.file("nodes", n, "kube-proxy.log"))
+        v = run("verify", "-A", "--bundle", b.path, "-o", "json", codes=[0, 2]).json
+    expect_equal(v["config"], [{"node": n, "source": None} for n in NODES], "config")
+    expect_equal([(x["check"], x["node"], x["code"]) for x in v["skipped"]], [("masquerade", n, "not-collected") for n in NODES], "skipped")
+    expect_equal(found(v), [], "differences")
+
+
+def health_port_closed():
+    """With a firewall that drops by default, the ACCEPT of the health-check port is what lets the load balancer in."""
+    c = Cluster()
+    c.spec("default/example-service")["healthCheckNodePort"] = 32001
+    with Copy(LABS["nft"]) as b:
+        c.write(b)
+        for n in NODES:
+            b.edit(lambda text: text.replace(":INPUT ACCEPT", ":INPUT DROP", 2).replace(":INPUT DROP", ":INPUT ACCEPT", 1), "nodes", n, FILES["IPv4"])
+        before = found(run("verify", "-A", "--bundle", b.path, "-o", "json", codes=[1]).json)
+        for n in NODES:
+            c.write_rules(b, n)
+            b.edit(lambda text: text.replace(":INPUT ACCEPT", ":INPUT DROP", 2).replace(":INPUT DROP", ":INPUT ACCEPT", 1), "nodes", n, FILES["IPv4"])
+        after = found(run("verify", "-A", "--bundle", b.path, "-o", "json", codes=[0, 1]).json)
+    gone = {(k, n, f) for k, n, _, f, _, _ in before} - {(k, n, f) for k, n, _, f, _, _ in after}
+    expect_equal(gone, {("dropped", n, "*:32001/TCP") for n in NODES}, "what the rules of after mend")
+
+
 # ---- older kube-proxies ----
 
 def where_they_differ():
@@ -541,6 +634,15 @@ if __name__ == "__main__":
     t = Tests()
     for name_, (change_, want_, seen_) in CASES.items():
         t.run("expected-" + name_.replace("_", "-"), judged, change_, want_, seen_)
+    t.run("closed-source-ranges", must_be_closed, source_ranges, "default/example-service", "rules-not-refused")
+    t.run("closed-no-local-endpoint", must_be_closed, external_local_and_none_here, "default/my-nginx", "rules-not-refused")
+    t.run("closed-but-accepted-before", accepted_by_somebody_else)
+    t.run("config-configz", config_source, ("kube-proxy-configz.json", "configmap", "kube-proxy.log"), "configz", "configz")
+    t.run("config-configmap", config_source, ("configmap", "kube-proxy.log"), *["ConfigMap kube-system/kube-proxy"] * 2)
+    t.run("config-flags", config_source, ("kube-proxy.log",), *["the FLAG lines of its log"] * 2)
+    t.run("config-rules", config_source, (), *["the rules themselves"] * 2)
+    t.run("config-unknown", config_unknown)
+    t.run("health-port-closed", health_port_closed)
     for minor_ in (20, 21, 22, 23, 24):
         t.run(f"expected-of-1.{minor_}", old_version, minor_, True)
     for minor_ in (20, 22, 23, 24):
