@@ -276,3 +276,11 @@ bool expect_is_node_port_addr(const struct expect_node *node, const struct ip_ad
 	}
 	return false;
 }
+
+enum tri expect_answers_node_ports(const struct expect_node *node, const struct ip_addr *a)
+{
+	if (!node->config->known || expect_node_ports(node, a->family) == NODE_PORTS_UNKNOWN) {
+		return TRI_UNKNOWN;
+	}
+	return expect_is_node_port_addr(node, a) ? TRI_TRUE : TRI_FALSE;
+}

@@ -437,19 +437,23 @@ def another_proxy(c):
 
 # ---- configuration ----
 
-@case({})
+def closed(addresses):
+    return {f"stale-frontend {n} {a}:30080/TCP": "warning" for n in NODES for a in addresses[n]}
+
+
+@case(closed({"node1": ("127.0.0.1", "10.244.1.1"), "node2": ("127.0.0.1", "10.244.2.1")}))
 def node_port_addresses(c):
     for config in c.config():
         config["nodePortAddresses"] = ["172.30.99.0/24"]
 
 
-@case({}, primary)
+@case(closed({"node1": ("127.0.0.1", "10.244.1.1"), "node2": ("127.0.0.1", "10.244.2.1")}), primary)
 def node_port_addresses_primary(c):
     for config in c.config():
         config["nodePortAddresses"] = ["primary"]
 
 
-@case({})
+@case(closed({n: ("127.0.0.1",) for n in NODES}))
 def no_node_ports_on_localhost(c):
     for config in c.config():
         config["iptables"]["localhostNodePorts"] = False
