@@ -210,4 +210,4 @@ clean:
 	$(Q)rm -rf build
 
 -include $(wildcard $(patsubst %.c,$(BUILD)/obj/%.d,$(LIB_SRC) $(CMD_SRC) cmd/main.c $(UNIT_SRC) $(UNIT_HELP) $(FUZZ_SRC) \
-	tests/fuzz/driver.c $(BENCH_SRC)) $(patsubst %.o,%.d,$(FUZZ_OBJ)) $(LINT:.ok=.d))
+	tests/fuzz/driver.c $(BENCH_SRC)) $(patsubst %.o,%.d,$(FUZZ_OBJ)) $(patsubst %.c,$(BUILD)/libfuzzer/obj/%.d,$(FUZZ_SRC)) $(LINT:.ok=.d))

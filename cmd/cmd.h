@@ -189,6 +189,7 @@ struct selection {
 	bool all;		    /* no choice was made: all of the cluster */
 	bool empty_namespace;	    /* the namespace has no Services and is not known to exist */
 	ARRAY_OF(struct missing_service) missing;
+	ARRAY_OF(struct asked_service) asked; /* those named with a port */
 };
 void selection_release(struct selection *s);
 /* From the command's arguments, -n and -A. 0, a usage code after a message, or -ENOMEM. */

@@ -47,6 +47,8 @@ int diagnose_selection(struct context *c, const struct selection *s, const bool 
 		.node = c->o.node,
 		.services = selection_services(s),
 		.nservices = s->list.v.len,
+		.asked = s->asked.v,
+		.nasked = s->asked.len,
 		.ignore = c->o.ignore.v,
 	};
 	memcpy(o.axes, axes, sizeof(o.axes));

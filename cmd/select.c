@@ -10,6 +10,7 @@ void selection_release(struct selection *s)
 {
 	array_free(&s->list.v);
 	array_free(&s->missing);
+	array_free(&s->asked);
 }
 
 const struct k8s_service *const *selection_services(const struct selection *s)
@@ -91,6 +92,10 @@ static int take_argument(struct context *c, const char *text, struct selection *
 	for (size_t i = 0; r >= 0 && i < found.v.len; i++) {
 		if (!list_has(&ret->list, found.v.v[i])) {
 			r = array_push(&ret->list.v, found.v.v[i]);
+		}
+		if (r >= 0 && found.asked.port) {
+			struct asked_service q = { found.v.v[i], found.asked, arena_clean(&c->arena, text) };
+			r = q.text ? array_push(&ret->asked, q) : -ENOMEM;
 		}
 	}
 	array_free(&found.v);

@@ -97,12 +97,28 @@ struct diagnosis {
 	struct verify_report verify;		/* empty when the rules axis was not looked at */
 };
 
+/* The port that the words of a user ask for, and where: a Service has other ports at its own addresses than at a node's. */
+enum asked_place { ASKED_SERVICE /* cluster IP or name */, ASKED_ADDRESS /* external or load-balancer address */, ASKED_NODE };
+struct asked_port {
+	enum asked_place place;
+	uint16_t port;	/* 0: none was asked for */
+	uint8_t proto;	/* 0: not said */
+	bool implied;	/* by the scheme of a URL */
+};
+struct asked_service {
+	const struct k8s_service *service;
+	struct asked_port asked;
+	const char *text; /* as the user wrote it */
+};
+
 struct diagnose_options {
 	bool axes[AXIS_COUNT];		/* asked for */
 	bool axes_given;		/* by --axes: an axis without source is then inconclusive */
 	const char *node;		/* NULL: all */
 	const struct k8s_service *const *services; /* NULL: all */
 	size_t nservices;
+	const struct asked_service *asked; /* with a port, among those Services */
+	size_t nasked;
 	const char *const *ignore;	/* "CHECK" or "CHECK@ns/name"; NULL-terminated, or NULL */
 };
 void diagnosis_release(struct diagnosis *d);
@@ -126,11 +142,14 @@ void endpoints_report_release(struct endpoints_report *r);
 int endpoints_run(const struct snapshot *s, const struct k8s_service *const *services, size_t nservices, struct endpoints_report *ret);
 
 /*
- * Whose question: SERVICE as a user writes it (name, ns/name, svc/name, DNS name, URL, ClusterIP, node:nodePort, external address).
- * Fills @ret with the Services that it names (usually one); @ret_similar, in @arena, with similar names when none. 0, -ENOENT, -ENOMEM.
+ * Whose question: SERVICE as a user writes it (name, ns/name, svc/name, DNS name, URL, ClusterIP, node:nodePort, external address; a port may
+ * follow). Fills @ret with the Services that it names (usually one) and the port that was asked for, which they need not have: at a
+ * cluster IP or a name any of theirs, at a node the one Service that has it as port or targetPort and a node port beside.
+ * @ret_similar, in @arena: similar names when there is none. 0, -ENOENT, -ENOMEM.
  */
 struct service_list {
 	ARRAY_OF(const struct k8s_service *) v;
+	struct asked_port asked;
 };
 int service_resolve(struct arena *arena, const struct snapshot *s, const char *text, const char *ns, struct service_list *ret, const char *const **ret_similar, size_t *ret_nsimilar);
 

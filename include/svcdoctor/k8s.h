@@ -217,7 +217,7 @@ struct k8s_namespace {
 };
 struct k8s_configmap {
 	struct k8s_meta meta;
-	const struct k8s_label *data; /* only of ConfigMaps in kube-system, or named coredns, kube-dns, node-local-dns, kube-proxy */
+	const struct k8s_label *data; /* only of ConfigMaps in kube-system, or named coredns, kube-dns, node-local-dns, kube-proxy, or as ingress-nginx's */
 	size_t ndata;
 };
 /* Deployment, ReplicaSet, StatefulSet, DaemonSet, Job. */
@@ -251,12 +251,62 @@ struct k8s_ingress {
 	const struct k8s_ingress_backend *backends;
 	size_t nbackends;
 };
+/* metav1.LabelSelector. */
+enum k8s_operator { OPERATOR_IN, OPERATOR_NOT_IN, OPERATOR_EXISTS, OPERATOR_DOES_NOT_EXIST };
+struct k8s_requirement {
+	const char *key;
+	enum k8s_operator op;
+	const char *const *values;
+	size_t nvalues;
+};
+struct k8s_label_selector {
+	bool set;		/* false: absent, which is not the same as empty */
+	struct k8s_labels labels; /* matchLabels */
+	const struct k8s_requirement *requirements; /* matchExpressions */
+	size_t nrequirements;
+};
+/* All pairs and requirements hold. An empty selector matches everything. */
+bool k8s_label_selector_matches(const struct k8s_label_selector *s, const struct k8s_labels *labels);
+
+struct k8s_policy_peer {
+	struct k8s_label_selector pods, namespaces;
+	bool is_block;		/* an ipBlock, and no selector */
+	struct ip_prefix block;
+	const struct ip_prefix *except;
+	size_t nexcept;
+};
+struct k8s_policy_port {
+	uint8_t proto;
+	const char *name;	/* of a container port; NULL: by number */
+	uint16_t from, to;	/* inclusive, 0 to 65535 where any port is meant */
+};
+struct k8s_policy_rule { /* no peer: everybody; no port: every port */
+	const struct k8s_policy_peer *peers;
+	size_t npeers;
+	const struct k8s_policy_port *ports;
+	size_t nports;
+};
 struct k8s_netpol {
 	struct k8s_meta meta;
-	bool selects_all;	/* empty podSelector */
-	struct k8s_labels pod_labels; /* matchLabels */
-	bool has_expressions;	/* matchExpressions are there: who is selected is not known exactly */
+	struct k8s_label_selector pods;
 	bool ingress, egress;	/* policyTypes (or as implied) */
+	const struct k8s_policy_rule *ingress_rules, *egress_rules;
+	size_t ningress, negress;
+};
+/* ValidatingWebhookConfiguration, MutatingWebhookConfiguration, APIService: what makes the API server itself a client of Services. */
+struct k8s_call {
+	const char *name;	/* of the webhook; NULL: APIService */
+	const char *ns, *service; /* NULL: a URL, or the API server's own */
+	uint16_t port;		/* 443 by default */
+	bool ignored;		/* failurePolicy Ignore: without an answer the API server goes on */
+};
+struct k8s_caller {
+	struct k8s_meta meta;
+	const char *kind;
+	const struct k8s_call *calls;
+	size_t ncalls;
+	const struct k8s_condition *conditions; /* APIService: Available */
+	size_t nconditions;
 };
 struct k8s_service_cidr {
 	struct k8s_meta meta;
@@ -282,12 +332,13 @@ struct kube_proxy_config {
 	const char *const *feature_gates; /* "Name=true" */
 	size_t nfeature_gates;
 	const char *bind_address;
+	const char *healthz_bind_address; /* "0.0.0.0:10256"; NULL: not set */
 };
 
 enum k8s_kind {
 	K8S_SERVICES, K8S_SLICES, K8S_ENDPOINTS, K8S_PODS, K8S_NODES, K8S_NAMESPACES, K8S_CONFIGMAPS,
 	K8S_EVENTS, K8S_NETPOLS, K8S_DEPLOYMENTS, K8S_REPLICASETS, K8S_STATEFULSETS, K8S_DAEMONSETS, K8S_JOBS,
-	K8S_INGRESSES, K8S_SERVICECIDRS, K8S_KINDS
+	K8S_INGRESSES, K8S_SERVICECIDRS, K8S_VALIDATING, K8S_MUTATING, K8S_APISERVICES, K8S_KINDS
 };
 const char *k8s_kind_plural(enum k8s_kind k); /* "services", "endpointslices", ... as in file names and rights */
 /* By the kind in the singular ("Service") and its apiVersion ("" where it is not told): enum k8s_kind, or -ENOENT for what nobody uses. */
@@ -310,6 +361,7 @@ struct k8s_cluster {
 	ARRAY_OF(struct k8s_workload *) workloads;
 	ARRAY_OF(struct k8s_ingress *) ingresses;
 	ARRAY_OF(struct k8s_service_cidr *) service_cidrs;
+	ARRAY_OF(struct k8s_caller *) callers;
 	const char *version; /* gitVersion of version.json, or NULL */
 	size_t undecodable;  /* objects that could not be used; each has a note */
 	/* Built by k8s_cluster_finish: */
@@ -318,12 +370,17 @@ struct k8s_cluster {
 	struct map pod_by_name, node_by_name, namespace_by_name;
 	struct map pod_by_ip;	     /* struct ip_addr -> struct k8s_pod: live ones before terminal ones, host-network pods never */
 	struct map pods_by_ns;	     /* ns -> struct k8s_pod_group */
+	struct map netpols_by_ns;    /* ns -> struct k8s_netpol_group */
 };
 struct k8s_slice_group {
 	ARRAY_OF(const struct k8s_slice *) v;
 };
 struct k8s_pod_group {
 	ARRAY_OF(const struct k8s_pod *) v;
+};
+struct k8s_netpol_group {
+	const struct k8s_netpol *const *v;
+	size_t len;
 };
 
 void k8s_cluster_init(struct k8s_cluster *c);
@@ -350,6 +407,42 @@ bool k8s_pod_terminal(const struct k8s_pod *p); /* phase Succeeded or Failed */
 bool k8s_service_skipped_by_proxy(const struct k8s_service *s);
 /* The node a pod address belongs to: by pod, else by podCIDR. NULL when nobody's. */
 const struct k8s_node *k8s_node_of_ip(const struct k8s_cluster *c, const struct ip_addr *ip);
+/*
+ * NetworkPolicies, as https://kubernetes.io/docs/concepts/services-networking/network-policies/ has them; whether anything on
+ * the nodes enforces them is not told. Answers are 1, 0, or -1 where what is known does not tell.
+ *
+ * One end of a connection, with the addresses that the policies see: those after the translation of a Service's address, and
+ * before any rewriting of the source (a source that is rewritten is the node's).
+ */
+struct k8s_policy_end {
+	const struct k8s_pod *pod; /* NULL: no pod, or one of the host's network, which policies take for the node */
+	struct ip_addr ip;	   /* family 0: not known */
+	const char *node;	   /* the pod's node, or the node that this end is; NULL: none, or not known */
+};
+/* Does the policy isolate the pod in that direction? Pods of the host's network are isolated by none. */
+bool k8s_policy_selects(const struct k8s_netpol *p, const struct k8s_pod *pod, bool egress);
+/* Does the peer of a policy of namespace @ns mean this end? */
+int k8s_policy_peer_matches(const struct k8s_cluster *c, const char *ns, const struct k8s_policy_peer *peer, const struct k8s_policy_end *end);
+/* Does the rule speak of this port? A name is looked up in @pod, to which the packet goes; NULL: it has none. */
+bool k8s_policy_rule_has_port(const struct k8s_policy_rule *r, const struct k8s_pod *pod, uint8_t proto, uint16_t port);
+/* Number of the pod's port of that name and protocol; 0: none. */
+uint16_t k8s_pod_port_by_name(const struct k8s_pod *pod, const char *name, uint8_t proto);
+
+/*
+ * May @from connect to @port of @to? In one direction: the policies that select the client's pod (egress) or the endpoint's (ingress).
+ * Where none selects it, everything is allowed; else what any rule of any of them allows. Connections between a pod and its own node
+ * are never stopped on ingress (the kubelet's probes).
+ */
+struct k8s_policy_verdict {
+	bool isolated;
+	int allowed;
+	const struct k8s_netpol *by; /* isolated and allowed: the first policy that allows it; else the first that isolates; NULL */
+};
+void k8s_policy_judge(const struct k8s_cluster *c, const struct k8s_policy_end *from, const struct k8s_policy_end *to, uint8_t proto,
+		      uint16_t port, bool egress, struct k8s_policy_verdict *ret);
+/* Of the namespace, in the order of their names; NULL: none. */
+const struct k8s_netpol_group *k8s_netpols_of(const struct k8s_cluster *c, const char *ns);
+
 /* "v1.36.2", "1.20.3-eks" -> minor version, or -1. */
 int k8s_minor_version(const char *version);
 

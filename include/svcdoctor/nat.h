@@ -26,12 +26,22 @@
  * What becomes of the packet (delivery) may be lost or unknown: the walk through the rules goes on all the same, so a
  * missing route or forwarding switched off never hides what the rules do.
  *
+ * The reply (NAT_REPLY). From each accepted ending the reply is walked back: as ESTABLISHED, through every hook but without
+ * nat chains, whose work conntrack does (nf_nat_packet): the reply's destination is translated back at -100 in PREROUTING or
+ * OUTPUT, its source at 100 in INPUT or POSTROUTING. So raw and mangle PREROUTING see endpoint -> translated source, FORWARD
+ * and INPUT see endpoint -> client. It must pass the node that translated: it does when the source is or became an address
+ * of this node, when the endpoint is here, or when the client is. Where an address is attached only the caller can say
+ * (nat_options.here); client and endpoint on one bridge without bridge netfilter is the exception, for there the frame is
+ * switched past the rules. A packet that bridge netfilter translates and that would have to leave by the bridge port that
+ * it came in by needs that port's hairpin mode: without it the ending is lost (cause "hairpin-mode").
+ *
  * A nat chain is followed whether or not something in the network namespace has switched connection tracking on: on a
  * node with kube-proxy it is.
  *
  * Modelled: IPv4 and IPv6, TCP, UDP, SCTP, ICMP, xtables rules of both backends, routing with policy rules. Not
- * modelled: netdev, bridge and arp tables, tc, XDP, fragments, IP options, IPsec, native nftables rules, sets that
- * were not loaded (a rule that asks one is unknown). Bridge port matches are unknown.
+ * modelled: netdev, bridge and arp tables, tc, XDP, fragments, IP options and extension headers, IPsec, native nftables
+ * rules, sets that were not loaded (a rule that asks one is unknown). Which port of a bridge a packet came by is not
+ * known; a match on it is decided where all ports of that bridge agree.
  *
  * No I/O, no clock, no globals. A walk reads ruleset and facts and writes only into its result.
  */
@@ -60,7 +70,8 @@ struct nat_by {
 	const struct rs_rule *rule;   /* BY_RULE, BY_SET */
 	const struct rs_chain *chain; /* BY_RULE, BY_POLICY */
 	const char *text;	      /* the others: "net.ipv4.ip_forward = 0", in the walk's arena or constant */
-	const char *cause;	      /* of a loss: "ip-forward", "no-route", "martian", "rp-filter", "link-down", "route-localnet" */
+	/* of a loss: "ip-forward", "no-route", "martian", "rp-filter", "link-down", "route-localnet", "hairpin-mode", "bridge-nf" */
+	const char *cause;
 };
 bool nat_by_equal(const struct nat_by *a, const struct nat_by *b);
 
@@ -127,9 +138,11 @@ struct nat_ending {
 	const char *reject_with;   /* "icmp-port-unreachable", ... */
 	struct nat_step *path;	   /* last step; walk by prev */
 	struct nat_assume *assumes; /* outermost last */
-	/* reply: TRI_UNKNOWN with a reason where it was not judged */
+	/* reply: TRI_UNKNOWN with a reason where it was not judged; reply_why is in words, constant or in the result's arena */
 	enum tri reply;
 	const char *reply_why;
+	/* lost: the rule, or with a cause the node's fault; BY_NONE: it goes another way. Unknown: what it depends on, if that is a rule */
+	struct nat_by reply_by;
 };
 
 struct nat_result {
@@ -147,7 +160,14 @@ enum {
 	NAT_FOLLOW_STATE = 1, /* follow the other value of remembered state where it changes the ending */
 	NAT_NO_PATH = 2,      /* do not record paths (faster) */
 	NAT_AS_WALKED = 4,    /* neither join nor sort the endings (faster) */
+	NAT_REPLY = 8,	      /* walk the reply back from accepted endings, and judge bridge ports */
 };
+
+/*
+ * Does what @a sends and gets pass this node, because it is the node itself or hangs on it (a pod of the node)? Where that
+ * is not known, @ret_why, set beforehand to a general reason, may be replaced by a better one: constant text.
+ */
+typedef enum tri (*nat_here_fn)(void *arg, const struct ip_addr *a, const char **ret_why);
 
 /* ---- who may have sent it: sources as classes ---- */
 
@@ -204,8 +224,9 @@ int nat_region_cut(struct arena *arena, const struct nat_region *r, const struct
  * A walk with classes decides more than its packet: whatever it asks of the packet's origin (source address, interface it
  * entered by) narrows @now, the region that the packet was taken from, to those for whom the answer is the same. What is
  * cut off goes to @rest, for walks of their own. So a region whose parts are all walked is decided for every source in it.
- * All of a region must be alike in what the node itself asks of a source: kind of address, routing rules, way back,
- * sysctls of the interface.
+ * All of a region must be alike in what the node itself asks of a source: kind of address, routing rules, way back (its
+ * interface or that it is the one that the source enters by, whether there is a router), where it is attached, sysctls of the
+ * interface.
  */
 struct nat_classes {
 	struct arena arena; /* of the regions */
@@ -222,8 +243,9 @@ void nat_classes_ask(struct nat_classes *c, const struct ip_addr *a, const struc
 
 /*
  * What becomes of packets behind their translation, remembered from walk to walk on one node: for many walks with
- * NAT_NO_PATH and classes. Sources that differ in what the node asks need different seed numbers. `assumed` of a result
- * then names only what was met for the first time. One for each thread.
+ * NAT_NO_PATH and always the same other flags and `here`. Classes that differ in what the node asks of a source need different
+ * seed numbers; without classes it is remembered for each source by itself, and names of interfaces must stay where they are.
+ * `assumed` of a result then names only what was met for the first time. One for each thread.
  */
 struct nat_node;
 struct nat_tails;
@@ -234,6 +256,8 @@ struct nat_options {
 	unsigned flags;
 	struct nat_classes *classes; /* NULL: the packet alone is decided. now must hold the packet's source and interface */
 	struct nat_tails *tails;     /* may be NULL; of this node */
+	nat_here_fn here;	     /* NULL: only the node's own addresses are known to be here */
+	void *here_arg;
 };
 
 /* The base chains of one hook in the order in which they run; empty ones that accept are left out. */
@@ -249,6 +273,7 @@ struct nat_node {
 	const char *name;
 	const struct ruleset *rules;
 	const struct node_facts *facts;
+	const char *kernel;	/* release, "6.1.0-18-amd64"; NULL: not known. May be set after nat_node_init */
 	bool legacy_known[2], nft_known[2]; /* IPv4, IPv6: was a dump of that backend there? Else "taken as empty" is among `assumed` */
 	bool routes_ask_iif;	/* filled by nat_node_init: routing rules or VRFs look at the interface that a packet came by */
 	struct nat_hook_plan plan[2][HOOK_COUNT]; /* IPv4, IPv6; filled by nat_node_init */

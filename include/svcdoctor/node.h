@@ -90,8 +90,17 @@ struct node_fdb {
 	bool self, permanent;
 };
 
+/* A socket that listens in the node's own network. */
+struct node_socket {
+	uint8_t proto;		/* IPPROTO_TCP, IPPROTO_UDP */
+	struct ip_addr addr;	/* family 0: every address of both families; zero: of its family */
+	uint16_t port;
+	const char *process;	/* "kube-proxy"; NULL: not shown (ss without -p) */
+};
+
 struct node_facts {
 	struct arena arena;
+	bool sockets_known;
 	bool addrs_known, links_known, routes_known, rules_known, rules6_known, neigh_known, fdb_known, sysctl_known;
 	ARRAY_OF(struct node_address) addrs;
 	ARRAY_OF(struct node_link) links;
@@ -99,6 +108,7 @@ struct node_facts {
 	ARRAY_OF(struct node_rule) rules;
 	ARRAY_OF(struct node_neigh) neigh;
 	ARRAY_OF(struct node_fdb) fdb;
+	ARRAY_OF(struct node_socket) sockets;
 	struct map sysctl;	/* "net.ipv4.ip_forward" -> char * */
 	struct map locals;	/* struct ip_addr -> itself: exact local addresses; built by node_facts_finish */
 	/* Addresses that something else than the node itself says it has (the Node object): used when addrs is not known. */

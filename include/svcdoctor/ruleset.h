@@ -84,9 +84,11 @@ enum {
 	X(FIELD_OWNER, "owner") X(FIELD_CGROUP, "cgroup") X(FIELD_SOCKET, "socket") \
 	X(FIELD_RPFILTER, "reverse path") X(FIELD_POLICY, "IPsec policy") X(FIELD_REALM, "realm") \
 	X(FIELD_TIME, "time of day") X(FIELD_STRING, "payload") X(FIELD_U32, "u32") X(FIELD_BPF, "bpf") \
-	X(FIELD_EXTHDR, "extension header") X(FIELD_TCPMSS, "TCP MSS") X(FIELD_CPU, "CPU") \
+	X(FIELD_EXTHDR, "extension header")	/* OP_TEXT; negated: true for a packet without such headers */ \
+	X(FIELD_TCPMSS, "TCP MSS") X(FIELD_CPU, "CPU") \
 	X(FIELD_DEVGROUP, "device group") X(FIELD_IPVS, "ipvs") X(FIELD_ESP, "IPsec SPI") \
-	X(FIELD_CONNBYTES, "connbytes") X(FIELD_FIB, "fib")
+	X(FIELD_CONNBYTES, "connbytes")	/* OP_TEXT; negated: false for a first packet. State of the past, as the limits are */ \
+	X(FIELD_FIB, "fib")
 
 enum rs_field {
 #define X(name, text) name,
@@ -126,6 +128,11 @@ enum {
 	ADDRTYPE_UNSPEC = 1 << 0, ADDRTYPE_UNICAST = 1 << 1, ADDRTYPE_LOCAL = 1 << 2, ADDRTYPE_BROADCAST = 1 << 3,
 	ADDRTYPE_ANYCAST = 1 << 4, ADDRTYPE_MULTICAST = 1 << 5, ADDRTYPE_BLACKHOLE = 1 << 6,
 	ADDRTYPE_UNREACHABLE = 1 << 7, ADDRTYPE_PROHIBIT = 1 << 8, ADDRTYPE_THROW = 1 << 9,
+};
+
+/* stmt.flags of ST_SET */
+enum {
+	RS_SET_DEL = 1,
 };
 
 /* cond.flags */
@@ -199,7 +206,8 @@ struct rs_cond {
 	X(ST_NOTRACK, "NOTRACK")	/* also CT --notrack */ \
 	X(ST_QUEUE, "QUEUE")		/* a program decides: unknown */ \
 	X(ST_TPROXY, "TPROXY") X(ST_SYNPROXY, "SYNPROXY") \
-	X(ST_NOP, "no effect")		/* LOG, NFLOG, TRACE, counters, CHECKSUM, CLASSIFY, TCPMSS, TOS, DSCP, TTL, TEE, SET, CT zone ... */ \
+	X(ST_SET, "SET")		/* u.set: adds the packet to a set, or takes it out (RS_SET_DEL), that some rule asks */ \
+	X(ST_NOP, "no effect")		/* LOG, NFLOG, TRACE, counters, CHECKSUM, CLASSIFY, TCPMSS, TOS, DSCP, TTL, TEE, CT zone ... */ \
 	X(ST_VMAP, "verdict map")	/* nftables: u.map */ \
 	X(ST_UNKNOWN, "unknown target")	/* u.text */
 
@@ -234,6 +242,7 @@ struct rs_stmt {
 			uint32_t value, mask;	/* MARK: mark = (mark & ~mask) ^ value */
 		} bits;
 		const struct rs_nat *nat;
+		const struct rs_set_ref *set;
 		const struct rs_set *map;
 		const char *text;		/* REJECT: "icmp-port-unreachable", ...; NOP and UNKNOWN: the target as written */
 	} u;
@@ -252,6 +261,7 @@ struct rs_rule {
 	uint8_t nstmts;
 	bool has_counters : 1;	/* the dump had them: rule_counters() */
 	bool unknown : 1;	/* has an opaque condition or an unknown statement */
+	bool remembers : 1;	/* has a FIELD_RECENT_SET condition. Set by ruleset_finish */
 	bool acts : 1;		/* leaves a trace or goes on elsewhere; false: it can be passed over. Set by ruleset_finish */
 };
 struct rs_counters {
@@ -309,6 +319,33 @@ struct rs_elem {
 	const struct rs_chain *target;
 	const struct rs_key *data; /* data map: ndata parts */
 };
+/* One element of an ipset: what its type does not have is zero. */
+struct rs_ipset_elem {
+	struct ip_addr addr[2];	/* masked */
+	uint8_t len[2];		/* prefix lengths; those of a host are full */
+	uint8_t proto;
+	bool nomatch, expires;	/* expires: it has a timeout that runs */
+	bool physdev, wildcard; /* of iface */
+	uint16_t port;		/* host order; of ICMP: type << 8 | code */
+	uint32_t mark;
+	const char *iface, *member; /* member: of a list:set, the set's name */
+	const struct rs_set *set;   /* that set; NULL: it was not loaded */
+	uint32_t next;		/* in its bucket, from 1; lib/ruleset's own */
+};
+struct rs_ipset_type;
+struct rs_ipset {
+	const struct rs_ipset_type *type;
+	bool any_family;	/* of neither family: bitmap:port, list:set, hash:mac */
+	bool has_mask;		/* create ... netmask or bitmask: of the first address */
+	struct ip_addr mask;
+	uint32_t mark_mask;
+	bool damaged;		/* some of it could not be read, or is of a kind that is not modelled: nothing is sure of it */
+	bool shrinks;		/* a rule takes elements out of it; the set's `dynamic`: a rule puts some in */
+	struct rs_ipset_elem *elems;
+	uint32_t nelems, nbuckets;
+	uint32_t *buckets;
+	uint8_t lens[2][129], nlens[2]; /* the prefix lengths in use, longest first */
+};
 struct rs_set {
 	enum rs_backend backend; /* BACKEND_LEGACY: an ipset, which both backends' xtables rules can name */
 	enum rs_family family;
@@ -317,8 +354,9 @@ struct rs_set {
 	uint8_t nfields, ndata;
 	uint8_t field_kinds[6];
 	bool dynamic, interval, is_map, is_vmap;
-	const struct rs_elem *elems;
+	const struct rs_elem *elems; /* of nftables; those of an ipset lie in @ipset */
 	size_t nelems;
+	struct rs_ipset *ipset;	 /* NULL: of nftables, or of a type that is not known */
 };
 
 /* IPVS */
@@ -350,6 +388,7 @@ struct ruleset {
 	ARRAY_OF(struct rs_set *) sets;
 	ARRAY_OF(struct rs_virtual_server *) servers;
 	size_t nrules, nunknown;
+	bool names_sets; /* some rule asks or changes an ipset */
 	bool finished;
 };
 
@@ -394,6 +433,60 @@ bool cond_match_addr(const struct rs_cond *c, const struct ip_addr *a);
 /* True when @v (host order) satisfies the condition's numeric operator; negation included. */
 bool cond_match_u32(const struct rs_cond *c, uint32_t v);
 bool cond_match_ifname(const struct rs_cond *c, const char *name);
+
+/*
+ * ---- ipsets: lib/ruleset/set.c ----
+ *
+ * What a reference to a set asks of a packet, as net/netfilter/ipset does: the longest prefix decides, nomatch included; a set of
+ * another family, or a reference with fewer directions than the type has parts, is not met.
+ */
+struct rs_set_packet {
+	struct ip_addr src, dst;
+	bool src_known;		/* false: the source was rewritten to an address that is not known */
+	uint8_t proto, icmp_type, icmp_code;
+	uint16_t sport, dport;	/* host order */
+	uint32_t mark;
+	const char *iif, *oif;	/* NULL: not known; "": none, as the output interface before routing */
+};
+enum rs_answer { RS_NO, RS_YES, RS_UNKNOWN };
+/*
+ * Is the packet in the set? Before the negation of the condition. RS_UNKNOWN: the set was not loaded or not wholly, asks what is not
+ * known (a MAC address), or an element that expires decides. @ret_state: what is answered is what the dump says, and rules of this
+ * node may have changed it since (a rule adds to a set that does not hold the packet, or deletes from one that does).
+ */
+enum rs_answer rs_set_has(const struct rs_set_ref *ref, const struct rs_set_packet *p, bool *ret_state);
+/* Does the packet's source address take part in the answer? */
+bool rs_set_asks_source(const struct rs_set_ref *ref);
+
+/*
+ * The reference projected on a packet of which all is known but the source address: the sources that are in the set, and those of
+ * which that is not known; all others are not in it. Each list is sorted, disjoint, and without two ranges that touch.
+ * @p->src is not looked at but for its family, and src_known does not matter. @max: so many ranges at most, of both lists together.
+ * Before the negation of the condition. A set that rules change (@may_grow, @may_shrink) is given as the dump has it.
+ * 0 (the caller frees both with array_free); SD_ELIMIT: there are more ranges; SD_EFORMAT: the set cannot be put into ranges (it has
+ * a bitmask with holes): all its sources are unknown; -ENOMEM. On failure @ret holds nothing.
+ */
+struct rs_ranges {
+	struct rs_addr_range *v;
+	size_t len, cap;
+};
+struct rs_set_sources {
+	struct rs_ranges in, unknown;
+	bool may_grow, may_shrink;
+};
+int rs_set_project(const struct rs_set_ref *ref, const struct rs_set_packet *p, size_t max, struct rs_set_sources *ret);
+
+/* What a type's name says, for readers. */
+enum rs_ipset_part { SETPART_NONE, SETPART_IP, SETPART_NET, SETPART_PORT, SETPART_IFACE, SETPART_MARK, SETPART_MAC, SETPART_SET };
+#define RS_IPSET_PARTS 3
+struct rs_ipset_type {
+	const char *name;
+	uint8_t part[RS_IPSET_PARTS]; /* enum rs_ipset_part; as many as the type has dimensions */
+	bool any_family, range;	      /* range: a bitmap, which is created with one */
+};
+const struct rs_ipset_type *rs_ipset_type_find(const char *name, size_t len); /* NULL: not known */
+/* Sorts the elements of @s into buckets. After the last one is there. 0 or -ENOMEM. */
+int rs_ipset_index(struct ruleset *rs, struct rs_ipset *s);
 
 /* The one statement that ends or moves a packet, or NULL: in xtables rules there is at most one statement. */
 static inline const struct rs_stmt *rule_target(const struct rs_rule *r)

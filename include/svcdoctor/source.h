@@ -31,6 +31,18 @@ struct xtables_text {
 int read_xtables(struct ruleset *rs, const char *data, size_t size, bool ip6, enum rs_backend def, const char *file,
 		 struct sd_notes *notes, struct xtables_text *ret);
 
+/*
+ * `ipset save` text: the sets are added to @rs. Nothing of @data is kept. @cut: its end is missing. A set of which something could
+ * not be read is there, and marked as damaged; a note says where. 0 or -ENOMEM.
+ */
+struct ipset_text {
+	bool empty;   /* no set at all */
+	bool damaged; /* at least one line could not be read */
+	size_t sets;
+};
+int read_ipset(struct ruleset *rs, const char *data, size_t size, const char *file, bool cut, struct sd_notes *notes,
+	       struct ipset_text *ret);
+
 /* ip -j addr | link | route (table all) | rule | neigh, bridge -j fdb show. 0, SD_EPARSE with a note, -ENOMEM. Parts that are readable are kept. */
 int read_ip_addr(struct node_facts *f, const char *data, size_t size, const char *file, struct sd_notes *notes);
 int read_ip_link(struct node_facts *f, const char *data, size_t size, const char *file, struct sd_notes *notes);
@@ -38,6 +50,8 @@ int read_ip_route(struct node_facts *f, const char *data, size_t size, const cha
 int read_ip_rule(struct node_facts *f, const char *data, size_t size, const char *file, struct sd_notes *notes);
 int read_ip_neigh(struct node_facts *f, const char *data, size_t size, const char *file, struct sd_notes *notes);
 int read_bridge_fdb(struct node_facts *f, const char *data, size_t size, const char *file, struct sd_notes *notes);
+/* ss -lntu, with or without -p; lines of other kinds of sockets are passed over. 0, SD_EPARSE with a note, -ENOMEM. */
+int read_ss(struct node_facts *f, const char *data, size_t size, const char *file, struct sd_notes *notes);
 int read_sysctl(struct node_facts *f, const char *data, size_t size, const char *file, struct sd_notes *notes);
 
 /* One JSON document of the folder cluster/: items decoded one by one into @s. @name: the file's base name ("services.json"). */

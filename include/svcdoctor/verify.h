@@ -183,6 +183,18 @@ int verify_run(const struct snapshot *s, const struct verify_options *o, struct 
 
 /* The node as engine and expectation see it. @ret's pointers live as long as the snapshot. */
 void verify_nat_node(const struct snapshot *s, const struct snap_node *n, struct nat_node *ret);
+/* Where addresses are attached, as the API and the node's links say: nat_options.here is verify_is_here, here_arg the place. */
+struct verify_place {
+	const struct snapshot *snapshot;
+	const struct snap_node *node;
+	const char *name;	/* of the Node object */
+	struct ip_addr self[2];
+	struct map slices;	/* struct ip_addr -> struct k8s_endpoint, where pods are not known */
+	bool slices_built;
+};
+void verify_place_init(struct verify_place *p, const struct snapshot *s, const struct snap_node *n, const struct expect_node *e);
+void verify_place_release(struct verify_place *p);
+enum tri verify_is_here(void *arg, const struct ip_addr *a, const char **ret_why);
 int verify_expect_node(struct arena *arena, const struct snapshot *s, const struct snap_node *n, struct expect_node *ret);
 /* Does the node carry rules that kube-proxy writes? And a sign that it runs there? */
 bool verify_has_proxy_rules(const struct snap_node *n);

@@ -162,9 +162,37 @@ bool ip_addr_is_linklocal(const struct ip_addr *a)
 	return a->family == AF_INET ? a->b[0] == 169 && a->b[1] == 254 : a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
 }
 
+/* Decimal digits and a NUL; returns where that is. Addresses are formatted by ten thousands, and printf is slow. */
+static char *put_decimal(char *to, unsigned v)
+{
+	char digits[10];
+	unsigned n = 0;
+
+	do {
+		digits[n++] = (char)('0' + v % 10);
+		v /= 10;
+	} while (v);
+	while (n)
+		*to++ = digits[--n];
+	*to = '\0';
+	return to;
+}
+
+static char *put_addr4(char *to, const struct ip_addr *a)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		if (i)
+			*to++ = '.';
+		to = put_decimal(to, a->b[i]);
+	}
+	return to;
+}
+
 const char *ip_addr_format(const struct ip_addr *a, char buf[static IP_ADDR_STRLEN])
 {
-	if (a->family == 0 || !inet_ntop(a->family, a->b, buf, IP_ADDR_STRLEN))
+	if (a->family == AF_INET)
+		(void)put_addr4(buf, a);
+	else if (a->family == 0 || !inet_ntop(a->family, a->b, buf, IP_ADDR_STRLEN))
 		memcpy(buf, "-", 2);
 	return buf;
 }
@@ -179,9 +207,14 @@ const char *ip_prefix_format(const struct ip_prefix *p, char buf[static IP_PREFI
 
 const char *ip_endpoint_format(const struct ip_addr *a, unsigned port, char buf[static IP_ENDPOINT_STRLEN])
 {
-	char s[IP_ADDR_STRLEN];
+	char s[IP_ADDR_STRLEN], *end;
 
-	(void)snprintf(buf, IP_ENDPOINT_STRLEN, a->family == AF_INET6 ? "[%s]:%u" : "%s:%u", ip_addr_format(a, s),
-		       port & 0xffff);
+	if (a->family == AF_INET) {
+		end = put_addr4(buf, a);
+		*end++ = ':';
+		(void)put_decimal(end, port & 0xffff);
+	} else {
+		(void)snprintf(buf, IP_ENDPOINT_STRLEN, a->family == AF_INET6 ? "[%s]:%u" : "%s:%u", ip_addr_format(a, s), port & 0xffff);
+	}
 	return buf;
 }

@@ -14,6 +14,7 @@
 #define ELEMENT_MAX (8u << 20)
 #define WORD_SIZE 128
 #define BATCH_SIZE (256u << 10) /* bytes of elements that are decoded in one go */
+#define BATCHES_MAX 64u		/* before they are joined: each may have as many records as are kept at all */
 
 /* ---- places in the text ---- */
 
@@ -178,8 +179,6 @@ static int deliver(struct batch *b, size_t i, uint32_t line, void *part)
 		batch_note(b, e->from, "bad-json", "this value is not an object");
 	}
 	json_decref(item.value);
-	if (pool)
-		pool->used = 0;
 	return r < 0 ? r : b->r;
 }
 
@@ -191,10 +190,11 @@ static void decode(void *arg, void *job, unsigned who)
 	struct place at = { .line_at = b->spans.v[0].from, .line = b->line };
 
 	pool = s->may_share ? malloc(sizeof(*pool)) : NULL;
-	if (pool)
-		pool->used = 0;
-	for (size_t i = 0; b->r == 0 && i < b->spans.len; i++)
+	for (size_t i = 0; b->r == 0 && i < b->spans.len; i++) {
+		if (pool)
+			pool->used = 0;
 		b->r = deliver(b, i, line_of(&at, b->spans.v[i].from), s->parts[who]);
+	}
 	free(pool);
 	pool = NULL;
 	array_free(&b->spans);
@@ -225,6 +225,8 @@ static int join(struct splitter *s, struct batch *b)
 	return b->r;
 }
 
+static int catch_up(struct splitter *s);
+
 /* Has the batch decoded that is being filled, by whoever has time. A second thread comes with the first full one. */
 static int give_away(struct splitter *s)
 {
@@ -235,11 +237,12 @@ static int give_away(struct splitter *s)
 		s->crew = crew_start(decode, s);
 	if (s->crew) {
 		r = array_push(&s->batches, b);
-		if (r == 0)
-			crew_add(s->crew, b);
-		else
+		if (r < 0) {
 			batch_free(b);
-		return r;
+			return r;
+		}
+		crew_add(s->crew, b);
+		return s->batches.len < BATCHES_MAX ? 0 : catch_up(s);
 	}
 	b->alone = true;
 	decode(s, b, 0);

@@ -16,7 +16,7 @@
 /* Everything that differences on a node can be, once kube-proxy's rules are not there as a whole. */
 #define NODE_RULE_FAULTS \
 	RULE_FAULTS, "kube-chain-not-jumped", "foreign-rule-shadows", "foreign-rule-drops", "firewalld-reject", "forward-policy-drop", \
-		"hairpin-mode-off", "accept-before-reject", "calico-accept-before-reject", "kube-proxy-healthz-stale"
+		"hc-nodeport-blocked", "nodeport-firewall-sg", "accept-before-reject", "calico-accept-before-reject", "kube-proxy-healthz-stale"
 /* Everything that keeps one pod from being ready. */
 #define POD_FAULTS \
 	"pod-crashlooping", "pod-image-pull-failing", "pod-container-config-error", "pod-init-failing", \

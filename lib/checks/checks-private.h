@@ -178,6 +178,14 @@ bool pod_counts_ready(const struct k8s_pod *p); /* ready, not finished, not goin
 /* Commands that look into the trouble of a pod. */
 void pod_commands(struct run *r, struct finding *f, const struct k8s_pod *p, const struct pod_view *w);
 
+/* ---- spec.c ---- */
+
+/*
+ * What a port that @s does not have is instead: "8080 is the targetPort of its port 80"; NULL: nothing of it. By @name, or by
+ * @number when that is NULL. @proto 0: any.
+ */
+const char *port_instead(struct run *r, const struct k8s_service *s, const char *name, uint16_t number, uint8_t proto);
+
 /* ---- table.c ---- */
 
 void run_checks(struct run *r);
@@ -229,6 +237,33 @@ void check_nodes(struct run *r);
 void check_host_ports(struct run *r);
 void check_probe_path(struct run *r);
 void check_proxy_health(struct run *r);
+void check_asked_ports(struct run *r);
+void check_external_route(struct run *r);
+void check_external_gate(struct run *r, struct svc *v);
+void check_vip_hijack(struct run *r);
+void check_lb_ip_mode(struct run *r, struct svc *v);
+void check_source_ranges(struct run *r, struct svc *v);
+void check_lb_nodes(struct run *r, struct svc *v);
+void check_lb_port_errors(struct run *r, struct svc *v);
+void check_lb_hairpin(struct run *r, struct svc *v);
+void check_node_port_addresses(struct run *r);
+void check_healthz_bind(struct run *r, struct svc *v);
+void check_mark_masks(struct run *r);
+void check_mark_bits(struct run *r);
+void check_mark_drop(struct run *r);
+void check_nft_forward(struct run *r);
+void check_edited_chains(struct run *r);
+void check_local_vips(struct run *r);
+void check_topology_hints(struct run *r, struct svc *v);
+void check_traffic_distribution(struct run *r, struct svc *v);
+void check_affinity(struct run *r, struct svc *v);
+void check_callers(struct run *r);
+void check_port_processes(struct run *r);
+void check_health_listener(struct run *r, struct svc *v);
+void check_network_policy(struct run *r, struct svc *v);
+void check_policy_addresses(struct run *r);
+void check_policy_sources(struct run *r, struct svc *v);
+void check_dns_policy(struct run *r);
 
 /* ---- rules.c ---- */
 

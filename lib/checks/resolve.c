@@ -18,6 +18,7 @@ struct word {
 	uint16_t port; /* 0: none given */
 	uint8_t proto; /* 0: none given */
 	bool url;
+	bool implied; /* the port is that of the scheme */
 };
 
 static int take_port(struct word *w, const char *s, size_t len)
@@ -32,6 +33,7 @@ static int take_port(struct word *w, const char *s, size_t len)
 	if (parse_uint(s, n, 65535, &v) < 0 || v == 0)
 		return SD_EPARSE;
 	w->port = (uint16_t)v;
+	w->implied = false;
 	if (slash && !w->url && proto_parse(slash + 1, len - n - 1, &w->proto) < 0)
 		return SD_EPARSE;
 	return 0;
@@ -58,6 +60,7 @@ static int split_word(const char *text, struct word *w)
 	*w = (struct word){ .url = scheme != NULL };
 	if (scheme) {
 		w->port = scheme_port(text, (size_t)(scheme - text));
+		w->implied = w->port != 0;
 		text = scheme + 3;
 	}
 	len = w->url ? strcspn(text, "/?#") : strlen(text);
@@ -137,27 +140,85 @@ static bool is_node_address(const struct snapshot *s, const struct ip_addr *a)
 	return false;
 }
 
+/*
+ * A port that no Service has at a node, and that is port or targetPort of a Service with a node port: that one is meant where
+ * there is no other.
+ */
+static const struct k8s_service_port *meant_at_node(const struct k8s_service *s, const struct word *w)
+{
+	for (size_t i = 0; w->port && i < s->nports; i++) {
+		const struct k8s_service_port *p = &s->ports[i];
+
+		if (p->node_port && (!w->proto || p->proto == w->proto) &&
+		    (p->port == w->port || (!p->target.name && p->target.number == w->port)))
+			return p;
+	}
+	return NULL;
+}
+
+static int by_meant_port(const struct k8s_cluster *c, const struct word *w, struct service_list *ret)
+{
+	const struct k8s_service *only = NULL;
+
+	for (size_t i = 0; i < c->services.len; i++) {
+		if (!meant_at_node(c->services.v[i], w))
+			continue;
+		if (only)
+			return 0;
+		only = c->services.v[i];
+	}
+	return only ? array_push(&ret->v, only) : 0;
+}
+
+static int at_node(const struct k8s_cluster *c, const struct word *w, struct service_list *ret)
+{
+	int r = by_node_port(c, w, ret);
+
+	ret->asked.place = ASKED_NODE;
+	return r < 0 || ret->v.len ? r : by_meant_port(c, w, ret);
+}
+
+static bool has_cluster_ip(const struct k8s_service *s, const struct ip_addr *a)
+{
+	for (size_t i = 0; i < s->ncluster_ips; i++)
+		if (ip_addr_equal(&s->cluster_ips[i], a))
+			return true;
+	return false;
+}
+
 static int by_address(const struct snapshot *s, const struct ip_addr *a, const struct word *w, struct service_list *ret)
 {
 	const struct k8s_cluster *c = &s->cluster;
+	const bool node = is_node_address(s, a) || ip_addr_is_loopback(a);
 	bool known = false;
 
 	for (size_t i = 0; i < c->services.len; i++) {
 		if (!has_address(c->services.v[i], a))
 			continue;
 		known = true;
-		if (port_matches(c->services.v[i], w) && array_push(&ret->v, c->services.v[i]) < 0)
+		if (!port_matches(c->services.v[i], w))
+			continue;
+		if (array_push(&ret->v, c->services.v[i]) < 0)
 			return -ENOMEM;
+		ret->asked.place = has_cluster_ip(c->services.v[i], a) ? ASKED_SERVICE : ASKED_ADDRESS;
 	}
 	if (ret->v.len)
 		return 0;
+	if (node && by_node_port(c, w, ret) < 0)
+		return -ENOMEM;
+	if (ret->v.len) {
+		ret->asked.place = ASKED_NODE;
+		return 0;
+	}
 	/* a port that no Service has there: the address still says which Services are meant */
-	for (size_t i = 0; known && i < c->services.len; i++)
-		if (has_address(c->services.v[i], a) && array_push(&ret->v, c->services.v[i]) < 0)
+	for (size_t i = 0; known && i < c->services.len; i++) {
+		if (!has_address(c->services.v[i], a))
+			continue;
+		if (array_push(&ret->v, c->services.v[i]) < 0)
 			return -ENOMEM;
-	if (!ret->v.len && (is_node_address(s, a) || ip_addr_is_loopback(a)))
-		return by_node_port(c, w, ret);
-	return 0;
+		ret->asked.place = has_cluster_ip(c->services.v[i], a) ? ASKED_SERVICE : ASKED_ADDRESS;
+	}
+	return !ret->v.len && node ? at_node(c, w, ret) : 0;
 }
 
 static bool is_node_name(const struct snapshot *s, const char *host)
@@ -208,18 +269,19 @@ static int by_dns_name(const struct k8s_cluster *c, const char *host, const char
 		for (size_t j = 0; j < c->services.v[i]->ningress; j++) {
 			const char *h = c->services.v[i]->ingress[j].hostname;
 
-			if (h && strlen(h) == n && strncasecmp(h, host, n) == 0)
+			if (h && strlen(h) == n && strncasecmp(h, host, n) == 0) {
+				ret->asked.place = ASKED_ADDRESS;
 				return array_push(&ret->v, c->services.v[i]);
+			}
 		}
 	return 0;
 }
 
 static int by_name(const struct snapshot *s, const char *text, const char *ns, struct service_list *ret,
-		   char name[static WORD_MAX])
+		   char name[static WORD_MAX], struct word *w)
 {
 	const char *slash = strchr(text, '/');
 	CLEANUP(strbuf_release) struct strbuf in = STRBUF_INIT;
-	struct word w;
 	int r;
 
 	if (slash && !strstr(text, "://")) {
@@ -227,7 +289,9 @@ static int by_name(const struct snapshot *s, const char *text, const char *ns, s
 			const char *again = strchr(slash + 1, '/');
 
 			if (!again)
-				return by_name(s, slash + 1, ns, ret, name);
+				return by_name(s, slash + 1, ns, ret, name, w);
+			if (strchr(slash + 1, ':') && strchr(slash + 1, ':') < again)
+				return by_name(s, slash + 1, ns, ret, name, w); /* svc/name:53/UDP */
 			return -ENOENT;
 		}
 		strbuf_add(&in, text, (size_t)(slash - text));
@@ -235,19 +299,24 @@ static int by_name(const struct snapshot *s, const char *text, const char *ns, s
 			memcpy(name, slash + 1, strlen(slash + 1) + 1);
 			return in.failed ? -ENOMEM : add_named(&s->cluster, strbuf_str(&in), name, ret);
 		}
+		if (is_k8s_name(strbuf_str(&in)) && split_word(slash + 1, w) == 0 && is_k8s_name(w->host)) {
+			memcpy(name, w->host, sizeof(w->host));
+			return in.failed ? -ENOMEM : add_named(&s->cluster, strbuf_str(&in), name, ret);
+		}
 	}
-	if (split_word(text, &w) < 0)
+	if (split_word(text, w) < 0)
 		return 0;
-	memcpy(name, w.host, sizeof(w.host));
-	r = add_named(&s->cluster, ns, w.host, ret);
+	memcpy(name, w->host, sizeof(w->host));
+	r = add_named(&s->cluster, ns, w->host, ret);
 	if (r < 0 || ret->v.len)
 		return r;
-	if (w.port && is_node_name(s, w.host)) {
-		r = by_node_port(&s->cluster, &w, ret);
+	if (w->port && is_node_name(s, w->host)) {
+		r = at_node(&s->cluster, w, ret);
 		if (r < 0 || ret->v.len)
 			return r;
 	}
-	return by_dns_name(&s->cluster, w.host, ns, ret);
+	ret->asked.place = ASKED_SERVICE;
+	return by_dns_name(&s->cluster, w->host, ns, ret);
 }
 
 /* ---- what is similar ---- */
@@ -313,26 +382,60 @@ static int find_similar(struct arena *arena, const struct k8s_cluster *c, const 
 	return 0;
 }
 
+/* At a node: where the Services are that have this port elsewhere, "default/web at node1:32035". Several: which one is meant is not known. */
+static int find_at_node(struct arena *arena, const struct k8s_cluster *c, const struct word *w, const char *const **ret, size_t *ret_n)
+{
+	const char **names = arena_array(arena, const char *, SIMILAR_MAX);
+	const char *colon = strchr(w->host, ':') ? "]:" : ":";
+	size_t n = 0;
+
+	if (!names)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->services.len && n < SIMILAR_MAX; i++) {
+		const struct k8s_service *s = c->services.v[i];
+		const struct k8s_service_port *p = meant_at_node(s, w);
+
+		if (!p)
+			continue;
+		names[n] = arena_printf(arena, "%s/%s at %s%s%s%u", s->meta.ns, s->meta.name, colon[0] == ']' ? "[" : "", w->host, colon,
+					p->node_port);
+		if (!names[n++])
+			return -ENOMEM;
+	}
+	*ret = names;
+	*ret_n = n;
+	return 0;
+}
+
 int service_resolve(struct arena *arena, const struct snapshot *s, const char *text, const char *ns,
 		    struct service_list *ret, const char *const **ret_similar, size_t *ret_nsimilar)
 {
 	char name[WORD_MAX] = "";
-	struct word w;
+	struct word w = { 0 };
 	struct ip_addr a;
 	int r = 0;
 
 	*ret_similar = NULL;
 	*ret_nsimilar = 0;
+	ret->asked = (struct asked_port){ 0 };
 	if (!text[0] || strlen(text) >= WORD_MAX)
 		return -ENOENT;
 	if (split_word(text, &w) == 0 && ip_addr_parse(w.host, &a) == 0)
 		r = by_address(s, &a, &w, ret);
 	else
-		r = by_name(s, text, ns, ret, name);
+		r = by_name(s, text, ns, ret, name, &w);
 	if (r < 0 && r != -ENOENT)
 		return r;
+	ret->asked.port = w.port;
+	ret->asked.proto = w.proto;
+	ret->asked.implied = w.implied;
 	if (ret->v.len)
 		return 0;
+	if (w.port && (is_node_name(s, w.host) || (ip_addr_parse(w.host, &a) == 0 && is_node_address(s, &a)))) {
+		r = find_at_node(arena, &s->cluster, &w, ret_similar, ret_nsimilar);
+		if (r < 0 || *ret_nsimilar)
+			return r < 0 ? r : -ENOENT;
+	}
 	r = find_similar(arena, &s->cluster, name, ns, ret_similar, ret_nsimilar);
 	return r < 0 ? r : -ENOENT;
 }

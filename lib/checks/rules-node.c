@@ -285,6 +285,7 @@ static const struct {
 	{ "ip-forward", "ip-forward-disabled" }, { "no-route", "node-no-route" },
 	{ "martian", "martian-source" },	 { "rp-filter", "rp-filter-strict" },
 	{ "link-down", "node-link-down" },	 { "route-localnet", "route-localnet-off" },
+	{ "hairpin-mode", "hairpin-mode-off" },	 { "bridge-nf", "bridge-nf-call-iptables-off" },
 };
 
 /* "net.ipv4.conf.cni0.forwarding = 0": the key; @otherwise where the text is not of this form. */
@@ -303,6 +304,72 @@ static void sysctl_commands(struct run *r, struct finding *f, const char *key)
 	finding_fix(r, f, "sudo sysctl -w %t=1", key);
 }
 
+/* ---- bridges ---- */
+
+#define PORTS_SHOWN 3
+
+static const struct snap_node *node_named(const struct run *r, const char *name)
+{
+	for (size_t i = 0; i < r->s->nodes.len; i++)
+		if (is(r->s->nodes.v[i]->name, name))
+			return r->s->nodes.v[i];
+	return NULL;
+}
+
+static bool lacks_hairpin(const struct node_link *l)
+{
+	return l->master && l->hairpin == 0;
+}
+
+/* kubenet's bridge: a kubelet before 1.24 made it promiscuous in place of hairpin mode. */
+static bool is_promiscuous_bridge(const struct run *r, const struct snap_node *n)
+{
+	const struct k8s_node *o = n ? k8s_find_node(r->c, n->name) : NULL;
+	const struct node_link *l = n ? node_link_by_name(&n->facts, "cbr0") : NULL;
+	int minor = o && o->kubelet_version ? k8s_minor_version(o->kubelet_version) : -1;
+
+	return l && minor >= 0 && minor < 24 && !l->promisc && l->promiscuity <= 0;
+}
+
+static void hairpin_commands(struct run *r, struct finding *f, const struct snap_node *n)
+{
+	size_t off = 0, ports = 0;
+
+	finding_next(r, f, "bridge -d link show");
+	if (is(f->check->id, "hairpin-promiscuous-bridge-off"))
+		finding_fix(r, f, "sudo ip link set cbr0 promisc on");
+	for (size_t i = 0; n && i < n->facts.links.len; i++) {
+		const struct node_link *l = &n->facts.links.v[i];
+
+		ports += l->master && l->hairpin >= 0;
+		if (lacks_hairpin(l) && off++ < PORTS_SHOWN)
+			finding_fix(r, f, "sudo bridge link set dev %t hairpin on", l->name);
+	}
+	finding_evidence(r, f, "%zu of %zu bridge ports have hairpin mode off", off, ports);
+}
+
+static void bridge_netfilter_commands(struct run *r, struct finding *f, const struct verify_broken *b)
+{
+	const char *key = sysctl_key(r, &b->by, NULL);
+
+	finding_next(r, f, "sysctl net.bridge.bridge-nf-call-iptables net.bridge.bridge-nf-call-ip6tables");
+	if (!key)
+		finding_fix(r, f, "sudo modprobe br_netfilter");
+	finding_fix(r, f, "sudo sysctl -w %t=1", key ? key : "net.bridge.bridge-nf-call-iptables");
+}
+
+/* Where only some pods are concerned, and which. */
+static const char *bridge_text(struct run *r, const struct finding *f, const struct verify_broken *b, const char *many)
+{
+	if (is(f->check->id, "bridge-nf-call-iptables-off"))
+		return run_printf(r, "on node %s pods lose the replies of endpoints on their own bridge: bridge netfilter is off%s", b->node,
+				  many);
+	if (is(f->check->id, "hairpin-mode-off") || is(f->check->id, "hairpin-promiscuous-bridge-off"))
+		return run_printf(r, "on node %s a pod cannot reach itself through a Service: %s%s", b->node,
+				  b->by.text ? b->by.text : "hairpin mode is off", many);
+	return NULL;
+}
+
 static void delivery_commands(struct run *r, struct finding *f, const struct verify_broken *b)
 {
 	const char *id = f->check->id;
@@ -311,6 +378,10 @@ static void delivery_commands(struct run *r, struct finding *f, const struct ver
 		sysctl_commands(r, f, sysctl_key(r, &b->by, "net.ipv4.ip_forward"));
 	} else if (is(id, "route-localnet-off")) {
 		sysctl_commands(r, f, "net.ipv4.conf.all.route_localnet");
+	} else if (is(id, "bridge-nf-call-iptables-off")) {
+		bridge_netfilter_commands(r, f, b);
+	} else if (is(b->cause, "hairpin-mode")) {
+		hairpin_commands(r, f, node_named(r, b->node));
 	} else if (is(id, "rp-filter-strict")) {
 		finding_next(r, f, "sysctl -a -r 'net.ipv4.conf.*rp_filter'");
 	} else {
@@ -321,18 +392,24 @@ static void delivery_commands(struct run *r, struct finding *f, const struct ver
 
 void delivery_finding(struct run *r, const struct verify_broken *b)
 {
-	const char *id = "node-delivery-broken", *many;
+	const char *id = "node-delivery-broken", *many, *text;
 	struct finding *f;
 
 	for (size_t i = 0; i < ARRAY_LEN(broken_checks); i++)
 		if (is(b->cause, broken_checks[i].cause))
 			id = broken_checks[i].check;
+	if (is(id, "hairpin-mode-off") && is_promiscuous_bridge(r, node_named(r, b->node)))
+		id = "hairpin-promiscuous-bridge-off";
 	many = b->services > 1 ? run_printf(r, " (%zu Services)", b->services) : "";
 	f = finding_new(r, id, b->node, is(id, "ip-forward-disabled") ? NULL : b->by.text ? b->by.text : "",
 			run_printf(r, "Node %s", b->node));
 	f->rank = 5;
 	finding_cluster(f);
-	if (is(id, "route-localnet-off")) {
+	text = bridge_text(r, f, b, many);
+	if (text) {
+		finding_partial(f);
+		finding_text(r, f, "%s", text);
+	} else if (is(id, "route-localnet-off")) {
 		finding_partial(f);
 		finding_text(
 			r, f,

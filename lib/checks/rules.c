@@ -90,13 +90,14 @@ static const char *difference_check(const struct verify_difference *d)
 	case DIFF_WRONG_AFFINITY:
 		return "rules-wrong-affinity";
 	case DIFF_NOT_MASQUERADED:
-		return ip_addr_equal(&d->example, &d->endpoint) ? "hairpin-masquerade-missing" : "masquerade-missing";
+		return "masquerade-missing";
 	case DIFF_NEEDLESS_MASQUERADE:
 		return "rules-needless-masquerade";
 	case DIFF_REPLY_LOST:
-		return "reply-lost";
+		/* the rule that stops a reply is the fault that stops others' packets */
+		return d->foreign && !is(d->by.table, "nat") ? stopped_check(d) : "reply-lost";
 	case DIFF_HAIRPIN:
-		return "hairpin-mode-off";
+		return "hairpin-masquerade-missing";
 	}
 	return "rules-endpoints-diff";
 }
@@ -319,6 +320,11 @@ static const char *cause_text(struct run *r, const struct cause *c, size_t servi
 				  who);
 	if (is(id, "foreign-rule-drops"))
 		return run_printf(r, "on node %s %s, which is not kube-proxy's, stops packets of %s", node, place, who);
+	if (is(id, "hc-nodeport-blocked"))
+		return run_printf(r, "on node %s %s, which is not kube-proxy's, keeps load balancers from the health-check port of %s", node,
+				  place, who);
+	if (is(id, "nodeport-firewall-sg"))
+		return run_printf(r, "on node %s %s, which is not kube-proxy's, stops packets for node ports of %s", node, place, who);
 	if (is(id, "firewalld-reject"))
 		return run_printf(r, "on node %s the firewall rule %s rejects packets of %s", node, place, who);
 	if (is(id, "foreign-rule-shadows"))
@@ -330,6 +336,8 @@ static const char *cause_text(struct run *r, const struct cause *c, size_t servi
 		return run_printf(
 			r, "on node %s packets of %s keep their source where it must be rewritten: replies get lost",
 			node, who);
+	if (is(id, "hairpin-masquerade-missing"))
+		return run_printf(r, "on node %s a pod that reaches itself through %s gets packets from its own address", node, who);
 	if (is(id, "rules-missing-for-service"))
 		return run_printf(r, "node %s has no rule for an address of %s", node, who);
 	if (is(id, "rules-endpoints-diff"))
@@ -354,6 +362,23 @@ static enum severity worst_severity(const struct cause *c)
 	return difference_severity(worst);
 }
 
+/* A stranger's rule that stops nothing but node ports, or nothing but health checks, is a check of its own. */
+static const char *refined_check(const struct cause *c)
+{
+	bool health = true;
+
+	if (!is(c->check, "foreign-rule-drops"))
+		return c->check;
+	for (size_t i = 0; i < c->v.len; i++) {
+		const enum expect_kind k = c->v.v[i]->frontend_kind;
+
+		if (k != EXPECT_NODE_PORT && k != EXPECT_HEALTH_CHECK)
+			return c->check;
+		health &= k == EXPECT_HEALTH_CHECK;
+	}
+	return health ? "hc-nodeport-blocked" : "nodeport-firewall-sg";
+}
+
 static void cause_finding(struct run *r, struct cause *c)
 {
 	const struct k8s_service *s = c->several ? NULL : c->service;
@@ -361,6 +386,7 @@ static void cause_finding(struct run *r, struct cause *c)
 	const char *node = c->first->node, *detail = NULL;
 	struct finding *f;
 
+	c->check = refined_check(c);
 	if (shared || c->first->foreign)
 		detail = run_printf(r, "%s%s%s%s", text_or(c->by->backend), c->by->backend ? " " : "",
 				    rule_place(r, c->by), c->by->missing ? " missing" : "");
@@ -371,6 +397,8 @@ static void cause_finding(struct run *r, struct cause *c)
 	finding_severity(f, worst_severity(c));
 	if (shared)
 		finding_cluster(f);
+	if (is(c->check, "hc-nodeport-blocked") || is(c->check, "nodeport-firewall-sg"))
+		finding_partial(f); /* from within, the Service works */
 	for (size_t i = 0; i < c->v.len; i++)
 		if (c->v.v[i]->service)
 			finding_concerns(r, f, c->v.v[i]->service);
@@ -423,21 +451,33 @@ static void undecided_findings(struct run *r)
 	}
 }
 
-/* Where kube-proxy says that it is behind and the rules are indeed wrong, that is the cause of it. */
-static void blame_proxy(struct run *r)
+/* What is a warning by itself, and the cause of an error where that is indeed there. */
+#define FAULTS 3
+static const struct {
+	const char *cause, *faults[FAULTS];
+} blamed[] = {
+	/* kube-proxy says that it is behind, and the rules are wrong */
+	{ "kube-proxy-healthz-stale", { "rules-endpoints-diff", "rules-missing-for-service", "node-differs-from-peers" } },
+	{ "mark-bit-conflict", { "masquerade-missing", "rules-needless-masquerade", NULL } },
+};
+
+static void blame(struct run *r, struct finding *f, const char *const faults[FAULTS])
 {
 	for (size_t i = 0; i < r->d->findings.len; i++) {
-		struct finding *f = r->d->findings.v[i];
+		const struct finding *g = r->d->findings.v[i];
 
-		for (size_t j = 0; is(f->check->id, "kube-proxy-healthz-stale") && j < r->d->findings.len; j++) {
-			const struct finding *g = r->d->findings.v[j];
-
-			if (is(g->check->id, "rules-endpoints-diff") || is(g->check->id, "rules-missing-for-service") ||
-			    is(g->check->id, "node-differs-from-peers"))
-				if (is(g->node, f->node))
-					f->severity = MAX(f->severity, g->severity);
-		}
+		for (size_t k = 0; k < FAULTS && faults[k]; k++)
+			if (is(g->check->id, faults[k]) && is(g->node, f->node))
+				f->severity = MAX(f->severity, g->severity);
 	}
+}
+
+static void blame_node_faults(struct run *r)
+{
+	for (size_t i = 0; i < r->d->findings.len; i++)
+		for (size_t j = 0; j < ARRAY_LEN(blamed); j++)
+			if (is(r->d->findings.v[i]->check->id, blamed[j].cause))
+				blame(r, r->d->findings.v[i], blamed[j].faults);
 }
 
 void rules_findings(struct run *r)
@@ -458,7 +498,7 @@ void rules_findings(struct run *r)
 	for (size_t i = 0; i < v->broken.len; i++)
 		delivery_finding(r, &v->broken.v[i]);
 	undecided_findings(r);
-	blame_proxy(r);
+	blame_node_faults(r);
 	for (size_t i = 0; i < v->skipped.len; i++) {
 		const struct verify_skipped *k = &v->skipped.v[i];
 

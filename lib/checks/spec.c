@@ -206,15 +206,14 @@ static uint16_t named_target_number(const struct run *r, const struct k8s_servic
 	return 0;
 }
 
-/* What a port that @s does not have is instead: "8080 is the targetPort of its port 80"; NULL: nothing of it. */
-static const char *port_instead(struct run *r, const struct k8s_service *s, const char *name, uint16_t number)
+const char *port_instead(struct run *r, const struct k8s_service *s, const char *name, uint16_t number, uint8_t proto)
 {
 	for (size_t i = 0; i < s->nports; i++) {
 		const struct k8s_service_port *p = &s->ports[i];
 
 		if (name && is(p->target.name, name))
 			return run_printf(r, "'%s' is the name of the targetPort of its port %u", name, p->port);
-		if (name || !number)
+		if (name || !number || (proto && p->proto != proto))
 			continue;
 		if (p->node_port == number)
 			return run_printf(r, "%u is the nodePort of its port %u", number, p->port);
@@ -244,7 +243,7 @@ void check_external_ports(struct run *r, struct svc *v)
 		return;
 	for (size_t i = 0; i < v->o->nports; i++) {
 		const uint16_t port = v->o->ports[i].port;
-		const char *instead = has_port_number(to, port) ? NULL : port_instead(r, to, NULL, port);
+		const char *instead = has_port_number(to, port) ? NULL : port_instead(r, to, NULL, port, 0);
 		struct finding *f;
 
 		if (!instead)
@@ -476,7 +475,7 @@ static void ingress_fault(struct run *r, const struct k8s_ingress *in, const str
 				      : "default backend";
 	const char *detail = run_printf(r, "%s:%s %s%s", b->service, backend_port(r, b), b->host ? b->host : "",
 					b->path ? b->path : "");
-	const char *instead = s ? port_instead(r, s, b->port_name, b->port) : NULL;
+	const char *instead = s ? port_instead(r, s, b->port_name, b->port, 0) : NULL;
 	struct finding *f = finding_new(r, s ? "ingress-backend-port-missing" : "ingress-backend-missing", NULL, detail,
 					run_printf(r, "Ingress %s/%s", in->meta.ns, in->meta.name));
 

@@ -4,7 +4,9 @@
  * questions that one object answers alone.
  */
 
+#include <assert.h>
 #include <errno.h>
+#include <stddef.h>
 
 #include <svcdoctor/k8s.h>
 
@@ -20,7 +22,7 @@ void k8s_cluster_init(struct k8s_cluster *c)
 #define LISTS(X) \
 	X(services) \
 	X(slices) X(endpoints) X(pods) X(nodes) X(namespaces) X(configmaps) X(events) X(netpols) \
-		X(workloads) X(ingresses) X(service_cidrs)
+		X(workloads) X(ingresses) X(service_cidrs) X(callers)
 
 void k8s_cluster_release(struct k8s_cluster *c)
 {
@@ -35,6 +37,7 @@ void k8s_cluster_release(struct k8s_cluster *c)
 	map_release(&c->namespace_by_name);
 	map_release(&c->pod_by_ip);
 	map_release(&c->pods_by_ns);
+	map_release(&c->netpols_by_ns);
 	arena_release(&c->arena);
 	*c = (struct k8s_cluster){ 0 };
 }
@@ -138,20 +141,28 @@ static struct k8s_meta *element(const void *v, size_t i)
 	return m;
 }
 
-/* By namespace and name; workloads of several kinds share one list. */
-static int compare_names(const struct k8s_meta *a, const struct k8s_meta *b, bool workloads)
+/* Workloads and callers have their kind behind the metadata. */
+struct kinded {
+	struct k8s_meta meta;
+	const char *kind;
+};
+static_assert(offsetof(struct k8s_workload, kind) == offsetof(struct kinded, kind), "a workload's kind stands behind its metadata");
+static_assert(offsetof(struct k8s_caller, kind) == offsetof(struct kinded, kind), "a caller's kind stands behind its metadata");
+
+/* By namespace and name; workloads of several kinds share one list, and so do callers. */
+static int compare_names(const struct k8s_meta *a, const struct k8s_meta *b, bool kinds)
 {
-	const struct k8s_workload *wa = (const void *)a, *wb = (const void *)b;
+	const struct kinded *wa = (const void *)a, *wb = (const void *)b;
 	int r = a->ns == b->ns ? 0 : strcmp(a->ns, b->ns);
 
 	r = r ? r : strcmp(a->name, b->name);
-	return r || !workloads ? r : strcmp(wa->kind, wb->kind);
+	return r || !kinds ? r : strcmp(wa->kind, wb->kind);
 }
 
-static int compare(const void *pa, const void *pb, bool workloads)
+static int compare(const void *pa, const void *pb, bool kinds)
 {
 	const struct k8s_meta *a = element(pa, 0), *b = element(pb, 0);
-	int r = compare_names(a, b, workloads);
+	int r = compare_names(a, b, kinds);
 
 	return r ? r : (a->order > b->order) - (a->order < b->order);
 }
@@ -161,30 +172,30 @@ static int compare_meta(const void *pa, const void *pb)
 	return compare(pa, pb, false);
 }
 
-static int compare_workload(const void *pa, const void *pb)
+static int compare_kinded(const void *pa, const void *pb)
 {
 	return compare(pa, pb, true);
 }
 
-static bool is_sorted(const void *v, size_t len, bool workloads)
+static bool is_sorted(const void *v, size_t len, bool kinds)
 {
 	for (size_t i = 1; i < len; i++)
-		if (compare((const char *)v + (i - 1) * sizeof(void *), (const char *)v + i * sizeof(void *), workloads) > 0)
+		if (compare((const char *)v + (i - 1) * sizeof(void *), (const char *)v + i * sizeof(void *), kinds) > 0)
 			return false;
 	return true;
 }
 
 /* The API delivers lists in order. Keeps of each name the object that was read last. */
-static void finish_list(void *v, size_t *len, bool workloads)
+static void finish_list(void *v, size_t *len, bool kinds)
 {
 	size_t n = 0;
 
-	if (!is_sorted(v, *len, workloads))
-		qsort(v, *len, sizeof(void *), workloads ? compare_workload : compare_meta);
+	if (!is_sorted(v, *len, kinds))
+		qsort(v, *len, sizeof(void *), kinds ? compare_kinded : compare_meta);
 	for (size_t i = 0; i < *len; i++) {
 		struct k8s_meta *m = element(v, i);
 
-		if (i + 1 < *len && compare_names(m, element(v, i + 1), workloads) == 0)
+		if (i + 1 < *len && compare_names(m, element(v, i + 1), kinds) == 0)
 			continue;
 		memcpy((char *)v + n++ * sizeof(m), &m, sizeof(m));
 	}
@@ -222,7 +233,7 @@ static int map_list(struct k8s_cluster *c, struct map *by_name, const void *v, s
 
 static void finish_lists(struct k8s_cluster *c)
 {
-#define X(list) finish_list(c->list.v, &c->list.len, (void *)&c->list == (void *)&c->workloads);
+#define X(list) finish_list(c->list.v, &c->list.len, (void *)&c->list == (void *)&c->workloads || (void *)&c->list == (void *)&c->callers);
 	LISTS(X)
 #undef X
 }
@@ -307,6 +318,28 @@ static int map_pods_by_ns(struct k8s_cluster *c)
 	return 0;
 }
 
+/* So are policies. */
+static int map_netpols(struct k8s_cluster *c)
+{
+	for (size_t i = 0, end; i < c->netpols.len; i = end) {
+		const char *ns = c->netpols.v[i]->meta.ns;
+		struct k8s_netpol_group *g = arena_new(&c->arena, struct k8s_netpol_group);
+		const struct k8s_netpol **v;
+
+		for (end = i; end < c->netpols.len && strcmp(c->netpols.v[end]->meta.ns, ns) == 0;)
+			end++;
+		v = arena_array(&c->arena, const struct k8s_netpol *, end - i);
+		if (!g || !v)
+			return -ENOMEM;
+		for (size_t k = i; k < end; k++)
+			v[g->len++] = c->netpols.v[k];
+		g->v = v;
+		if (map_puts(&c->netpols_by_ns, ns, g) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 /*
  * Which of two pods with one address has it: one that runs before one that goes, that before one that is
  * gone.
@@ -352,6 +385,8 @@ int k8s_cluster_finish(struct k8s_cluster *c)
 		r = map_slices(c);
 	if (r == 0)
 		r = map_pods_by_ns(c);
+	if (r == 0)
+		r = map_netpols(c);
 	if (r == 0)
 		r = map_pods_by_ip(c);
 	return r;

@@ -95,6 +95,7 @@ void decode_event(struct k8s_dec *d, const json_t *o, const struct k8s_meta *m);
 void decode_netpol(struct k8s_dec *d, const json_t *o, const struct k8s_meta *m);
 void decode_workload(struct k8s_dec *d, const json_t *o, const struct k8s_meta *m);
 void decode_ingress(struct k8s_dec *d, const json_t *o, const struct k8s_meta *m);
+void decode_caller(struct k8s_dec *d, const json_t *o, const struct k8s_meta *m);
 void decode_service_cidr(struct k8s_dec *d, const json_t *o, const struct k8s_meta *m);
 
 #endif

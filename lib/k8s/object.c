@@ -25,7 +25,10 @@
 	X(K8S_DAEMONSETS, "DaemonSet", "daemonsets", "apps", "extensions", decode_workload) \
 	X(K8S_JOBS, "Job", "jobs", "batch", NULL, decode_workload) \
 	X(K8S_INGRESSES, "Ingress", "ingresses", "networking.k8s.io", "extensions", decode_ingress) \
-	X(K8S_SERVICECIDRS, "ServiceCIDR", "servicecidrs", "networking.k8s.io", NULL, decode_service_cidr)
+	X(K8S_SERVICECIDRS, "ServiceCIDR", "servicecidrs", "networking.k8s.io", NULL, decode_service_cidr) \
+	X(K8S_VALIDATING, "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", "admissionregistration.k8s.io", NULL, decode_caller) \
+	X(K8S_MUTATING, "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", "admissionregistration.k8s.io", NULL, decode_caller) \
+	X(K8S_APISERVICES, "APIService", "apiservices", "apiregistration.k8s.io", NULL, decode_caller)
 
 static const struct kind_row {
 	const char *kind, *plural, *group, *older_group;

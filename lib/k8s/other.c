@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Decoders of Node, Namespace, ConfigMap, Event and NetworkPolicy. */
+/* Decoders of Node, Namespace, ConfigMap and Event. */
 
 #include "k8s-private.h"
 
@@ -90,10 +90,11 @@ void decode_namespace(struct k8s_dec *d, const json_t *o, const struct k8s_meta 
 	dec_keep(d, &d->c->namespaces, n);
 }
 
-/* ConfigMaps may hold a megabyte each; only those that name resolution or kube-proxy use are kept whole. */
+/* ConfigMaps may hold a megabyte each; only those that name resolution, kube-proxy or ingress-nginx use are kept whole. */
 static bool is_wanted_configmap(const struct k8s_meta *m)
 {
-	static const char *const names[] = { "coredns", "kube-dns", "node-local-dns", "kube-proxy" };
+	static const char *const names[] = { "coredns",	   "kube-dns",		       "node-local-dns",
+					     "kube-proxy", "ingress-nginx-controller", "nginx-configuration" };
 
 	if (strcmp(m->ns, "kube-system") == 0)
 		return true;
@@ -159,40 +160,4 @@ void decode_event(struct k8s_dec *d, const json_t *o, const struct k8s_meta *m)
 	e->uid = dec_text(d, about, "uid");
 	decode_event_times(d, o, e);
 	dec_keep(d, &d->c->events, e);
-}
-
-/*
- * policyTypes; where absent: Ingress always, Egress when there are egress rules (networking.k8s.io/v1
- * NetworkPolicySpec).
- */
-static void decode_policy_types(struct k8s_dec *d, const json_t *spec, struct k8s_netpol *n)
-{
-	size_t len;
-	const char *const *types = dec_strs(d, spec, "policyTypes", &len);
-
-	for (size_t i = 0; i < len; i++) {
-		n->ingress |= strcmp(types[i], "Ingress") == 0;
-		n->egress |= strcmp(types[i], "Egress") == 0;
-	}
-	if (len == 0) {
-		n->ingress = true;
-		n->egress = json_array_size(dec_arr(d, spec, "egress")) > 0;
-	}
-}
-
-void decode_netpol(struct k8s_dec *d, const json_t *o, const struct k8s_meta *m)
-{
-	struct k8s_netpol *n = dec_new(d, struct k8s_netpol, m);
-	const json_t *spec = dec_obj(d, o, "spec"), *selector;
-
-	if (!n)
-		return;
-	d->where = "spec";
-	selector = dec_obj(d, spec, "podSelector");
-	decode_policy_types(d, spec, n);
-	d->where = "spec.podSelector";
-	n->pod_labels = dec_labels(d, selector, "matchLabels");
-	n->has_expressions = json_array_size(dec_arr(d, selector, "matchExpressions")) > 0;
-	n->selects_all = n->pod_labels.len == 0 && !n->has_expressions;
-	dec_keep(d, &d->c->netpols, n);
 }

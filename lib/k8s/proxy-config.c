@@ -174,6 +174,7 @@ int kube_proxy_config_decode(struct arena *arena, const struct json_t *object, s
 		c.mode = "";
 	c.hostname_override = text(&r, o, "hostnameOverride");
 	c.bind_address = text(&r, o, "bindAddress");
+	c.healthz_bind_address = text(&r, o, "healthzBindAddress");
 	c.detect_local_mode = text(&r, o, "detectLocalMode");
 	if (!c.detect_local_mode)
 		c.detect_local_mode = "";

@@ -8,6 +8,9 @@
 #include "nat-private.h"
 
 #define TCP_SYN 0x02
+#define TCP_ECE 0x40
+#define TCP_CWR 0x80
+#define TCP_ACK 0x10
 #define CHANCE_ONE 2147483648.0 /* xt_statistic compares 31 bits: net/netfilter/xt_statistic.c */
 
 static enum match_kind yes_no(bool v)
@@ -42,6 +45,17 @@ static enum match_kind match_icmp(const struct state *st, const struct rs_cond *
 	return yes_no(cond_match_u32(c, (uint32_t)st->icmp_type << 8 | st->icmp_code));
 }
 
+/* A SYN may ask for ECN (ECE and CWR), and its answer may grant it (ECE): RFC 3168. */
+static enum match_kind match_tcp_flags(const struct state *st, const struct rs_cond *c)
+{
+	uint32_t flags = st->is_reply ? TCP_SYN | TCP_ACK : TCP_SYN;
+	bool plain = cond_match_u32(c, flags), ecn = cond_match_u32(c, flags | TCP_ECE | (st->is_reply ? 0 : TCP_CWR));
+
+	if (st->proto != IPPROTO_TCP)
+		return MATCH_NO;
+	return plain == ecn ? yes_no(plain) : MATCH_UNKNOWN;
+}
+
 static enum match_kind match_name(const struct rs_cond *c, const char *name)
 {
 	if (name)
@@ -55,54 +69,135 @@ static enum match_kind match_name(const struct rs_cond *c, const char *name)
 /* The packet entered by an interface, and others of its class may have entered by another. */
 static void ask_iif(struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
 {
-	if (!w->classes || st->from_node)
+	if (!w->classes || st->from_node || (st->is_reply && c))
 		return;
-	nat_classes_ask_iif(w->classes, st->iif, c, r);
-	nat_tails_note(w, c, r, st->iif, true, c && st->iif && cond_match_ifname(c, st->iif));
+	nat_ask_iif(w, c, r);
 }
 
-static enum match_kind match_interface(struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
+/* A reply leaves by the interface that its client's packets enter by, where that is their way back. */
+static void ask_reply_oif(struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
+{
+	const char *iif = w->packet->iif;
+
+	if (w->classes && st->is_reply && iif && st->oif && strcmp(iif, st->oif) == 0)
+		nat_ask_iif(w, c, r);
+}
+
+static const char *in_interface(const struct state *st)
 {
 	bool in_hook = st->hook == HOOK_PREROUTING || st->hook == HOOK_INPUT || st->hook == HOOK_FORWARD;
 
 	/* A forwarded packet keeps its input device in POSTROUTING: ip_output() since Linux 5.7. */
-	if (c->field == FIELD_IIF) {
-		if (!in_hook && (st->hook != HOOK_POSTROUTING || st->from_node))
-			return match_name(c, "");
-		ask_iif(w, st, c, r);
-		return match_name(c, st->iif);
-	}
-	if (st->hook == HOOK_PREROUTING || st->hook == HOOK_INPUT)
-		return match_name(c, "");
-	return match_name(c, st->oif);
+	return in_hook || (st->hook == HOOK_POSTROUTING && !st->from_node) ? st->iif : "";
 }
 
-/* No bridge port is concerned when the packet is the node's own or came by an interface that is not a bridge. */
+static const char *out_interface(const struct state *st)
+{
+	return st->hook == HOOK_PREROUTING || st->hook == HOOK_INPUT ? "" : st->oif;
+}
+
+static enum match_kind match_interface(struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
+{
+	if (c->field == FIELD_IIF && in_interface(st) == st->iif)
+		ask_iif(w, st, c, r);
+	else if (c->field == FIELD_OIF)
+		ask_reply_oif(w, st, c, r);
+	return match_name(c, c->field == FIELD_IIF ? in_interface(st) : out_interface(st));
+}
+
+/* Does bridge netfilter hand the frames of this bridge to iptables? br_nf_pre_routing() of net/bridge/br_netfilter_hooks.c */
+static enum tri bridge_netfilter(const struct node_facts *f, const struct node_link *l, int family)
+{
+	const char *v = node_sysctl(f, family == AF_INET ? "net.bridge.bridge-nf-call-iptables" : "net.bridge.bridge-nf-call-ip6tables");
+	int own = family == AF_INET ? l->nf_call_iptables : l->nf_call_ip6tables;
+
+	if (!f->sysctl_known)
+		return TRI_UNKNOWN;
+	if (!v) /* the module is not loaded */
+		return TRI_FALSE;
+	return strcmp(v, "0") != 0 || own > 0 ? TRI_TRUE : own == 0 ? TRI_FALSE : TRI_UNKNOWN;
+}
+
+/* Which kind an interface is: a bridge, none, or one that may hide a bridge below it. */
+static enum tri is_bridge(const struct node_facts *f, const struct node_link *l)
+{
+	if (l->kind)
+		return strcmp(l->kind, "bridge") == 0 ? TRI_TRUE : strstr(l->kind, "vlan") || strcmp(l->kind, "vrf") == 0 ?
+			TRI_UNKNOWN : TRI_FALSE;
+	for (size_t i = 0; i < f->links.len; i++)
+		if (f->links.v[i].master && strcmp(f->links.v[i].master, l->name) == 0)
+			return TRI_UNKNOWN;
+	return TRI_FALSE;
+}
+
+/* Which of the bridge's ports it is, is not known: the answer is one where it is the same for all. */
+static enum match_kind match_any_port(const struct node_facts *f, const struct node_link *bridge, const struct rs_cond *c)
+{
+	enum match_kind all = MATCH_UNKNOWN;
+	bool first = true;
+
+	for (size_t i = 0; i < f->links.len; i++) {
+		enum match_kind k;
+
+		if (!f->links.v[i].master || strcmp(f->links.v[i].master, bridge->name) != 0)
+			continue;
+		k = match_name(c, f->links.v[i].name);
+		if (!first && k != all)
+			return MATCH_UNKNOWN;
+		all = k;
+		first = false;
+	}
+	return all;
+}
+
+/*
+ * net/netfilter/xt_physdev.c, and counted in Linux 6.18: without bridge netfilter at work on this packet each option holds if
+ * negated. With it the input port is known in all hooks; an output port has only what leaves by the bridge that it came by, and
+ * without one --physdev-out is not met, negated or not.
+ */
 static enum match_kind match_bridge_port(struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
 {
 	const struct node_facts *f = w->node->facts;
-	const struct node_link *l;
+	const struct node_link *l = st->iif && !st->from_node ? node_link_by_name(f, st->iif) : NULL;
+	bool behind = st->hook == HOOK_FORWARD || st->hook == HOOK_POSTROUTING;
+	enum tri on;
 
 	if (st->from_node)
 		return yes_no(c->negate);
 	ask_iif(w, st, NULL, r);
-	if (!f->links_known || !st->iif)
+	if (!f->links_known || !l)
 		return MATCH_UNKNOWN;
-	l = node_link_by_name(f, st->iif);
-	if (!l || (l->kind && strcmp(l->kind, "bridge") == 0))
+	on = is_bridge(f, l);
+	if (on == TRI_TRUE)
+		on = bridge_netfilter(f, l, st->dst.family);
+	if (on != TRI_TRUE)
+		return on == TRI_FALSE ? yes_no(c->negate) : MATCH_UNKNOWN;
+	if (c->field == FIELD_PHYSIN)
+		return match_any_port(f, l, c);
+	if (c->field == FIELD_PHYS_IS_IN)
+		return yes_no(!c->negate);
+	if (behind && !st->oif)
 		return MATCH_UNKNOWN;
-	return c->field == FIELD_PHYSOUT || c->field == FIELD_PHYS_IS_OUT || c->field == FIELD_PHYS_BRIDGED ?
-		MATCH_UNKNOWN : yes_no(c->negate);
+	/* Translated to the same bridge it is bridged; with its own address it was sent to a neighbour or to the bridge itself. */
+	behind = behind && strcmp(st->oif, st->iif) == 0;
+	if (behind && ip_addr_equal(&st->dst, &st->orig_dst))
+		return MATCH_UNKNOWN;
+	if (c->field == FIELD_PHYSOUT)
+		return behind ? match_any_port(f, l, c) : MATCH_NO;
+	return yes_no(behind != c->negate);
 }
 
 /* nf_conntrack's state as the chain sees it: before priority -200 there is none, which reads as INVALID. */
 static uint32_t ct_state(const struct state *st)
 {
+	const struct state *connection = nat_connection(st);
+
 	if (st->notrack)
 		return CTSTATE_UNTRACKED;
-	if (!st->tracked)
+	if (!nat_has_connection(st))
 		return CTSTATE_INVALID;
-	return CTSTATE_NEW | (st->dnat ? CTSTATE_DNAT : 0) | (st->snat ? CTSTATE_SNAT : 0);
+	return (st->request ? CTSTATE_ESTABLISHED : CTSTATE_NEW) | (connection->dnat ? CTSTATE_DNAT : 0) |
+	       (connection->snat ? CTSTATE_SNAT : 0);
 }
 
 static bool rule_asks_state(const struct rs_rule *r)
@@ -113,20 +208,23 @@ static bool rule_asks_state(const struct rs_rule *r)
 	return false;
 }
 
-static enum match_kind match_conntrack(const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
+static enum match_kind match_conntrack(const struct state *p, const struct rs_cond *c, const struct rs_rule *r)
 {
+	const struct state *st = nat_connection(p);
+
 	if (c->field == FIELD_CT_STATE)
-		return yes_no(cond_match_u32(c, ct_state(st)));
+		return yes_no(cond_match_u32(c, ct_state(p)));
 	/* Without a connection xt_conntrack looks at the state only: net/netfilter/xt_conntrack.c, "if (ct == NULL)". */
-	if (!st->tracked || st->notrack)
+	if (!nat_has_connection(p))
 		return yes_no(c->field != FIELD_CT_MARK && rule_asks_state(r)); /* connmark: "if (ct == NULL) return false" */
 	switch (c->field) {
 	case FIELD_CT_STATUS:
-		return yes_no(cond_match_u32(c, (st->dnat ? CTSTATUS_DNAT : 0u) | (st->snat ? CTSTATUS_SNAT : 0u)));
+		return yes_no(cond_match_u32(c, (st->dnat ? CTSTATUS_DNAT : 0u) | (st->snat ? CTSTATUS_SNAT : 0u) |
+						(p->request ? CTSTATUS_SEEN_REPLY | CTSTATUS_CONFIRMED : 0u)));
 	case FIELD_CT_DIR:
-		return yes_no(cond_match_u32(c, 0));
+		return yes_no(cond_match_u32(c, p->request != NULL));
 	case FIELD_CT_MARK:
-		return yes_no(cond_match_u32(c, st->ctmark));
+		return yes_no(cond_match_u32(c, p->ctmark));
 	case FIELD_CT_PROTO:
 		return yes_no(cond_match_u32(c, st->proto));
 	case FIELD_CT_ORIG_SADDR:
@@ -184,7 +282,7 @@ static enum match_kind match_addr_type(struct walk *w, const struct state *st, c
 		ask_iif(w, st, NULL, r);
 	if ((c->flags & (RS_LIMIT_IIF | RS_LIMIT_OIF)) && !dev)
 		return MATCH_UNKNOWN;
-	if (c->field == FIELD_SADDR_TYPE && !st->src_known)
+	if (c->field == FIELD_SADDR_TYPE ? !st->src_known : st->dst_hidden)
 		return MATCH_UNKNOWN;
 	type = node_addr_type(w->node->facts, a, dev);
 	/* Not known, but what the node sends has an address of its own, and what comes from the wire has not (or is a martian). */
@@ -195,7 +293,14 @@ static enum match_kind match_addr_type(struct walk *w, const struct state *st, c
 	return type < 0 ? MATCH_UNKNOWN : yes_no(cond_match_u32(c, 1u << type));
 }
 
-/* xt_rpfilter: is the way back to the source the interface it came by? Strict form; lo and the node itself pass. */
+/* Protocols that are headers in front of another one; packets of others are walked without any. */
+static bool is_header(uint8_t proto)
+{
+	return proto == IPPROTO_HOPOPTS || proto == IPPROTO_ROUTING || proto == IPPROTO_FRAGMENT || proto == IPPROTO_ESP ||
+	       proto == IPPROTO_AH || proto == IPPROTO_NONE || proto == IPPROTO_DSTOPTS || proto == IPPROTO_MH;
+}
+
+/* xt_rpfilter: is the way back to the source the interface it came by, or, loose, is there one? lo and the node itself pass. */
 static enum match_kind match_rpfilter(struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
 {
 	const char *text = c->op == OP_TEXT && c->u.text ? c->u.text : "";
@@ -205,20 +310,77 @@ static enum match_kind match_rpfilter(struct walk *w, const struct state *st, co
 	if (st->from_node || st->round)
 		return yes_no(!c->negate);
 	ask_iif(w, st, NULL, r);
-	if (!w->node->facts->routes_known || !st->iif || strstr(text, "--loose") || strstr(text, "--accept-local"))
+	if (!w->node->facts->routes_known || !st->iif || strstr(text, "--accept-local"))
 		return MATCH_UNKNOWN;
 	if (strstr(text, "--validmark"))
 		q.mark = st->mark;
 	node_route_lookup(w->node->facts, &q, &back);
 	if (back.kind == NR_UNKNOWN || (back.kind == NR_UNICAST && !back.dev))
 		return MATCH_UNKNOWN;
-	return yes_no((back.kind == NR_UNICAST && strcmp(back.dev, st->iif) == 0) != c->negate);
+	return yes_no((back.kind == NR_UNICAST && (strstr(text, "--loose") || strcmp(back.dev, st->iif) == 0)) != c->negate);
 }
 
-/* Conditions that ask for the source, in a form that classes of sources can be made of. */
-static bool asks_source(const struct rs_cond *c)
+/*
+ * Sets. What rules of this node put in or take out is state of the past, but what this very walk has done to the set is not
+ * known: whether this packet was meant, and whether it was in before.
+ */
+static bool is_changed(const struct state *st, const struct rs_set_ref *ref)
 {
-	return c->field == FIELD_SADDR || c->field == FIELD_CT_ORIG_SADDR;
+	const struct rs_ipset *s = ref->set ? ref->set->ipset : NULL;
+
+	for (const struct changed_set *c = st->changed_sets; c; c = c->next) {
+		if (strcmp(c->set->name, ref->name) == 0)
+			return true;
+		for (uint32_t i = 0; s && i < s->nelems && s->elems[i].member; i++)
+			if (strcmp(c->set->name, s->elems[i].member) == 0)
+				return true;
+	}
+	return false;
+}
+
+static struct rs_set_packet set_packet(const struct state *st)
+{
+	return (struct rs_set_packet){
+		.src = st->src, .dst = st->dst, .src_known = st->src_known, .proto = st->proto, .icmp_type = st->icmp_type,
+		.icmp_code = st->icmp_code, .sport = st->sport, .dport = st->dport, .mark = st->mark,
+		.iif = in_interface(st), .oif = out_interface(st),
+	};
+}
+
+/* @ret_state: rules of this node may have changed what the answer rests on. */
+static enum match_kind ask_set(const struct state *st, const struct rs_cond *c, bool *ret_state)
+{
+	struct rs_set_packet p = set_packet(st);
+	enum rs_answer a = rs_set_has(c->u.set, &p, ret_state);
+
+	if (a != RS_UNKNOWN && !is_changed(st, c->u.set))
+		return yes_no((a == RS_YES) != c->negate);
+	*ret_state = false;
+	return MATCH_UNKNOWN;
+}
+
+static enum match_kind match_set(const struct state *st, const struct rs_cond *c)
+{
+	bool is_state;
+
+	return ask_set(st, c, &is_state);
+}
+
+/* Conditions that ask for the client, in a form that classes of sources can be made of. A reply goes to the client. */
+static bool asks_client(const struct state *st, const struct rs_cond *c)
+{
+	return c->field == FIELD_CT_ORIG_SADDR || c->field == (st->is_reply ? FIELD_DADDR : FIELD_SADDR) ||
+	       (c->op == OP_SET && rs_set_asks_source(c->u.set));
+}
+
+/* Is that the client's own address, and not what it was rewritten to? */
+static bool client_shows(const struct state *st, const struct rs_cond *c)
+{
+	if (c->field == FIELD_CT_ORIG_SADDR)
+		return true;
+	if (!st->is_reply)
+		return st->src_known && ip_addr_equal(&st->src, &st->orig_src);
+	return !st->dst_hidden && (!st->request || ip_addr_equal(&st->dst, &st->request->orig_src));
 }
 
 /* What a tail has no class for: lib/nat/tail.c. */
@@ -245,7 +407,7 @@ static enum match_kind match_cond(struct walk *w, const struct state *st, const 
 				  const struct rs_rule *r)
 {
 	if (c->op == OP_TEXT && c->field != FIELD_RPFILTER && c->field != FIELD_OWNER && c->field != FIELD_IPVS &&
-	    c->field != FIELD_FALSE && c->field != FIELD_FRAGMENT)
+	    c->field != FIELD_FALSE && c->field != FIELD_FRAGMENT && c->field != FIELD_HELPER && c->field != FIELD_EXTHDR)
 		return MATCH_UNKNOWN;
 	if (spoils_tails(c))
 		nat_tails_spoil(w);
@@ -255,7 +417,7 @@ static enum match_kind match_cond(struct walk *w, const struct state *st, const 
 	case FIELD_SADDR:
 		return st->src_known ? yes_no(cond_match_addr(c, &st->src)) : MATCH_UNKNOWN;
 	case FIELD_DADDR:
-		return yes_no(cond_match_addr(c, &st->dst));
+		return st->dst_hidden ? MATCH_UNKNOWN : yes_no(cond_match_addr(c, &st->dst));
 	case FIELD_PROTO:
 		return yes_no(cond_match_u32(c, st->proto));
 	case FIELD_SPORT:
@@ -265,7 +427,7 @@ static enum match_kind match_cond(struct walk *w, const struct state *st, const 
 	case FIELD_ICMP:
 		return match_icmp(st, c);
 	case FIELD_TCP_FLAGS:
-		return st->proto == IPPROTO_TCP ? yes_no(cond_match_u32(c, TCP_SYN)) : MATCH_NO;
+		return match_tcp_flags(st, c);
 	case FIELD_FRAGMENT:
 		return yes_no(c->negate);
 	case FIELD_IIF:
@@ -300,6 +462,12 @@ static enum match_kind match_cond(struct walk *w, const struct state *st, const 
 		return match_rpfilter(w, st, c, r);
 	case FIELD_OWNER: /* a packet without a socket of this node: net/netfilter/xt_owner.c */
 		return st->from_node && !st->round ? MATCH_UNKNOWN : yes_no(c->negate);
+	case FIELD_HELPER: /* only a connection that another one announced has a helper's name: net/netfilter/xt_helper.c */
+		return yes_no(c->negate);
+	case FIELD_EXTHDR:
+		return is_header(st->proto) ? MATCH_UNKNOWN : yes_no(c->negate);
+	case FIELD_SET:
+		return match_set(st, c);
 	case FIELD_IPVS: /* true only for what IPVS has handled */
 		return w->node->rules->servers.len ? MATCH_UNKNOWN : yes_no(c->negate);
 	case FIELD_RECENT_SET:
@@ -309,19 +477,34 @@ static enum match_kind match_cond(struct walk *w, const struct state *st, const 
 	}
 }
 
-/* A rule before this one, in the same walk, put the packet's address on that list. */
-static bool is_remembered(const struct state *st, const struct rs_recent *r)
+/* How often rules before this one, in the same walk, put the packet's address on that list. */
+static uint32_t times_remembered(const struct state *st, const struct rs_recent *r)
 {
+	uint32_t n = 0;
+
 	for (const struct remembered *m = st->remembered; m && r; m = m->next)
-		if (m->list->by_dest == r->by_dest && strcmp(m->list->name, r->name) == 0)
-			return true;
-	return false;
+		n += m->list->by_dest == r->by_dest && strcmp(m->list->name, r->name) == 0;
+	return n;
+}
+
+/* The stamps that an entry needs: recent_mt() of net/netfilter/xt_recent.c counts those of this very packet too. */
+static uint32_t hits_needed(const struct rs_recent *r)
+{
+	static const char opt[] = "--hitcount ";
+	const char *p = r->text ? strstr(r->text, opt) : NULL;
+	uint64_t n;
+
+	if (!p)
+		return 1;
+	p += sizeof(opt) - 1;
+	return parse_uint(p, strcspn(p, " \t"), UINT32_MAX, &n) == 0 ? (uint32_t)n : UINT32_MAX;
 }
 
 /* Conditions on the past, and chance: true when @c is one; their part goes into @m. */
 static bool match_special(const struct state *st, const struct rs_cond *c, struct match *m)
 {
-	bool v = !c->negate;
+	bool v = !c->negate, is_state;
+	enum match_kind k;
 
 	switch ((enum rs_field)c->field) {
 	case FIELD_RANDOM:
@@ -332,15 +515,26 @@ static bool match_special(const struct state *st, const struct rs_cond *c, struc
 			m->chance *= c->negate ? 1 - 1.0 / c->u.range.lo : 1.0 / c->u.range.lo;
 		return true;
 	case FIELD_RECENT: /* nothing is remembered of a first packet, but what this walk has remembered itself */
-		if (is_remembered(st, c->u.recent)) {
-			if (c->u.recent->text && strstr(c->u.recent->text, "--hitcount"))
-				m->kind = MATCH_UNKNOWN;
-			else if (c->negate)
-				m->never = true;
+		if (c->u.recent && times_remembered(st, c->u.recent) >= hits_needed(c->u.recent)) {
+			m->never = c->negate;
 			return true;
 		}
 		v = c->negate;
 		m->asked_recent = true;
+		break;
+	case FIELD_SET:
+		if (c->op != OP_SET)
+			return false;
+		k = ask_set(st, c, &is_state);
+		if (!is_state)
+			return false;
+		v = k == MATCH_YES;
+		break;
+	case FIELD_CONNBYTES: /* xt_connbytes.c: false without a connection, negated or not */
+		if (!st->tracked || st->notrack) {
+			m->never = true;
+			return true;
+		}
 		break;
 	case FIELD_LIMIT:
 	case FIELD_HASHLIMIT:
@@ -357,21 +551,90 @@ static bool match_special(const struct state *st, const struct rs_cond *c, struc
 	return true;
 }
 
-/* The source that the rules see is the packet's own, or made of it: what is asked of it is asked of all its class. */
-static void ask_source(struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
+static bool asks_interface(const struct rs_set_ref *ref)
 {
-	const struct ip_addr *a = c->field == FIELD_CT_ORIG_SADDR ? &st->orig_src : &st->src;
+	const struct rs_ipset *s = ref->set ? ref->set->ipset : NULL;
+
+	for (unsigned i = 0; s && s->type && i < RS_IPSET_PARTS; i++)
+		if (s->type->part[i] == SETPART_IFACE)
+			return true;
+	return false;
+}
+
+#define SET_RANGES_MAX 200000u
+
+/* Narrows to one side of a list of ranges; empty lists say nothing. */
+static int ask_ranges(struct walk *w, const struct ip_addr *a, const struct rs_ranges *v, const struct rs_rule *r)
+{
+	struct nat_range *set = arena_array(&w->classes->arena, struct nat_range, v->len);
+
+	if (!set)
+		return -ENOMEM;
+	for (size_t i = 0; i < v->len; i++)
+		set[i] = (struct nat_range){ nat_key_of(&v->v[i].lo), nat_key_of(&v->v[i].hi) };
+	if (v->len)
+		nat_classes_ask(w->classes, a, set, v->len, r);
+	return 0;
+}
+
+static void ask_only(struct walk *w, const struct ip_addr *a, const struct rs_rule *r)
+{
+	struct nat_range one = { nat_key_of(a), nat_key_of(a) };
+
+	nat_classes_ask(w->classes, a, &one, 1, r);
+}
+
+/* A set as it looks from a known destination: who of the sources is in it, and of whom that is not known. */
+static void ask_source_of_set(struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
+{
+	struct rs_set_packet p = set_packet(st);
+	struct rs_set_sources s;
+	int res;
+
+	nat_tails_spoil(w);
+	if (asks_interface(c->u.set))
+		ask_iif(w, st, NULL, r);
+	if (!ip_addr_equal(&st->src, &st->orig_src) || st->src_derived) {
+		if (st->src_derived)
+			ask_only(w, &st->orig_src, r);
+		return;
+	}
+	res = rs_set_project(c->u.set, &p, SET_RANGES_MAX, &s);
+	if (res == SD_ELIMIT || res == SD_EFORMAT) {
+		ask_only(w, &st->orig_src, r);
+		return;
+	}
+	if (res == 0) {
+		res = ask_ranges(w, &st->orig_src, &s.in, r);
+		if (res == 0)
+			res = ask_ranges(w, &st->orig_src, &s.unknown, r);
+		array_free(&s.in);
+		array_free(&s.unknown);
+	}
+	if (res < 0)
+		w->error = res;
+}
+
+/*
+ * What is asked of the client is asked of all its class: of the packet's source as long as it is the packet's own or made of it,
+ * of a reply's destination, of what conntrack remembers.
+ */
+static void ask_client(struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
+{
+	const struct ip_addr *client = &w->packet->src;
+	bool derived = c->field != FIELD_CT_ORIG_SADDR && nat_connection(st)->src_derived;
 	struct nat_range range;
 
-	if (!w->classes || !st->src_known)
+	if (!w->classes)
 		return;
-	if (c->field != FIELD_CT_ORIG_SADDR && st->src_derived) {
+	if (c->op == OP_SET && !st->is_reply) {
+		ask_source_of_set(w, st, c, r);
+	} else if (c->op == OP_SET || (derived && !client_shows(st, c))) {
 		nat_tails_spoil(w);
-		range.first = range.last = nat_key_of(&st->orig_src);
-		nat_classes_ask(w->classes, &st->orig_src, &range, 1, r);
-	} else if (ip_addr_equal(a, &st->orig_src) && nat_cond_range(c, a, &range)) {
-		nat_classes_ask(w->classes, a, &range, 1, r);
-		nat_tails_note(w, c, r, NULL, false, cond_match_addr(c, a));
+		ask_only(w, client, r);
+	} else if (client_shows(st, c) && nat_cond_range(c, client, &range)) {
+		nat_classes_ask(w->classes, client, &range, 1, r);
+		nat_tails_note(w, c, r, NULL, false, cond_match_addr(c, client));
 	}
 }
 
@@ -390,7 +653,7 @@ static inline enum match_kind match_quickly(const struct state *st, const struct
 		v = st->dport;
 		break;
 	case FIELD_DADDR:
-		if (c->op != OP_ADDR4 || c->u.addr4.mask != UINT32_MAX || st->dst.family != AF_INET)
+		if (st->is_reply || c->op != OP_ADDR4 || c->u.addr4.mask != UINT32_MAX || st->dst.family != AF_INET)
 			return MATCH_UNKNOWN;
 		memcpy(&v, st->dst.b, sizeof(v));
 		return yes_no((v == c->u.addr4.value) != c->negate);
@@ -400,6 +663,28 @@ static inline enum match_kind match_quickly(const struct state *st, const struct
 	if (c->op == OP_EQ)
 		return yes_no((v == c->u.range.lo) != c->negate);
 	return c->op == OP_RANGE ? yes_no((v >= c->u.range.lo && v <= c->u.range.hi) != c->negate) : MATCH_UNKNOWN;
+}
+
+/* An IPv4 prefix that holds all of the packet's class or none of it, while nothing is noted for a tail: nothing to cut. */
+static inline enum match_kind match_source_quickly(const struct walk *w, const struct state *st, const struct rs_cond *c)
+{
+	struct nat_range range;
+	bool in = false;
+
+	if (c->field != FIELD_SADDR || c->op != OP_ADDR4 || !w->classes || w->classes->now.family != AF_INET || st->is_reply ||
+	    !st->src_known || st->src_derived || !ip_addr_equal(&st->src, &st->orig_src) || nat_tails_noting(w) || nat_cond_has_holes(c))
+		return MATCH_UNKNOWN;
+	range.first.lo = ntohl(c->u.addr4.value);
+	range.last.lo = range.first.lo | ~ntohl(c->u.addr4.mask);
+	for (size_t i = 0; i < w->classes->now.len; i++) {
+		const struct nat_range *s = &w->classes->now.v[i].range;
+		bool here = range.first.lo <= s->first.lo && s->last.lo <= range.last.lo;
+
+		if ((!here && range.first.lo <= s->last.lo && s->first.lo <= range.last.lo) || (i > 0 && here != in))
+			return MATCH_UNKNOWN;
+		in = here;
+	}
+	return yes_no(in != c->negate);
 }
 
 void nat_match_rule(struct walk *w, const struct state *st, const struct rs_rule *r, struct match *ret)
@@ -417,7 +702,7 @@ void nat_match_rule(struct walk *w, const struct state *st, const struct rs_rule
 			ret->kind = MATCH_NO;
 			return;
 		}
-		if (asks_source(c)) {
+		if (asks_client(st, c)) {
 			source_asked = true;
 			continue;
 		}
@@ -441,9 +726,18 @@ void nat_match_rule(struct walk *w, const struct state *st, const struct rs_rule
 		const struct rs_cond *c = &r->conds[i];
 		enum match_kind k;
 
-		if (!asks_source(c))
+		if (!asks_client(st, c))
 			continue;
-		ask_source(w, st, c, r);
+		k = match_source_quickly(w, st, c);
+		if (k == MATCH_YES)
+			continue;
+		if (k == MATCH_NO) {
+			ret->kind = MATCH_NO;
+			return;
+		}
+		ask_client(w, st, c, r);
+		if (c->op == OP_SET && match_special(st, c, &m))
+			continue;
 		k = match_cond(w, st, c, r);
 		if (k == MATCH_NO) {
 			ret->kind = MATCH_NO;

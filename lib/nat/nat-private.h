@@ -20,6 +20,11 @@ struct remembered {
 	const struct remembered *next;
 	const struct rs_recent *list;
 };
+/* A set that a rule of this walk has changed (target SET). Immutable, newest first. */
+struct changed_set {
+	const struct changed_set *next;
+	const struct rs_set_ref *set;
+};
 
 struct state {
 	/* the packet now, and as it began (conntrack's original tuple) */
@@ -29,11 +34,19 @@ struct state {
 	uint32_t mark, ctmark;
 	bool src_known; /* false: rewritten to an address that is not known */
 	bool src_derived; /* rewritten to one that depends on what it was (NETMAP) */
+	bool src_ours;	/* MASQUERADE: whatever it is, it is an address of this node */
 	bool dst_forced_local; /* REDIRECT */
 	const char *iif, *oif; /* NULL: not known */
 	/* connection tracking */
 	bool tracked;	/* passed priority -200 */
 	bool notrack;
+	const struct rs_rule *notrack_rule;
+	/* a reply under way (reply.c): the end of the request, whose connection it belongs to; NULL: of none */
+	const struct state *request;
+	bool is_reply;
+	bool dst_hidden; /* destination before it is translated back: not known */
+	bool invalid;	/* a reply without connection: INVALID wherever conntrack has looked */
+	bool switched;	/* stays on its bridge: no routing */
 	bool dst_bound, src_bound, dnat, snat;
 	/* where it is */
 	bool from_node, round; /* round: came round by lo */
@@ -64,6 +77,7 @@ struct state {
 	struct nat_step *path;
 	struct nat_assume *assumes; /* newest first */
 	const struct remembered *remembered;
+	const struct changed_set *changed_sets;
 };
 
 struct walk {
@@ -79,6 +93,9 @@ struct walk {
 	size_t recorded; /* steps of paths */
 	unsigned nesting;
 	double summary;	 /* sum over all endings inside splits of weight and a hash of their fate: two runs of equal endings have equal sums */
+	nat_here_fn here;
+	void *here_arg;
+	struct reply *reply; /* a reply is under way: what its ways have come to */
 	bool moot;	 /* some EFFECT_ASSUME steps turned out not to matter: NAT_MOOT */
 	int error;
 };
@@ -111,6 +128,41 @@ void nat_route_input(struct walk *w, struct state *st, bool *ret_local);
 void nat_route_output(struct walk *w, struct state *st, bool again);
 bool nat_dst_is_local(const struct walk *w, const struct state *st);
 
+/* Without a connection, conntrack's state is all that a rule can ask for. */
+static inline bool nat_has_connection(const struct state *st)
+{
+	return st->tracked && !st->notrack && !st->invalid;
+}
+
+/* The packet that made the connection, as far as it has come. */
+static inline const struct state *nat_connection(const struct state *st)
+{
+	return st->request ? st->request : st;
+}
+
+/* bridge.c */
+struct nat_ends {
+	struct ip_addr from, to; /* neighbours on the bridge: host or router */
+	bool routed;		 /* one of them is a router */
+};
+struct port_verdict {
+	const char *text; /* why not, or why that is not known */
+};
+bool nat_is_bridge(const struct node_facts *f, const struct node_link *l);
+/* Does what a bridge switches pass the rules of this family? */
+enum tri nat_bridge_netfilter(const struct walk *w, const struct node_link *l, const char **ret_why);
+/* May a packet that came in by @dev and was translated leave by @dev again? */
+enum tri nat_may_turn_back(struct walk *w, const char *dev, const struct nat_ends *ends, struct port_verdict *ret);
+
+/* reply.c: fills delivery and reply of an accepted ending. */
+void nat_reply(struct walk *w, const struct state *st, struct nat_ending *e);
+/* nat_options.here of an address that may be the node's own, or TRI_UNKNOWN. */
+enum tri nat_is_attached(const struct walk *w, const struct ip_addr *a);
+/* A way of a reply has ended. */
+void nat_reply_end(struct walk *w, const struct state *st, enum nat_verdict v, const struct nat_by *by);
+/* Conntrack's part at the hook: translates a reply back. True: its destination changed. */
+bool nat_reply_translate(struct state *st);
+
 /* walk.c */
 int nat_run(struct walk *w, struct state *st);
 int nat_end(struct walk *w, const struct state *st, enum nat_verdict v, const struct nat_by *by, const char *reject_with);
@@ -139,8 +191,13 @@ int nat_tails_run(struct walk *w, struct state *st);
 void nat_tails_route(struct walk *w, const struct node_route_query *q, struct node_route_result *ret);
 /* The way under walk asks what no tail is keyed by. */
 void nat_tails_spoil(struct walk *w);
+bool nat_tails_noting(const struct walk *w); /* what it asks is being noted */
 /* It asks this of the source's address, or of the interface; @c NULL: which interface it is. */
 void nat_tails_note(struct walk *w, const struct rs_cond *c, const struct rs_rule *by, const char *iif, bool about_iif, bool answer);
+/* Asks @c (NULL: which it is) of the interface that the packet entered by, for all its class. */
+void nat_ask_iif(struct walk *w, const struct rs_cond *c, const struct rs_rule *by);
+/* The same: is it @dev? */
+void nat_ask_whether_iif(struct walk *w, const char *dev);
 
 /* region.c */
 /* Narrows to the origins for whom @cond says the same of the interface; NULL: to those of the same interface. */

@@ -146,6 +146,8 @@ static int cmp_fate(const struct nat_ending *a, const struct nat_ending *b)
 		c = cmp_int(a->delivery, b->delivery);
 	if (c == 0)
 		c = cmp_text(a->interface, b->interface);
+	if (c == 0)
+		c = cmp_int(a->reply, b->reply);
 	return c ? c : cmp_text(a->reject_with, b->reject_with);
 }
 
@@ -155,7 +157,7 @@ double nat_fate_hash(const struct nat_ending *e)
 	struct {
 		struct ip_addr addr, source;
 		uint16_t port;
-		uint8_t verdict, translated, masquerade, delivery;
+		uint8_t verdict, translated, masquerade, delivery, reply;
 		uint32_t iface, with;
 	} key;
 	uint32_t h;
@@ -168,6 +170,7 @@ double nat_fate_hash(const struct nat_ending *e)
 	key.translated = e->translated;
 	key.masquerade = e->masquerade;
 	key.delivery = (uint8_t)e->delivery;
+	key.reply = (uint8_t)e->reply;
 	key.iface = hash_bytes(iface, strlen(iface));
 	key.with = hash_bytes(with, strlen(with));
 	h = hash_bytes(&key, sizeof(key));

@@ -170,7 +170,7 @@ void nat_route_input(struct walk *w, struct state *st, bool *ret_local)
 	struct node_route_query q = { .src = st->src, .dst = st->dst, .mark = st->mark, .iif = st->iif };
 	struct node_route_result r;
 
-	if (w->classes && w->node->routes_ask_iif)
+	if (w->classes && w->node->routes_ask_iif && !st->is_reply)
 		nat_classes_ask_iif(w->classes, st->iif, NULL, NULL);
 	check_martian(w, st);
 	check_rp_filter(w, st);

@@ -6,7 +6,8 @@
  * It is sound because everything that the way asks is either in the key (mark, protocol, what conntrack knows, the seed of
  * the source), or cut into the classes of destinations and ports here (every address and port that a condition, a route or
  * a routing rule names bounds a class), or was noted while walking and is asked again (source address, interface). A way
- * that asks anything else, that splits, or that ends in several ways, is spoiled: it is never looked up, always walked.
+ * that asks anything else, that splits, or that ends in several ways, is spoiled: it is never looked up, always walked. So is
+ * that of a client here to itself, which hangs on its own bridge port; other clients are taken to have ports of their own.
  */
 #include <errno.h>
 
@@ -17,7 +18,11 @@ struct tail_key {
 	uint32_t mark, ctmark, seed;
 	uint16_t sport;
 	uint8_t proto, hook, plan_pos, flags;
+	uint8_t here; /* enum tri: is the destination attached to this node? */
+	bool self;    /* it is the client */
 	const char *oif;
+	struct nat_key src; /* a walk without classes is of this source alone */
+	const char *iif;
 };
 
 struct tail_question {
@@ -39,11 +44,12 @@ struct tail {
 
 struct classes_of {
 	struct nat_key *starts; /* sorted; the first is zero */
+	uint32_t *starts4;	/* the same of IPv4 and of ports, which need half of it */
 	size_t len;
 };
 
 /* The first route of the node's own packets: to each class of destinations, from each of its addresses. */
-#define ROUTES 64u
+#define ROUTES 64u /* 2 to the 6: the top bits of a product */
 struct known_route {
 	bool set;
 	uint32_t dst, mark, family;
@@ -205,13 +211,30 @@ static int close_starts(struct nat_tails *t, struct starts *s, struct classes_of
 				s->v.v[++k] = s->v.v[i];
 		ret->len = k + 1;
 		ret->starts = arena_array(&t->arena, struct nat_key, ret->len);
-		if (ret->starts)
-			memcpy(ret->starts, s->v.v, ret->len * sizeof(*ret->starts));
-		else
+		ret->starts4 = arena_array(&t->arena, uint32_t, ret->len);
+		if (!ret->starts || !ret->starts4)
 			s->error = -ENOMEM;
+		for (size_t i = 0; s->error == 0 && i < ret->len; i++) {
+			ret->starts[i] = s->v.v[i];
+			ret->starts4[i] = (uint32_t)s->v.v[i].lo;
+		}
 	}
 	array_free(&s->v);
 	return s->error;
+}
+
+static uint32_t class_of4(const struct classes_of *c, uint32_t v)
+{
+	const uint32_t *at = c->starts4;
+	size_t n = c->len;
+
+	while (n > 1) {
+		size_t half = n / 2;
+
+		at = at[half] <= v ? at + half : at;
+		n -= half;
+	}
+	return (uint32_t)(at - c->starts4);
 }
 
 static uint32_t class_of(const struct classes_of *c, struct nat_key k)
@@ -226,6 +249,13 @@ static uint32_t class_of(const struct classes_of *c, struct nat_key k)
 		n -= half;
 	}
 	return (uint32_t)lo;
+}
+
+static uint32_t class_of_addr(const struct nat_tails *t, const struct ip_addr *a)
+{
+	struct nat_key k = nat_key_of(a);
+
+	return a->family == AF_INET ? class_of4(&t->dst[0], (uint32_t)k.lo) : class_of(&t->dst[1], k);
 }
 
 #define BUCKETS_MIN 1024u
@@ -280,6 +310,11 @@ void nat_tails_spoil(struct walk *w)
 		w->tails->spoiled = true;
 }
 
+bool nat_tails_noting(const struct walk *w)
+{
+	return w->tails && w->tails->recording;
+}
+
 void nat_tails_note(struct walk *w, const struct rs_cond *c, const struct rs_rule *by, const char *iif, bool about_iif, bool answer)
 {
 	struct nat_tails *t = w->tails;
@@ -288,6 +323,33 @@ void nat_tails_note(struct walk *w, const struct rs_cond *c, const struct rs_rul
 		return;
 	if (array_push(&t->asked, ((struct tail_question){ c, by, iif, about_iif, answer })) < 0)
 		t->error = -ENOMEM;
+}
+
+void nat_ask_iif(struct walk *w, const struct rs_cond *c, const struct rs_rule *by)
+{
+	const char *iif = w->packet->iif;
+
+	if (!w->classes || w->packet->from_node)
+		return;
+	nat_classes_ask_iif(w->classes, iif, c, by);
+	nat_tails_note(w, c, by, iif, true, c && iif && cond_match_ifname(c, iif));
+}
+
+void nat_ask_whether_iif(struct walk *w, const char *dev)
+{
+	struct arena *a = w->tails ? &w->tails->arena : &w->out->arena;
+	struct rs_cond *c;
+
+	/* Of one interface alone there is nothing to ask. */
+	if (!w->classes || (w->classes->now.len < 2 && (!w->tails || !w->tails->recording)))
+		return;
+	c = arena_new(a, struct rs_cond);
+	if (!c) {
+		w->error = -ENOMEM;
+		return;
+	}
+	*c = (struct rs_cond){ .field = FIELD_IIF, .op = OP_IFNAME, .u.ifname = dev };
+	nat_ask_iif(w, c, NULL);
 }
 
 /* ---- looking up ---- */
@@ -319,7 +381,7 @@ static bool fits(const struct tail *t, const struct tail_key *k, const struct st
 /* The region is cut as the way would have cut it. */
 static void ask_again(struct walk *w, const struct state *st, const struct tail *t)
 {
-	for (size_t i = 0; i < t->nquestions; i++) {
+	for (size_t i = 0; w->classes && i < t->nquestions; i++) {
 		const struct tail_question *q = &t->questions[i];
 		struct nat_range range;
 
@@ -347,8 +409,9 @@ static int take(struct walk *w, const struct state *st, const struct tail *t)
 void nat_tails_route(struct walk *w, const struct node_route_query *q, struct node_route_result *ret)
 {
 	const struct nat_tails *t = w->tails;
-	uint32_t dst = class_of(&t->dst[w->family_index], nat_key_of(&q->dst));
-	struct known_route *k = &w->tails->routes[(dst * 7 + q->src.b[q->src.family == AF_INET ? 3 : 15]) % ROUTES];
+	uint32_t dst = class_of_addr(t, &q->dst);
+	struct nat_key src = nat_key_of(&q->src);
+	struct known_route *k = &w->tails->routes[((src.lo ^ src.hi ^ dst) * 0x9e3779b97f4a7c15ull) >> 58];
 
 	if (!k->set || k->dst != dst || k->mark != q->mark || k->family != w->family_index || !ip_addr_equal(&k->src, &q->src)) {
 		node_route_lookup(w->node->facts, q, &k->result);
@@ -364,11 +427,16 @@ void nat_tails_route(struct walk *w, const struct node_route_query *q, struct no
 static void make_key(const struct walk *w, const struct state *st, struct tail_key *k)
 {
 	memset(k, 0, sizeof(*k));
-	k->dst = class_of(&w->tails->dst[w->family_index], nat_key_of(&st->dst));
-	k->port = class_of(&w->tails->ports, (struct nat_key){ 0, st->dport });
+	k->dst = class_of_addr(w->tails, &st->dst);
+	k->port = class_of4(&w->tails->ports, st->dport);
 	k->mark = st->mark;
 	k->ctmark = st->ctmark;
-	k->seed = w->classes->seed;
+	if (w->classes) {
+		k->seed = w->classes->seed;
+	} else {
+		k->src = nat_key_of(&st->orig_src);
+		k->iif = st->iif;
+	}
 	k->sport = st->sport;
 	k->proto = st->proto;
 	k->hook = (uint8_t)st->hook;
@@ -376,13 +444,15 @@ static void make_key(const struct walk *w, const struct state *st, struct tail_k
 	k->flags = (uint8_t)(st->tracked | st->notrack << 1 | st->dnat << 2 | st->from_node << 3 | st->round << 4 | st->reroute << 5 |
 			     st->dst_forced_local << 6 | (w->family_index & 1) << 7);
 	k->oif = st->oif;
+	k->self = ip_addr_equal(&st->orig_src, &st->dst);
+	k->here = w->flags & NAT_REPLY ? (uint8_t)nat_is_attached(w, &st->dst) : TRI_UNKNOWN;
 }
 
 static uint32_t hash_key(const struct tail_key *k)
 {
 	uint64_t h = k->dst * 0x9e3779b97f4a7c15ull;
 
-	h ^= (k->port + ((uint64_t)k->mark << 20) + ((uint64_t)k->seed << 44) + ((uint64_t)k->hook << 56) + k->flags) * 0xbf58476d1ce4e5b9ull;
+	h ^= k->src.lo ^ (k->port + ((uint64_t)k->mark << 20) + ((uint64_t)k->seed << 44) + ((uint64_t)k->hook << 56) + k->flags) * 0xbf58476d1ce4e5b9ull;
 	return (uint32_t)(h >> 32) ^ (uint32_t)h;
 }
 
@@ -411,7 +481,7 @@ static int grow(struct nat_tails *t)
 /* A loss is told with the first destination that met it. */
 static int keep_texts(struct nat_tails *t, struct nat_ending *e)
 {
-	const char **texts[] = { &e->by.text, &e->lost.text, &e->reply_why };
+	const char **texts[] = { &e->by.text, &e->lost.text, &e->reply_why, &e->reply_by.text };
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
 		if (!*texts[i])
@@ -451,10 +521,15 @@ static int remember(struct nat_tails *t, const struct tail_key *k, const struct 
 
 #define TAILS_MAX 200000u
 
+static bool to_itself_here(const struct walk *w, const struct state *st)
+{
+	return ip_addr_equal(&st->orig_src, &st->dst) && nat_is_attached(w, &st->dst) != TRI_FALSE;
+}
+
 bool nat_tails_apply(const struct walk *w, const struct state *st)
 {
-	return w->tails && w->classes && !w->tails->recording && !w->open_splits && st->accept_by.kind == BY_NONE && st->dnat && !st->snat && !st->src_derived && st->src_known &&
-	       !st->stopped && !st->remembered && !st->lost && (st->proto == IPPROTO_TCP || st->proto == IPPROTO_UDP || st->proto == IPPROTO_SCTP);
+	return w->tails && !w->tails->recording && !w->open_splits && st->accept_by.kind == BY_NONE && st->dnat && !st->snat && !st->src_derived && st->src_known &&
+	       !st->is_reply && !to_itself_here(w, st) && !st->stopped && !st->remembered && !st->changed_sets && !st->lost && (st->proto == IPPROTO_TCP || st->proto == IPPROTO_UDP || st->proto == IPPROTO_SCTP);
 }
 
 int nat_tails_run(struct walk *w, struct state *st)

@@ -150,14 +150,23 @@ static int do_redirect(struct walk *w, struct state *st, const struct rs_rule *r
 	return ACTION_CHAIN_DONE;
 }
 
-static void set_src(struct walk *w, struct state *st, const struct rs_rule *r, const struct ip_addr *a)
+/* Does the tuple change? The address may stay, and then the port too unless it is to be another: get_unique_tuple(). */
+static bool changes_src(const struct state *st, const struct ip_addr *a, const struct rs_nat *n)
+{
+	if (!a || !st->src_known || !ip_addr_equal(a, &st->src))
+		return true;
+	return n && (n->random || n->random_fully || (n->has_port && (st->sport < n->port_lo || st->sport > n->port_hi)));
+}
+
+/* @a: NULL where it is not known. @n: the target's argument, or NULL. */
+static void set_src(struct walk *w, struct state *st, const struct rs_rule *r, const struct ip_addr *a, const struct rs_nat *n)
 {
 	struct nat_by by = nat_by_rule(r);
 	struct nat_step *s;
 
 	st->src_bound = true;
 	st->nat_done = true;
-	st->snat = true;
+	st->snat = st->snat || changes_src(st, a, n);
 	st->masquerade = true;
 	st->src_known = a != NULL;
 	if (a)
@@ -173,12 +182,12 @@ static int do_snat(struct walk *w, struct state *st, const struct rs_rule *r, co
 
 	if (!n || n->text || n->by_map)
 		return undecided(w, st, r);
-	set_src(w, st, r, !n->has_addr ? &st->src : one ? &n->lo : NULL);
+	set_src(w, st, r, !n->has_addr ? &st->src : one ? &n->lo : NULL, n);
 	return ACTION_CHAIN_DONE;
 }
 
 /* nf_nat_masquerade.c: the source becomes an address of the way out; without any the packet is dropped. */
-static int do_masquerade(struct walk *w, struct state *st, const struct rs_rule *r)
+static int do_masquerade(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_nat *n)
 {
 	/* IPv4 asks for an address towards the next hop, IPv6 for one towards the destination itself. */
 	const struct ip_addr *towards = st->dst.family == AF_INET && st->gateway.family == AF_INET ? &st->gateway : &st->dst;
@@ -189,15 +198,18 @@ static int do_masquerade(struct walk *w, struct state *st, const struct rs_rule 
 	if (st->src.family == AF_INET && st->src_known && ip_addr_is_zero(&st->src))
 		return ACTION_CHAIN_DONE;
 	if (!st->oif) {
-		set_src(w, st, r, NULL);
+		set_src(w, st, r, NULL, n);
+		st->src_ours = true;
 		return ACTION_CHAIN_DONE;
 	}
 	switch (node_select_source(w->node->facts, st->oif, towards, &a)) {
 	case TRI_TRUE:
-		set_src(w, st, r, &a);
+		set_src(w, st, r, &a, n);
+		st->src_ours = true;
 		return ACTION_CHAIN_DONE;
 	case TRI_UNKNOWN:
-		set_src(w, st, r, NULL);
+		set_src(w, st, r, NULL, n);
+		st->src_ours = true;
 		return ACTION_CHAIN_DONE;
 	default:
 		res = nat_end(w, st, NAT_DROP, &by, NULL);
@@ -220,7 +232,7 @@ static int do_netmap(struct walk *w, struct state *st, const struct rs_rule *r, 
 		st->nat_done = true;
 		record_dnat(w, st, r);
 	} else {
-		set_src(w, st, r, st->src_known ? &a : NULL);
+		set_src(w, st, r, st->src_known ? &a : NULL, NULL);
 		st->src_derived = true;
 	}
 	return ACTION_CHAIN_DONE;
@@ -245,7 +257,7 @@ static int do_nat(struct walk *w, struct state *st, const struct rs_rule *r, con
 	case ST_SNAT:
 		return do_snat(w, st, r, s->u.nat);
 	default:
-		return do_masquerade(w, st, r);
+		return do_masquerade(w, st, r, s->u.nat);
 	}
 }
 
@@ -267,7 +279,7 @@ static int do_mark(struct walk *w, struct state *st, const struct rs_rule *r, ui
 /* xt_connmark.c, connmark_tg_shift(): without a connection nothing happens. */
 static int do_connmark(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_stmt *s)
 {
-	if (!st->tracked || st->notrack)
+	if (!nat_has_connection(st))
 		return ACTION_NEXT;
 	switch ((enum rs_stmt_kind)s->kind) {
 	case ST_CONNMARK:
@@ -279,6 +291,19 @@ static int do_connmark(struct walk *w, struct state *st, const struct rs_rule *r
 	default:
 		return do_mark(w, st, r, (st->mark & ~s->u.bits.mask) ^ (st->ctmark & s->u.bits.value));
 	}
+}
+
+/* The set is another one from here on; of what it holds now nothing is sure. */
+static int do_set(struct walk *w, struct state *st, const struct rs_stmt *s)
+{
+	struct changed_set *c = arena_new(&w->out->arena, struct changed_set);
+
+	if (!c)
+		return -ENOMEM;
+	nat_tails_spoil(w);
+	*c = (struct changed_set){ st->changed_sets, s->u.set };
+	st->changed_sets = c;
+	return ACTION_NEXT;
 }
 
 static int do_jump(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_stmt *s)
@@ -396,10 +421,15 @@ int nat_apply(struct walk *w, struct state *st, const struct rs_rule *r, const s
 	case ST_CONNMARK_SAVE:
 	case ST_CONNMARK_RESTORE:
 		return do_connmark(w, st, r, s);
+	case ST_SET:
+		return do_set(w, st, s);
 	case ST_NOTRACK:
 		by = nat_by_rule(r);
 		(void)nat_record(w, st, EFFECT_NOTRACK, &by);
-		st->notrack = st->notrack || !st->tracked;
+		if (!st->tracked) {
+			st->notrack = true;
+			st->notrack_rule = r;
+		}
 		return ACTION_NEXT;
 	default:
 		return do_unknown(w, st, r);

@@ -54,27 +54,6 @@ void nat_lose(struct walk *w, struct state *st, enum nat_by_kind kind, const cha
 		s->text = text;
 }
 
-/*
- * Simple cases only: the reply passes this node when the source is or became one of its addresses, or when the endpoint
- * is on the node.
- */
-static void judge_reply(const struct walk *w, const struct state *st, struct nat_ending *e)
-{
-	e->reply = TRI_UNKNOWN;
-	e->reply_why = "not judged: where the client is attached is not known to the rules";
-	if (e->verdict != NAT_ACCEPT || st->lost) {
-		e->reply_why = "there is no reply to a packet that does not arrive";
-		return;
-	}
-	if (st->from_node || (st->snat && (!st->src_known || node_is_local(w->node->facts, &st->src) == TRI_TRUE))) {
-		e->reply = TRI_TRUE;
-		e->reply_why = "returns through this node: the source is one of its addresses";
-	} else if (e->delivery == DELIVERY_LOCAL) {
-		e->reply = TRI_TRUE;
-		e->reply_why = "starts at this node";
-	}
-}
-
 int nat_push_ending(struct walk *w, const struct nat_ending *e)
 {
 	if (w->open_splits)
@@ -92,6 +71,10 @@ int nat_end(struct walk *w, const struct state *st, enum nat_verdict v, const st
 
 	if (w->error < 0)
 		return w->error;
+	if (w->reply) {
+		nat_reply_end(w, st, v, by);
+		return 0;
+	}
 	e.assumes = st->assumes;
 	if (st->src_known)
 		e.source = st->src;
@@ -105,7 +88,7 @@ int nat_end(struct walk *w, const struct state *st, enum nat_verdict v, const st
 		e.delivery = DELIVERY_UNKNOWN;
 	else if (st->lost)
 		e.delivery = DELIVERY_LOST;
-	judge_reply(w, st, &e);
+	nat_reply(w, st, &e);
 	return nat_push_ending(w, &e);
 }
 
@@ -214,7 +197,7 @@ static int execute(struct walk *w, struct state *st, const struct rs_rule *r)
 {
 	st->pos++;
 	st->rule_stage = 0;
-	for (unsigned i = 0; i < r->nconds; i++) {
+	for (unsigned i = 0; r->remembers && i < r->nconds; i++) {
 		if (r->conds[i].field == FIELD_RECENT_SET && r->conds[i].op == OP_RECENT && remember(w, st, r->conds[i].u.recent) < 0)
 			return -ENOMEM;
 	}
@@ -299,7 +282,8 @@ static int step(struct walk *w, struct state *st)
 		res = give_up(w, st);
 		return res < 0 ? res : 1;
 	}
-	if (st->rule_stage == 0)
+	/* The index skips by destination. Of a reply that is the client: not before it is known, nor where it is to be told. */
+	if (st->rule_stage == 0 && !(st->is_reply && (st->dst_hidden || w->classes)))
 		st->pos = chain_next_candidate(st->chain, &st->dst, st->proto, st->dport, st->pos);
 	if (st->pos >= st->chain->nrules)
 		return chain_end(w, st);
@@ -341,11 +325,14 @@ static int step(struct walk *w, struct state *st)
 /* ---- hooks ---- */
 
 /* nat chains of a hook run together at a fixed place: net/netfilter/nf_nat_core.c, nf_nat_proto.c. */
+static int nat_place(enum rs_hook h)
+{
+	return h == HOOK_PREROUTING || h == HOOK_OUTPUT ? PRIO_NAT_DST : PRIO_NAT_SRC;
+}
+
 static int place(const struct rs_chain *c)
 {
-	if (c->type != CHAIN_NAT)
-		return c->priority;
-	return c->hook == HOOK_PREROUTING || c->hook == HOOK_OUTPUT ? PRIO_NAT_DST : PRIO_NAT_SRC;
+	return c->type != CHAIN_NAT ? c->priority : nat_place((enum rs_hook)c->hook);
 }
 
 static bool same_place(const struct rs_chain *a, const struct rs_chain *b)
@@ -357,7 +344,7 @@ static bool nat_is_over(const struct state *st)
 {
 	bool dst = st->hook == HOOK_PREROUTING || st->hook == HOOK_OUTPUT;
 
-	return st->round || st->notrack || st->nat_done || (dst ? st->dst_bound : st->src_bound);
+	return st->round || st->request || st->notrack || st->invalid || st->nat_done || (dst ? st->dst_bound : st->src_bound);
 }
 
 static void prepare_order(struct state *st, bool value)
@@ -415,6 +402,15 @@ static void route_again(struct walk *w, struct state *st)
 	st->oif = first;
 }
 
+/* A reply past the place of nat. */
+static void translate_back(struct walk *w, struct state *st)
+{
+	if (!st->request || !nat_reply_translate(st))
+		return;
+	st->reroute = st->reroute || st->hook == HOOK_OUTPUT;
+	route_again(w, st);
+}
+
 static void enter_chain(struct state *st, const struct rs_chain *c)
 {
 	st->base = st->chain = c;
@@ -454,6 +450,7 @@ static int leave_hook(struct walk *w, struct state *st)
 	int res;
 
 	st->tracked = true;
+	translate_back(w, st);
 	if (st->hook == HOOK_PREROUTING || st->hook == HOOK_OUTPUT)
 		st->dst_bound = true;
 	else if (st->hook != HOOK_FORWARD)
@@ -462,6 +459,11 @@ static int leave_hook(struct walk *w, struct state *st)
 	case HOOK_PREROUTING:
 		if (st->round) {
 			enter_hook(st, HOOK_INPUT);
+			return 0;
+		}
+		if (st->switched) {
+			st->oif = st->iif;
+			enter_hook(st, HOOK_FORWARD);
 			return 0;
 		}
 		nat_route_input(w, st, &local);
@@ -522,6 +524,8 @@ static int advance(struct walk *w, struct state *st)
 		c = plan->chain[st->plan_pos];
 		if (place(c) >= PRIO_CONNTRACK)
 			st->tracked = true;
+		if (place(c) > nat_place((enum rs_hook)st->hook))
+			translate_back(w, st);
 		if (c->type == CHAIN_NAT && nat_is_over(st))
 			continue;
 		if (st->plan_pos >= st->group_end)
@@ -660,8 +664,8 @@ static void drop_moot(struct nat_result *r)
 
 int nat_walk(const struct nat_node *node, const struct nat_packet *p, const struct nat_options *o, struct nat_result *ret)
 {
-	struct walk w = { .node = node, .packet = p, .flags = o->flags, .classes = o->classes, .tails = o->tails, .out = ret,
-			  .family_index = p->dst.family == AF_INET6 };
+	struct walk w = { .node = node, .packet = p, .flags = o->flags, .classes = o->classes, .tails = o->tails, .here = o->here,
+			  .here_arg = o->here_arg, .out = ret, .family_index = p->dst.family == AF_INET6 };
 	struct state st = {
 		.src = p->src, .dst = p->dst, .orig_src = p->src, .orig_dst = p->dst,
 		.sport = p->sport, .dport = p->dport, .orig_sport = p->sport, .orig_dport = p->dport,

@@ -173,7 +173,7 @@ static void add_reply(const struct report *r, struct strbuf *b, const struct tra
 		[TRI_FALSE] = "is lost", [TRI_TRUE] = "returns", [TRI_UNKNOWN] = "not judged"
 	};
 	const struct nat_ending *e = &f->e;
-	strbuf_adds(b, "   reply: ");
+	strbuf_adds(b, e->reply == TRI_FALSE ? "   reply lost: " : "   reply: ");
 	strbuf_add_clean(b, e->reply_why ? e->reply_why : words[e->reply]);
 	bool bad = e->reply == TRI_FALSE || e->delivery == DELIVERY_LOST;
 	bool good = e->reply == TRI_TRUE && ran_whole(t, f->last) &&

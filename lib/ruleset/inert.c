@@ -25,7 +25,7 @@ static void path_release(struct path *p)
 	array_free(p);
 }
 
-static bool leaves_trace(const struct rs_rule *r)
+bool rule_remembers(const struct rs_rule *r)
 {
 	for (unsigned i = 0; i < r->nconds; i++)
 		if (r->conds[i].field == FIELD_RECENT_SET)
@@ -41,7 +41,7 @@ bool rule_acts(const struct rs_rule *r)
 		if (s->kind != ST_NOP && !(s->kind == ST_JUMP && s->u.target && s->u.target->inert))
 			return true;
 	}
-	return leaves_trace(r);
+	return false;
 }
 
 /* Looks at the rules from @p on. Sets @ret_next to a chain that must be known first. True: there is an effect. */
@@ -51,7 +51,7 @@ static bool has_effect(struct place *p, struct rs_chain **ret_next)
 	for (; p->pos < p->chain->nrules; p->pos++) {
 		const struct rs_rule *r = p->chain->rules[p->pos];
 
-		if (leaves_trace(r))
+		if (rule_remembers(r))
 			return true;
 		for (unsigned k = 0; k < r->nstmts; k++) {
 			const struct rs_stmt *s = &r->stmts[k];

@@ -13,6 +13,13 @@ int chain_build_index(struct ruleset *rs, struct rs_chain *c);
 /* Sets chain.inert of all chains. 0 or -ENOMEM. */
 int ruleset_mark_inert(struct ruleset *rs);
 /* Whether the rule does anything: once all chains are marked. */
+bool rule_remembers(const struct rs_rule *r);
 bool rule_acts(const struct rs_rule *r);
+
+/*
+ * When all is read: joins what names sets with the sets (@ipsets: name -> struct rs_set). A SET target whose set no rule asks
+ * becomes ST_NOP; the others make their set dynamic. 0 or -ENOMEM.
+ */
+int ruleset_join_sets(struct ruleset *rs, const struct map *ipsets);
 
 #endif

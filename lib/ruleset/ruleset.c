@@ -307,26 +307,15 @@ static void mark_targets(const struct rs_stmt *s)
 	}
 }
 
-/* ipsets come from a file of their own, in any order with the rules. Their names are unique in a network namespace. */
-static void find_set(const struct map *ipsets, const struct rs_cond *c)
-{
-	const struct rs_set_ref *ref = c->u.set;
-
-	if (ref && !ref->set && ref->name)
-		rs_writable(struct rs_set_ref, ref)->set = map_gets(ipsets, ref->name);
-}
-
-static int finish_chain(struct ruleset *rs, struct rs_chain *c, const struct map *ipsets)
+static int finish_chain(struct ruleset *rs, struct rs_chain *c)
 {
 	for (uint32_t i = 0; i < c->nrules; i++) {
 		struct rs_rule *r = c->rules[i];
 
 		for (unsigned k = 0; k < r->nstmts; k++)
 			mark_targets(&r->stmts[k]);
-		for (unsigned k = 0; ipsets->len && c->table->xtables && k < r->nconds; k++)
-			if (r->conds[k].op == OP_SET)
-				find_set(ipsets, &r->conds[k]);
-		r->acts = rule_acts(r);
+		r->remembers = rule_remembers(r);
+		r->acts = r->remembers || rule_acts(r);
 	}
 	return chain_build_index(rs, c);
 }
@@ -345,11 +334,13 @@ int ruleset_finish(struct ruleset *rs)
 		if (s->backend == BACKEND_LEGACY && s->name && !map_gets(&ipsets, s->name))
 			r = map_puts(&ipsets, s->name, s);
 	}
+	if (r == 0)
+		r = ruleset_join_sets(rs, &ipsets);
 	for (size_t i = 0; i < rs->tables.len; i++) {
 		struct rs_table *t = rs->tables.v[i];
 
 		for (size_t k = 0; k < t->chain_list.len && r == 0; k++)
-			r = finish_chain(rs, t->chain_list.v[k], &ipsets);
+			r = finish_chain(rs, t->chain_list.v[k]);
 	}
 	rs->finished = r == 0;
 	return r;

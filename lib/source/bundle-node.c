@@ -113,6 +113,18 @@ static int read_rules(struct node_read *r)
 
 /* ---- what only nftables, ipset and ipvsadm show ---- */
 
+static int read_sets(struct node_read *r)
+{
+	struct ipset_text t = { 0 };
+	int result = read_ipset(&r->n->rules, r->data, r->size, r->m->path, r->m->cut, &r->b->s->notes, &t);
+
+	if (result < 0)
+		return result;
+	r->n->dumps[DUMP_IPSET] = t.damaged ? PARTLY_KNOWN : KNOWN;
+	r->n->dump_empty[DUMP_IPSET] = t.empty;
+	return 0;
+}
+
 static int read_nft(struct node_read *r)
 {
 	struct nft_seen seen = { .node = r->n };
@@ -178,7 +190,7 @@ static bool holds_nothing(const char *data, size_t size)
 	return true;
 }
 
-static int read_sets(struct node_read *r)
+static int read_ipvs(struct node_read *r)
 {
 	int d = r->m->file->dump;
 	bool nothing = holds_nothing(r->data, r->size) && !r->m->cut;
@@ -341,7 +353,7 @@ static int read_uname(struct node_read *r)
 
 #define RULES(dump, ip6, backend) read_rules, dump, ip6, backend, NULL
 #define FACTS(fn) read_facts, -1, false, 0, fn
-#define SETS(dump) read_sets, dump, false, 0, NULL
+#define IPVS read_ipvs, DUMP_IPVS, false, 0, NULL
 #define OTHER(fn) fn, -1, false, 0, NULL
 
 static const struct node_file node_files[] = {
@@ -352,9 +364,9 @@ static const struct node_file node_files[] = {
 	{ "iptables-save.txt", RULES(DUMP_LEGACY4, false, BACKEND_BY_HEADER) },
 	{ "ip6tables-save.txt", RULES(DUMP_LEGACY6, true, BACKEND_BY_HEADER) },
 	{ "nft-ruleset.json", read_nft, DUMP_NFT_JSON, false, 0, NULL },
-	{ "ipset-save.txt", SETS(DUMP_IPSET) },
-	{ "ipvsadm-save.txt", SETS(DUMP_IPVS) },
-	{ "ipvsadm-ln.txt", SETS(DUMP_IPVS) },
+	{ "ipset-save.txt", read_sets, DUMP_IPSET, false, 0, NULL },
+	{ "ipvsadm-save.txt", IPVS },
+	{ "ipvsadm-ln.txt", IPVS },
 	{ "ip-addr.json", FACTS(read_ip_addr) },
 	{ "ip-link.json", FACTS(read_ip_link) },
 	{ "ip-route.json", FACTS(read_ip_route) },
@@ -362,6 +374,7 @@ static const struct node_file node_files[] = {
 	{ "ip-neigh.json", FACTS(read_ip_neigh) },
 	{ "bridge-fdb.json", FACTS(read_bridge_fdb) },
 	{ "sysctl.txt", FACTS(read_sysctl) },
+	{ "ss.txt", FACTS(read_ss) },
 	{ "kube-proxy-mode.txt", OTHER(read_mode) },
 	{ "kube-proxy-healthz.json", OTHER(read_healthz) },
 	{ "kube-proxy-configz.json", OTHER(read_configz) },

@@ -136,6 +136,42 @@ static int emit_owner(struct xt_reader *x, const struct xt_inst *m)
 	return seen(m, OWNER_OTHER) || !m->seen || m->again ? SD_EPARSE : 0;
 }
 
+enum { HELPER };
+static const struct xt_opt helper_opts[] = { XT_OPT(HELPER, "helper") };
+static int emit_helper(struct xt_reader *x, const struct xt_inst *m)
+{
+	return m->again || !m->seen ? SD_EPARSE : emit_above(x, m, negated(m, HELPER));
+}
+
+enum { BYTES_RANGE, BYTES_DIR, BYTES_MODE };
+static const struct xt_opt connbytes_opts[] = {
+	XT_OPT(BYTES_RANGE, "connbytes"), XT_OPT(BYTES_DIR, "connbytes-dir"), XT_OPT(BYTES_MODE, "connbytes-mode"),
+};
+/* The first packet is counted already, and it is the only one: net/netfilter/xt_connbytes.c, nf_conntrack_in(). */
+static int emit_connbytes(struct xt_reader *x, const struct xt_inst *m)
+{
+	const struct xt_word *w = &m->v[BYTES_RANGE][0];
+	const char *colon = memchr(w->s, ':', w->len);
+	uint64_t from, to = UINT64_MAX, least = 28, most = 65575;
+	size_t len = colon ? (size_t)(colon - w->s) : w->len;
+
+	if (m->seen != 7 || m->again || xt_u64(w->s, len, &from) < 0)
+		return SD_EPARSE;
+	if (!colon)
+		to = from;
+	else if (w->len - len > 1 && xt_u64(colon + 1, w->len - len - 1, &to) < 0)
+		return SD_EPARSE;
+	if (xt_word_is(&m->v[BYTES_DIR][0], "reply"))
+		least = most = 0;
+	else if (xt_word_is(&m->v[BYTES_MODE][0], "packets"))
+		least = most = 1;
+	if (from <= least && most <= to)
+		return emit_above(x, m, negated(m, BYTES_RANGE));
+	if (to < least || from > most)
+		return emit_above(x, m, !negated(m, BYTES_RANGE));
+	return SD_EPARSE;
+}
+
 /* ---- ports and the headers of transport protocols ---- */
 
 static int emit_port(struct xt_reader *x, const struct xt_inst *m, unsigned id, enum rs_field field)
@@ -404,23 +440,37 @@ static int set_dirs(const struct xt_word *w, struct rs_set_ref *ref)
 	return 0;
 }
 
+int xt_set_ref(struct xt_reader *x, const struct xt_inst *m, unsigned id, struct rs_set_ref **ret)
+{
+	struct rs_set_ref *ref = arena_new(&x->rs->arena, struct rs_set_ref);
+
+	if (!ref)
+		return -ENOMEM;
+	ref->name = xt_word_dup(x, &m->v[id][0]);
+	ref->text = arena_strndup(&x->rs->arena, m->start, (size_t)(m->end - m->start));
+	if (!ref->name || !ref->text)
+		return -ENOMEM;
+	if (set_dirs(&m->v[id][1], ref) < 0)
+		return SD_EPARSE;
+	x->rs->names_sets = true;
+	*ret = ref;
+	return 0;
+}
+
 /* Counters of an element are the past, and no part of a set's dump that is modelled: all of it is text then. */
 static int emit_set(struct xt_reader *x, const struct xt_inst *m)
 {
 	struct rs_cond c = { .field = FIELD_SET, .op = OP_SET, .negate = negated(m, SET_MATCH) };
 	struct rs_set_ref *ref;
+	int r;
 
-	if (!seen(m, SET_MATCH) || m->again & ~(1u << SET_NO_EFFECT) || seen(m, SET_COUNTERS))
+	if (!seen(m, SET_MATCH) || m->again & ~(1u << SET_NO_EFFECT | 1u << SET_COUNTERS))
 		return SD_EPARSE;
-	ref = arena_new(&x->rs->arena, struct rs_set_ref);
-	if (!ref)
-		return -ENOMEM;
-	ref->name = xt_word_dup(x, &m->v[SET_MATCH][0]);
-	ref->text = arena_strndup(&x->rs->arena, m->start, (size_t)(m->end - m->start));
-	if (!ref->name || !ref->text)
-		return -ENOMEM;
-	if (set_dirs(&m->v[SET_MATCH][1], ref) < 0)
-		return SD_EPARSE;
+	if (seen(m, SET_COUNTERS))
+		return xt_add_text(x, FIELD_SET, false, m->start, m->end);
+	r = xt_set_ref(x, m, SET_MATCH, &ref);
+	if (r < 0)
+		return r;
 	ref->return_nomatch = seen(m, SET_NOMATCH);
 	c.u.set = ref;
 	return xt_add_cond(x, c);
@@ -540,6 +590,30 @@ static int emit_conntrack(struct xt_reader *x, const struct xt_inst *m)
 	return r == 0 ? emit_ct_tuple(x, m) : r;
 }
 
+/* ---- headers of IPv6 ---- */
+
+enum { HEADER, HEADER_SOFT };
+static const struct xt_opt ipv6header_opts[] = { XT_OPT(HEADER, "header"), XT_FLAG(HEADER_SOFT, "soft") };
+/*
+ * Of a packet without extension headers, which has "prot" and nothing else. Hard: exactly these are there, or not exactly
+ * these. Soft: these are there; negated, none of them is. net/ipv6/netfilter/ip6t_ipv6header.c
+ */
+static int emit_ipv6header(struct xt_reader *x, const struct xt_inst *m)
+{
+	static const struct bit_name names[] = {
+		{ "prot", 1 }, { "protocol", 1 }, { "none", 2 }, { "frag", 4 }, { "ipv6-frag", 4 }, { "route", 8 }, { "ipv6-route", 8 },
+		{ "auth", 16 }, { "ah", 16 }, { "esp", 32 }, { "dst", 64 }, { "ipv6-opts", 64 }, { "hop", 128 },
+		{ "hop-by-hop", 128 }, { "ipv6-nonxt", 2 },
+	};
+	bool soft = seen(m, HEADER_SOFT), neg = negated(m, HEADER), v;
+	uint32_t bits;
+
+	if (!seen(m, HEADER) || m->again || name_bits(&m->v[HEADER][0], names, ARRAY_LEN(names), &bits) < 0)
+		return SD_EPARSE;
+	v = soft && neg ? !(bits & 1) : (bits == 1) != neg;
+	return xt_add_text(x, FIELD_EXTHDR, v, m->start, m->end);
+}
+
 /* ---- chance, memory ---- */
 
 enum { STAT_MODE, STAT_PROB, STAT_EVERY, STAT_PACKET };
@@ -630,9 +704,6 @@ static int emit_recent(struct xt_reader *x, const struct xt_inst *m)
 static const struct xt_opt comment_opts[] = { XT_OPT(0, "comment") };
 static const struct xt_opt nfacct_opts[] = { XT_OPT(0, "nfacct-name") };
 static const struct xt_opt limit_opts[] = { XT_OPT(0, "limit"), XT_OPT(0, "limit-burst") };
-static const struct xt_opt connbytes_opts[] = {
-	XT_OPT(0, "connbytes"), XT_OPT(0, "connbytes-dir"), XT_OPT(0, "connbytes-mode"),
-};
 static const struct xt_opt connlabel_opts[] = { XT_OPT(0, "label"), XT_FLAG(0, "set") };
 static const struct xt_opt length_opts[] = { XT_OPT(0, "length") };
 static const struct xt_opt ttl_opts[] = {
@@ -676,7 +747,6 @@ static const struct xt_opt devgroup_opts[] = { XT_OPT(0, "src-group"), XT_OPT(0,
 static const struct xt_opt esp_opts[] = { XT_OPT(0, "espspi") };
 static const struct xt_opt ah_opts[] = { XT_OPT(0, "ahspi"), XT_OPT(0, "ahlen"), XT_FLAG(0, "ahres") };
 static const struct xt_opt ipcomp_opts[] = { XT_OPT(0, "ipcompspi"), XT_FLAG(0, "compres") };
-static const struct xt_opt helper_opts[] = { XT_OPT(0, "helper") };
 static const struct xt_opt frag_opts[] = {
 	XT_OPT(0, "fragid"), XT_OPT(0, "fraglen"), XT_FLAG(0, "fragres"), XT_FLAG(0, "fragfirst"),
 	XT_FLAG(0, "fragmore"),
@@ -694,7 +764,6 @@ static const struct xt_opt hbh_opts[] = {
 	XT_OPT(0, "hbh-len"), XT_OPT(0, "hbh-opts"), XT_FLAG(0, "hbh-not-strict"),
 };
 static const struct xt_opt mh_opts[] = { XT_OPT(0, "mh-type") };
-static const struct xt_opt ipv6header_opts[] = { XT_OPT(0, "header"), XT_FLAG(0, "soft") };
 static const struct xt_opt srh_opts[] = {
 	XT_OPT(0, "srh-next-hdr"), XT_OPT(0, "srh-hdr-len-eq"), XT_OPT(0, "srh-hdr-len-gt"),
 	XT_OPT(0, "srh-hdr-len-lt"),
@@ -707,6 +776,9 @@ static const struct xt_opt cluster_opts[] = {
 	XT_OPT(0, "cluster-total-nodes"), XT_OPT(0, "cluster-local-node"), XT_OPT(0, "cluster-local-nodemask"),
 	XT_OPT(0, "cluster-hash-seed"),
 };
+static const struct xt_opt l2tp_opts[] = {
+	XT_OPT(0, "tid"), XT_OPT(0, "sid"), XT_OPT(0, "pversion"), XT_OPT(0, "type"),
+};
 static const struct xt_opt osf_opts[] = { XT_OPT(0, "genre"), XT_OPT(0, "ttl"), XT_OPT(0, "log") };
 static const struct xt_opt rateest_opts[] = {
 	XT_OPT(0, "rateest"), XT_OPT(0, "rateest1"), XT_OPT(0, "rateest2"), XT_FLAG(0, "rateest-delta"),
@@ -714,6 +786,12 @@ static const struct xt_opt rateest_opts[] = {
 	XT_OPT(0, "rateest-pps"), XT_OPT(0, "rateest-bps1"), XT_OPT(0, "rateest-pps1"), XT_OPT(0, "rateest-bps2"),
 	XT_OPT(0, "rateest-pps2"),
 };
+
+/* IPv6 looks for the header itself, and does not match without one. */
+static int emit_ah(struct xt_reader *x, const struct xt_inst *m)
+{
+	return xt_add_text(x, x->ip6 ? FIELD_EXTHDR : FIELD_ESP, false, m->start, m->end);
+}
 
 /* ---- the table: by first letter, the frequent ones first ---- */
 
@@ -724,13 +802,13 @@ static const struct xt_opt rateest_opts[] = {
 
 static const struct xt_ext matches[] = {
 	ROW("addrtype", addrtype_opts, 0, emit_addrtype),
-	TEXT("ah", ah_opts, FIELD_ESP),
+	ROW("ah", ah_opts, FIELD_ESP, emit_ah),
 	TEXT("bpf", bpf_opts, FIELD_BPF),
 	ROW_RAW("comment", comment_opts, 0, emit_nothing),
 	ROW("conntrack", conntrack_opts, 0, emit_conntrack),
 	ROW("connmark", mark_opts, FIELD_CT_MARK, emit_mark),
 	ROW("connlimit", connlimit_opts, FIELD_CONNLIMIT, emit_connlimit),
-	TEXT("connbytes", connbytes_opts, FIELD_CONNBYTES),
+	ROW("connbytes", connbytes_opts, FIELD_CONNBYTES, emit_connbytes),
 	TEXT("connlabel", connlabel_opts, FIELD_CT_LABEL),
 	TEXT("cgroup", cgroup_opts, FIELD_CGROUP),
 	TEXT("cluster", cluster_opts, FIELD_OPAQUE),
@@ -741,10 +819,10 @@ static const struct xt_ext matches[] = {
 	TEXT("dst", dst_opts, FIELD_EXTHDR),
 	TEXT("ecn", ecn_opts, FIELD_ECN),
 	TEXT("esp", esp_opts, FIELD_ESP),
-	{ "eui64", 5, 0, FIELD_EXTHDR, 0, NULL, emit_text },
+	{ "eui64", 5, 0, FIELD_MAC, 0, NULL, emit_text },
 	TEXT("frag", frag_opts, FIELD_EXTHDR),
 	ROW("hashlimit", hashlimit_opts, FIELD_HASHLIMIT, emit_hashlimit),
-	TEXT("helper", helper_opts, FIELD_HELPER),
+	ROW("helper", helper_opts, FIELD_HELPER, emit_helper),
 	TEXT("hl", hl_opts, FIELD_TTL),
 	TEXT("hbh", hbh_opts, FIELD_EXTHDR),
 	ROW("icmp", icmp_opts, 0, emit_icmp),
@@ -753,8 +831,9 @@ static const struct xt_ext matches[] = {
 	ROW("ipv6-icmp", icmp_opts, 0, emit_icmp),
 	ROW("iprange", iprange_opts, 0, emit_iprange),
 	ROW("ipvs", ipvs_opts, FIELD_IPVS, emit_ipvs),
-	TEXT("ipv6header", ipv6header_opts, FIELD_EXTHDR),
+	ROW("ipv6header", ipv6header_opts, FIELD_EXTHDR, emit_ipv6header),
 	TEXT("ipcomp", ipcomp_opts, FIELD_ESP),
+	TEXT("l2tp", l2tp_opts, FIELD_OPAQUE),
 	TEXT("limit", limit_opts, FIELD_LIMIT),
 	TEXT("length", length_opts, FIELD_LENGTH),
 	ROW("mark", mark_opts, FIELD_MARK, emit_mark),

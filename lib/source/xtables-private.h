@@ -163,6 +163,8 @@ const struct xt_ext *xt_find_match(const struct xt_reader *x, const char *name, 
 const struct xt_ext *xt_find_target(const struct xt_reader *x, const char *name, size_t len);
 void xt_index_matches(struct xt_first *f);
 void xt_index_targets(struct xt_first *f);
+/* A set and its directions: the two arguments of option @id. 0, SD_EPARSE, -ENOMEM. */
+int xt_set_ref(struct xt_reader *x, const struct xt_inst *m, unsigned id, struct rs_set_ref **ret);
 extern const struct xt_ext xt_unknown_match, xt_unknown_target;
 
 /* xtables-value.c: 0 or SD_EPARSE; what adds a condition also -ENOMEM. */

@@ -10,6 +10,7 @@
 #include "xtables-private.h"
 
 #define PART_SIZE (256u << 10)
+#define PARTS_MAX 128u /* before they are joined: each may have as many records as are kept at all */
 
 struct part {
 	struct xt_reader x;
@@ -93,7 +94,8 @@ static int cut(struct shared *sh, const struct xt_reader *x, const char *p, cons
 {
 	uint32_t lines = 0;
 
-	for (;;) {
+	*ret_end = p;
+	while (sh->parts.len < PARTS_MAX) {
 		uint32_t before = lines;
 		const char *end = part_end(p, x->end, &lines);
 		struct part *part;
@@ -111,6 +113,7 @@ static int cut(struct shared *sh, const struct xt_reader *x, const char *p, cons
 		crew_add(sh->crew, part);
 		p = end;
 	}
+	return 0;
 }
 
 static int join_pending(struct xt_reader *x, const struct xt_reader *from)

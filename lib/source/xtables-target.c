@@ -334,13 +334,26 @@ static const struct xt_opt set_opts[] = {
 	XT_OPT(SET_FLAG, "timeout"), XT_FLAG(SET_MAP_MARK, "map-mark"), XT_FLAG(SET_FLAG, "map-prio"),
 	XT_FLAG(SET_FLAG, "map-queue"),
 };
-/* What a set maps to the mark is not in the rule. */
+/* What a set maps to the mark is not in the rule. Adding and deleting matters where some rule asks that set. */
 static int emit_set(struct xt_reader *x, const struct xt_inst *m)
 {
-	if (seen(m, SET_MAP_MARK))
+	bool add = seen(m, SET_ADD), del = seen(m, SET_DEL);
+	struct rs_set_ref *ref;
+	int r;
+
+	if (seen(m, SET_MAP_MARK) || m->again & ~(1u << SET_FLAG) || (add && del))
 		return SD_EPARSE;
-	set_kind(x, ST_NOP);
-	return set_text(x, m);
+	if (!add && !del) {
+		set_kind(x, ST_NOP);
+		return set_text(x, m);
+	}
+	r = xt_set_ref(x, m, add ? SET_ADD : SET_DEL, &ref);
+	if (r < 0)
+		return r;
+	set_kind(x, ST_SET);
+	x->stmt.flags = del ? RS_SET_DEL : 0;
+	x->stmt.u.set = ref;
+	return 0;
 }
 
 /* Options whose values can look like options themselves. */
@@ -393,7 +406,7 @@ static const struct xt_ext targets[] = {
 	ROW("REDIRECT", ports_opts, ST_REDIRECT, emit_nat_ports),
 	TEXT("RATEEST", ST_NOP),
 	ROW("SNAT", snat_opts, ST_SNAT, emit_nat),
-	ROW("SET", set_opts, ST_NOP, emit_set),
+	ROW("SET", set_opts, ST_SET, emit_set),
 	TEXT("SYNPROXY", ST_SYNPROXY),
 	TEXT("SECMARK", ST_NOP),
 	TEXT("SNPT", ST_UNKNOWN),

@@ -141,7 +141,7 @@ static void set_target(const struct xt_pending *p, const struct rs_chain *target
 
 int xt_find_soon(struct xt_reader *x)
 {
-	struct rs_lookup v[XT_SOON] = { 0 };
+	struct rs_lookup v[XT_SOON];
 	int r = 0;
 
 	for (unsigned i = 0; i < x->nsoon; i++)

@@ -493,12 +493,16 @@ static int blame_refused(const struct blame_context *b, const struct found_diffe
 	return ret->kind != BY_NONE;
 }
 
-/* The rewritten source is nobody's here. */
+/* A rule that stops replies, or a rewritten source that is nobody's here. */
 static int blame_source(const struct blame_context *b, const struct found_difference *d, struct verify_by *ret)
 {
 	const struct nat_ending *e = ending_of(b, d);
 	const struct nat_step *s = e ? last_step(e, EFFECT_SNAT, NULL) : NULL;
 
+	if (e && e->reply_by.kind != BY_NONE) {
+		verify_by_from_nat(b->arena, b->v->snap->name, &e->reply_by, ret);
+		return 1;
+	}
 	if (s)
 		by_from_rule(b, s->by.rule, ret);
 	return s != NULL;
@@ -521,7 +525,7 @@ int blame(const struct blame_context *b, const struct found_difference *d, struc
 		[DIFF_MISSING_ENDPOINT] = blame_missing_endpoint, [DIFF_STALE_ENDPOINT] = blame_target,
 		[DIFF_WRONG_ENDPOINT] = blame_target, [DIFF_WRONG_PORT] = blame_target, [DIFF_UNEVEN_SHARE] = blame_share,
 		[DIFF_WRONG_AFFINITY] = blame_affinity, [DIFF_NOT_MASQUERADED] = blame_not_masqueraded,
-		[DIFF_NEEDLESS_MASQUERADE] = blame_needless, [DIFF_REPLY_LOST] = blame_source, [DIFF_HAIRPIN] = blame_source,
+		[DIFF_NEEDLESS_MASQUERADE] = blame_needless, [DIFF_REPLY_LOST] = blame_source, [DIFF_HAIRPIN] = blame_not_masqueraded,
 	};
 	struct verify_by by = { 0 };
 

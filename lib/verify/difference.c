@@ -34,12 +34,16 @@ const char *source_class(const struct vsource *s)
 
 const char *frontend_name(struct arena *a, const struct expect_frontend *f)
 {
-	const char *proto = f->proto == IPPROTO_UDP ? "UDP" : f->proto == IPPROTO_SCTP ? "SCTP" : "TCP";
-	char buf[IP_ENDPOINT_STRLEN];
+	const char *proto = f->proto == IPPROTO_UDP ? "/UDP" : f->proto == IPPROTO_SCTP ? "/SCTP" : "/TCP";
+	char buf[IP_ENDPOINT_STRLEN + 5];
+	size_t len, n = strlen(proto);
 
 	if (!f->addr.family)
-		return arena_printf(a, "*:%u/%s", f->number, proto);
-	return arena_printf(a, "%s/%s", ip_endpoint_format(&f->addr, f->number, buf), proto);
+		return arena_printf(a, "*:%u%s", f->number, proto);
+	/* Ten thousands of these are made in every run: no printf. */
+	len = strlen(ip_endpoint_format(&f->addr, f->number, buf));
+	memcpy(buf + len, proto, n + 1);
+	return arena_strndup(a, buf, len + n);
 }
 
 static int push_fate(struct arena *a, const struct expect_answer *x, const struct verify_fate **ret, size_t *ret_len)
@@ -122,8 +126,8 @@ static const char *sentence(struct arena *a, const struct verify_difference *d, 
 		return d->service->affinity_client_ip ?
 			arena_printf(a, "clients of %s do not keep their endpoint, although the Service asks for session affinity", d->frontend) :
 			arena_printf(a, "clients of %s keep their endpoint, although the Service does not ask for session affinity", d->frontend);
-	case DIFF_REPLY_LOST:
-		return arena_printf(a, "the source of packets to %s becomes an address that is not this node's: the reply does not come back", d->frontend);
+	case DIFF_HAIRPIN:
+		return arena_printf(a, "a pod that reaches itself by %s gets packets from its own address: their source is not rewritten", d->frontend);
 	default:
 		return arena_printf(a, "%s: %s", d->frontend, verify_kind_name(d->kind));
 	}
@@ -199,7 +203,9 @@ int difference_open(struct open_list *l, const struct blame_context *b, const st
 		if (l->v.v[i].d.kind == o.d.kind && same_by(&l->v.v[i].d.by, &o.d.by))
 			return difference_add_source(&l->v.v[i], s, dst);
 	o.d.frontend = frontend_name(b->arena, f);
-	o.d.text = o.d.frontend ? sentence(b->arena, &o.d, b->answer) : NULL;
+	o.d.text = !o.d.frontend ? NULL : d.kind == DIFF_REPLY_LOST && d.ending < b->result->endings.len ?
+		arena_printf(b->arena, "the reply to packets for %s does not come back: %s", o.d.frontend, b->result->endings.v[d.ending].reply_why) :
+		sentence(b->arena, &o.d, b->answer);
 	if (!o.d.text)
 		return -ENOMEM;
 	r = push_fate(b->arena, b->answer, &o.d.expected, &o.d.nexpected);
@@ -231,7 +237,7 @@ static const char *join_words(struct arena *a, const char *const *v, size_t n, c
 static enum verify_severity severity_of(const struct open_difference *o, int minor, size_t outside_tried)
 {
 	const struct verify_difference *d = &o->d;
-	bool refused = d->kind == DIFF_DROPPED || d->kind == DIFF_REJECTED;
+	bool refused = d->kind == DIFF_DROPPED || d->kind == DIFF_REJECTED || d->kind == DIFF_REPLY_LOST;
 	bool ranges = d->frontend_kind == EXPECT_LOAD_BALANCER && d->service && d->service->nsource_ranges > 0;
 	bool old = minor >= 0 && minor < 27;
 
@@ -239,7 +245,7 @@ static enum verify_severity severity_of(const struct open_difference *o, int min
 	if (minor >= 0 && minor < 26 && o->leaving)
 		return VERIFY_INFO;
 	if (old && (d->kind == DIFF_NOT_REFUSED || d->kind == DIFF_WRONG_REFUSAL || d->kind == DIFF_NOT_MASQUERADED ||
-		    d->kind == DIFF_NEEDLESS_MASQUERADE))
+		    d->kind == DIFF_HAIRPIN || d->kind == DIFF_NEEDLESS_MASQUERADE))
 		return VERIFY_INFO;
 	/* Without endpoints nothing is lost but the quick answer. */
 	if ((d->kind == DIFF_NOT_REFUSED || d->kind == DIFF_WRONG_REFUSAL) && d->foreign && d->nexpected &&
@@ -252,7 +258,7 @@ static enum verify_severity severity_of(const struct open_difference *o, int min
 
 #define PREFIXES_SHOWN 64u
 
-int difference_close(struct open_list *l, const struct snapshot *s, struct verify_report *out, int minor, size_t outside_tried)
+int difference_close(struct open_list *l, const struct vnode *v, struct verify_report *out, int minor, size_t outside_tried)
 {
 	struct arena *a = &out->arena;
 
@@ -260,7 +266,7 @@ int difference_close(struct open_list *l, const struct snapshot *s, struct verif
 		struct open_difference *o = &l->v.v[i];
 		struct ip_addr *d = arena_array(a, struct ip_addr, o->addresses.len);
 
-		o->d.sources = vregions_words(a, s, &o->regions);
+		o->d.sources = vregions_words(a, v->snapshot, &v->seeds[o->d.family == AF_INET6], &o->regions);
 		o->d.class_from = join_words(a, o->froms.v, o->froms.len, ",");
 		o->d.severity = severity_of(o, minor, outside_tried);
 		if (!d || !o->d.sources || !o->d.class_from ||

@@ -202,7 +202,9 @@ static const struct nat_node *nat_of(struct run *x, const struct snap_node *n)
 
 static int walk(struct run *x, const struct snap_node *n, const struct nat_packet *p, unsigned depth, struct follow_leg **ret)
 {
-	const struct nat_options o = { .flags = x->flags };
+	CLEANUP(verify_place_release) struct verify_place place = { 0 };
+	const struct nat_options o = { .flags = x->flags | NAT_REPLY, .here = verify_is_here, .here_arg = &place };
+	struct expect_node self;
 	struct follow_leg *leg = arena_new(&x->out->arena, struct follow_leg);
 	const struct nat_node *nat = nat_of(x, n);
 	int r;
@@ -213,6 +215,10 @@ static int walk(struct run *x, const struct snap_node *n, const struct nat_packe
 	nat_result_init(&leg->result);
 	if (array_push(&x->out->legs, leg) < 0)
 		return -ENOMEM;
+	r = verify_expect_node(&x->out->arena, x->s, n, &self);
+	if (r < 0)
+		return r;
+	verify_place_init(&place, x->s, n, &self);
 	r = nat_walk(nat, p, &o, &leg->result);
 	if (r == 0)
 		r = add_assumed(x, leg);

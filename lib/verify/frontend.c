@@ -19,8 +19,13 @@ struct vworker {
 	struct endpoint_index *index;
 	struct vnode *v;
 	struct vnode node;
+	struct verify_place place;
+	const struct vsource *source; /* at hand */
+	const struct expect_port *port;
 	struct nat_result walk, explained;
 	struct judgement judgement;
+	const char *said[16]; /* what was assumed, as the engine says it */
+	size_t nsaid;
 	ARRAY_OF(struct vfrontend_key) frontends; /* of all Services so far */
 	/* of the port at hand */
 	struct arena scratch;
@@ -104,7 +109,38 @@ static bool rewritten_by_others(const struct nat_result *r, const struct ip_addr
 
 /* ---- delivery ---- */
 
-static int note_losses(struct vworker *x, const struct expect_frontend *f, const struct expect_answer *a)
+/* The same few texts come with every walk; the report is asked about new ones only. False also where there is no room to remember. */
+static bool said_before(struct vworker *x, const char *text)
+{
+	for (size_t i = 0; i < x->nsaid; i++)
+		if (x->said[i] == text || strcmp(x->said[i], text) == 0)
+			return true;
+	if (x->nsaid < ARRAY_LEN(x->said)) {
+		x->said[x->nsaid] = arena_strdup(&x->v->arena, text);
+		x->nsaid += x->said[x->nsaid] != NULL;
+	}
+	return false;
+}
+
+/* What is not known of replies, once for each reason. */
+static int note_unjudged(struct vworker *x, const char *why)
+{
+	static const char said[] = "not judged: ";
+	const char *t;
+
+	if (said_before(x, why))
+		return 0;
+	t = arena_printf(&x->scratch, "not every reply is judged: %s", why + (str_starts(why, said) ? sizeof(said) - 1 : 0));
+	return t ? report_assume(x->out, x->v->snap->name, t) : -ENOMEM;
+}
+
+/* An outside address to which no route leads is no client here: it was only an example. */
+static bool reply_is_broken(const struct nat_ending *e, const struct vsource *s)
+{
+	return e->reply == TRI_FALSE && e->reply_by.cause && !(s->kind == SOURCE_OUTSIDE && strcmp(e->reply_by.cause, "no-route") == 0);
+}
+
+static int note_losses(struct vworker *x, const struct expect_frontend *f, const struct expect_answer *a, const struct vsource *s)
 {
 	if (a->verdict != EXPECT_TRANSLATE && a->verdict != EXPECT_ACCEPT)
 		return 0;
@@ -113,7 +149,11 @@ static int note_losses(struct vworker *x, const struct expect_frontend *f, const
 		int r = 0;
 
 		if (e->verdict == NAT_ACCEPT && e->delivery == DELIVERY_LOST && e->lost.cause)
-			r = report_broken(x->out, x->v->snap->name, f->port->service, &e->lost);
+			r = report_broken(x->out, x->v->snap->name, f->port->service, &e->lost, false);
+		else if (e->verdict == NAT_ACCEPT && reply_is_broken(e, s))
+			r = report_broken(x->out, x->v->snap->name, f->port->service, &e->reply_by, true);
+		else if (e->verdict == NAT_ACCEPT && e->reply == TRI_UNKNOWN && e->delivery != DELIVERY_LOST && e->reply_by.kind == BY_NONE)
+			r = note_unjudged(x, e->reply_why);
 		if (r < 0)
 			return r;
 	}
@@ -125,7 +165,8 @@ static int note_assumed(struct vworker *x)
 	int r = 0;
 
 	for (size_t i = 0; i < x->walk.assumed.len && r == 0; i++)
-		r = report_assume(x->out, x->v->snap->name, x->walk.assumed.v[i]);
+		if (!said_before(x, x->walk.assumed.v[i]))
+			r = report_assume(x->out, x->v->snap->name, x->walk.assumed.v[i]);
 	return r;
 }
 
@@ -143,10 +184,43 @@ static int build_port_rules(struct vworker *x, const struct expect_port *p)
 	return r < 0 ? r : expect_set(&x->scratch, &x->port_rules, &x->port_rules_set);
 }
 
+static const struct expect_endpoint *endpoint_at(const struct expect_port *p, const struct ip_addr *a)
+{
+	size_t lo = 0, hi = p ? p->nall : 0;
+
+	/* Of a few, one after the other. */
+	for (; hi <= 16 && lo < hi; lo++)
+		if (ip_addr_equal(&p->all[lo].addr, a))
+			return &p->all[lo];
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (ip_addr_cmp(&p->all[mid].addr, a) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return p && lo < p->nall && ip_addr_equal(&p->all[lo].addr, a) ? &p->all[lo] : NULL;
+}
+
+/* Where an address is attached: what is known of the source and of the port's endpoints already, else all that the snapshot says. */
+static enum tri is_here(void *arg, const struct ip_addr *a, const char **ret_why)
+{
+	struct vworker *x = arg;
+	const struct expect_endpoint *e;
+
+	if (x->source && ip_addr_equal(a, &x->source->addr) && x->source->seed->place != TRI_UNKNOWN)
+		return x->source->seed->place;
+	e = endpoint_at(x->port, a);
+	if (e && e->node)
+		return e->local ? TRI_TRUE : TRI_FALSE;
+	return verify_is_here(&x->place, a, ret_why);
+}
+
 /* With its path this time. */
 static int walk_again(struct vworker *x, const struct nat_packet *p)
 {
-	struct nat_options o = { 0 };
+	struct nat_options o = { .flags = NAT_REPLY, .here = is_here, .here_arg = x };
 
 	nat_result_reset(&x->explained);
 	return nat_walk(&x->v->nat, p, &o, &x->explained);
@@ -226,7 +300,8 @@ static int note_answered_here(struct vworker *x, const struct ip_addr *dst)
 
 static int judge_source(struct vworker *x, struct open_list *l, const struct expect_frontend *f, struct vsource *s, const struct ip_addr *dst, struct verify_frontend *front)
 {
-	struct nat_options o = { .flags = NAT_NO_PATH | NAT_AS_WALKED, .classes = &x->classes, .tails = x->tails };
+	struct nat_options o = { .flags = NAT_NO_PATH | NAT_AS_WALKED | NAT_REPLY, .classes = &x->classes, .tails = x->tails,
+				 .here = is_here, .here_arg = x };
 	struct expect_answer answer;
 	struct nat_packet p;
 	int r;
@@ -237,6 +312,7 @@ static int judge_source(struct vworker *x, struct open_list *l, const struct exp
 		return 0;
 	x->outside_tried += s->kind == SOURCE_OUTSIDE;
 	make_packet(s, f, dst, &p);
+	x->source = s;
 	nat_result_reset(&x->walk);
 	r = nat_walk(&x->v->nat, &p, &o, &x->walk);
 	x->out->walks++;
@@ -255,7 +331,7 @@ static int judge_source(struct vworker *x, struct open_list *l, const struct exp
 	front->refused_as_expected = answer.verdict == EXPECT_REJECT || answer.verdict == EXPECT_DROP;
 	if (answer.verdict == EXPECT_TRANSLATE)
 		front->endpoints = MAX(front->endpoints, answer.nendpoints);
-	r = note_losses(x, f, &answer);
+	r = note_losses(x, f, &answer, s);
 	if (r == 0 && x->judgement.masquerade_only && may_be_rewritten(f, s)) {
 		struct nat_by by = x->judgement.undecided_by;
 
@@ -315,6 +391,7 @@ static int judge_seed(struct vworker *x, struct open_list *l, const struct expec
 			return note_undecided(x, f, &s);
 		}
 		r = judge_source(x, l, f, &s, dst, front);
+		x->source = NULL;
 	}
 	return r;
 }
@@ -372,7 +449,9 @@ static int judge_affinity(struct vworker *x, struct open_list *l, const struct e
 	struct blame_context b = { x->v, &x->out->arena, &x->scratch, f, &x->port_rules, &x->port_rules_set, &s, &a, &x->explained };
 
 	make_packet(&s, f, &f->addr, &p);
+	x->source = &s;
 	r = walk_again(x, &p);
+	x->source = NULL;
 	if (r == 0)
 		r = blame(&b, &d, &by, &foreign);
 	return r < 0 || by.kind == BY_NONE ? r : difference_open(l, &b, &d, &f->addr);
@@ -428,7 +507,7 @@ static int run_frontend(struct vworker *x, const struct expect_frontend *f)
 		r = report_skip(out, front.node, "not-collected", "node-ports", "the node's addresses are not known",
 			 "ip-addr.json or the Node object");
 	if (r == 0)
-		r = difference_close(&l, x->snapshot, out, x->v->expect.minor, x->outside_tried);
+		r = difference_close(&l, x->v, out, x->v->expect.minor, x->outside_tried);
 	if (l.v.len)
 		front.state = FRONTEND_DIFFERS;
 	if (r == 0 && n > 0 && x->asked_about == 0) {
@@ -464,6 +543,7 @@ int vworker_service(struct vworker *x, const struct k8s_service *s, struct verif
 				 es.ports[i].family == AF_INET6 ? "ip6tables-save of both backends" : "iptables-save of both backends");
 			continue;
 		}
+		x->port = &es.ports[i];
 		r = list_questions(x, &es.ports[i]);
 		if (r == 0 && !x->v->seeds[es.ports[i].family == AF_INET6].built)
 			r = vseeds_build(x->v, es.ports[i].family, &x->v->seeds[es.ports[i].family == AF_INET6]);
@@ -473,6 +553,8 @@ int vworker_service(struct vworker *x, const struct k8s_service *s, struct verif
 		forget_port(x);
 	}
 	x->service = NULL;
+	x->port = NULL;
+	x->source = NULL;
 	arena_reset(&x->scratch);
 	return r;
 }
@@ -493,6 +575,7 @@ int vworker_new(const struct snapshot *s, const struct snap_node *n, struct vwor
 	r = x->index ? vnode_init(x->v, s, n) : -ENOMEM;
 	if (r == 0)
 		r = nat_tails_new(&x->v->nat, &x->tails);
+	verify_place_init(&x->place, s, n, &x->v->expect);
 	if (r < 0)
 		vworker_free(x);
 	else
@@ -528,6 +611,7 @@ void vworker_free(struct vworker *x)
 	forget_port(x);
 	arena_release(&x->scratch);
 	nat_tails_free(x->tails);
+	verify_place_release(&x->place);
 	endpoint_index_free(x->index);
 	vnode_release(x->v);
 	free(x);

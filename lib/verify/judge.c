@@ -157,6 +157,12 @@ static enum verify_kind misdirected(const struct expect_answer *a, const struct 
 	return is == ADDRESS_NOBODY ? DIFF_STALE_ENDPOINT : DIFF_WRONG_ENDPOINT;
 }
 
+/* By a rule, or to an address that is not this node's. What the node itself is to blame for is told once for the node. */
+static bool reply_is_stopped(const struct nat_ending *e)
+{
+	return e->reply == TRI_FALSE && !e->reply_by.cause && (e->masquerade || e->reply_by.kind != BY_NONE);
+}
+
 static int judge_masquerade(const struct expect_answer *a, const struct ip_addr *src, const struct node_facts *facts,
 			    const struct nat_ending *e, size_t i, struct judgement *j)
 {
@@ -165,9 +171,8 @@ static int judge_masquerade(const struct expect_answer *a, const struct ip_addr 
 
 	/* What is delivered here passes no POSTROUTING, and its reply starts here: nothing to rewrite. */
 	if (want == TRI_TRUE && !e->masquerade && e->delivery != DELIVERY_LOCAL && node_is_local(facts, &e->addr) != TRI_TRUE)
-		return add(j, DIFF_NOT_MASQUERADED, NULL, 0, i);
-	if (want == TRI_TRUE && e->masquerade && e->source.family && !ip_addr_equal(&e->source, src) &&
-	    (i == 0 || !ip_addr_equal(&e->source, &e[-1].source)) && node_is_local(facts, &e->source) == TRI_FALSE)
+		return add(j, self && a->masquerade != TRI_TRUE ? DIFF_HAIRPIN : DIFF_NOT_MASQUERADED, NULL, 0, i);
+	if (reply_is_stopped(e))
 		return add(j, DIFF_REPLY_LOST, NULL, 0, i);
 	if (want == TRI_FALSE && e->masquerade)
 		return add(j, DIFF_NEEDLESS_MASQUERADE, NULL, 0, i);
@@ -358,6 +363,15 @@ static bool is_certain(const struct expect_answer *a, const struct nat_result *r
 	return refusal || (a->verdict == EXPECT_TRANSLATE && j->found.len == 1 && j->found.v[0].kind == DIFF_NO_RULE);
 }
 
+/* A reply whose fate hangs on a rule that is not known. */
+static const struct nat_by *unknown_reply(const struct nat_result *r)
+{
+	for (size_t i = 0; i < r->endings.len; i++)
+		if (r->endings.v[i].verdict == NAT_ACCEPT && r->endings.v[i].reply == TRI_UNKNOWN && r->endings.v[i].reply_by.kind != BY_NONE)
+			return &r->endings.v[i].reply_by;
+	return NULL;
+}
+
 int judge(const struct expect_answer *answer, const struct expect_frontend *f, const struct ip_addr *src,
 	  const struct node_facts *facts, const struct nat_result *r, struct endpoint_index *index, struct judgement *ret)
 {
@@ -384,6 +398,10 @@ int judge(const struct expect_answer *answer, const struct expect_frontend *f, c
 	}
 	if (res == 0 && index->failed)
 		res = -ENOMEM;
+	if (res == 0 && !unknown && answer->verdict == EXPECT_TRANSLATE && ret->found.len == 0 && unknown_reply(r)) {
+		ret->undecided = true;
+		ret->undecided_by = *unknown_reply(r);
+	}
 	if (res < 0 || !unknown || !ret->judged)
 		return res;
 	/* All ways end as they must, whatever the unknown is: decided. Else it depends. */

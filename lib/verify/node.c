@@ -14,6 +14,7 @@ void verify_nat_node(const struct snapshot *s, const struct snap_node *n, struct
 {
 	(void)s;
 	nat_node_init(ret, n->name, &n->rules, &n->facts);
+	ret->kernel = n->kernel;
 	for (unsigned f = 0; f < 2; f++) {
 		enum known nft = n->dumps[f ? DUMP_NFT6 : DUMP_NFT4], legacy = n->dumps[f ? DUMP_LEGACY6 : DUMP_LEGACY4];
 

@@ -55,10 +55,11 @@ static int gather(struct ranges *to, const struct nat_region *r)
 	return 0;
 }
 
-static int gather_parts(struct ranges *to, const struct vregions *r, const struct vseed *seed)
+/* @words NULL: of all seeds. */
+static int gather_parts(struct ranges *to, const struct vregions *r, const char *words)
 {
 	for (size_t i = 0; i < r->v.len; i++)
-		if ((!seed || r->v.v[i].seed == seed) && gather(to, &r->v.v[i].region) < 0)
+		if ((!words || r->v.v[i].seed->words == words) && gather(to, &r->v.v[i].region) < 0)
 			return -ENOMEM;
 	normalise(to);
 	return 0;
@@ -191,11 +192,15 @@ static int add_part(struct strbuf *b, const struct snapshot *s, const struct vse
 	return 0;
 }
 
-static int add_seed(struct strbuf *b, const struct snapshot *s, const struct vregions *r, const struct vseed *seed)
+/* Seeds of one name are one for the reader, whatever the node sees in them. */
+static int add_group(struct strbuf *b, const struct snapshot *s, const struct vseeds *seeds, const struct vregions *r, const struct vseed *seed)
 {
 	CLEANUP(ranges_release) struct ranges all = { 0 }, part = { 0 };
 
-	if (gather(&all, &seed->region) < 0 || gather_parts(&part, r, seed) < 0)
+	for (size_t i = 0; i < seeds->len; i++)
+		if (seeds->v[i].words == seed->words && gather(&all, &seeds->v[i].region) < 0)
+			return -ENOMEM;
+	if (gather_parts(&part, r, seed->words) < 0)
 		return -ENOMEM;
 	normalise(&all);
 	if (b->len)
@@ -207,7 +212,7 @@ static int add_seed(struct strbuf *b, const struct snapshot *s, const struct vre
 	return add_part(b, s, seed, &all, &part);
 }
 
-const char *vregions_words(struct arena *arena, const struct snapshot *s, const struct vregions *r)
+const char *vregions_words(struct arena *arena, const struct snapshot *s, const struct vseeds *seeds, const struct vregions *r)
 {
 	CLEANUP(strbuf_release) struct strbuf b = STRBUF_INIT;
 
@@ -216,8 +221,8 @@ const char *vregions_words(struct arena *arena, const struct snapshot *s, const 
 		bool told = false;
 
 		for (size_t k = 0; k < i && !told; k++)
-			told = r->v.v[k].seed == seed;
-		if (!told && add_seed(&b, s, r, seed) < 0)
+			told = r->v.v[k].seed->words == seed->words;
+		if (!told && add_group(&b, s, seeds, r, seed) < 0)
 			return NULL;
 	}
 	return b.failed ? NULL : arena_strndup(arena, strbuf_str(&b), b.len);

@@ -103,7 +103,7 @@ static struct verify_broken *find_broken(struct verify_report *out, const char *
 	return NULL;
 }
 
-int report_broken(struct verify_report *out, const char *node, const struct k8s_service *s, const struct nat_by *lost)
+int report_broken(struct verify_report *out, const char *node, const struct k8s_service *s, const struct nat_by *lost, bool reply)
 {
 	struct verify_broken b = { .node = node, .cause = lost->cause }, *known = find_broken(out, node, lost->cause);
 	int r;
@@ -112,7 +112,7 @@ int report_broken(struct verify_report *out, const char *node, const struct k8s_
 		return add_service(known, s);
 	verify_by_from_nat(&out->arena, node, lost, &b.by);
 	b.first = arena_printf(&out->arena, "%s/%s", s->meta.ns, s->meta.name);
-	b.text = arena_printf(&out->arena, "node %s does not deliver: %s", node, lost->text);
+	b.text = arena_printf(&out->arena, reply ? "node %s loses replies: %s" : "node %s does not deliver: %s", node, lost->text);
 	r = b.first && b.text ? add_service(&b, s) : -ENOMEM;
 	if (r == 0)
 		r = array_push(&out->broken, b);

@@ -209,6 +209,9 @@ static const struct k8s_node *pod_node(const struct vnode *v, const struct pod_r
 struct seed_key {
 	enum expect_source kind;
 	bool here, natural; /* natural: enters by the interface of the way back */
+	bool routed;	    /* the way back is over a router */
+	enum tri place;
+	const char *back;   /* not natural: the interface of the way back */
 	const char *words;
 	int addr_type;
 	uint64_t rules;	/* routing rules and routes that ask for this source */
@@ -224,7 +227,8 @@ static bool same_text(const char *a, const char *b)
 
 static bool same_key(const struct seed_key *a, const struct seed_key *b)
 {
-	return a->kind == b->kind && a->here == b->here && a->natural == b->natural && a->words == b->words &&
+	return a->kind == b->kind && a->here == b->here && a->natural == b->natural && a->routed == b->routed && a->place == b->place &&
+	       same_text(a->back, b->back) && a->words == b->words &&
 	       a->addr_type == b->addr_type && a->rules == b->rules && memcmp(a->conf, b->conf, sizeof(a->conf)) == 0 &&
 	       a->has_address == b->has_address && same_text(a->link_kind, b->link_kind);
 }
@@ -265,8 +269,9 @@ static bool never_sends(const struct ip_addr *a)
 
 /* False: the address cannot send here. */
 static bool classify(const struct vnode *v, const struct pod_range *pods, size_t npods, const struct ip_addr *a, struct seed_key *ret,
-		     const char **ret_iif)
+		     struct verify_place *place, const char **ret_iif)
 {
+	const char *why;
 	const struct k8s_node *n;
 	struct node_route_result way;
 
@@ -296,6 +301,8 @@ static bool classify(const struct vnode *v, const struct pod_range *pods, size_t
 			return false;
 	}
 	ret->rules = rules_for(v, a);
+	ret->routed = way.gateway.family != 0;
+	ret->place = n ? (ret->here ? TRI_TRUE : TRI_FALSE) : verify_is_here(place, a, &why);
 	look_at_interface(v, *ret_iif, a->family, ret);
 	return true;
 }
@@ -387,11 +394,13 @@ static int add_uplinks(const struct vnode *v, struct open_seeds *s, int family)
 		if (key.kind != SOURCE_OUTSIDE || !lets_in(v, dev, family))
 			continue;
 		key.natural = false;
+		key.back = s->v.v[i % natural].spans.v[0].iif;
 		key.words = "outside the cluster, by another link";
 		look_at_interface(v, dev, family, &key);
 		for (size_t j = 0; r == 0 && j < s->v.v[i % natural].spans.len; j++) {
 			struct nat_span sp = s->v.v[i % natural].spans.v[j];
 
+			key.back = sp.iif;
 			if (sp.iif && strcmp(sp.iif, dev) != 0)
 				r = add_span(s, &key, sp.range, dev);
 		}
@@ -401,7 +410,7 @@ static int add_uplinks(const struct vnode *v, struct open_seeds *s, int family)
 
 static int add_own(const struct vnode *v, struct open_seeds *s, const struct ip_addr *a, int family)
 {
-	struct seed_key k = { .kind = SOURCE_NODE, .words = "the node itself", .natural = true, .addr_type = 2 };
+	struct seed_key k = { .kind = SOURCE_NODE, .words = "the node itself", .natural = true, .addr_type = 2, .place = TRI_TRUE };
 	struct nat_key key = nat_key_of(a);
 
 	if (a->family != family || never_sends(a) || ip_addr_is_loopback(a))
@@ -434,7 +443,7 @@ static int add_node(const struct vnode *v, struct open_seeds *s, int family)
 static int add_loopback(struct open_seeds *s)
 {
 	struct ip_addr loop = { .family = AF_INET, .b = { 127, 0, 0, 1 } };
-	struct seed_key k = { .kind = SOURCE_LOOPBACK, .words = "127.0.0.1", .natural = true, .addr_type = 2 };
+	struct seed_key k = { .kind = SOURCE_LOOPBACK, .words = "127.0.0.1", .natural = true, .addr_type = 2, .place = TRI_TRUE };
 	struct nat_key key = nat_key_of(&loop);
 
 	return add_span(s, &k, (struct nat_range){ key, key }, NULL);
@@ -464,7 +473,7 @@ static int close_seeds(struct vnode *v, struct open_seeds *o, int family, struct
 			if (!spans)
 				return -ENOMEM;
 			memcpy(spans, s->spans.v, s->spans.len * sizeof(*spans));
-			seeds[n++] = (struct vseed){ s->key.kind, s->key.here, s->key.words,
+			seeds[n++] = (struct vseed){ s->key.kind, s->key.here, s->key.place, s->key.words,
 						     { (uint8_t)family, s->spans.len, spans } };
 		}
 	}
@@ -493,10 +502,13 @@ int vseeds_build(struct vnode *v, int family, struct vseeds *ret)
 	CLEANUP(open_seeds_release) struct open_seeds o = { 0 };
 	CLEANUP(cuts_release) struct cuts c = { .family = family };
 	struct nat_key end = family == AF_INET ? (struct nat_key){ 0, UINT32_MAX } : (struct nat_key){ UINT64_MAX, UINT64_MAX };
+	CLEANUP(verify_place_release) struct verify_place place;
 	struct pod_range *pods;
 	size_t npods;
 	int r = build_pod_ranges(v, family, &pods, &npods);
 
+	verify_place_init(&place, v->snapshot, v->snap, &v->expect);
+	place.slices_built = true; /* an endpoint is asked about by itself; ranges are what is cut here */
 	if (r == 0)
 		r = cut_space(v, &c);
 	for (size_t i = 0; r == 0 && i < c.v.len && nat_key_cmp(c.v.v[i], end) <= 0; i++) {
@@ -508,7 +520,7 @@ int vseeds_build(struct vnode *v, int family, struct vseeds *ret)
 
 		if (!last && nat_key_cmp(c.v.v[i], c.v.v[i + 1]) == 0)
 			continue;
-		if (classify(v, pods, npods, &a, &key, &iif))
+		if (classify(v, pods, npods, &a, &key, &place, &iif))
 			r = add_span(&o, &key, range, iif);
 	}
 	if (r == 0)

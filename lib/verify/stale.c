@@ -225,7 +225,7 @@ static int try_candidate(struct stale *s, const struct candidate *c)
 	for (size_t i = 0; r == 0 && i < s->v->seeds[f].len; i++)
 		if (vseed_can_reach(&s->v->seeds[f].v[i], &front, dst))
 			r = try_seed(s, &l, c, &front, &s->v->seeds[f].v[i], dst);
-	return r < 0 ? r : difference_close(&l, s->v->snapshot, s->out, s->v->expect.minor, 0);
+	return r < 0 ? r : difference_close(&l, s->v, s->out, s->v->expect.minor, 0);
 }
 
 /* The node's addresses that node ports must not answer on, with one node port: it is the jump to all of them that decides. */

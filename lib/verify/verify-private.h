@@ -79,6 +79,7 @@ int verify_peers(const struct snapshot *s, const struct verify_options *o, struc
 struct vseed {
 	enum expect_source kind;
 	bool here;		/* pods of this node */
+	enum tri place;		/* does it hang on this node? */
 	const char *words;	/* constant: "pods of this node" */
 	struct nat_region region;
 };
@@ -106,7 +107,7 @@ struct vregions {
 	}) v;
 };
 /* "pods of this node", "outside 198.51.100.0/24", "pod shop/web-0 (10.244.1.5), the node itself"; NULL: out of memory. */
-const char *vregions_words(struct arena *arena, const struct snapshot *s, const struct vregions *r);
+const char *vregions_words(struct arena *arena, const struct snapshot *s, const struct vseeds *seeds, const struct vregions *r);
 /* The same as prefixes, sorted, at most @max of them. 0 or -ENOMEM. */
 int vregions_prefixes(struct arena *arena, const struct vregions *r, size_t max, const struct ip_prefix **ret, size_t *ret_len);
 
@@ -170,7 +171,7 @@ int difference_open(struct open_list *l, const struct blame_context *b, const st
 int difference_add_source(struct open_difference *o, const struct vsource *s, const struct ip_addr *dst);
 int difference_push_actual(struct arena *a, const struct nat_result *r, struct verify_difference *d);
 /* Moves all of them into @out. @minor: kube-proxy's version or -1. @outside_tried: outside sources that were tried and are to be served. */
-int difference_close(struct open_list *l, const struct snapshot *s, struct verify_report *out, int minor, size_t outside_tried);
+int difference_close(struct open_list *l, const struct vnode *v, struct verify_report *out, int minor, size_t outside_tried);
 const char *source_class(const struct vsource *s);		     /* "pod", "node", "loopback", "outside" */
 const char *frontend_name(struct arena *a, const struct expect_frontend *f); /* "10.96.0.10:53/UDP", "*:30080/TCP"; NULL: out of memory */
 bool same_by(const struct verify_by *a, const struct verify_by *b);
@@ -197,7 +198,7 @@ int vworker_service(struct vworker *w, const struct k8s_service *s, struct verif
 /* report.c: each thing once. Texts of the arguments must outlive the report, but for @t and @lost, which are copied. 0 or -ENOMEM. */
 int report_skip(struct verify_report *out, const char *node, const char *code, const char *what, const char *reason, const char *needs);
 int report_assume(struct verify_report *out, const char *node, const char *t);
-int report_broken(struct verify_report *out, const char *node, const struct k8s_service *s, const struct nat_by *lost);
+int report_broken(struct verify_report *out, const char *node, const struct k8s_service *s, const struct nat_by *lost, bool reply);
 /* Moves all of @from behind what is in @to. */
 int report_join(struct verify_report *to, struct verify_report *from);
 

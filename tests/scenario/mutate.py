@@ -6,8 +6,6 @@ import re
 
 from linear import COUNTERS, HOOKS
 
-BUILT_IN = {"ACCEPT", "DROP", "RETURN", "REJECT", "DNAT", "SNAT", "MASQUERADE", "MARK"}
-
 
 class Save:
     """An iptables-save text: {table: {chain: [rule texts]}} and {(table, chain): policy}."""
@@ -75,6 +73,8 @@ def target(rule):
 
 def legal(table, chain, hooks, rule):
     t = target(rule)
+    if t in HOOKS[table]:
+        return False
     if t == "REJECT" and (table != "filter" or not hooks <= {"INPUT", "FORWARD", "OUTPUT"}) or \
             t == "DNAT" and (table != "nat" or not hooks <= {"PREROUTING", "OUTPUT"}) or \
             t == "MASQUERADE" and (table != "nat" or not hooks <= {"POSTROUTING"}):

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One damage at a time to a copy of a recorded cluster: exactly the right differences appear, with the rule, or with the chain where
 the missing rule belongs and its text. Every damage is done to node1 only, so nothing may be said about node2."""
+import os
 import re
 
 from common import Copy, Dump, LABS, Tests, expect, expect_equal, run, short
@@ -17,6 +18,7 @@ NGINX_FRONTENDS = {"10.96.180.89:80/TCP", "*:30080/TCP"}
 # Services whose endpoints are pods, so that their traffic is forwarded into the pod range.
 TO_PODS = {"default/web", "default/hostnames", "default/sticky", "default/my-nginx", "default/example-service", "default/ext-ip",
            "kube-system/kube-dns", "shop/api", "shop/node-ip-stolen", "shop/lb-ranges"}
+HAIRPINS = 9  # Services with an endpoint on node1 that is a pod
 NOT_REFUSED = TO_PODS | {"default/kubernetes"}
 
 
@@ -44,6 +46,10 @@ class Lab(Copy):
 
     def diagnose(self):
         return run("diagnose", "-A", "--bundle", self.path, "-o", "json", codes=[1]).json
+
+    def trace(self, src, dst):
+        t = run("trace", src, dst, "--bundle", self.path, "--node", NODE, "-o", "json", codes=[0]).json
+        return t["traces"][0] if "traces" in t else t
 
 
 def describe(d):
@@ -104,7 +110,7 @@ def sep_masquerade_removed(lab):
     v = lab.verify()
     check_all(lab, v, chain=sep, text=text)
     # Through the node port everything is masqueraded anyway.
-    check_exact(v, ["not-masqueraded"], "default/web", {"10.96.136.124:80/TCP"})
+    check_exact(v, ["hairpin"], "default/web", {"10.96.136.124:80/TCP"})
     expect(v["differences"][0]["example"] == "10.244.1.135", f"example is {v['differences'][0]['example']}")
 
 
@@ -255,7 +261,7 @@ def postrouting_jump_removed(lab):
     text = lab.dump(lambda d: d.remove("nat", "POSTROUTING", "-j KUBE-POSTROUTING"))
     v = lab.verify()
     check_all(lab, v, chain="POSTROUTING", text=text)
-    expect_equal({d["kind"] for d in v["differences"]}, {"not-masqueraded"}, "kinds")
+    expect_equal({d["kind"] for d in v["differences"]}, {"not-masqueraded", "hairpin"}, "kinds")
     expect_equal(services_of(v), NOT_REFUSED, "Services")
     check_not_jumped(lab, "POSTROUTING")
 
@@ -263,7 +269,7 @@ def postrouting_jump_removed(lab):
 # ---- marks ----
 
 def check_marks(v):
-    expect_equal({d["kind"] for d in v["differences"]}, {"not-masqueraded"}, "kinds")
+    expect_equal({d["kind"] for d in v["differences"]}, {"not-masqueraded", "hairpin"}, "kinds")
     expect_equal(services_of(v), NOT_REFUSED, "Services")
 
 
@@ -286,12 +292,18 @@ def mark_cleared_by_another(lab):
 DROP = f"-A FORWARD -d {PODS} -j DROP"
 
 
+def check_dropped(v):
+    """What goes to pods is dropped; what comes from the API server, which is no pod, back to a pod as well."""
+    expect_equal({d["service"] for d in v["differences"] if d["kind"] == "dropped"}, TO_PODS, "Services dropped")
+    expect_equal({d["service"] for d in v["differences"] if d["kind"] == "reply-lost"}, {"default/kubernetes"}, "Services without reply")
+    expect_equal({d["kind"] for d in v["differences"]}, {"dropped", "reply-lost"}, "kinds")
+
+
 def drop_before(lab):
     text, index = lab.dump(lambda d: d.insert("filter", DROP, 1))
     v = lab.verify()
     check_all(lab, v, chain="FORWARD", text=text, index=index, foreign=True, table="filter")
-    expect_equal({d["kind"] for d in v["differences"]}, {"dropped"}, "kinds")
-    expect_equal(services_of(v), TO_PODS, "Services")
+    check_dropped(v)
     expect({"10.96.136.124:80/TCP", "*:32035/TCP", "*:30080/TCP"} <= {d["frontend"] for d in v["differences"]}, "a frontend is missing")
     return {(d["service"], d["frontend"]) for d in v["differences"]}
 
@@ -317,7 +329,7 @@ def drop_in_other_backend(lab):
     text, index = lab.dump(change, lab.other)
     v = lab.verify()
     check_all(lab, v, chain="FORWARD", text=text, index=index, foreign=True, table="filter", backend=lab.other)
-    expect_equal({d["kind"] for d in v["differences"]}, {"dropped"}, "kinds")
+    check_dropped(v)
     with Lab(lab.backend) as again:
         expect_equal({(d["service"], d["frontend"]) for d in v["differences"]}, drop_before(again), "frontends")
 
@@ -333,6 +345,107 @@ def forwarding_off(lab, pattern):
     expect_equal(v["broken"][0]["by"]["kind"], "sysctl", "by.kind")
     found = [f for f in findings(lab.diagnose()).values() if f["check"] == "ip-forward-disabled"]
     expect_equal([(f["node"], f["severity"]) for f in found], [(NODE, "error")], "findings ip-forward-disabled")
+
+
+# ---- replies and hairpin ----
+
+def only_broken(lab, cause, check, kind):
+    """One fault of the node and nothing else: no difference, one entry, one finding, no Service called broken for it."""
+    v = lab.verify()
+    expect_equal(v["differences"], [], "differences")
+    expect_equal([(b["node"], b["cause"], b["by"]["kind"]) for b in v["broken"]], [(NODE, cause, kind)], "broken")
+    found = [f for f in findings(lab.diagnose()).values() if f["check"] == check]
+    expect_equal([(f["node"], f["severity"]) for f in found], [(NODE, "error")], f"findings {check}")
+    expect(found[0]["fix"] and found[0]["evidence"], f"neither evidence nor fix: {found[0]}")
+    return v["broken"][0], found[0]
+
+
+def hairpin_off(lab, ports, services):
+    def change(text):
+        for port in ports:
+            text = re.sub(r'("ifname":\s*"%s".*?"hairpin":\s*)true' % port, r"\1false", text, count=1, flags=re.S)
+        return text
+    lab.edit(change, "nodes", NODE, "ip-link.json")
+    broken, found = only_broken(lab, "hairpin-mode", "hairpin-mode-off", "bridge")
+    expect_equal([c for c in found["fix"] if "hairpin on" in c], [f"sudo bridge link set dev {p} hairpin on" for p in ports], "fixes")
+    expect_equal(broken["services"], services, "Services")
+
+
+def mixed_ports_unknown(lab):
+    """Without the FDB nobody knows which port has whom: no fault is claimed, and what is not judged is said."""
+    lab.edit(lambda text: re.sub(r'("ifname":\s*"vethp5".*?"hairpin":\s*)true', r"\1false", text, count=1, flags=re.S), "nodes", NODE, "ip-link.json")
+    os.remove(lab.file("nodes", NODE, "bridge-fdb.json"))
+    v = lab.verify(0)
+    expect_equal((v["differences"], v["broken"]), ([], []), "differences and broken")
+    t = lab.trace("10.244.1.135", "10.96.136.124:80")
+    self = [e for e in t["endings"] if e["address"] == "10.244.1.135"]
+    expect_equal([(e["delivery"], e["reply"]["ok"]) for e in self], [("unknown", None)], "the pod to itself")
+    expect("vethp5 has hairpin mode off" in self[0]["reply"]["why"], f"the port is not named: {self[0]['reply']}")
+    others = [e["reply"]["ok"] for e in t["endings"] if e["address"] != "10.244.1.135"]
+    expect_equal(others, [True, True], "replies of others")
+
+
+def bridge_netfilter_off(lab, pattern, replacement, said):
+    lab.edit(lambda text: re.sub(pattern, replacement, text, flags=re.M), "nodes", NODE, "sysctl.txt")
+    _, found = only_broken(lab, "bridge-nf", "bridge-nf-call-iptables-off", "bridge")
+    expect(any(said in e for e in found["evidence"]), f"{said!r} is not among {found['evidence']}")
+    t = lab.trace("10.244.1.135", "10.96.136.124:80")
+    replies = {e["address"]: e["reply"]["ok"] for e in t["endings"]}
+    expect_equal(replies, {"10.244.1.135": True, "10.244.1.136": False, "10.244.2.73": True}, "replies")
+
+
+REPLY_DROP = "-A FORWARD -s 10.244.2.0/24 -p tcp -m conntrack --ctstate RELATED,ESTABLISHED -j DROP"
+
+
+def reply_dropped(lab):
+    """Requests pass and the other node's replies do not: each frontend with an endpoint there, by that rule."""
+    text, index = lab.dump(lambda d: d.insert("filter", REPLY_DROP, 1))
+    v = lab.verify()
+    check_all(lab, v, chain="FORWARD", text=text, index=index, foreign=True, table="filter")
+    expect_equal({d["kind"] for d in v["differences"]}, {"reply-lost"}, "kinds")
+    expect("default/web" in services_of(v) and "default/kubernetes" not in services_of(v), f"Services: {services_of(v)}")
+    expect_equal(v["broken"], [], "broken")
+
+
+def reply_undecided(lab):
+    """A rule for replies that depends on the time of day: those frontends are undecided, by that rule."""
+    rule = "-A FORWARD -s 10.244.2.73/32 -m conntrack --ctstate ESTABLISHED -m time --timestart 08:00:00 --timestop 09:00:00 -j DROP"
+    lab.dump(lambda d: d.insert("filter", rule, 1))
+    v = lab.verify(2)
+    expect_equal((v["differences"], v["broken"]), ([], []), "differences and broken")
+    expect("default/web" in {u["service"] for u in v["undecided"]}, "default/web is decided")
+    for u in v["undecided"]:
+        expect_equal((u["node"], u["by"]["chain"], u["by"]["index"]), (NODE, "FORWARD", 1), "undecided by")
+
+
+def source_of_nobody(lab):
+    """A foreign SNAT to an address that is not the node's: an endpoint on this node still answers by the node, another one does not."""
+    rule = "-A POSTROUTING -m mark --mark 0x4000/0x4000 -j SNAT --to-source 192.0.2.99"
+    text, index = lab.dump(lambda d: d.insert("nat", rule, 1))
+    v = lab.verify()
+    check_all(lab, v, chain="POSTROUTING", text=text, index=index, foreign=True)
+    expect_equal({d["kind"] for d in v["differences"]}, {"reply-lost"}, "kinds")
+    t = lab.trace("203.0.113.9", "172.30.99.1:32035")
+    replies = {e["address"]: e["reply"]["ok"] for e in t["endings"]}
+    expect_equal(replies, {"10.244.1.135": True, "10.244.1.136": True, "10.244.2.73": False}, "replies")
+
+
+def rp_filter_on_replies(lab):
+    """Strict on the way in of replies, and the route there leads out elsewhere by a rule for marked packets only: not claimed."""
+    lab.edit(lambda text: re.sub(r"^(net\.ipv4\.conf\.eth0\.rp_filter) = 0$", r"\1 = 1", text, flags=re.M), "nodes", NODE, "sysctl.txt")
+    v = lab.verify(0)
+    expect_equal((v["differences"], v["broken"]), ([], []), "differences and broken")
+
+
+def no_forwarding_of_replies(lab):
+    """eth0 does not forward what comes in: pods lose the replies of other nodes, and the node's own connections live."""
+    lab.edit(lambda text: re.sub(r"^(net\.ipv4\.conf\.eth0\.forwarding) = 1$", r"\1 = 0", text, flags=re.M), "nodes", NODE, "sysctl.txt")
+    only_broken(lab, "ip-forward", "ip-forward-disabled", "sysctl")
+    t = lab.trace("10.244.1.5", "10.96.0.1:443")
+    expect_equal([e["reply"]["ok"] for e in t["endings"]], [False], "a pod's reply")
+    expect("eth0.forwarding = 0" in t["endings"][0]["reply"]["why"], f"{t['endings'][0]['reply']}")
+    t = lab.trace("172.30.99.1", "10.96.0.1:443")
+    expect_equal([e["reply"]["ok"] for e in t["endings"]], [True], "the node's reply")
 
 
 # ---- what changes nothing ----
@@ -379,6 +492,17 @@ CASES = {
     "drop-in-other-backend": drop_in_other_backend,
     "forwarding-off/all": lambda lab: forwarding_off(lab, r"^(net\.ipv4\.(?:ip_forward|conf\.[^.]+\.forwarding)) = 1$"),
     "forwarding-off/ip_forward-only": lambda lab: forwarding_off(lab, r"^(net\.ipv4\.ip_forward) = 1$"),
+    "hairpin-off/all-ports": lambda lab: hairpin_off(lab, ["vethp135", "vethp5"], HAIRPINS),
+    "hairpin-off/one-port": lambda lab: hairpin_off(lab, ["vethp5"], 1),
+    "hairpin-off/port-not-known": mixed_ports_unknown,
+    "bridge-netfilter-off/sysctl": lambda lab: bridge_netfilter_off(lab, r"^(net\.bridge\.bridge-nf-call-iptables) = 1$", r"\1 = 0",
+                                                                    "net.bridge.bridge-nf-call-iptables = 0"),
+    "bridge-netfilter-off/not-loaded": lambda lab: bridge_netfilter_off(lab, r"^net\.bridge\..*\n", "", "br_netfilter is not loaded"),
+    "reply-dropped": reply_dropped,
+    "reply-undecided": reply_undecided,
+    "source-of-nobody": source_of_nobody,
+    "rp-filter-where-replies-come": rp_filter_on_replies,
+    "no-forwarding-of-replies": no_forwarding_of_replies,
     "nothing-changes": nothing_changes,
 }
 

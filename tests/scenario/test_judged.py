@@ -6,7 +6,7 @@ Wherever, for a frontend and a judged source, verdict, address, port or masquera
 of 1/n, `verify` must report a difference of that frontend. It must report none where the endings for all frontends and for everything
 that the changed rules name are as they were, and so is what they remember of a client.
 
-JUDGED=N sets the number of mutations for both labs together (default 320; `make mutations` runs 500), JUDGED_ONE=LAB:N runs one.
+JUDGED=N sets the number of mutations for both labs together (default 120; `make mutations` runs 500), JUDGED_ONE=LAB:N runs one.
 JUDGED_STRICT=1 counts what OPEN lists as failures, too."""
 import os
 import random
@@ -81,7 +81,7 @@ def main():
         t.run(f"judged-{backend}", mutations, backend, [int(n)])
     else:
         for backend in LABS:
-            t.run(f"judged-{backend}", mutations, backend, range(int(os.environ.get("JUDGED", "320")) // 2))
+            t.run(f"judged-{backend}", mutations, backend, range(int(os.environ.get("JUDGED", "120")) // 2))
     t.finish()
 
 

@@ -5,7 +5,7 @@ same endings: verdict, translated, address, port, masquerade, and the weight of 
 
 A bundle holds several random rulesets, one for each of its nodes, so that one run of `trace` decides a packet in all of them.
 
-LINEAR_SEEDS=N runs N bundles (default 40); LINEAR_SEED=S runs one and shows the rules of a disagreement."""
+LINEAR_SEEDS=N runs N bundles (default 30); LINEAR_SEED=S runs one and shows the rules of a disagreement."""
 import json
 import os
 import random
@@ -369,7 +369,7 @@ def main():
     t = Tests()
     one = os.environ.get("LINEAR_SEED")
     t.run("linear-flows", flows)
-    t.run("linear-random", random_rules, [int(one)] if one else range(1, int(os.environ.get("LINEAR_SEEDS", "40")) + 1), bool(one))
+    t.run("linear-random", random_rules, [int(one)] if one else range(1, int(os.environ.get("LINEAR_SEEDS", "30")) + 1), bool(one))
     t.finish()
 
 

@@ -160,6 +160,9 @@ static void put_stmt(struct strbuf *b, const struct rs_stmt *s)
 	case ST_NETMAP:
 		put_nat(b, s->u.nat);
 		break;
+	case ST_SET:
+		strbuf_addf(b, " %s%s", s->flags & RS_SET_DEL ? "del " : "", s->u.set->name);
+		break;
 	default:
 		if (s->u.text)
 			strbuf_addf(b, "<%s>", s->u.text);

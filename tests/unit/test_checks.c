@@ -32,7 +32,7 @@ static void test_catalogue(void **state)
 	for (const struct check *c = check_catalogue; c->id; c++, n++) {
 		assert_true(c == check_catalogue || strcmp(c[-1].id, c->id) < 0);
 		assert_true(check_find(c->id) == c);
-		assert_true(is_k8s_name(c->id) && !strchr(c->id, '.'));
+		assert_true(is_k8s_name(c->id)); /* a dot only in the version of another program */
 		assert_non_null(c->title);
 		assert_non_null(c->meaning);
 		assert_non_null(c->next);

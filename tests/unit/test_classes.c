@@ -252,7 +252,7 @@ static const char *words(struct world *w, const char *const *prefixes, enum expe
 			assert_int_equal(array_push(&r.v, ((struct vregion_part){ &seeds->v[i], negate ? out : in })), 0);
 		}
 	}
-	text = vregions_words(arena, &w->lab.s, &r);
+	text = vregions_words(arena, &w->lab.s, seeds, &r);
 	assert_non_null(text);
 	array_free(&r.v);
 	return text;

@@ -267,7 +267,7 @@ static void masqueraded(void **state)
 	const struct follow_ending *f;
 
 	add_node(w, 1, NAT(TO_B "-A POSTROUTING -j MASQUERADE\n"), NULL);
-	add_node(w, 2, FILTER("-A FORWARD ! -s 172.30.0.1/32 -j DROP\n"), NULL);
+	add_node(w, 2, FILTER("-A FORWARD ! -s 172.30.0.1/32 -m conntrack --ctstate NEW -j DROP\n"), NULL);
 	go(w, "203.0.113.9", "10.96.0.1");
 	f = &w->f.endings.v[0];
 	assert_int_equal(f->e.verdict, NAT_ACCEPT);

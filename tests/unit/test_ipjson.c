@@ -421,6 +421,55 @@ static void test_sysctl(void **state)
 	assert_int_equal(read_sysctl(&x->f, "", 0, "s", &x->notes), SD_EPARSE);
 }
 
+static void check_socket(const struct node_socket *s, uint8_t proto, const char *addr, uint16_t port, const char *process)
+{
+	char buf[IP_ADDR_STRLEN];
+
+	assert_int_equal(s->proto, proto);
+	assert_int_equal(s->port, port);
+	assert_string_equal(s->addr.family ? ip_addr_format(&s->addr, buf) : "*", addr);
+	assert_int_equal(s->process != NULL, process != NULL);
+	if (process)
+		assert_string_equal(s->process, process);
+}
+
+static void test_ss(void **state)
+{
+	static const char text[] = "Netid State  Recv-Q Send-Q Local Address:Port  Peer Address:PortProcess\n"
+				   "udp   UNCONN 0      0      127.0.0.53%lo:53          0.0.0.0:*\n"
+				   "tcp   LISTEN 0      4096       127.0.0.1:10248       0.0.0.0:*    users:((\"kubelet\",pid=1,fd=3))\n"
+				   "tcp   LISTEN 0      128             [::]:22             [::]:*\n"
+				   "tcp   LISTEN 0      4096               *:10250             *:*    users:((\"kubelet\",pid=1,fd=9),(\"x\",pid=2,fd=1))\n"
+				   "udp   UNCONN 0      0      [fe80::1]%eth0:546           [::]:*\r\n"
+				   "u_str LISTEN 0      128    /run/x.sock 1234                * 0\n"
+				   "\n"
+				   "tcp   ESTAB  0      0      10.0.0.1:22   10.0.0.2:4000\n";
+	static const char plain[] = "State  Recv-Q Send-Q Local Address:Port Peer Address:Port\nLISTEN 0 128 0.0.0.0:30080 0.0.0.0:*\nUNCONN 0 0 0.0.0.0:68 0.0.0.0:*";
+	struct fixture *x = *state;
+
+	assert_int_equal(read_text(x, read_ss, text), 0);
+	assert_int_equal(x->notes.len, 0);
+	assert_true(x->f.sockets_known);
+	assert_int_equal(x->f.sockets.len, 5);
+	check_socket(&x->f.sockets.v[0], IPPROTO_UDP, "127.0.0.53", 53, NULL);
+	check_socket(&x->f.sockets.v[1], IPPROTO_TCP, "127.0.0.1", 10248, "kubelet");
+	check_socket(&x->f.sockets.v[2], IPPROTO_TCP, "::", 22, NULL);
+	check_socket(&x->f.sockets.v[3], IPPROTO_TCP, "*", 10250, "kubelet");
+	check_socket(&x->f.sockets.v[4], IPPROTO_UDP, "fe80::1", 546, NULL);
+	assert_int_equal(read_text(x, read_ss, plain), 0);
+	assert_int_equal(x->f.sockets.len, 7);
+	check_socket(&x->f.sockets.v[5], IPPROTO_TCP, "0.0.0.0", 30080, NULL);
+	check_socket(&x->f.sockets.v[6], IPPROTO_UDP, "0.0.0.0", 68, NULL);
+	/* none listens, and that is known */
+	assert_int_equal(read_text(x, read_ss, "Netid State Recv-Q Send-Q Local Address:Port Peer Address:Port\n"), 0);
+	assert_true(x->f.sockets_known);
+	/* damage */
+	assert_int_equal(read_text(x, read_ss, "tcp LISTEN 0 128 10.0.0.1:http 0.0.0.0:*\ntcp LISTEN 0 128\nwhat\ntcp LISTEN 0 1 :80 *:*\n"), SD_EPARSE);
+	assert_int_equal(x->notes.len, 5);
+	assert_int_equal(x->notes.v[0].line, 1);
+	assert_int_equal(read_ss(&x->f, "", 0, "s", &x->notes), SD_EPARSE);
+}
+
 /* Every reader gets every file of a node, cut at many places and with bytes flipped: none may crash, damage is noted.
  */
 static void test_damage(void **state)
@@ -493,6 +542,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_addr_forms, facts_setup, facts_teardown),
 		cmocka_unit_test_setup_teardown(test_link_forms, facts_setup, facts_teardown),
 		cmocka_unit_test_setup_teardown(test_neigh_fdb, facts_setup, facts_teardown),
+		cmocka_unit_test_setup_teardown(test_ss, facts_setup, facts_teardown),
 		cmocka_unit_test_setup_teardown(test_sysctl, facts_setup, facts_teardown),
 		cmocka_unit_test_setup_teardown(test_damage, facts_setup, facts_teardown),
 		cmocka_unit_test_setup_teardown(test_truncated_keeps, facts_setup, facts_teardown),

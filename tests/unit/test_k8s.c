@@ -426,7 +426,7 @@ static void test_old_forms(void **state)
 		   "{\"kind\":\"NetworkPolicy\",\"apiVersion\":\"networking.k8s.io/"
 		   "v1\",\"metadata\":{\"name\":\"p\"},\"spec\":{\"podSelector\":{},\"egress\":[{}]}}",
 		   NULL);
-	assert_true(l.c.netpols.v[0]->selects_all && l.c.netpols.v[0]->ingress && l.c.netpols.v[0]->egress);
+	assert_true(l.c.netpols.v[0]->pods.set && l.c.netpols.v[0]->ingress && l.c.netpols.v[0]->egress);
 	unload(&l);
 }
 

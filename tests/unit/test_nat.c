@@ -160,7 +160,7 @@ static void test_masquerade_and_mark(void **state)
 			   "-A PREROUTING -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.244.2.7:8080\n"
 			   "-A POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN\n-A POSTROUTING -j MASQUERADE --random-fully\n"),
 		   NULL, NULL);
-	e = run(&w, "203.0.113.9", "10.96.0.1", 80, 0);
+	e = run(&w, "203.0.113.9", "10.96.0.1", 80, NAT_REPLY);
 	assert_true(e->masquerade);
 	assert_at(e, "10.244.2.7", 8080);
 	assert_int_equal(e->source.b[0], 172);

@@ -402,6 +402,7 @@ static int check_dump(const char *path, const struct stat *st, int type, struct 
 	const char *base = path + ftw->base;
 	char *data = NULL;
 	size_t size = 0, lines = 0, declared = 0, chains = 0;
+	bool recorded = !strstr(path, "/elsewhere/"); /* what is not known of those is counted by test_elsewhere */
 	struct read x;
 
 	(void)st;
@@ -436,10 +437,10 @@ static int check_dump(const char *path, const struct stat *st, int type, struct 
 			const struct rs_chain *ch = table->chain_list.v[c];
 
 			for (uint32_t i = 0; i < ch->nrules; i++) {
-				if (ch->rules[i]->unknown)
+				if (recorded && ch->rules[i]->unknown)
 					print_message("%s: %.*s\n", path, (int)ch->rules[i]->text_len,
 							ch->rules[i]->text);
-				assert_false(ch->rules[i]->unknown);
+				assert_false(recorded && ch->rules[i]->unknown);
 				assert_int_equal(ch->rules[i]->index, i + 1);
 			}
 		}
