@@ -615,6 +615,13 @@ def old_dump_alone(minor, node):
     return f"{v['frontends']} frontends"
 
 
+def elsewhere(name):
+    """A dump in the shape of an old kube-proxy, written by hand: nothing in it contradicts itself."""
+    v = run("verify", "-A", "--bundle", os.path.join("elsewhere", name), "-o", "json", codes=[2]).json
+    expect_equal((found(v), v["undecided"]), ([], []), "differences, undecided")
+    return f"{v['frontends']} frontends"
+
+
 def old_version(minor, told):
     """@told: the Nodes tell the version; else the rules themselves must."""
     c = where_they_differ()
@@ -652,6 +659,8 @@ if __name__ == "__main__":
     for minor_ in (20, 22, 23, 24):
         for node_ in NODES:
             t.run(f"expected-of-1.{minor_}-dump-alone/{node_}", old_dump_alone, minor_, node_)
+    for name_ in ("kube-proxy-1.20", "kube-proxy-1.24", "kube-proxy-1.28"):
+        t.run(f"expected-of-{name_}", elsewhere, name_)
     for minor_ in (20, 23, 24):
         t.run(f"expected-of-1.{minor_}-by-its-rules", old_version, minor_, False)
     t.finish()
