@@ -107,6 +107,9 @@ void expect_answer(const struct expect_node *node, const struct expect_frontend 
 /* Is @src a pod's address as kube-proxy's local detector sees it? TRI_UNKNOWN: no detector, or one that asks the interface. */
 enum tri expect_is_local_pod(const struct expect_node *node, const struct ip_addr *src);
 
+/* Do node ports answer on @a, an address of the node? TRI_UNKNOWN: the configuration or the primary addresses are not known. */
+enum tri expect_answers_node_ports(const struct expect_node *node, const struct ip_addr *a);
+
 /* ---- the rules as kube-proxy writes them (iptables mode) ---- */
 
 enum expect_role { ROLE_JUMP, ROLE_ENTRY, ROLE_NODEPORT, ROLE_FIREWALL, ROLE_EXTERNAL, ROLE_MASQ, ROLE_BALANCE, ROLE_ENDPOINT_MASQ, ROLE_ENDPOINT, ROLE_REFUSE, ROLE_FW_DROP, ROLE_ACCEPT, ROLE_MARK, ROLE_POSTROUTING, ROLE_FORWARD, ROLE_AFFINITY };

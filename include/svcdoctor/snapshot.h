@@ -34,6 +34,7 @@ struct snap_proxy {
 	const char *mode;	/* kube-proxy-mode.txt, trimmed; NULL not known */
 	const char *log_mode;	/* that its log names last: "Using iptables Proxier"; NULL not known */
 	struct kube_proxy_config config; /* from configz; known false: see the cluster's ConfigMap */
+	struct kube_proxy_config flags_config; /* from the FLAG lines of its log */
 	bool healthz_known;
 	bool healthy;
 	const char *healthz_last_updated; /* last finished sync */
@@ -72,8 +73,8 @@ struct snap_node *snapshot_node(struct snapshot *s, const char *name, bool make)
 /* After the last part: finishes cluster, rulesets and facts, sorts, fills claimed addresses and versions from Node objects. 0 or -ENOMEM. */
 int snapshot_finish(struct snapshot *s);
 /*
- * kube-proxy's configuration for a node: configz, else the ConfigMap kube-system/kube-proxy (key config.conf), else what the rules say
- * (the predicate that most KUBE-SVC chains use is found by lib/verify, not here). known false: not known.
+ * kube-proxy's configuration for a node: configz, else the ConfigMap kube-system/kube-proxy (key config.conf), else the FLAG lines of
+ * its log, else what the rules say (the predicate that most KUBE-SVC chains use is found by lib/verify, not here). known false: not known.
  */
 const struct kube_proxy_config *snapshot_proxy_config(const struct snapshot *s, const struct snap_node *n);
 /*

@@ -146,6 +146,12 @@ struct verify_peer {
 	const char *text;	/* "node-7 differs from its 4 peers in 12 Services" */
 };
 
+/* Where kube-proxy's configuration on a node was taken from. */
+struct verify_config {
+	const char *node;
+	const char *source; /* "configz", "ConfigMap kube-system/kube-proxy", ... as struct kube_proxy_config has it; NULL: not known */
+};
+
 struct verify_report {
 	struct arena arena;
 	size_t services, frontends, decided;
@@ -155,6 +161,7 @@ struct verify_report {
 	ARRAY_OF(struct verify_frontend) fronts;
 	ARRAY_OF(struct verify_skipped) skipped;
 	ARRAY_OF(const char *) nodes;	/* judged */
+	ARRAY_OF(struct verify_config) configs; /* of the same nodes */
 	ARRAY_OF(const char *) assumed;	/* each once */
 	ARRAY_OF(struct verify_peer) peers; /* sorted by node, what nobody decides last */
 	ARRAY_OF(const char *) peer_nodes; /* compared with each other; none: there are no two of them */

@@ -124,11 +124,27 @@ static enum tri is_own(const struct expect_node *node, const struct ip_addr *a)
 	return node->facts ? node_is_local(node->facts, a) : TRI_UNKNOWN;
 }
 
+/*
+ * Before 1.25 a packet was dropped by its mark, in INPUT and OUTPUT; one that is forwarded kept its address and went on.
+ */
+static bool goes_on_marked(const struct expect_node *node, enum expect_source source,
+			   const struct ip_addr *dst, enum expect_verdict verdict)
+{
+	return verdict == EXPECT_DROP && !expect_after(node, CHANGE_DROP_IN_FILTER) && !from_node(source) &&
+	       is_own(node, dst) != TRI_TRUE;
+}
+
+static const char why_marked[] = "before kube-proxy 1.25 only INPUT and OUTPUT drop what must not pass";
+
 /* Refusals of cluster IPs hang in FORWARD and OUTPUT. */
 static void refuse_internal(const struct expect_node *node, enum expect_source source,
 			    const struct ip_addr *dst, enum expect_verdict verdict, const char *why,
 			    struct expect_answer *ret)
 {
+	if (goes_on_marked(node, source, dst, verdict)) {
+		answer(ret, EXPECT_NOTHING, why_marked);
+		return;
+	}
 	if (source != SOURCE_NODE && is_own(node, dst) == TRI_TRUE) {
 		answer(ret, EXPECT_NOTHING,
 		       "the cluster IP is an address of this node, and refusals do not hang in INPUT");
@@ -142,6 +158,10 @@ static void refuse_external(const struct expect_node *node, const struct expect_
 			    enum expect_source source, const struct ip_addr *dst,
 			    enum expect_verdict verdict, const char *why, struct expect_answer *ret)
 {
+	if (goes_on_marked(node, source, dst, verdict)) {
+		answer(ret, EXPECT_NOTHING, why_marked);
+		return;
+	}
 	if (from_node(source) && f->kind != EXPECT_NODE_PORT && is_own(node, dst) != TRI_TRUE) {
 		answer(ret, EXPECT_NOTHING, "refusals of external addresses do not hang in OUTPUT");
 		return;
@@ -159,8 +179,7 @@ static void answer_cluster_ip(const struct expect_node *node, const struct expec
 	} else if (!p->any_anywhere) {
 		refuse_internal(node, source, dst, EXPECT_REJECT, why_none, ret);
 	} else if (local && p->nlocal == 0) {
-		bool drop = expect_after(node, CHANGE_INTERNAL_DROP);
-		refuse_internal(node, source, dst, drop ? EXPECT_DROP : EXPECT_REJECT, why_none_here, ret);
+		refuse_internal(node, source, dst, EXPECT_DROP, why_none_here, ret);
 	} else {
 		enum tri masquerade = cluster_ip_masquerade(node, source, src);
 		if (local) {
@@ -232,16 +251,39 @@ static void answer_local_policy(const struct expect_node *node, const struct exp
 	}
 }
 
-/* Before 1.24 a pod's source was kept on its way to an external IP. */
+/* In 1.21 to 1.23 a pod's source was kept on its way to an external IP. */
 static enum tri external_masquerade(const struct expect_node *node, const struct expect_frontend *f,
 				    enum expect_source source, const struct ip_addr *src)
 {
 	struct local_detector d;
 	expect_detector(node, src->family, &d);
-	if (f->kind != EXPECT_EXTERNAL_IP || expect_after(node, CHANGE_EXTERNAL_IP_MASQ)) {
+	if (f->kind != EXPECT_EXTERNAL_IP || expect_after(node, CHANGE_EXTERNAL_IP_MASQ) ||
+	    !expect_after(node, CHANGE_EXTERNAL_IP_INSIDE)) {
 		return TRI_TRUE;
 	}
 	return tri_not(taken_for_pod(node, &d, source, src));
+}
+
+/* The source is in none of the ranges of a load-balancer IP, or it is not known whether it is. */
+static bool keep_out(const struct expect_node *node, const struct k8s_service *s, enum expect_source source,
+		     const struct ip_addr *src, const struct ip_addr *dst, struct expect_answer *ret)
+{
+	switch (admitted(node, s, src)) {
+	case TRI_TRUE:
+		return false;
+	case TRI_UNKNOWN:
+		answer(ret, EXPECT_NOTHING,
+		       "whether the node's own address is in loadBalancerSourceRanges is not known");
+		return true;
+	case TRI_FALSE:
+		break;
+	}
+	if (goes_on_marked(node, source, dst, EXPECT_DROP)) {
+		answer(ret, EXPECT_NOTHING, why_marked);
+	} else {
+		answer(ret, EXPECT_DROP, "source not in loadBalancerSourceRanges");
+	}
+	return true;
 }
 
 static void answer_external(const struct expect_node *node, const struct expect_frontend *f,
@@ -254,15 +296,15 @@ static void answer_external(const struct expect_node *node, const struct expect_
 		refuse_external(node, f, source, dst, EXPECT_REJECT, why_none, ret);
 		return;
 	}
-	if (f->kind == EXPECT_LOAD_BALANCER && expect_has_ranges(s, p->family)) {
-		enum tri ok = admitted(node, s, src);
-		if (ok != TRI_TRUE) {
-			answer(ret, ok == TRI_FALSE ? EXPECT_DROP : EXPECT_NOTHING,
-			       ok == TRI_FALSE ? "source not in loadBalancerSourceRanges"
-					       : "whether the node's own address is in "
-						 "loadBalancerSourceRanges is not known");
-			return;
-		}
+	if (f->kind == EXPECT_LOAD_BALANCER && expect_has_ranges(s, p->family) &&
+	    keep_out(node, s, source, src, dst, ret)) {
+		return;
+	}
+	if (f->kind == EXPECT_EXTERNAL_IP && source != SOURCE_OUTSIDE && is_own(node, dst) != TRI_TRUE &&
+	    !expect_after(node, CHANGE_EXTERNAL_IP_INSIDE)) {
+		answer(ret, EXPECT_NOTHING,
+		       "before kube-proxy 1.21 the node and pods on a bridge go out to external IPs");
+		return;
 	}
 	if (expect_external_local(s)) {
 		answer_local_policy(node, f, source, src, dst, ret);

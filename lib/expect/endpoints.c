@@ -10,15 +10,19 @@
 
 #include "expect-private.h"
 
+#define PROXY_NAME_LABEL "service.kubernetes.io/service-proxy-name"
 #define ZONE_LABEL "topology.kubernetes.io/zone"
 #define HINTS_ANNOTATION_OLD "service.kubernetes.io/topology-aware-hints"
 #define HINTS_ANNOTATION "service.kubernetes.io/topology-mode"
 
 enum topology { TOPOLOGY_NONE, TOPOLOGY_ZONE, TOPOLOGY_NODE };
 
-static bool slice_counts(const struct k8s_slice *slice, int family)
+static bool slice_counts(const struct expect_node *node, const struct k8s_slice *slice, int family)
 {
 	const char *type = family == AF_INET ? "IPv4" : "IPv6";
+	if (k8s_label_get(&slice->meta.labels, PROXY_NAME_LABEL) && !expect_after(node, CHANGE_LABELS_APART)) {
+		return false;
+	}
 	return !slice->headless && slice->address_type && strcmp(slice->address_type, type) == 0;
 }
 
@@ -75,7 +79,8 @@ static size_t gather(const struct k8s_slice_group *group, const struct expect_no
 	size_t n = 0;
 	for (size_t i = 0; group && i < group->v.len; i++) {
 		const struct k8s_slice *slice = group->v.v[i];
-		for (size_t j = 0; j < slice->nports && slice_counts(slice, p->family); j++) {
+		bool counts = slice_counts(node, slice, p->family);
+		for (size_t j = 0; j < slice->nports && counts; j++) {
 			if (!slice_port_is(&slice->ports[j], p->port)) {
 				continue;
 			}
@@ -134,9 +139,23 @@ static bool has(const char *const *v, size_t len, const char *s)
 	return false;
 }
 
-/* Before 1.31 a Service had to ask for topology by an annotation. */
+/* kube-proxy's name of its node is in lower case, as every Node's is. */
+static bool has_node(const struct k8s_endpoint *e, const char *name)
+{
+	for (size_t i = 0; name && i < e->nnode_hints; i++) {
+		if (e->node_hints[i] && strcasecmp(e->node_hints[i], name) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Before 1.31 a Service had to ask for topology by an annotation, before 1.24 a policy Local ended the question. */
 static bool hints_asked_for(const struct expect_node *node, const struct k8s_service *s)
 {
+	if (!expect_after(node, CHANGE_POLICIES_APART) && expect_external_local(s)) {
+		return false;
+	}
 	if (expect_after(node, CHANGE_HINTS_NO_ANNOTATION)) {
 		return true;
 	}
@@ -168,7 +187,7 @@ static enum topology topology_of(const struct expect_node *node, const struct ex
 		}
 		all_node &= e->nnode_hints > 0;
 		all_zone &= e->nzone_hints > 0;
-		for_node |= has(e->node_hints, e->nnode_hints, node->name);
+		for_node |= has_node(e, node->name);
 		for_zone |= has(e->zone_hints, e->nzone_hints, zone);
 	}
 	if (all_node && for_node && expect_after(node, CHANGE_NODE_HINTS)) {
@@ -182,7 +201,7 @@ static bool in_topology(const struct expect_node *node, const struct expect_endp
 {
 	switch (t) {
 	case TOPOLOGY_NODE:
-		return has(e->object->node_hints, e->object->nnode_hints, node->name);
+		return has_node(e->object, node->name);
 	case TOPOLOGY_ZONE:
 		return has(e->object->zone_hints, e->object->nzone_hints, zone);
 	case TOPOLOGY_NONE:
@@ -253,6 +272,12 @@ int expect_endpoints(struct arena *arena, const struct k8s_cluster *cluster, con
 	}
 	choose_cluster(node, p, v);
 	choose_local(node, p, v + p->nall);
+	/* Before 1.24 internal policy Local left this node's endpoints to everybody, and nothing of the others. */
+	if (!expect_after(node, CHANGE_POLICIES_APART) && expect_internal_local(node, p->service)) {
+		p->cluster = p->local;
+		p->ncluster = p->nlocal;
+		p->uses_topology = false;
+	}
 	/*
 	 * A ready or last-resort endpoint anywhere is always among the cluster's: topology never
 	 * leaves none.

@@ -14,7 +14,9 @@
 enum expect_change {
 	CHANGE_HEALTH_ACCEPT,       /* the health-check node port has an ACCEPT rule */
 	CHANGE_INTERNAL_LOCAL,      /* internalTrafficPolicy is read */
-	CHANGE_INTERNAL_DROP,       /* internal policy Local without endpoint here: DROP, not REJECT */
+	CHANGE_POLICIES_APART,      /* internal and external policy, and hints, do not touch each other */
+	CHANGE_DROP_IN_FILTER,      /* DROP in table filter, not by a mark that INPUT and OUTPUT look at */
+	CHANGE_EXTERNAL_IP_INSIDE,  /* pods and the node are translated when they go to an external IP */
 	CHANGE_EXTERNAL_IP_MASQ,    /* Cluster policy masquerades pods that go to an external IP too */
 	CHANGE_TERMINATING,         /* serving-and-terminating endpoints as a last resort */
 	CHANGE_HINTS,               /* zone hints are read */
@@ -22,6 +24,7 @@ enum expect_change {
 	CHANGE_HINTS_NO_ANNOTATION, /* hints count without the annotation */
 	CHANGE_NODE_HINTS,          /* node hints are read */
 	CHANGE_IP_MODE,             /* ipMode of a load-balancer IP is read */
+	CHANGE_LABELS_APART,        /* service-proxy-name is read on Services, headless on EndpointSlices only */
 	EXPECT_CHANGES
 };
 /*

@@ -26,7 +26,8 @@ bool expect_external_local(const struct k8s_service *s)
 
 bool expect_internal_local(const struct expect_node *node, const struct k8s_service *s)
 {
-	return s->internal_local && expect_after(node, CHANGE_INTERNAL_LOCAL);
+	return s->internal_local && expect_after(node, CHANGE_INTERNAL_LOCAL) &&
+	       (expect_after(node, CHANGE_POLICIES_APART) || !expect_external_local(s));
 }
 
 bool expect_external_ips_on(const struct expect_node *node)
@@ -274,4 +275,12 @@ bool expect_is_node_port_addr(const struct expect_node *node, const struct ip_ad
 		}
 	}
 	return false;
+}
+
+enum tri expect_answers_node_ports(const struct expect_node *node, const struct ip_addr *a)
+{
+	if (!node->config->known || expect_node_ports(node, a->family) == NODE_PORTS_UNKNOWN) {
+		return TRI_UNKNOWN;
+	}
+	return expect_is_node_port_addr(node, a) ? TRI_TRUE : TRI_FALSE;
 }

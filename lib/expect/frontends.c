@@ -179,6 +179,13 @@ static size_t families(const struct k8s_service *s, struct ip_addr ret[static 2]
 	return n;
 }
 
+static bool left_alone(const struct expect_node *node, const struct k8s_service *s)
+{
+	return k8s_service_skipped_by_proxy(s) ||
+	       (!expect_after(node, CHANGE_LABELS_APART) &&
+		k8s_label_get(&s->meta.labels, "service.kubernetes.io/headless"));
+}
+
 static int fill_port(struct arena *arena, const struct k8s_cluster *cluster, const struct expect_node *node,
 		     const struct k8s_service *s, const struct k8s_service_port *port,
 		     const struct ip_addr *ip, struct expect_port *ret)
@@ -191,7 +198,7 @@ int expect_service(struct arena *arena, const struct k8s_cluster *cluster, const
 		   const struct expect_node *node, struct expect_service *ret)
 {
 	struct ip_addr ips[2];
-	size_t nips = k8s_service_skipped_by_proxy(s) ? 0 : families(s, ips);
+	size_t nips = left_alone(node, s) ? 0 : families(s, ips);
 	size_t nports = nips * s->nports;
 	if (nports == 0) {
 		*ret = (struct expect_service){ .service = s };

@@ -17,7 +17,12 @@ struct change {
 static const struct change changes[EXPECT_CHANGES] = {
 	[CHANGE_HEALTH_ACCEPT] = { 21, NULL, "pkg/proxy/iptables/proxier.go, pull request 97824" },
 	[CHANGE_INTERNAL_LOCAL] = { 22, "ServiceInternalTrafficPolicy", "pkg/features/kube_features.go" },
-	[CHANGE_INTERNAL_DROP] = { 24, NULL, "pkg/proxy/iptables/proxier.go, pull request 106497" },
+	/* Before: FilterEndpoints, at the head of syncProxyRules, kept what is left for all kinds of traffic. */
+	[CHANGE_POLICIES_APART] = { 24, NULL, "pkg/proxy/topology.go, pull request 106497" },
+	/* Before: KUBE-MARK-DROP, and KUBE-FIREWALL of the kubelet, which hangs in INPUT and OUTPUT. */
+	[CHANGE_DROP_IN_FILTER] = { 25, NULL, "pkg/proxy/iptables/proxier.go, pull requests 110289, 110290" },
+	/* Before: "-m physdev ! --physdev-is-in -m addrtype ! --src-type LOCAL", or an address of the node. */
+	[CHANGE_EXTERNAL_IP_INSIDE] = { 21, NULL, "pkg/proxy/iptables/proxier.go, pull request 96296" },
 	[CHANGE_EXTERNAL_IP_MASQ] = { 24, NULL, "pkg/proxy/iptables/proxier.go, pull request 109060" },
 	[CHANGE_TERMINATING] = { 26, "ProxyTerminatingEndpoints", "pkg/proxy/topology.go, KEP-1669" },
 	[CHANGE_HINTS] = { 24, "TopologyAwareHints", "pkg/proxy/topology.go, KEP-2433" },
@@ -25,6 +30,8 @@ static const struct change changes[EXPECT_CHANGES] = {
 	[CHANGE_HINTS_NO_ANNOTATION] = { 31, "ServiceTrafficDistribution",
 					 "pkg/proxy/topology.go, KEP-4444" },
 	[CHANGE_NODE_HINTS] = { 34, "PreferSameTrafficDistribution", "pkg/proxy/topology.go, KEP-3015" },
+	/* Before: one selector, without either label, for both kinds. */
+	[CHANGE_LABELS_APART] = { 35, NULL, "cmd/kube-proxy/app/server.go Run, pull request 134623" },
 	[CHANGE_IP_MODE] = { 30, "LoadBalancerIPMode", "pkg/proxy/serviceport.go, KEP-1860" },
 };
 

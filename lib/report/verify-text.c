@@ -7,7 +7,7 @@
 
 #include "report-private.h"
 
-enum { GROUPS_SHOWN = 10, TEXTS_SHOWN = 3, ASSUMED_SHOWN = 6 };
+enum { GROUPS_SHOWN = 10, TEXTS_SHOWN = 3, ASSUMED_SHOWN = 6, NODES_SHOWN = 4 };
 
 static const enum style severity_styles[] = {
 	[VERIFY_INFO] = STYLE_DIM, [VERIFY_WARNING] = STYLE_WARN, [VERIFY_ERROR] = STYLE_BAD
@@ -326,11 +326,51 @@ static void undecided_lines(const struct report *r, struct strbuf *b, const stru
 	}
 }
 
+/* The nodes from @first on whose configuration comes from the same place; false: the place was told before. */
+static bool config_nodes(struct strbuf *b, const struct verify_report *v, size_t first)
+{
+	const char *source = v->configs.v[first].source;
+	size_t n = 0;
+	for (size_t i = 0; i < v->configs.len; i++) {
+		if (compare_text(v->configs.v[i].source, source) != 0) {
+			continue;
+		}
+		if (i < first) {
+			return false;
+		}
+		if (n < NODES_SHOWN) {
+			strbuf_adds(b, n ? ", " : "");
+			strbuf_add_clean(b, v->configs.v[i].node);
+		}
+		n++;
+	}
+	if (n > NODES_SHOWN) {
+		strbuf_addf(b, " and %zu more", n - NODES_SHOWN);
+	}
+	return true;
+}
+
+/* kube-proxy's configuration: configz (node1, node2); the rules themselves (node3) */
+static void config_line(struct strbuf *b, const struct verify_report *v)
+{
+	for (size_t i = 0; i < v->configs.len; i++) {
+		struct strbuf nodes CLEANUP(strbuf_release) = STRBUF_INIT;
+		if (!config_nodes(&nodes, v, i)) {
+			continue;
+		}
+		strbuf_adds(b, i ? "; " : "kube-proxy's configuration: ");
+		strbuf_add_clean(b, v->configs.v[i].source ? v->configs.v[i].source : "not known");
+		strbuf_addf(b, " (%s)", strbuf_str(&nodes));
+	}
+	strbuf_adds(b, v->configs.len ? "\n" : "");
+}
+
 static void rests_on(const struct report *r, struct strbuf *b, const struct verify_report *v)
 {
-	if (v->skipped.len + v->assumed.len > 0) {
+	if (v->configs.len + v->skipped.len + v->assumed.len > 0) {
 		strbuf_addc(b, '\n');
 	}
+	config_line(b, v);
 	for (size_t i = 0; i < v->skipped.len; i++) {
 		const struct verify_skipped *s = &v->skipped.v[i];
 		strbuf_adds(b, "not judged: ");

@@ -174,6 +174,18 @@ static json_t *compared_json(struct doc *doc, const struct verify_report *v)
 	return o;
 }
 
+static json_t *configs_json(struct doc *doc, const struct verify_report *v)
+{
+	json_t *a = json_array();
+	for (size_t i = 0; i < v->configs.len; i++) {
+		json_t *o = json_object();
+		doc_set(doc, o, "node", doc_string(doc, v->configs.v[i].node));
+		doc_set(doc, o, "source", doc_string(doc, v->configs.v[i].source));
+		doc_add(doc, a, o);
+	}
+	return a;
+}
+
 static int verify_json(const struct report *r, const struct verify_report *v)
 {
 	struct doc doc;
@@ -192,6 +204,7 @@ static int verify_json(const struct report *r, const struct verify_report *v)
 	doc_set(&doc, doc.root, "frontends", json_integer((json_int_t)v->frontends));
 	doc_set(&doc, doc.root, "decided", json_integer((json_int_t)v->decided));
 	doc_set(&doc, doc.root, "nodes", doc_sorted(&doc, v->nodes.v, v->nodes.len));
+	doc_set(&doc, doc.root, "config", configs_json(&doc, v));
 	doc_set(&doc, doc.root, "differences", differences);
 	doc_set(&doc, doc.root, "undecided", undecided);
 	doc_set(&doc, doc.root, "broken", broken);

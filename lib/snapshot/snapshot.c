@@ -143,7 +143,8 @@ static bool object_has_addr(const struct k8s_node *o, const struct node_facts *f
 static void name_node(struct snapshot *s, struct snap_node *n)
 {
 	const struct k8s_node *found = NULL;
-	const char *override = n->proxy.config.known ? n->proxy.config.hostname_override : NULL;
+	const struct kube_proxy_config *c = n->proxy.config.known ? &n->proxy.config : &n->proxy.flags_config;
+	const char *override = c->known ? c->hostname_override : NULL;
 	size_t matches = 0;
 
 	if (k8s_find_node(&s->cluster, n->name))
@@ -179,7 +180,9 @@ int snapshot_finish(struct snapshot *s)
 
 const struct kube_proxy_config *snapshot_proxy_config(const struct snapshot *s, const struct snap_node *n)
 {
-	return n && n->proxy.config.known ? &n->proxy.config : &s->configmap_config;
+	if (n && n->proxy.config.known)
+		return &n->proxy.config;
+	return !s->configmap_config.known && n && n->proxy.flags_config.known ? &n->proxy.flags_config : &s->configmap_config;
 }
 
 const char *snapshot_proxy_mode(const struct snapshot *s, const struct snap_node *n)

@@ -231,6 +231,19 @@ static int read_mode(struct node_read *r)
 	return 0;
 }
 
+static int read_flags(struct node_read *r)
+{
+	struct kube_proxy_config *c = &r->n->proxy.flags_config;
+	int result = proxy_config_from_flags(&r->b->s->arena, r->data, r->size, c);
+
+	if (result == SD_EPARSE)
+		sd_note_add(&r->b->s->notes, true, "bad-value", r->m->path, 0, 0, NULL,
+			    "the FLAG lines are no configuration of kube-proxy");
+	else if (result == 0 && c->known)
+		c->source = "the FLAG lines of its log";
+	return result == -ENOMEM ? result : 0;
+}
+
 /* cmd/kube-proxy/app/server_linux.go createProxier says it once for each start; the last one counts. */
 static int read_log(struct node_read *r)
 {
@@ -249,7 +262,7 @@ static int read_log(struct node_read *r)
 		}
 		at += sizeof(after) - 1;
 	}
-	return 0;
+	return read_flags(r);
 }
 
 /* A small JSON document; NULL with a note. The caller releases it. */
@@ -313,8 +326,7 @@ static int read_configz(struct node_read *r)
 	int result = o ? kube_proxy_config_decode(&r->b->s->arena, o, c) : 0;
 
 	if (o && result == 0) {
-		c->source = arena_printf(&r->b->s->arena, "configz of %s", r->n->name);
-		result = c->source ? 0 : -ENOMEM;
+		c->source = "configz";
 	} else if (result == SD_EPARSE) {
 		sd_note_add(&r->b->s->notes, true, "bad-json", r->m->path, 1, 0, NULL,
 			    "this is no KubeProxyConfiguration");

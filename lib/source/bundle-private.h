@@ -100,5 +100,10 @@ int proxy_config_from_cluster(struct snapshot *s);
 /* YAML (or JSON) text of a KubeProxyConfiguration. 0, SD_EPARSE with a note, -ENOMEM. */
 int proxy_config_from_yaml(struct arena *arena, const char *text, size_t size, const char *file,
 			   struct sd_notes *notes, struct kube_proxy_config *ret);
+/*
+ * proxy-flags.c: the FLAG lines of kube-proxy's log. @ret is untouched where there are none, or where they name a file
+ * that holds the configuration. 0, SD_EPARSE when they make no configuration, -ENOMEM.
+ */
+int proxy_config_from_flags(struct arena *arena, const char *data, size_t size, struct kube_proxy_config *ret);
 
 #endif

@@ -197,6 +197,12 @@ static int add_endpoint(struct maker *m, struct made_port *p, const struct ip_ad
 	return *text ? array_push(&p->endpoints, e) : -ENOMEM;
 }
 
+/* KUBE-XLB is what KUBE-EXT and KUBE-SVL were in one up to 1.23, for policy Local only. */
+static bool is_external_chain(const struct rs_chain *c)
+{
+	return str_starts(c->name, "KUBE-EXT-") || str_starts(c->name, "KUBE-XLB-");
+}
+
 static int add_endpoints(struct maker *m, struct made_service *s, struct made_port *p, const struct rs_chain *c, unsigned depth)
 {
 	for (uint32_t i = 0; c && i < c->nrules; i++) {
@@ -209,9 +215,8 @@ static int add_endpoints(struct maker *m, struct made_service *s, struct made_po
 			if (c->rules[i]->conds[k].field == FIELD_RECENT)
 				s->object->affinity_client_ip = true;
 		if (t && str_starts(t->name, "KUBE-SEP-") && endpoint_of(c->rules[i], &a, &port))
-			r = add_endpoint(m, p, &a, port, str_starts(c->name, "KUBE-SVL-"));
-		else if (t && depth > 0 && (str_starts(t->name, "KUBE-SVC-") || str_starts(t->name, "KUBE-SVL-") ||
-					    str_starts(t->name, "KUBE-EXT-")))
+			r = add_endpoint(m, p, &a, port, str_starts(c->name, "KUBE-SVL-") || str_starts(c->name, "KUBE-XLB-"));
+		else if (t && depth > 0 && (str_starts(t->name, "KUBE-SVC-") || str_starts(t->name, "KUBE-SVL-") || is_external_chain(t)))
 			r = add_endpoints(m, s, p, t, depth - 1);
 		if (r < 0)
 			return r;
@@ -222,7 +227,7 @@ static int add_endpoints(struct maker *m, struct made_service *s, struct made_po
 /* KUBE-EXT of a Local Service asks for the source before it masquerades. */
 static void learn_external(struct made_service *s, const struct rs_chain *ext)
 {
-	for (uint32_t i = 0; ext && str_starts(ext->name, "KUBE-EXT-") && i < ext->nrules; i++)
+	for (uint32_t i = 0; ext && is_external_chain(ext) && i < ext->nrules; i++)
 		if (rule_cond(ext->rules[i], FIELD_SADDR_TYPE))
 			s->object->external_local = true;
 }
@@ -234,6 +239,7 @@ static int learn_firewall(struct maker *m, struct made_service *s, const struct 
 		const char *from = memmem(r->text, r->text_len, " -s ", 4), *end, *range;
 		size_t left;
 
+		learn_external(s, rule_chain(r));
 		if (!from)
 			continue;
 		from += 4;
@@ -242,7 +248,6 @@ static int learn_firewall(struct maker *m, struct made_service *s, const struct 
 		range = arena_strndup(m->arena, from, end ? (size_t)(end - from) : left);
 		if (!range || array_push(&s->ranges, range) < 0)
 			return -ENOMEM;
-		learn_external(s, rule_chain(r));
 	}
 	return 0;
 }
@@ -274,6 +279,8 @@ static int learn_entry(struct maker *m, const struct rs_rule *r)
 	p = s ? port_of(m, s, port_name, (uint8_t)proto) : NULL;
 	if (!p)
 		return -ENOMEM;
+	if (refusal && strstr(rest, "no local endpoints"))
+		*(strcmp(r->chain->name, "KUBE-EXTERNAL-SERVICES") == 0 ? &s->object->external_local : &s->object->internal_local) = true;
 	if (!rule_host(r, FIELD_DADDR, &a)) {
 		if (!rule_cond(r, FIELD_DADDR)) {
 			p->port.node_port = (uint16_t)dport;

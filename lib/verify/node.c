@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A node as the engine and as kube-proxy see it. */
 #include <errno.h>
+#include <limits.h>
 
 #include "verify-private.h"
 
@@ -88,22 +89,20 @@ static void learn_prefix(struct rule_config *k, const struct ip_prefix *p)
 		k->guesses[k->nguesses++] = (struct guess){ *p, 1 };
 }
 
-static void learn_service_chain(const struct rs_chain *c, struct rule_config *k)
+/* A rule that marks for masquerade who is no pod. */
+static void learn_masquerade(const struct rs_rule *r, struct rule_config *k)
 {
 	const struct rs_cond *cond;
 	struct ip_prefix p;
 
-	k->service_chains++;
-	if (c->nrules == 0 || !jumps_to(c->rules[0], "KUBE-MARK-MASQ"))
-		return;
 	k->masq_chains++;
-	cond = find_cond(c->rules[0], FIELD_IIF);
+	cond = find_cond(r, FIELD_IIF);
 	if (cond && cond->negate && cond->op == OP_IFNAME) {
 		k->not_iif = cond->u.ifname;
 		k->not_iif_wildcard = cond->flags & RS_WILDCARD;
 		return;
 	}
-	cond = find_cond(c->rules[0], FIELD_SADDR);
+	cond = find_cond(r, FIELD_SADDR);
 	if (!cond) {
 		k->masq_all++;
 		return;
@@ -111,6 +110,23 @@ static void learn_service_chain(const struct rs_chain *c, struct rule_config *k)
 	if (!cond->negate || !vcond_prefix(cond, &p))
 		return;
 	learn_prefix(k, &p);
+}
+
+static void learn_service_chain(const struct rs_chain *c, struct rule_config *k)
+{
+	k->service_chains++;
+	if (c->nrules > 0 && jumps_to(c->rules[0], "KUBE-MARK-MASQ"))
+		learn_masquerade(c->rules[0], k);
+}
+
+/* kube-proxy 1.20 sets the mark beside the entry of the cluster IP; other addresses are marked there too, for all sources. */
+static void learn_entries(const struct rs_chain *c, struct rule_config *k)
+{
+	static const char what[] = " cluster IP\"";
+
+	for (uint32_t i = 0; i < c->nrules; i++)
+		if (jumps_to(c->rules[i], "KUBE-MARK-MASQ") && memmem(c->rules[i]->text, c->rules[i]->text_len, what, sizeof(what) - 1))
+			learn_masquerade(c->rules[i], k);
 }
 
 /* "pod traffic": who is a pod is let through to all endpoints of a Local Service. */
@@ -166,8 +182,10 @@ static int config_from_rules(struct arena *arena, const struct snap_node *n, str
 				learn_service_chain(t->chain_list.v[j], &k);
 			else if (str_starts(t->chain_list.v[j]->name, "KUBE-EXT-") || str_starts(t->chain_list.v[j]->name, "KUBE-XLB-"))
 				learn_external_chain(t->chain_list.v[j], &k);
-			else if (strcmp(t->chain_list.v[j]->name, "KUBE-SERVICES") == 0)
-				learn_nodeports(t->chain_list.v[j], &k);
+			if (strcmp(t->chain_list.v[j]->name, "KUBE-SERVICES") != 0)
+				continue;
+			learn_nodeports(t->chain_list.v[j], &k);
+			learn_entries(t->chain_list.v[j], &k);
 		}
 	}
 	if (k.service_chains == 0)
@@ -200,17 +218,77 @@ static int config_from_rules(struct arena *arena, const struct snap_node *n, str
 	return 0;
 }
 
-static void primary_addresses(const struct snapshot *s, const struct snap_node *n, struct expect_node *e)
+/* The newest kube-proxy that writes rules as these, where they tell one older than 1.25; INT_MAX: they do not. */
+static int newest_of_rule(const struct rs_rule *r)
 {
-	const struct node_facts *f = &n->facts;
+	static const char no_bridge[] = "-m physdev ! --physdev-is-in ";
+	const struct rs_chain *to = rule_chain(r);
 
+	/* "Allow traffic for external IPs that does not come from a bridge": gone with pull request 96296. */
+	if (to && str_starts(to->name, "KUBE-SVC-") && memmem(r->text, r->text_len, no_bridge, sizeof(no_bridge) - 1))
+		return 20;
+	/* KUBE-EXT in place of it: pull request 109060. */
+	if (to && str_starts(to->name, "KUBE-XLB-"))
+		return 23;
+	/* DROP in table filter in place of it: pull requests 110289, 110290. */
+	for (uint32_t i = 0; to && str_starts(to->name, "KUBE-FW-") && i < to->nrules; i++)
+		if (jumps_to(to->rules[i], "KUBE-MARK-DROP"))
+			return 24;
+	return INT_MAX;
+}
+
+/*
+ * A Node tells the version of its kubelet, and not every bundle has it. Both chains are written anew in every sync: what
+ * leads out of them is of the kube-proxy that runs now.
+ */
+static int newest_by_rules(const struct snap_node *n)
+{
+	int newest = INT_MAX;
+
+	for (size_t i = 0; i < n->rules.tables.len; i++) {
+		const struct rs_table *t = n->rules.tables.v[i];
+
+		if (!t->xtables || strcmp(t->name, "nat") != 0)
+			continue;
+		for (int k = 0; k < 2; k++) {
+			const struct rs_chain *c = table_find_chain(t, k ? "KUBE-NODEPORTS" : "KUBE-SERVICES");
+
+			for (uint32_t j = 0; c && j < c->nrules; j++)
+				newest = MIN(newest, newest_of_rule(c->rules[j]));
+		}
+	}
+	return newest;
+}
+
+static bool is_unspecified(const struct ip_addr *a)
+{
+	const struct ip_addr zero = { .family = a->family };
+
+	return ip_addr_equal(a, &zero);
+}
+
+/* pkg/util/node GetNodeHostIPs: the first address of each family, internal ones first. */
+static void addresses_of_type(struct expect_node *e, const char *type)
+{
 	for (size_t i = 0; e->object && i < e->object->naddresses; i++) {
 		const struct k8s_node_address *a = &e->object->addresses[i];
 		struct ip_addr *to = a->ip.family == AF_INET ? &e->ip4 : &e->ip6;
 
-		if (a->ip.family && a->type && strcmp(a->type, "InternalIP") == 0 && !to->family)
+		if (a->ip.family && a->type && strcmp(a->type, type) == 0 && !to->family)
 			*to = a->ip;
 	}
+}
+
+static void primary_addresses(const struct snapshot *s, const struct snap_node *n, struct expect_node *e)
+{
+	const struct node_facts *f = &n->facts;
+	struct ip_addr bind;
+
+	/* cmd/kube-proxy/app/server.go detectNodeIPs: a bind address that is not 0.0.0.0 or :: goes first. */
+	if (e->config->bind_address && ip_addr_parse(e->config->bind_address, &bind) == 0 && !is_unspecified(&bind))
+		*(bind.family == AF_INET ? &e->ip4 : &e->ip6) = bind;
+	addresses_of_type(e, "InternalIP");
+	addresses_of_type(e, "ExternalIP");
 	/* Without a Node object: the source of the default route, which is what kube-proxy would see. */
 	for (unsigned v6 = 0; v6 < 2; v6++) {
 		struct ip_addr *to = v6 ? &e->ip6 : &e->ip4;
@@ -238,11 +316,26 @@ static void primary_addresses(const struct snapshot *s, const struct snap_node *
 	(void)s;
 }
 
+/* component-helpers/node/util GetHostname: without blanks around it, in lower case. */
+static const char *node_name(struct arena *arena, const char *name)
+{
+	const char *from = name + strspn(name, " \t\r\n");
+	size_t len = strlen(from);
+	char *copy;
+
+	while (len > 0 && strchr(" \t\r\n", from[len - 1]))
+		len--;
+	copy = arena_strndup(arena, from, len);
+	for (size_t i = 0; copy && i < len; i++)
+		copy[i] = (char)(copy[i] >= 'A' && copy[i] <= 'Z' ? copy[i] | 0x20 : copy[i]);
+	return copy;
+}
+
 int verify_expect_node(struct arena *arena, const struct snapshot *s, const struct snap_node *n, struct expect_node *ret)
 {
 	const struct kube_proxy_config *c = snapshot_proxy_config(s, n);
 	struct kube_proxy_config *own = arena_new(arena, struct kube_proxy_config);
-	int r;
+	int r, newest;
 
 	if (!own)
 		return -ENOMEM;
@@ -253,13 +346,21 @@ int verify_expect_node(struct arena *arena, const struct snapshot *s, const stru
 			return r;
 	}
 	*ret = (struct expect_node){ .name = n->name, .facts = &n->facts, .config = own, .minor = -1 };
-	ret->object = k8s_find_node(&s->cluster, n->name);
-	if (own->hostname_override && *own->hostname_override)
+	if (own->hostname_override && own->hostname_override[strspn(own->hostname_override, " \t")])
 		ret->name = own->hostname_override;
+	ret->name = node_name(arena, ret->name);
+	if (!ret->name)
+		return -ENOMEM;
+	ret->object = k8s_find_node(&s->cluster, ret->name);
+	if (!ret->object)
+		ret->object = k8s_find_node(&s->cluster, n->name);
 	if (ret->object && ret->object->proxy_version)
 		ret->minor = k8s_minor_version(ret->object->proxy_version);
 	if (ret->minor < 0 && s->cluster.version)
 		ret->minor = k8s_minor_version(s->cluster.version);
+	newest = newest_by_rules(n);
+	if (newest != INT_MAX && (ret->minor < 0 || ret->minor > newest))
+		ret->minor = newest;
 	primary_addresses(s, n, ret);
 	return 0;
 }

@@ -46,6 +46,7 @@ void verify_report_release(struct verify_report *r)
 	array_free(&r->fronts);
 	array_free(&r->skipped);
 	array_free(&r->nodes);
+	array_free(&r->configs);
 	array_free(&r->assumed);
 	for (size_t i = 0; i < r->peers.len; i++)
 		array_free(&r->peers.v[i].differences);

@@ -44,6 +44,14 @@ static void run_parts(struct job *j, struct part *parts, size_t n)
 	crew_finish(crew);
 }
 
+static int note_config(const struct snap_node *n, const struct vnode *v, struct verify_report *out)
+{
+	const struct kube_proxy_config *config = v->expect.config;
+	struct verify_config c = { .node = n->name, .source = config->known ? arena_strdup(&out->arena, config->source) : NULL };
+
+	return config->known && !c.source ? -ENOMEM : array_push(&out->configs, c);
+}
+
 /* What no Service is needed for. */
 static int note_what_is_not_judged(const struct snapshot *s, const struct snap_node *n, struct vworker *w, struct verify_report *out)
 {
@@ -84,6 +92,8 @@ static int run_node(const struct snapshot *s, const struct snap_node *n, const s
 	struct job j = { .snapshot = s, .node = n, .services = services };
 	int r = parts ? vworker_new(s, n, &j.workers[0]) : -ENOMEM;
 
+	if (r == 0)
+		r = note_config(n, vworker_node(j.workers[0]), out);
 	if (r == 0)
 		r = note_what_is_not_judged(s, n, j.workers[0], out);
 	for (size_t i = 0; r == 0 && i < nparts; i++) {

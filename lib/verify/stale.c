@@ -14,6 +14,7 @@
 struct candidate {
 	struct vfrontend_key key;
 	const struct rs_rule *rule;
+	const struct ip_addr *closed; /* of a known node port: an address of the node that must not answer */
 };
 
 struct stale {
@@ -24,6 +25,7 @@ struct stale {
 	struct arena scratch;
 	ARRAY_OF(const struct rs_chain *) todo;
 	ARRAY_OF(struct candidate) found;
+	struct candidate node_port[2]; /* a known one of each family: all share the way to them */
 	struct nat_result walk;
 	struct nat_classes classes;
 };
@@ -59,9 +61,13 @@ static int look_at(struct stale *s, const struct rs_rule *r, int family)
 	c.key.addr.family = (uint8_t)family;
 	c.key.port = (uint16_t)port;
 	c.key.proto = (uint8_t)proto;
-	if (!decides(r) || !is_proxy_chain(r->chain->name) || map_get(s->known, &c.key, sizeof(c.key)))
+	if (!decides(r) || !is_proxy_chain(r->chain->name))
 		return 0;
-	return array_push(&s->found, c);
+	if (!map_get(s->known, &c.key, sizeof(c.key)))
+		return array_push(&s->found, c);
+	if (ip_addr_is_zero(&c.key.addr) && target && !rule_cond(r, FIELD_DADDR) && !s->node_port[family == AF_INET6].rule)
+		s->node_port[family == AF_INET6] = c;
+	return 0;
 }
 
 static int gather(struct stale *s, int family)
@@ -102,16 +108,18 @@ static int start_at_hooks(struct stale *s, unsigned f)
 	return r;
 }
 
-/* Did that rule send the packet where it went, or refuse it? */
-static bool decided_by(const struct nat_result *r, const struct rs_rule *rule)
+/* Did that rule send the packet where it went, or refuse it? For a closed address any rule of its chain is as good. */
+static bool decided_by(const struct nat_result *r, const struct candidate *c)
 {
+	const struct rs_rule *rule = c->rule;
+
 	for (size_t i = 0; i < r->endings.len; i++) {
 		const struct nat_ending *e = &r->endings.v[i];
 
 		if ((e->verdict == NAT_REJECT || e->verdict == NAT_DROP) && e->by.rule == rule)
 			return true;
 		for (const struct nat_step *p = e->path; p && e->translated; p = p->prev)
-			if (p->by.rule == rule)
+			if (p->by.rule == rule || (c->closed && p->by.rule && p->by.rule->chain == rule->chain))
 				return true;
 	}
 	return false;
@@ -138,9 +146,10 @@ static int open_one(struct stale *s, struct open_list *l, const struct candidate
 {
 	const struct verify_by by = { .kind = BY_RULE, .rule = c->rule };
 	struct open_difference o = { .d = {
-		.kind = DIFF_STALE_FRONTEND, .node = s->v->snap->name, .service = service_of(s->v, c->rule), .frontend_kind = f->kind,
+		.kind = DIFF_STALE_FRONTEND, .node = s->v->snap->name, .service = c->closed ? NULL : service_of(s->v, c->rule), .frontend_kind = f->kind,
 		.family = dst->family, .interface = src->iif, .example = src->addr, .by = by,
 	} };
+	char buf[IP_ADDR_STRLEN];
 	struct arena *a = &s->out->arena;
 	const struct nat_by rule = { .kind = BY_RULE, .rule = c->rule, .chain = c->rule->chain };
 	int r;
@@ -148,7 +157,11 @@ static int open_one(struct stale *s, struct open_list *l, const struct candidate
 	if (l->v.len)
 		return difference_add_source(&l->v.v[0], src, dst);
 	o.d.frontend = frontend_name(a, f);
-	o.d.text = o.d.frontend ? arena_printf(a, o.d.service ? "there are rules for %s, which Service %s/%s does not have (any more)" :
+	if (c->closed)
+		o.d.text = o.d.frontend ? arena_printf(a, "node ports answer on %s, which kube-proxy's configuration leaves out",
+						       ip_addr_format(dst, buf)) : NULL;
+	else
+		o.d.text = o.d.frontend ? arena_printf(a, o.d.service ? "there are rules for %s, which Service %s/%s does not have (any more)" :
 					       "there are rules for %s, which no Service has", o.d.frontend,
 					       o.d.service ? o.d.service->meta.ns : "", o.d.service ? o.d.service->meta.name : "") : NULL;
 	if (!o.d.text)
@@ -177,7 +190,7 @@ static int try_seed(struct stale *s, struct open_list *l, const struct candidate
 		nat_result_reset(&s->walk);
 		r = nat_walk(&s->v->nat, &p, &o, &s->walk);
 		src.region = s->classes.now;
-		if (r == 0 && decided_by(&s->walk, c->rule))
+		if (r == 0 && decided_by(&s->walk, c))
 			r = open_one(s, l, c, f, &src, dst);
 	}
 	s->classes.rest.len = 0;
@@ -199,13 +212,13 @@ static int try_candidate(struct stale *s, const struct candidate *c)
 	bool node_port = ip_addr_is_zero(&c->key.addr);
 	struct expect_frontend front = { .kind = node_port ? EXPECT_NODE_PORT : EXPECT_EXTERNAL_IP, .proto = c->key.proto,
 					 .number = c->key.port };
-	const struct ip_addr *dst = node_port ? own_address(s->v, c->key.addr.family) : &c->key.addr;
+	const struct ip_addr *dst = c->closed ? c->closed : node_port ? own_address(s->v, c->key.addr.family) : &c->key.addr;
 	int r = 0;
 
 	if (!dst)
 		return 0;
-	if (!node_port)
-		front.addr = c->key.addr;
+	if (!node_port || c->closed)
+		front.addr = *dst;
 	nat_classes_reset(&s->classes);
 	if (!s->v->seeds[f].built)
 		r = vseeds_build(s->v, c->key.addr.family, &s->v->seeds[f]);
@@ -213,6 +226,25 @@ static int try_candidate(struct stale *s, const struct candidate *c)
 		if (vseed_can_reach(&s->v->seeds[f].v[i], &front, dst))
 			r = try_seed(s, &l, c, &front, &s->v->seeds[f].v[i], dst);
 	return r < 0 ? r : difference_close(&l, s->v, s->out, s->v->expect.minor, 0);
+}
+
+/* The node's addresses that node ports must not answer on, with one node port: it is the jump to all of them that decides. */
+static int try_closed_addresses(struct stale *s)
+{
+	const struct node_facts *f = &s->v->snap->facts;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && f->addrs_known && i < f->addrs.len; i++) {
+		const struct node_address *a = &f->addrs.v[i];
+		struct candidate c = s->node_port[a->addr.family == AF_INET6];
+		bool usable = a->scope != SCOPE_LINK && (a->addr.family == AF_INET || !ip_addr_is_loopback(&a->addr));
+
+		c.closed = &a->addr;
+		if (c.rule && usable && (!a->ifname || strcmp(a->ifname, "kube-ipvs0") != 0) &&
+		    expect_answers_node_ports(&s->v->expect, &a->addr) == TRI_FALSE)
+			r = try_candidate(s, &c);
+	}
+	return r;
 }
 
 int vstale_find(struct vnode *v, const struct map *known, struct verify_report *out)
@@ -230,5 +262,5 @@ int vstale_find(struct vnode *v, const struct map *known, struct verify_report *
 	}
 	for (size_t i = 0; r == 0 && i < s.found.len; i++)
 		r = try_candidate(&s, &s.found.v[i]);
-	return r;
+	return r < 0 ? r : try_closed_addresses(&s);
 }

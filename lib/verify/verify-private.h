@@ -156,6 +156,7 @@ bool is_proxy_chain(const char *name);
 struct open_difference {
 	struct verify_difference d;
 	size_t outside, others; /* sources outside the cluster, and others, that meet it */
+	bool leaving;		/* it must lead to endpoints that are terminating */
 	ARRAY_OF(const char *) froms;
 	struct vregions regions;
 	ARRAY_OF(struct ip_addr) addresses;

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The IPv4 rules that kube-proxy v1.36 in iptables mode writes for a cluster's Services and EndpointSlices on one node, as iptables-save prints
+"""The rules that kube-proxy v1.36 in iptables mode writes for a cluster's Services and EndpointSlices on one node, as iptables-save prints
 them: for the clusters of tests/corpus they are the recorded dumps but for counters and the order of Services
 (tests/scenario/test_generator.py). After pkg/proxy/iptables/proxier.go.
 
-Ready endpoints only: no topology hints, no serving and terminating ones; one local detector, ClusterCIDR; node ports on every address."""
+Ready endpoints only: no topology hints, no serving and terminating ones."""
 import base64
 import hashlib
+import ipaddress
 
 LARGE = 1000  # more endpoints than that: no comments on the rules of endpoints (largeClusterEndpointsThreshold)
 BUILT_IN = {"raw": ("PREROUTING", "OUTPUT"), "mangle": ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"),
@@ -23,14 +24,18 @@ def chain_hash(text):
 class Port:
     """One port of a Service, with the endpoints that its chains lead to."""
 
-    def __init__(self, service, port, slices, node):
+    def __init__(self, service, port, slices, node, six):
+        def own(addresses):
+            return [a for a in addresses if (":" in a) == six]
         spec, m = service["spec"], service["metadata"]
         self.name = f"{m['namespace']}/{m['name']}" + (f":{port['name']}" if port.get("name") else "")
         self.proto, self.port, self.node_port = port["protocol"].lower(), port["port"], port.get("nodePort")
-        self.cluster_ip = spec["clusterIP"]
-        self.external_ips = spec.get("externalIPs", [])
-        self.lb_ips = [i["ip"] for i in service.get("status", {}).get("loadBalancer", {}).get("ingress", []) if i.get("ip") and i.get("ipMode") != "Proxy"]
-        self.ranges = [r for r in spec.get("loadBalancerSourceRanges", []) if ":" not in r]
+        self.six, self.bits = six, 128 if six else 32
+        self.cluster_ip = own(spec.get("clusterIPs") or [spec["clusterIP"]])[0]
+        self.external_ips = own(spec.get("externalIPs", []))
+        self.lb_ips = own(i["ip"] for i in service.get("status", {}).get("loadBalancer", {}).get("ingress", []) if i.get("ip") and i.get("ipMode") != "Proxy")
+        self.ranges = [ipaddress.ip_network(r.strip(), strict=False) for r in own(spec.get("loadBalancerSourceRanges", []))]
+        self.ranges = [] if any(r.prefixlen == 0 for r in self.ranges) else self.ranges
         self.internal_local, self.external_local = spec.get("internalTrafficPolicy") == "Local", spec.get("externalTrafficPolicy") == "Local"
         self.health_port = spec.get("healthCheckNodePort") if self.external_local else None
         self.affinity = spec["sessionAffinityConfig"]["clientIP"]["timeoutSeconds"] if spec.get("sessionAffinity") == "ClientIP" else None
@@ -41,10 +46,12 @@ class Port:
     def _endpoints(self, port, slices, node):
         found = {}
         for s in slices:
-            target = next((p["port"] for p in s["ports"] or [] if (p.get("name") or "") == port.get("name", "") and p.get("port")), None)
+            target = next((p["port"] for p in s["ports"] or [] if p.get("name") == port.get("name", "") and p.get("port") and
+                           p.get("protocol", "TCP") == port["protocol"]), None)
             for e in s["endpoints"] or [] if target else []:
                 if e["conditions"].get("ready", True):
-                    found[f"{e['addresses'][0]}:{target}"] = e.get("nodeName") == node
+                    address = f"[{e['addresses'][0]}]" if self.six else e["addresses"][0]
+                    found[f"{address}:{target}"] = e.get("nodeName") == node
         self.all = sorted(found)  # by text, as kube-proxy's cache of slices sorts them
         self.local = [e for e in self.all if found[e]]
         self.external = bool(self.external_ips or self.lb_ips or self.node_port)
@@ -58,17 +65,27 @@ class Port:
 
     def refusal(self, internal):
         """(comment, target) where no endpoint can take the packets."""
-        return (f"{self.name} has no endpoints", "REJECT --reject-with icmp-port-unreachable") if not self.all else (f"{self.name} has no local endpoints", "DROP")
+        return (f"{self.name} has no endpoints", f"REJECT --reject-with icmp{'6' if self.six else ''}-port-unreachable") if not self.all else (f"{self.name} has no local endpoints", "DROP")
 
 
 class Writer:
     """Rules by table and chain. Chains appear in the order of their first mention; iptables-save sorts them."""
 
-    def __init__(self, node, config):
-        self.node, self.config = node, config
-        self.cidr = config["clusterCIDR"]
+    def __init__(self, node, config, six, addresses):
+        self.node, self.config, self.six, self.addresses = node, config, six, addresses
+        self.pod_source = self.pod_interface = ""
+        if config["detectLocalMode"] == "ClusterCIDR":
+            self.pod_source = "".join(f"-s {c} " for c in config["clusterCIDR"].split(",") if c and (":" in c) == six)
+        elif config["detectLocalMode"] == "BridgeInterface":
+            self.pod_interface = f"-i {config['detectLocal']['bridgeInterface']} "
+        elif config["detectLocalMode"] == "InterfaceNamePrefix":
+            self.pod_interface = f"-i {config['detectLocal']['interfaceNamePrefix']}+ "
+        self.masquerade_all = config["iptables"]["masqueradeAll"]
+        self.port_ranges = [ipaddress.ip_network(n) for n in config["nodePortAddresses"] or [] if (":" in n) == six]
+        self.mask = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff" if six else "255.255.255.255"
         self.mark = f"{1 << config['iptables']['masqueradeBit']:#x}"
-        self.localhost = config["iptables"]["localhostNodePorts"]
+        self.localhost = config["iptables"]["localhostNodePorts"] and (
+            not self.port_ranges or any(ipaddress.ip_address("127.0.0.0") in n or n.network_address.is_loopback for n in self.port_ranges))
         self.chains = {t: {} for t in ("filter", "nat")}
         self.large = False
 
@@ -96,7 +113,7 @@ class Writer:
                 self.add("filter", chain, new, services, "-j KUBE-SERVICES")
             if chain != "OUTPUT":
                 self.add("filter", chain, new, outer, "-j KUBE-EXTERNAL-SERVICES")
-        if self.localhost:
+        if self.localhost and not self.six:
             self.add("filter", "KUBE-FIREWALL", "! -s 127.0.0.0/8 -d 127.0.0.0/8", comment("block incoming localnet connections"),
                      "-m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP")
         self.add("filter", "KUBE-FORWARD", "-m conntrack --ctstate INVALID -m nfacct --nfacct-name  ct_state_invalid_dropped_pkts -j DROP")
@@ -111,8 +128,13 @@ class Writer:
         self.add("nat", "KUBE-POSTROUTING", comment("kubernetes service traffic requiring SNAT"), "-j MASQUERADE --random-fully")
 
     def finish(self):
-        self.add("nat", "KUBE-SERVICES", comment("kubernetes service nodeports; NOTE: this must be the last rule in this chain"),
-                 "-m addrtype --dst-type LOCAL -j KUBE-NODEPORTS")
+        last = comment("kubernetes service nodeports; NOTE: this must be the last rule in this chain")
+        if self.port_ranges:
+            for a in sorted(a for a in self.addresses if any(ipaddress.ip_address(a) in n for n in self.port_ranges)):
+                self.add("nat", "KUBE-SERVICES", f"-d {a}/{128 if self.six else 32}", last, "-j KUBE-NODEPORTS")
+            return
+        but = "! -d ::1/128 " if self.six else "" if self.localhost else "! -d 127.0.0.0/8 "
+        self.add("nat", "KUBE-SERVICES", f"{but}{last}", "-m addrtype --dst-type LOCAL -j KUBE-NODEPORTS")
 
     # ---- one Service port ----
 
@@ -134,7 +156,7 @@ class Writer:
             self.endpoint(p, e)
 
     def entry(self, p, table, chain, address, text, target):
-        self.add(table, chain, f"-d {address}/32 -p {p.proto}", comment(text), f"-m {p.proto} --dport {p.port} -j {target}")
+        self.add(table, chain, f"-d {address}/{p.bits} -p {p.proto}", comment(text), f"-m {p.proto} --dport {p.port} -j {target}")
 
     def entries(self, p):
         if p.has_internal:
@@ -159,7 +181,7 @@ class Writer:
             return
         match = f"-m {p.proto} --dport {p.node_port}"
         if p.all:
-            if self.localhost:
+            if self.localhost and not self.six:
                 self.add("nat", "KUBE-NODEPORTS", f"-d 127.0.0.0/8 -p {p.proto}", comment(p.name), match,
                          f"-m nfacct --nfacct-name  localhost_nps_accepted_pkts -j {p.ext}")
             self.add("nat", "KUBE-NODEPORTS", f"-p {p.proto}", comment(p.name), match, f"-j {p.ext}")
@@ -172,25 +194,28 @@ class Writer:
         if not p.external_local:
             self.add("nat", p.ext, comment(f"masquerade traffic for {where}"), "-j KUBE-MARK-MASQ")
         else:
-            self.add("nat", p.ext, f"-s {self.cidr}", comment(f"pod traffic for {where}"), f"-j {p.svc}")
+            if self.pod_source or self.pod_interface:
+                self.add("nat", p.ext, self.pod_source + self.pod_interface + comment(f"pod traffic for {where}"), f"-j {p.svc}")
             self.add("nat", p.ext, comment(f"masquerade LOCAL traffic for {where}"), "-m addrtype --src-type LOCAL -j KUBE-MARK-MASQ")
             self.add("nat", p.ext, comment(f"route LOCAL traffic for {where}"), f"-m addrtype --src-type LOCAL -j {p.svc}")
         if p.has_external:
             self.add("nat", p.ext, f"-j {p.svl if p.external_local else p.svc}")
 
     def firewall(self, p):
-        for r in p.ranges:
-            self.add("nat", p.fw, f"-s {r}", comment(f"{p.name} loadbalancer IP"), f"-j {p.ext}")
+        node = any(ipaddress.ip_address(a) in r for a in self.addresses[:1] for r in p.ranges)
+        for source in [*p.ranges, *(f"{a}/{p.bits}" for a in p.lb_ips if node)]:
+            self.add("nat", p.fw, f"-s {source}", comment(f"{p.name} loadbalancer IP"), f"-j {p.ext}")
         self.add("nat", p.fw, comment(f"other traffic to {p.name} will be dropped by KUBE-PROXY-FIREWALL"))
 
     def policy(self, p, chain, endpoints, internal):
-        if internal:
-            self.add("nat", chain, f"! -s {self.cidr} -d {p.cluster_ip}/32 -p {p.proto}", comment(f"{p.name} cluster IP"),
+        source, interface = (f"! {x}" if x and not self.masquerade_all else "" for x in (self.pod_source, self.pod_interface))
+        if internal and (self.masquerade_all or source or interface):
+            self.add("nat", chain, f"{source}-d {p.cluster_ip}/{p.bits} {interface}-p {p.proto}", comment(f"{p.name} cluster IP"),
                      f"-m {p.proto} --dport {p.port} -j KUBE-MARK-MASQ")
         for e in endpoints if p.affinity else ():
             sep = p.sep(e)
             self.add("nat", chain, *self.endpoint_comment(f"{p.name} -> {e}"),
-                     f"-m recent --rcheck --seconds {p.affinity} --reap --name {sep} --mask 255.255.255.255 --rsource -j {sep}")
+                     f"-m recent --rcheck --seconds {p.affinity} --reap --name {sep} --mask {self.mask} --rsource -j {sep}")
         for i, e in enumerate(endpoints):
             left = len(endpoints) - i
             # kube-proxy rounds to ten digits, the kernel keeps a multiple of 2^-31, and iptables-save prints eleven digits of that.
@@ -200,14 +225,14 @@ class Writer:
 
     def endpoint(self, p, e):
         sep = p.sep(e)
-        self.add("nat", sep, f"-s {e.rpartition(':')[0]}/32", *self.endpoint_comment(p.name), "-j KUBE-MARK-MASQ")
-        recent = (f"-m recent --set --name {sep} --mask 255.255.255.255 --rsource",) if p.affinity else ()
+        self.add("nat", sep, f"-s {e.rpartition(':')[0].strip('[]')}/{p.bits}", *self.endpoint_comment(p.name), "-j KUBE-MARK-MASQ")
+        recent = (f"-m recent --set --name {sep} --mask {self.mask} --rsource",) if p.affinity else ()
         self.add("nat", sep, f"-p {p.proto}", *self.endpoint_comment(p.name), *recent, f"-m {p.proto} -j DNAT --to-destination {e}")
 
     # ---- the text ----
 
     def write(self, f, backend):
-        tool = "iptables-nft-save v1.8.9 (nf_tables)" if backend == "nft" else "iptables-save v1.8.9"
+        tool = ("ip6" if self.six else "ip") + ("tables-nft-save v1.8.9 (nf_tables)" if backend == "nft" else "tables-save v1.8.9")
         own = {"filter": {"KUBE-EXTERNAL-SERVICES", "KUBE-FIREWALL", "KUBE-FORWARD", "KUBE-NODEPORTS", "KUBE-PROXY-FIREWALL", "KUBE-SERVICES"},
                "nat": {"KUBE-MARK-MASQ", "KUBE-NODEPORTS", "KUBE-POSTROUTING", "KUBE-SERVICES"}}
         for table in (("raw",) if backend == "legacy" else ()) + ("mangle", "filter", "nat"):
@@ -221,20 +246,23 @@ class Writer:
             f.write("COMMIT\n# Completed on Thu Jan  1 00:00:00 2026\n")
 
 
-def write_save(f, services, slices, node, config, backend):
-    """Writes the rules of @node to @f. @config: the part kubeproxy.config.k8s.io of /configz; @backend: "nft" or "legacy"."""
-    assert config["detectLocalMode"] == "ClusterCIDR" and not config["nodePortAddresses"] and not config["iptables"]["masqueradeAll"]
+def write_save(f, services, slices, node, config, backend, family="IPv4", addresses=()):
+    """Writes the rules of @node to @f. @config: the part kubeproxy.config.k8s.io of /configz; @backend: "nft" or "legacy". @addresses: the node's
+    own of that family, its primary one first; for source ranges and nodePortAddresses."""
+    six = family == "IPv6"
     by_service = {}
     for s in slices:
         m = s["metadata"]
-        if s["addressType"] == "IPv4" and "service.kubernetes.io/headless" not in m["labels"]:
+        if s["addressType"] == family and "service.kubernetes.io/headless" not in m["labels"] and "kubernetes.io/service-name" in m["labels"]:
             by_service.setdefault((m["namespace"], m["labels"]["kubernetes.io/service-name"]), []).append(s)
-    w = Writer(node, config)
+    w = Writer(node, config, six, list(addresses))
     ports = []
     for s in services:
-        if s["spec"].get("clusterIP") not in (None, "", "None") and s["spec"]["type"] != "ExternalName":
+        spec, labels = s["spec"], s["metadata"].get("labels", {})
+        if spec.get("clusterIP") not in (None, "", "None") and spec["type"] != "ExternalName" and \
+                "service.kubernetes.io/service-proxy-name" not in labels and any((":" in a) == six for a in spec.get("clusterIPs") or [spec["clusterIP"]]):
             mine = by_service.get((s["metadata"]["namespace"], s["metadata"]["name"]), [])
-            ports += [Port(s, p, mine, node) for p in s["spec"]["ports"]]
+            ports += [Port(s, p, mine, node, six) for p in s["spec"]["ports"]]
     w.large = sum(len(p.all) for p in ports) > LARGE
     w.start()
     for p in ports:

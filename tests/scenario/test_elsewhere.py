@@ -67,8 +67,11 @@ ENDINGS = [
         ("10.244.1.5", "10.96.30.7:8443/tcp", "cni0", ["accept 10.244.1.5:8443 masqueraded", "accept 10.244.2.7:8443"]),
         ("203.0.113.9", "172.30.99.1:30080/tcp", "eth0", [f"accept 10.244.{p}:8080 masqueraded" for p in ("1.5", "1.6", "2.7")]),
         ("10.244.1.9", "10.96.99.9:80/tcp", "cni0", ["reject by KUBE-SERVICES"]))],
-    ("kube-proxy-1.24", "198.51.100.9", "203.0.113.11:80/tcp", "eth0", ["drop by KUBE-EXTERNAL-SERVICES"]),
-    ("kube-proxy-1.20", "203.0.113.9", "172.30.99.1:31090/tcp", "eth0", ["drop by KUBE-FIREWALL"]),
+    # no endpoint here: the same
+    ("kube-proxy-1.24", "198.51.100.9", "203.0.113.11:80/tcp", "eth0", ["accept 203.0.113.11:80"]),
+    ("kube-proxy-1.28", "198.51.100.9", "203.0.113.11:80/tcp", "eth0", ["drop by KUBE-EXTERNAL-SERVICES"]),
+    *[(f"kube-proxy-1.{v}", "203.0.113.9", "172.30.99.1:31090/tcp", "eth0", ["drop by KUBE-FIREWALL"]) for v in (20, 24)],
+    *[(f"kube-proxy-1.{v}", "10.244.1.9", "172.30.99.1:31090/tcp", "cni0", ["accept 10.244.2.7:8080"]) for v in (20, 24, 28)],
     ("kube-proxy-1.28", "203.0.113.9", "172.30.99.1:31090/tcp", "eth0", ["drop by KUBE-EXTERNAL-SERVICES"]),
     ("k3s", "203.0.113.9", "172.30.99.1:8880/tcp", "eth0", ["accept 10.42.0.11:80"]),
     ("k3s", "203.0.113.9", "172.30.99.77:80/tcp", "eth0", ["drop by KUBE-PROXY-FIREWALL"]),

@@ -43,16 +43,17 @@ def by_service(rules):
     return out
 
 
-def recorded(backend, node):
+def recorded(backend, node, family):
     lab = os.path.join(CORPUS, LABS[backend])
 
     def load(*parts):
         return json.loads(read(os.path.join(lab, *parts)))
     config = load("nodes", node, "kube-proxy-configz.json")["kubeproxy.config.k8s.io"]
     out = io.StringIO()
-    kube_proxy.write_save(out, load("cluster", "services.json")["items"], load("cluster", "endpointslices.json")["items"], node, config, backend)
+    kube_proxy.write_save(out, load("cluster", "services.json")["items"], load("cluster", "endpointslices.json")["items"], node, config, backend,
+                          family)
     chains, rules = tables(out.getvalue())
-    want_chains, want = tables(read(os.path.join(lab, "nodes", node, FILES[backend])))
+    want_chains, want = tables(read(os.path.join(lab, "nodes", node, FILES[backend].replace("ip", "ip6", family == "IPv6"))))
     expect_equal({t: sorted(c) for t, c in chains.items()}, {t: sorted(c) for t, c in want_chains.items()}, "chains")
     expect_equal(sorted(rules), sorted(want), "chains with rules")
     for place in want:
@@ -78,7 +79,8 @@ if __name__ == "__main__":
     t = Tests()
     for backend_ in LABS:
         for node_ in ("node1", "node2"):
-            t.run(f"generator-{backend_}/{node_}", recorded, backend_, node_)
+            for family_ in ("IPv4", "IPv6"):
+                t.run(f"generator-{backend_}/{node_}/{family_}", recorded, backend_, node_, family_)
     t.run("generator-small", generated, 60)
     t.run("generator-large", generated, 400)
     t.finish()

@@ -192,7 +192,7 @@ static void check_lab(const struct snapshot *s)
 	assert_string_equal(n->proxy.healthz_last_updated, "2026-11-21T07:30:00.349361345Z");
 	c = snapshot_proxy_config(s, n);
 	assert_true(c->known);
-	assert_string_equal(c->source, "configz of node1");
+	assert_string_equal(c->source, "configz");
 	assert_int_equal(c->ncluster_cidrs, 1);
 }
 
@@ -466,6 +466,64 @@ static void test_configmap(void **state)
 	strbuf_release(&t.b);
 	strbuf_release(&bad.b);
 	strbuf_release(&bomb.b);
+}
+
+#define FLAG(name, value) "I1121 07:29:59.819032    9436 flags.go:64] FLAG: --" name "=\"" value "\"\n"
+
+/* configz goes before the ConfigMap, that before the FLAG lines of the log. */
+static void test_config_from_flags(void **state)
+{
+	static const char log[] = FLAG("cluster-cidr", "10.9.0.0/16") FLAG("config", "") "something else\n" FLAG(
+		"cluster-cidr", "10.1.0.0/16,fd00::/48") FLAG("detect-local-mode", "BridgeInterface") FLAG("pod-bridge-interface", "cni0")
+		FLAG("masquerade-all", "true") FLAG("iptables-masquerade-bit", "15") FLAG("iptables-localhost-nodeports", "false")
+			FLAG("nodeport-addresses", "[192.0.2.0/24,2001:db8::/32]") FLAG("feature-gates", "A=true,B=false")
+				FLAG("hostname-override", "n") "I1121 FLAG: --no-quotes=1\nFLAG: --proxy-mode=\"iptables\"";
+	struct tar t = { 0 }, file = { 0 }, bad = { 0 }, both = { 0 };
+	const struct kube_proxy_config *c;
+	struct snapshot s;
+
+	(void)state;
+	tar_file(&t, "nodes/n/iptables-nft-save.txt", RULES);
+	tar_file(&t, "nodes/n/kube-proxy.log", log);
+	tar_end(&t);
+	assert_int_equal(open_tar(&s, &t), 0);
+	assert_int_equal(s.notes.len, 0);
+	c = snapshot_proxy_config(&s, s.nodes.v[0]);
+	assert_true(c->known);
+	assert_string_equal(c->source, "the FLAG lines of its log");
+	assert_string_equal(c->mode, "iptables");
+	assert_string_equal(c->detect_local_mode, "BridgeInterface");
+	assert_string_equal(c->bridge_interface, "cni0");
+	assert_int_equal(c->ncluster_cidrs, 2); /* of the last start */
+	assert_int_equal(c->cluster_cidrs[0].addr.b[1], 1);
+	assert_int_equal(c->masquerade_all, 1);
+	assert_int_equal(c->masquerade_bit, 15);
+	assert_int_equal(c->localhost_node_ports, 0);
+	assert_int_equal(c->nnode_port_addresses, 2);
+	assert_string_equal(c->node_port_addresses[1], "2001:db8::/32");
+	assert_int_equal(c->nfeature_gates, 2);
+	snapshot_release(&s);
+	/* With a file the flags tell nothing. */
+	tar_file(&file, "nodes/n/iptables-nft-save.txt", RULES);
+	tar_file(&file, "nodes/n/kube-proxy.log", FLAG("cluster-cidr", "") FLAG("config", "/etc/kube-proxy.conf"));
+	tar_end(&file);
+	assert_int_equal(open_tar(&s, &file), 0);
+	assert_false(snapshot_proxy_config(&s, s.nodes.v[0])->known);
+	snapshot_release(&s);
+	tar_file(&bad, "nodes/n/iptables-nft-save.txt", RULES);
+	tar_file(&bad, "nodes/n/kube-proxy.log", FLAG("config", "") FLAG("masquerade-all", "perhaps"));
+	tar_end(&bad);
+	assert_int_equal(open_tar(&s, &bad), 0);
+	assert_false(snapshot_proxy_config(&s, s.nodes.v[0])->known);
+	assert_int_equal(s.notes.len, 1);
+	snapshot_release(&s);
+	tar_file(&both, "cluster/configmaps.json", CONFIGMAP("kind: KubeProxyConfiguration\\nclusterCIDR: 10.2.0.0/16\\n"));
+	tar_file(&both, "nodes/n/iptables-nft-save.txt", RULES);
+	tar_file(&both, "nodes/n/kube-proxy.log", log);
+	tar_end(&both);
+	assert_int_equal(open_tar(&s, &both), 0);
+	assert_string_equal(snapshot_proxy_config(&s, s.nodes.v[0])->source, "ConfigMap kube-system/kube-proxy");
+	snapshot_release(&s);
 }
 
 /* ---- hostile and damaged ones ---- */
@@ -742,7 +800,8 @@ static void test_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lab_folder),	cmocka_unit_test(test_lab_archives),
+		cmocka_unit_test(test_lab_folder),
+		cmocka_unit_test(test_config_from_flags),	cmocka_unit_test(test_lab_archives),
 		cmocka_unit_test(test_other_planes),	cmocka_unit_test(test_one_node),
 		cmocka_unit_test(test_double_dump),	cmocka_unit_test(test_empty_lists),
 		cmocka_unit_test(test_nft_json),	cmocka_unit_test(test_configmap),

@@ -30,8 +30,8 @@ static const struct expected {
 	  "1 x payload, 1 x u32, 1 x TCP MSS, 1 x CPU, 1 x device group, 1 x IPsec SPI, 2 x unknown target" },
 	{ "k3s", 86, 2, "" },
 	{ "kube-proxy-1.20", 103, 0, "" },
-	{ "kube-proxy-1.24", 97, 0, "" },
-	{ "kube-proxy-1.28", 99, 0, "" },
+	{ "kube-proxy-1.24", 102, 0, "" },
+	{ "kube-proxy-1.28", 104, 0, "" },
 	{ "kube-router", 57, 8, "" },
 	{ "ufw", 120, 0, "6 x TTL" },
 };

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * kube-proxy's configuration from the lines with which it begins its log at -v=1 and above,
+ * FLAG: --cluster-cidr="10.244.0.0/16" (staging/src/k8s.io/component-base/cli/flag/flags.go PrintFlags). They are
+ * turned into the JSON tree of a KubeProxyConfiguration, which lib/k8s decodes like configz. With --config the flags
+ * tell nothing: kube-proxy then takes all of this from that file (cmd/kube-proxy/app/options.go).
+ */
+
+#include <errno.h>
+#include <jansson.h>
+
+#include "bundle-private.h"
+
+enum flag_type { FLAG_TEXT, FLAG_BOOL, FLAG_NUMBER, FLAG_LIST, FLAG_GATES };
+
+struct flag {
+	const char *name;
+	enum flag_type type;
+	const char *section, *key; /* of KubeProxyConfiguration; section NULL: at its top */
+};
+
+static const struct flag flags[] = {
+	{ "proxy-mode", FLAG_TEXT, NULL, "mode" },
+	{ "cluster-cidr", FLAG_TEXT, NULL, "clusterCIDR" },
+	{ "detect-local-mode", FLAG_TEXT, NULL, "detectLocalMode" },
+	{ "pod-bridge-interface", FLAG_TEXT, "detectLocal", "bridgeInterface" },
+	{ "pod-interface-name-prefix", FLAG_TEXT, "detectLocal", "interfaceNamePrefix" },
+	{ "masquerade-all", FLAG_BOOL, "iptables", "masqueradeAll" },
+	{ "iptables-masquerade-bit", FLAG_NUMBER, "iptables", "masqueradeBit" },
+	{ "iptables-localhost-nodeports", FLAG_BOOL, "iptables", "localhostNodePorts" },
+	{ "nodeport-addresses", FLAG_LIST, NULL, "nodePortAddresses" },
+	{ "hostname-override", FLAG_TEXT, NULL, "hostnameOverride" },
+	{ "bind-address", FLAG_TEXT, NULL, "bindAddress" },
+	{ "feature-gates", FLAG_GATES, NULL, "featureGates" },
+};
+
+#define GATE_MAX 127u
+
+struct text {
+	const char *p;
+	size_t len;
+};
+
+static bool text_is(struct text t, const char *s)
+{
+	return t.len == strlen(s) && memcmp(t.p, s, t.len) == 0;
+}
+
+/* The part up to the next comma; false at the end. */
+static bool next_item(struct text *rest, struct text *ret)
+{
+	const char *comma = rest->len ? memchr(rest->p, ',', rest->len) : NULL;
+	size_t len = comma ? (size_t)(comma - rest->p) : rest->len;
+
+	if (rest->len == 0)
+		return false;
+	*ret = (struct text){ rest->p, len };
+	rest->p += len + (comma != NULL);
+	rest->len -= len + (comma != NULL);
+	return true;
+}
+
+/* "[10.0.0.0/8,192.0.2.0/24]" */
+static json_t *list_value(struct text t)
+{
+	json_t *a = json_array();
+	struct text item;
+	bool ok = a && t.len >= 2 && t.p[0] == '[' && t.p[t.len - 1] == ']';
+
+	t = ok ? (struct text){ t.p + 1, t.len - 2 } : (struct text){ t.p, 0 };
+	while (ok && next_item(&t, &item))
+		ok = json_array_append_new(a, json_stringn(item.p, item.len)) == 0;
+	if (!ok)
+		json_decref(a);
+	return ok ? a : NULL;
+}
+
+/* "A=true,B=false" */
+static json_t *gates_value(struct text t)
+{
+	json_t *o = json_object();
+	struct text item;
+	bool ok = o;
+
+	while (ok && next_item(&t, &item)) {
+		const char *equals = memchr(item.p, '=', item.len);
+		size_t len = equals ? (size_t)(equals - item.p) : 0;
+		char name[GATE_MAX + 1];
+
+		ok = len > 0 && len <= GATE_MAX;
+		if (!ok)
+			break;
+		memcpy(name, item.p, len);
+		name[len] = '\0';
+		ok = json_object_set_new(o, name, json_boolean(text_is((struct text){ equals + 1, item.len - len - 1 }, "true"))) == 0;
+	}
+	if (!ok)
+		json_decref(o);
+	return ok ? o : NULL;
+}
+
+/* NULL for what the flag cannot hold, and without memory. */
+static json_t *flag_value(enum flag_type type, struct text t)
+{
+	uint64_t number;
+
+	switch (type) {
+	case FLAG_TEXT:
+		return json_stringn(t.p, t.len);
+	case FLAG_BOOL:
+		return text_is(t, "true") ? json_true() : text_is(t, "false") ? json_false() : NULL;
+	case FLAG_NUMBER:
+		return parse_uint(t.p, t.len, UINT32_MAX, &number) == 0 ? json_integer((json_int_t)number) : NULL;
+	case FLAG_LIST:
+		return list_value(t);
+	case FLAG_GATES:
+		return gates_value(t);
+	}
+	return NULL;
+}
+
+static bool take_flag(json_t *config, const struct flag *f, struct text value)
+{
+	json_t *o = f->section ? json_object_get(config, f->section) : config;
+
+	if (!o && json_object_set_new(config, f->section, json_object()) == 0)
+		o = json_object_get(config, f->section);
+	return o && json_object_set_new(o, f->key, flag_value(f->type, value)) == 0;
+}
+
+/* The name and the value of --NAME="VALUE" at the head of @t; false where it is something else, or has escapes in it. */
+static bool split_flag(struct text t, struct text *name, struct text *value)
+{
+	const char *equals = memchr(t.p, '=', t.len);
+	size_t len = equals ? (size_t)(equals - t.p) : 0;
+
+	if (len < 3 || memcmp(t.p, "--", 2) != 0 || t.len - len < 3 || equals[1] != '"' || t.p[t.len - 1] != '"')
+		return false;
+	*name = (struct text){ t.p + 2, len - 2 };
+	*value = (struct text){ equals + 2, t.len - len - 3 };
+	return !memchr(value->p, '\\', value->len);
+}
+
+/* What the FLAG lines say. Of several starts in one log the last one's count, for they stand behind the others. */
+struct flag_lines {
+	json_t *config;
+	bool any, from_file, bad;
+};
+
+static void take_line(struct flag_lines *l, struct text line)
+{
+	struct text name, value;
+
+	if (!split_flag(line, &name, &value))
+		return;
+	if (text_is(name, "config")) {
+		l->from_file = value.len > 0;
+		l->any = true;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
+		if (text_is(name, flags[i].name) && !take_flag(l->config, &flags[i], value))
+			l->bad = true;
+}
+
+int proxy_config_from_flags(struct arena *arena, const char *data, size_t size, struct kube_proxy_config *ret)
+{
+	static const char mark[] = "FLAG: ";
+	struct flag_lines l = { .config = json_pack("{s:s}", "kind", "KubeProxyConfiguration") };
+	const char *at = data, *end = data + size;
+	int r = l.config ? 0 : -ENOMEM;
+
+	while (r == 0 && (at = memmem(at, (size_t)(end - at), mark, sizeof(mark) - 1))) {
+		const char *from = at + sizeof(mark) - 1, *eol = memchr(from, '\n', (size_t)(end - from));
+
+		at = eol ? eol : end;
+		take_line(&l, (struct text){ from, (size_t)(at - from) - (at > from && at[-1] == '\r') });
+	}
+	if (r == 0 && l.any && !l.from_file)
+		r = l.bad ? SD_EPARSE : kube_proxy_config_decode(arena, l.config, ret);
+	json_decref(l.config);
+	return r;
+}
