@@ -154,15 +154,15 @@ static void fill_packet(const struct context *c, const struct trace_place *src, 
 	struct nat_packet *p = &job->packet;
 	bool ports = dst->proto == IPPROTO_TCP || dst->proto == IPPROTO_UDP || dst->proto == IPPROTO_SCTP;
 	uint32_t sport = c->o.sport ? c->o.sport : src->has_port ? src->port : DEFAULT_SPORT;
+	/* Who says icmp and means IPv6 means that family's. */
+	uint8_t proto = dst->proto == IPPROTO_ICMP && dst->addr.family == AF_INET6 ? IPPROTO_ICMPV6 : dst->proto;
 	*p = (struct nat_packet){
 		.src = src->addr,
 		.dst = dst->addr,
-		.proto = dst->proto,
+		.proto = proto,
 		.sport = ports ? (uint16_t)sport : 0,
 		.dport = ports ? dst->port : 0,
-		.icmp_type = dst->proto == IPPROTO_ICMP	    ? ICMP_ECHO
-			     : dst->proto == IPPROTO_ICMPV6 ? ICMP6_ECHO
-							    : 0,
+		.icmp_type = proto == IPPROTO_ICMP ? ICMP_ECHO : proto == IPPROTO_ICMPV6 ? ICMP6_ECHO : 0,
 		.mark = c->o.mark,
 		.from_node = sent_by_node(c, src, job->node),
 	};

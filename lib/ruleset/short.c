@@ -17,7 +17,7 @@ static const struct rs_stmt *marks_all(const struct rs_chain *c)
 	return s && s->kind == ST_MARK ? s : NULL;
 }
 
-/* "-s 10.244.1.5/32 -j KUBE-MARK-MASQ" */
+/* "-s 10.244.1.5/32 -j" to a chain that marks all. */
 static bool marks_one_source(const struct rs_rule *r, struct rs_short *ret)
 {
 	const struct rs_stmt *s = only_stmt(r), *mark = s && s->kind == ST_JUMP ? marks_all(s->u.target) : NULL;
