@@ -170,9 +170,16 @@ bool may_be_rewritten(const struct expect_frontend *f, const struct vsource *s)
 	return s->kind != SOURCE_OUTSIDE || f->kind == EXPECT_CLUSTER_IP || !f->port->service->external_local;
 }
 
-static bool is_harmless(const struct verify_difference *d, const struct expect_frontend *f, const struct vsource *s)
+/* By a rule of its own, that is; one that sets kube-proxy's mark makes kube-proxy rewrite it. */
+static bool is_harmless(const struct blame_context *b, const struct verify_difference *d, size_t ending)
 {
-	return d->kind == DIFF_NEEDLESS_MASQUERADE && d->foreign && may_be_rewritten(f, s);
+	const struct nat_step *s = ending < b->result->endings.len ? b->result->endings.v[ending].path : NULL;
+
+	if (d->kind != DIFF_NEEDLESS_MASQUERADE || !d->foreign || !may_be_rewritten(b->frontend, b->source))
+		return false;
+	while (s && s->effect != EFFECT_SNAT)
+		s = s->prev;
+	return !s || !s->by.chain || !is_proxy_chain(s->by.chain->name);
 }
 
 int difference_open(struct open_list *l, const struct blame_context *b, const struct found_difference *found,
@@ -197,7 +204,7 @@ int difference_open(struct open_list *l, const struct blame_context *b, const st
 			o.d.kind = d.kind = e->verdict == NAT_DROP ? DIFF_DROPPED : DIFF_REJECTED;
 	}
 	r = blame(b, &d, &o.d.by, &o.d.foreign);
-	if (r < 0 || is_harmless(&o.d, f, s))
+	if (r < 0 || is_harmless(b, &o.d, d.ending))
 		return r;
 	for (size_t i = 0; i < l->v.len; i++)
 		if (l->v.v[i].d.kind == o.d.kind && same_by(&l->v.v[i].d.by, &o.d.by))

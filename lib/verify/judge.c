@@ -330,6 +330,8 @@ static int judge_accept(const struct nat_result *r, struct judgement *j)
 			res = add(j, DIFF_REJECTED, NULL, 0, i);
 		else if (e->verdict == NAT_ACCEPT && e->translated)
 			res = add(j, DIFF_WRONG_ENDPOINT, &e->addr, e->port, i);
+		else if (e->verdict == NAT_ACCEPT && e->masquerade)
+			res = add(j, DIFF_NEEDLESS_MASQUERADE, NULL, 0, i);
 		if (res < 0)
 			return res;
 	}

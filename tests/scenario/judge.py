@@ -59,7 +59,7 @@ def frontends(lab, own):
 class Node:
     """One node of a lab: who can start there, and where their packets end."""
 
-    JUDGED = {"cluster": {"pod", "node"}, "external": {"pod", "node", "outside", "other-pod"}, "nodeport": {"pod", "node", "outside", "other-pod"},
+    JUDGED = {"cluster": {"pod", "node"}, "external": {"pod", "node", "outside"}, "nodeport": {"pod", "node", "outside", "other-pod"},
               "health": {"pod", "node", "outside"}, "loopback": {"loopback"}}
 
     def __init__(self, lab, name, dump, backend):
