@@ -108,7 +108,8 @@ def show(rows):
 def show_packets(packets, base):
     for source, p in packets.items():
         ratio = f"{p['ns'] / 1e9 / base.cpu:10.2e} of restore" if base else ""
-        print(f"  decide a packet from {source:13} {p['ns']:9.0f} ns, {p['endings']:.2f} endings, {p['translated']:.2f} translated   {ratio}")
+        print(f"  decide a packet from {source:13} {p['ns']:9.0f} ns by one thread, {p['ns_together']:.0f} ns by two; "
+              f"{p['endings']:.2f} endings, {p['translated']:.2f} translated   {ratio}")
 
 
 def one_size(folder, n):
