@@ -179,6 +179,22 @@ static size_t count_services(const struct verify_difference *const *v, size_t n)
 	return count;
 }
 
+/* Whom it concerns: once where it is the same for all that is shown. */
+static void source_lines(struct strbuf *b, const struct verify_difference *const *v, size_t n)
+{
+	bool told = false;
+	for (size_t i = 0; i < n; i++) {
+		bool known = !v[i]->sources || !*v[i]->sources;
+		for (size_t k = 0; k < i && !known; k++) {
+			known = v[k]->sources && strcmp(v[k]->sources, v[i]->sources) == 0;
+		}
+		if (!known) {
+			text_labelled(b, told ? "" : "from", v[i]->sources);
+			told = true;
+		}
+	}
+}
+
 static void group_block(const struct report *r, struct strbuf *b, const struct verify_difference *const *v,
 			size_t n)
 {
@@ -208,6 +224,7 @@ static void group_block(const struct report *r, struct strbuf *b, const struct v
 	if (shown < n) {
 		strbuf_addf(b, "  and %zu more (-v shows them)\n", n - shown);
 	}
+	source_lines(b, v, shown);
 	rule_lines(b, &first->by);
 	fates(&line, first->expected, first->nexpected);
 	text_labelled(b, "wanted", first->nexpected ? strbuf_str(&line) : "nothing");

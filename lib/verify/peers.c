@@ -427,8 +427,8 @@ static int note_deviator(struct peers *p, struct peer_node *n, const struct fron
 	struct verify_peer_difference d;
 	int r;
 
-	if ((p->o->node && strcmp(p->o->node, n->snap->name) != 0) || (s && p->objects && !known))
-		return 0;
+	if ((p->o->node && strcmp(p->o->node, n->snap->name) != 0) || (p->objects && !known))
+		return 0; /* an address of no Service is a stale frontend, told as that */
 	r = make_difference(p, f, &n->set, peers, NULL, &d);
 	if (r < 0)
 		return r;
@@ -492,7 +492,7 @@ static int compare(struct peers *p, const struct frontend *f)
 	if (known < 2 || best->set.count == known)
 		return 0;
 	if (known < 3 || best->set.count * 2 <= known)
-		return p->objects && service_at(p, f) ? 0 : note_open(p, f, first);
+		return p->objects ? 0 : note_open(p, f, first);
 	for (size_t i = 0; r == 0 && i < p->nodes.len; i++)
 		if (p->nodes.v[i].set.known && p->nodes.v[i].set.like != best->set.like)
 			r = note_deviator(p, &p->nodes.v[i], f, &best->set);

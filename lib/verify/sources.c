@@ -570,16 +570,27 @@ static const char *interface_of(const struct nat_region *r, struct nat_key k)
 	return NULL;
 }
 
+static bool is_larger(const struct nat_range *a, const struct nat_range *b)
+{
+	struct nat_key x = { a->last.hi - a->first.hi - (a->last.lo < a->first.lo), a->last.lo - a->first.lo };
+	struct nat_key y = { b->last.hi - b->first.hi - (b->last.lo < b->first.lo), b->last.lo - b->first.lo };
+
+	return nat_key_cmp(x, y) > 0;
+}
+
 struct vsource vsource_of(const struct vseed *seed, const struct nat_region *r)
 {
 	struct vsource s = { .kind = seed->kind, .here = seed->here, .words = seed->words, .seed = seed, .region = *r };
-	struct nat_key k = r->v[0].range.first;
+	const struct nat_range *best = &r->v[0].range;
 
+	/* Of the largest part, and not its first address, which is often nobody's. */
+	for (size_t i = 1; i < r->len && seed->kind != SOURCE_NODE; i++)
+		if (is_larger(&r->v[i].range, best))
+			best = &r->v[i].range;
 	if (seed->kind != SOURCE_OUTSIDE || !take_known(r, &s.addr)) {
-		/* The first address of a range is often nobody's. */
-		if (nat_key_cmp(k, r->v[0].range.last) != 0 && seed->kind != SOURCE_NODE)
-			k = nat_key_next(k);
-		s.addr = nat_addr_of(k, r->family);
+		bool one = nat_key_cmp(best->first, best->last) == 0;
+
+		s.addr = nat_addr_of(one || seed->kind == SOURCE_NODE ? best->first : nat_key_next(best->first), r->family);
 	}
 	s.iif = interface_of(r, nat_key_of(&s.addr));
 	return s;
