@@ -68,8 +68,9 @@ struct verify_difference {
 	const struct ip_addr *addresses; /* node port: those that are concerned */
 	size_t naddresses;
 	const char *class_from;	/* "pod", "node", "loopback", "outside", joined by "," when several */
-	const struct ip_prefix *prefixes; /* of the sources that were tried */
+	const struct ip_prefix *prefixes; /* that hold the sources concerned; sorted */
 	size_t nprefixes;
+	bool more_prefixes;	/* and there are more */
 	const char *interface;	/* NULL: not known */
 	const char *sources;	/* in words: "pods of this node, the node itself" */
 	struct ip_addr example; /* one source that `trace` accepts */

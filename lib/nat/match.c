@@ -272,6 +272,13 @@ static enum match_kind match_addr_type6(const struct rs_cond *c, const struct ip
 	return type < 0 ? MATCH_UNKNOWN : yes_no(((routes >> type) & 1) != c->negate);
 }
 
+static void ask_only(struct walk *w, const struct ip_addr *a, const struct rs_rule *r)
+{
+	struct nat_range one = { nat_key_of(a), nat_key_of(a) };
+
+	nat_classes_ask(w->classes, a, &one, 1, r);
+}
+
 static enum match_kind match_addr_type(struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
 {
 	const struct ip_addr *a = c->field == FIELD_SADDR_TYPE ? &st->src : &st->dst;
@@ -280,6 +287,12 @@ static enum match_kind match_addr_type(struct walk *w, const struct state *st, c
 
 	if (c->flags & RS_LIMIT_IIF)
 		ask_iif(w, st, NULL, r);
+	/* What an address is on one interface is its own affair. */
+	if (c->flags & (RS_LIMIT_IIF | RS_LIMIT_OIF)) {
+		nat_tails_spoil(w);
+		if (w->classes && (c->field == FIELD_SADDR_TYPE) != st->is_reply)
+			ask_only(w, &w->packet->src, r);
+	}
 	if ((c->flags & (RS_LIMIT_IIF | RS_LIMIT_OIF)) && !dev)
 		return MATCH_UNKNOWN;
 	if (c->field == FIELD_SADDR_TYPE ? !st->src_known : st->dst_hidden)
@@ -366,11 +379,20 @@ static enum match_kind match_set(const struct state *st, const struct rs_cond *c
 	return ask_set(st, c, &is_state);
 }
 
+static bool set_asks_client(const struct state *st, const struct rs_set_ref *ref)
+{
+	struct rs_set_ref r = *ref;
+
+	for (size_t i = 0; st->is_reply && i < ARRAY_LEN(r.dst); i++)
+		r.dst[i] = !r.dst[i];
+	return rs_set_asks_source(&r);
+}
+
 /* Conditions that ask for the client, in a form that classes of sources can be made of. A reply goes to the client. */
 static bool asks_client(const struct state *st, const struct rs_cond *c)
 {
 	return c->field == FIELD_CT_ORIG_SADDR || c->field == (st->is_reply ? FIELD_DADDR : FIELD_SADDR) ||
-	       (c->op == OP_SET && rs_set_asks_source(c->u.set));
+	       (c->op == OP_SET && set_asks_client(st, c->u.set));
 }
 
 /* Is that the client's own address, and not what it was rewritten to? */
@@ -397,6 +419,7 @@ static bool spoils_tails(const struct rs_cond *c)
 		return true;
 	case FIELD_DADDR:
 	case FIELD_SADDR:
+	case FIELD_CT_REPL_SADDR:
 		return nat_cond_has_holes(c);
 	default:
 		return false;
@@ -568,6 +591,30 @@ static bool match_special(const struct state *st, const struct rs_cond *c, struc
 	return true;
 }
 
+/* One part, the source's: the answer is the same wherever the packet goes. */
+static bool is_about_source_only(const struct rs_set_ref *ref)
+{
+	const struct rs_ipset *s = ref->set ? ref->set->ipset : NULL;
+
+	return s && s->type && (s->type->part[0] == SETPART_IP || s->type->part[0] == SETPART_NET) && s->type->part[1] == SETPART_NONE;
+}
+
+/* The same question of the packet the other way round: its destination becomes the source. */
+static void turn_round(struct rs_set_ref *ref, struct rs_set_packet *p)
+{
+	struct rs_set_packet was = *p;
+
+	for (size_t i = 0; i < ARRAY_LEN(ref->dst); i++)
+		ref->dst[i] = !ref->dst[i];
+	p->src = was.dst;
+	p->dst = was.src;
+	p->sport = was.dport;
+	p->dport = was.sport;
+	p->iif = was.oif;
+	p->oif = was.iif;
+	p->src_known = true;
+}
+
 static bool asks_interface(const struct rs_set_ref *ref)
 {
 	const struct rs_ipset *s = ref->set ? ref->set->ipset : NULL;
@@ -594,37 +641,47 @@ static int ask_ranges(struct walk *w, const struct ip_addr *a, const struct rs_r
 	return 0;
 }
 
-static void ask_only(struct walk *w, const struct ip_addr *a, const struct rs_rule *r)
+/* Was the class cut by this set in this walk already? It only shrinks. */
+static bool is_settled(struct walk *w, const struct rs_set_ref *ref)
 {
-	struct nat_range one = { nat_key_of(a), nat_key_of(a) };
-
-	nat_classes_ask(w->classes, a, &one, 1, r);
+	for (unsigned i = 0; i < w->nsettled; i++)
+		if (w->settled[i] == ref)
+			return true;
+	if (w->nsettled < ARRAY_LEN(w->settled))
+		w->settled[w->nsettled++] = ref;
+	return false;
 }
 
-/* A set as it looks from a known destination: who of the sources is in it, and of whom that is not known. */
-static void ask_source_of_set(struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
+/* A set as it looks from where the packet goes (a reply: from where it comes from): which clients are in it, and of which that is not known. */
+static void ask_client_of_set(struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
 {
+	const struct ip_addr *client = &w->packet->src;
 	struct rs_set_packet p = set_packet(st);
+	struct rs_set_ref ref = *c->u.set;
 	struct rs_set_sources s;
 	int res;
 
 	nat_tails_spoil(w);
-	if (asks_interface(c->u.set))
-		ask_iif(w, st, NULL, r);
-	if (!ip_addr_equal(&st->src, &st->orig_src) || st->src_derived) {
-		if (st->src_derived)
-			ask_only(w, &st->orig_src, r);
+	if (asks_interface(&ref))
+		nat_ask_iif(w, NULL, r);
+	if (!client_shows(st, c)) {
+		if (nat_connection(st)->src_derived)
+			ask_only(w, client, r);
 		return;
 	}
-	res = rs_set_project(c->u.set, &p, SET_RANGES_MAX, &s);
+	if (st->is_reply)
+		turn_round(&ref, &p);
+	else if (is_settled(w, c->u.set) && is_about_source_only(c->u.set))
+		return;
+	res = rs_set_project(&ref, &p, SET_RANGES_MAX, &s);
 	if (res == SD_ELIMIT || res == SD_EFORMAT) {
-		ask_only(w, &st->orig_src, r);
+		ask_only(w, client, r);
 		return;
 	}
 	if (res == 0) {
-		res = ask_ranges(w, &st->orig_src, &s.in, r);
+		res = ask_ranges(w, client, &s.in, r);
 		if (res == 0)
-			res = ask_ranges(w, &st->orig_src, &s.unknown, r);
+			res = ask_ranges(w, client, &s.unknown, r);
 		array_free(&s.in);
 		array_free(&s.unknown);
 	}
@@ -644,9 +701,9 @@ static void ask_client(struct walk *w, const struct state *st, const struct rs_c
 
 	if (!w->classes)
 		return;
-	if (c->op == OP_SET && !st->is_reply) {
-		ask_source_of_set(w, st, c, r);
-	} else if (c->op == OP_SET || (derived && !client_shows(st, c))) {
+	if (c->op == OP_SET) {
+		ask_client_of_set(w, st, c, r);
+	} else if (derived && !client_shows(st, c)) {
 		nat_tails_spoil(w);
 		ask_only(w, client, r);
 	} else if (client_shows(st, c) && nat_cond_range(c, client, &range)) {
@@ -723,6 +780,8 @@ void nat_match_rule(struct walk *w, const struct state *st, const struct rs_rule
 			source_asked = true;
 			continue;
 		}
+		if (c->field == FIELD_SET)
+			nat_tails_spoil(w);
 		if (match_special(st, c, &m)) {
 			if (m.never) {
 				ret->kind = MATCH_NO;

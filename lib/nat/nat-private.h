@@ -87,6 +87,8 @@ struct walk {
 	unsigned flags;
 	struct nat_classes *classes; /* may be NULL */
 	struct nat_tails *tails;     /* may be NULL */
+	const struct rs_set_ref *settled[8]; /* sets by which the class was cut in this walk */
+	unsigned nsettled;
 	unsigned open_splits;	     /* splits that wait to compare their two ways */
 	struct nat_result *out;
 	unsigned family_index; /* 0: IPv4, 1: IPv6 */

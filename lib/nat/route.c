@@ -171,7 +171,7 @@ void nat_route_input(struct walk *w, struct state *st, bool *ret_local)
 	struct node_route_result r;
 
 	if (w->classes && w->node->routes_ask_iif && !st->is_reply)
-		nat_classes_ask_iif(w->classes, st->iif, NULL, NULL);
+		nat_ask_iif(w, NULL, NULL);
 	check_martian(w, st);
 	check_rp_filter(w, st);
 	if (st->dst_forced_local) {

@@ -77,7 +77,11 @@ static json_t *difference_json(struct doc *doc, const struct verify_difference *
 	if (d->naddresses > 0) {
 		doc_set(doc, o, "addresses", addresses_json(doc, d->addresses, d->naddresses));
 	}
-	doc_set(doc, o, "class", class_json(doc, d->class_from, d->prefixes, d->nprefixes, d->interface));
+	json_t *class = class_json(doc, d->class_from, d->prefixes, d->nprefixes, d->interface);
+	if (d->more_prefixes) {
+		doc_set(doc, class, "more", json_true());
+	}
+	doc_set(doc, o, "class", class);
 	doc_set(doc, o, "sources", doc_string(doc, d->sources));
 	doc_set(doc, o, "example", doc_addr(doc, &d->example));
 	if (d->endpoint.family) {

@@ -263,8 +263,6 @@ static enum verify_severity severity_of(const struct open_difference *o, int min
 	return d->kind == DIFF_NEEDLESS_MASQUERADE || d->kind == DIFF_WRONG_AFFINITY || d->kind == DIFF_STALE_FRONTEND ? VERIFY_WARNING : VERIFY_ERROR;
 }
 
-#define PREFIXES_SHOWN 64u
-
 int difference_close(struct open_list *l, const struct vnode *v, struct verify_report *out, int minor, size_t outside_tried)
 {
 	struct arena *a = &out->arena;
@@ -277,7 +275,7 @@ int difference_close(struct open_list *l, const struct vnode *v, struct verify_r
 		o->d.class_from = join_words(a, o->froms.v, o->froms.len, ",");
 		o->d.severity = severity_of(o, minor, outside_tried);
 		if (!d || !o->d.sources || !o->d.class_from ||
-		    vregions_prefixes(a, &o->regions, PREFIXES_SHOWN, &o->d.prefixes, &o->d.nprefixes) < 0)
+		    vregions_prefixes(a, &o->regions, &o->d.prefixes, &o->d.nprefixes, &o->d.more_prefixes) < 0)
 			return -ENOMEM;
 		memcpy(d, o->addresses.v, o->addresses.len * sizeof(*d));
 		o->d.addresses = d;

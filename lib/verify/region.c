@@ -228,17 +228,25 @@ const char *vregions_words(struct arena *arena, const struct snapshot *s, const 
 	return b.failed ? NULL : arena_strndup(arena, strbuf_str(&b), b.len);
 }
 
-int vregions_prefixes(struct arena *arena, const struct vregions *r, size_t max, const struct ip_prefix **ret, size_t *ret_len)
+#define PREFIXES_MAX 1024u
+
+int vregions_prefixes(struct arena *arena, const struct vregions *r, const struct ip_prefix **ret, size_t *ret_len, bool *ret_more)
 {
 	CLEANUP(ranges_release) struct ranges all = { 0 };
-	struct ip_prefix *p = arena_array(arena, struct ip_prefix, max);
+	struct ip_prefix p[PREFIXES_MAX], *copy;
 	size_t n = 0;
+	bool whole = true;
 
-	if (!p || gather_parts(&all, r, NULL) < 0)
+	if (gather_parts(&all, r, NULL) < 0)
 		return -ENOMEM;
 	if (r->v.len)
-		(void)to_prefixes(&all, r->v.v[0].region.family, max, p, &n);
-	*ret = p;
+		whole = to_prefixes(&all, r->v.v[0].region.family, PREFIXES_MAX, p, &n);
+	copy = arena_array(arena, struct ip_prefix, n);
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, p, n * sizeof(*p));
+	*ret = copy;
 	*ret_len = n;
+	*ret_more = !whole;
 	return 0;
 }

@@ -72,8 +72,10 @@ static void cut_facts(const struct vnode *v, struct cuts *c)
 	}
 	for (size_t i = 0; i < f->claimed.len; i++)
 		cut_address(c, &f->claimed.v[i]);
-	for (size_t i = 0; i < f->rules.len; i++)
+	for (size_t i = 0; i < f->rules.len; i++) {
 		cut_prefix(c, &f->rules.v[i].src);
+		cut_prefix(c, &f->rules.v[i].dst);
+	}
 }
 
 /* A pod whose address is in no range of its node. */
@@ -142,12 +144,26 @@ static const char *own_interface(const struct vnode *v, int family)
 	return NULL;
 }
 
+static bool is_inner_link(const struct vnode *v, const char *dev)
+{
+	static const char *const outer[] = { "vlan", "bond", "team", "macvlan", "ipvlan", "vrf" };
+	const struct node_link *l = node_link_by_name(&v->snap->facts, dev);
+
+	for (size_t i = 0; l && l->kind && i < ARRAY_LEN(outer); i++)
+		if (strcmp(l->kind, outer[i]) == 0)
+			return false;
+	return !l || l->kind || l->loopback;
+}
+
 /* On a link of this node that is not its own network: containers or machines that only this node knows. */
 static bool is_side_link(const struct vnode *v, const struct node_route_result *way, int family)
 {
 	const char *own = own_interface(v, family);
 
-	return way->kind == NR_UNICAST && !way->gateway.family && way->dev && own && strcmp(own, way->dev) != 0;
+	if (way->kind != NR_UNICAST || way->gateway.family || !way->dev || !own || strcmp(own, way->dev) == 0)
+		return false;
+	/* A second network card is a way to the outside; a bridge, a veth, a tunnel leads to what lives on this machine. */
+	return !v->snap->facts.links_known || is_inner_link(v, way->dev);
 }
 
 /* One range of pods, for a lookup among those of thousands of nodes. */
@@ -247,14 +263,33 @@ static void look_at_interface(const struct vnode *v, const char *iif, int family
 		k->has_address = f->addrs.v[i].addr.family == family && same_text(f->addrs.v[i].ifname, iif);
 }
 
+/* The way back to it as it is for packets that this routing rule is about: of an endpoint's address, a mark, an interface. */
+static uint64_t way_by_rule(const struct node_facts *f, const struct node_rule *rule, const struct ip_addr *a, uint64_t h)
+{
+	struct node_route_query q = { .src = ip_prefix_first(&rule->src), .dst = *a, .mark = rule->fwmark, .iif = rule->iif };
+	struct node_route_result way;
+
+	if (!rule->src.addr.family && !rule->fwmask && !rule->iif)
+		return h;
+	if (!rule->src.addr.family)
+		q.src = (struct ip_addr){ 0 };
+	node_route_lookup(f, &q, &way);
+	h = h * 1000003 + way.kind + (way.gateway.family ? 16 : 0);
+	return way.dev ? h * 1000003 + hash_bytes(way.dev, strlen(way.dev)) : h;
+}
+
 static uint64_t rules_for(const struct vnode *v, const struct ip_addr *a)
 {
 	const struct node_facts *f = &v->snap->facts;
 	uint64_t h = 0;
 
-	for (size_t i = 0; i < f->rules.len; i++)
-		if (f->rules.v[i].src.addr.family == a->family && ip_prefix_contains(&f->rules.v[i].src, a))
+	for (size_t i = 0; i < f->rules.len; i++) {
+		const struct node_rule *rule = &f->rules.v[i];
+
+		if (rule->src.addr.family == a->family && ip_prefix_contains(&rule->src, a))
 			h = h * 1000003 + i + 1;
+		h = way_by_rule(f, rule, a, h);
+	}
 	for (size_t i = 0; v->routes_by_source && i < f->routes.len; i++)
 		if (f->routes.v[i].from.len && f->routes.v[i].from.addr.family == a->family && ip_prefix_contains(&f->routes.v[i].from, a))
 			h = h * 1000003 + i + 7;
@@ -535,6 +570,8 @@ int vseeds_build(struct vnode *v, int family, struct vseeds *ret)
 bool vseed_can_reach(const struct vseed *s, const struct expect_frontend *f, const struct ip_addr *dst)
 {
 	if (s->region.family != dst->family)
+		return false;
+	if (ip_addr_is_linklocal(dst) && s->kind != SOURCE_NODE)
 		return false;
 	if (s->kind == SOURCE_LOOPBACK || ip_addr_is_loopback(dst))
 		return f->kind == EXPECT_NODE_PORT && s->kind == SOURCE_LOOPBACK && nat_region_has(&s->region, dst, NULL);

@@ -190,6 +190,8 @@ static int try_seed(struct stale *s, struct open_list *l, const struct candidate
 		nat_result_reset(&s->walk);
 		r = nat_walk(&s->v->nat, &p, &o, &s->walk);
 		src.region = s->classes.now;
+		if (r == 0)
+			r = s->classes.error;
 		if (r == 0 && decided_by(&s->walk, c))
 			r = open_one(s, l, c, f, &src, dst);
 	}

@@ -108,8 +108,8 @@ struct vregions {
 };
 /* "pods of this node", "outside 198.51.100.0/24", "pod shop/web-0 (10.244.1.5), the node itself"; NULL: out of memory. */
 const char *vregions_words(struct arena *arena, const struct snapshot *s, const struct vseeds *seeds, const struct vregions *r);
-/* The same as prefixes, sorted, at most @max of them. 0 or -ENOMEM. */
-int vregions_prefixes(struct arena *arena, const struct vregions *r, size_t max, const struct ip_prefix **ret, size_t *ret_len);
+/* The same as prefixes, sorted; @ret_more: there are more than these. 0 or -ENOMEM. */
+int vregions_prefixes(struct arena *arena, const struct vregions *r, const struct ip_prefix **ret, size_t *ret_len, bool *ret_more);
 
 /* judge.c: one packet. */
 struct judgement {
