@@ -130,7 +130,7 @@ def routed_by_interface(lab):
     lab.routes({"dst": "8.8.8.0/24", "gateway": "172.31.0.254", "dev": "eth1", "flags": []},
                {"dst": "10.244.0.0/16", "gateway": "172.31.0.253", "dev": "eth1", "table": "100", "flags": []})
     lab.rule(iif="eth1", table="100")
-    lab.sysctl("net.ipv4.conf.all.rp_filter", 1)  # else they may come by the other link as well
+    lab.sysctl("net.ipv4.conf.eth0.rp_filter", 1)  # else they may come by the other link as well
     lab.rules(("filter", "-A FORWARD -m conntrack --ctstate NEW -o cni0 -j DROP"))
     compare(lab, {web("203.0.113.9"): True, web("8.8.8.8"): False})
 
