@@ -340,6 +340,9 @@ static const char *cause_text(struct run *r, const struct cause *c, size_t servi
 		return run_printf(r, "on node %s a pod that reaches itself through %s gets packets from its own address", node, who);
 	if (is(id, "rules-missing-for-service"))
 		return run_printf(r, "node %s has no rule for an address of %s", node, who);
+	if (is(id, "rules-endpoints-diff") && (c->first->kind == DIFF_DROPPED || c->first->kind == DIFF_REJECTED))
+		return run_printf(r, "node %s %s packets of %s that must be let through", node,
+				  c->first->kind == DIFF_DROPPED ? "drops" : "rejects", who);
 	if (is(id, "rules-endpoints-diff"))
 		return run_printf(r, "node %s sends packets of %s to other endpoints than %s", node, who,
 				  r->s->services_from_rules ? "the comments of its rules name" : "the API lists");
@@ -350,7 +353,7 @@ static const char *cause_text(struct run *r, const struct cause *c, size_t servi
 	if (is(id, "calico-accept-before-reject") || is(id, "accept-before-reject"))
 		return run_printf(r, "on node %s %s lets packets of %s through that kube-proxy would refuse", node,
 				  place, who);
-	return c->first->text ? c->first->text : check_find(id)->title;
+	return c->first->text ? run_printf(r, "on node %s %s", node, c->first->text) : check_find(id)->title;
 }
 
 static enum severity worst_severity(const struct cause *c)

@@ -86,7 +86,8 @@ int difference_push_actual(struct arena *a, const struct nat_result *r, struct v
 	return 0;
 }
 
-static const char *sentence(struct arena *a, const struct verify_difference *d, const struct expect_answer *x)
+/* @own: the endpoint in question is one of this port. */
+static const char *sentence(struct arena *a, const struct verify_difference *d, const struct expect_answer *x, bool own)
 {
 	char ep[IP_ENDPOINT_STRLEN] = "";
 	const char *whose = d->foreign ? "a rule that is not kube-proxy's" : "a rule";
@@ -112,8 +113,8 @@ static const char *sentence(struct arena *a, const struct verify_difference *d, 
 	case DIFF_STALE_ENDPOINT:
 		return arena_printf(a, "%s leads to %s, which is no endpoint of any Service", d->frontend, ep);
 	case DIFF_WRONG_ENDPOINT:
-		return arena_printf(a, "%s leads to %s, which is an endpoint of another Service or not meant for this client",
-				    d->frontend, ep);
+		return arena_printf(a, own ? "%s leads to %s, an endpoint of the Service that is not meant for these clients" :
+				    "%s leads to %s, which is an endpoint of another Service", d->frontend, ep);
 	case DIFF_WRONG_PORT:
 		return arena_printf(a, "%s leads to port %u of an endpoint that listens elsewhere (%s)", d->frontend, d->endpoint_port, ep);
 	case DIFF_UNEVEN_SHARE:
@@ -212,7 +213,7 @@ int difference_open(struct open_list *l, const struct blame_context *b, const st
 	o.d.frontend = frontend_name(b->arena, f);
 	o.d.text = !o.d.frontend ? NULL : d.kind == DIFF_REPLY_LOST && d.ending < b->result->endings.len ?
 		arena_printf(b->arena, "the reply to packets for %s does not come back: %s", o.d.frontend, b->result->endings.v[d.ending].reply_why) :
-		sentence(b->arena, &o.d, b->answer);
+		sentence(b->arena, &o.d, b->answer, judge_is_own(f->port, &o.d.endpoint, o.d.endpoint_port));
 	if (!o.d.text)
 		return -ENOMEM;
 	r = push_fate(b->arena, b->answer, &o.d.expected, &o.d.nexpected);

@@ -583,6 +583,17 @@ int vworker_new(const struct snapshot *s, const struct snap_node *n, struct vwor
 	return r;
 }
 
+int vworker_note(struct vworker *x, const struct k8s_service *s)
+{
+	struct expect_service es = { 0 };
+	int r = expect_service(&x->scratch, &x->snapshot->cluster, s, &x->v->expect, &es);
+
+	for (size_t i = 0; r == 0 && i < es.nfrontends; i++)
+		r = note_frontend(x, &es.frontends[i]);
+	arena_reset(&x->scratch);
+	return r;
+}
+
 int vworker_frontends(const struct vworker *x, struct map *set)
 {
 	for (size_t i = 0; i < x->frontends.len; i++)

@@ -293,6 +293,22 @@ static int judge_translate(const struct expect_answer *a, const struct expect_fr
 	return res < 0 || !shares ? res : judge_shares(a, j);
 }
 
+/* An endpoint of the port, for this client or another. */
+bool judge_is_own(const struct expect_port *p, const struct ip_addr *addr, uint16_t port)
+{
+	size_t lo = 0, hi = p->nall;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (cmp_endpoint(&p->all[mid], addr, port) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < p->nall && cmp_endpoint(&p->all[lo], addr, port) == 0;
+}
+
 static int judge_refusal(const struct expect_answer *a, const struct expect_frontend *f, const struct nat_result *r,
 			 struct endpoint_index *ix, struct judgement *j)
 {
@@ -306,9 +322,11 @@ static int judge_refusal(const struct expect_answer *a, const struct expect_fron
 			continue;
 		if (e->verdict == NAT_DROP || e->verdict == NAT_REJECT)
 			res = add(j, DIFF_WRONG_REFUSAL, NULL, 0, i);
-		else if (e->translated && endpoint_index_find(ix, &e->addr, e->port, f->port->service) == ADDRESS_NOBODY)
+		else if (!e->translated || judge_is_own(f->port, &e->addr, e->port))
+			res = add(j, DIFF_NOT_REFUSED, NULL, 0, i);
+		else if (endpoint_index_find(ix, &e->addr, e->port, f->port->service) == ADDRESS_NOBODY)
 			res = add(j, DIFF_STALE_ENDPOINT, &e->addr, e->port, i);
-		else if (e->translated && endpoint_index_find(ix, &e->addr, e->port, f->port->service) == ADDRESS_OTHER_SERVICE)
+		else if (endpoint_index_find(ix, &e->addr, e->port, f->port->service) == ADDRESS_OTHER_SERVICE)
 			res = add(j, DIFF_WRONG_ENDPOINT, &e->addr, e->port, i);
 		else
 			res = add(j, DIFF_NOT_REFUSED, NULL, 0, i);

@@ -232,15 +232,16 @@ static const struct {
 	const char *chains; /* prefix of what it makes as a network plugin, whoever serves Services */
 	const char *link;   /* the same; NULL: none that is known */
 	const char *(*serves)(const struct snapshot *s, const struct snap_node *n);
+	bool beside_proxy;  /* it is a plugin that mostly runs beside kube-proxy: that it is there says nothing of Services */
 } planes[] = {
-	{ "Cilium", "kubectl -n kube-system exec ds/cilium -- cilium-dbg service list", is_cilium_agent, "CILIUM_", "cilium_host", cilium_serves },
+	{ "Cilium", "kubectl -n kube-system exec ds/cilium -- cilium-dbg service list", is_cilium_agent, "CILIUM_", "cilium_host", cilium_serves, false },
 	{ "Calico eBPF", "kubectl -n calico-system exec ds/calico-node -c calico-node -- calico-node -bpf nat dump", is_calico_node, "cali-", NULL,
-	  calico_serves },
+	  calico_serves, true },
 	{ "OVN-Kubernetes", "kubectl -n ovn-kubernetes exec ds/ovnkube-node -c nb-ovsdb -- ovn-nbctl lb-list", is_ovn_node, "OVN-KUBE-", "ovn-k8s-mp0",
-	  ovn_serves },
+	  ovn_serves, false },
 	{ "Antrea", "kubectl -n kube-system exec ds/antrea-agent -c antrea-agent -- antctl get ovsflows -T ServiceLB", is_antrea_agent, "ANTREA-",
-	  "antrea-gw0", antrea_serves },
-	{ "kube-router", "kubectl -n kube-system exec ds/kube-router -- ipvsadm -ln", is_kube_router, "KUBE-ROUTER-", "kube-bridge", router_serves },
+	  "antrea-gw0", antrea_serves, false },
+	{ "kube-router", "kubectl -n kube-system exec ds/kube-router -- ipvsadm -ln", is_kube_router, "KUBE-ROUTER-", "kube-bridge", router_serves, false },
 };
 
 /* Is that program on the node, whatever it does there? What shows it, or NULL. */
@@ -284,7 +285,7 @@ bool verify_plane_is_other(const struct snapshot *s, const struct snap_node *n, 
 	if (find_pod(s, NULL, is_proxy_pod))
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(planes); i++) {
-		const char *sign = present(s, n, i);
+		const char *sign = planes[i].beside_proxy ? NULL : present(s, n, i);
 
 		if (!sign)
 			continue;

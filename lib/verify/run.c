@@ -71,17 +71,19 @@ static int note_what_is_not_judged(const struct snapshot *s, const struct snap_n
 }
 
 /* Only where all Services are known: a rule is for nobody when none of them has its address. */
-static int find_stale(const struct snapshot *s, struct job *j, struct verify_report *out)
+static int find_stale(const struct snapshot *s, struct job *j, const struct verify_options *o, struct verify_report *out)
 {
 	CLEANUP(map_release) struct map known = { 0 };
 	int r = 0;
 
 	if (s->services_from_rules || s->kinds[K8S_SERVICES] != KNOWN)
 		return 0;
+	for (size_t i = 0; r == 0 && o->services && i < s->cluster.services.len; i++)
+		r = vworker_note(j->workers[0], s->cluster.services.v[i]);
 	for (size_t i = 0; r == 0 && i < CREW_SIZE; i++)
 		if (j->workers[i])
 			r = vworker_frontends(j->workers[i], &known);
-	return r < 0 ? r : vstale_find(vworker_node(j->workers[0]), &known, out);
+	return r < 0 ? r : vstale_find(vworker_node(j->workers[0]), &known, o, out);
 }
 
 static int run_node(const struct snapshot *s, const struct snap_node *n, const struct verify_options *o, struct verify_report *out)
@@ -107,8 +109,8 @@ static int run_node(const struct snapshot *s, const struct snap_node *n, const s
 
 		r = r ? r : joined;
 	}
-	if (r == 0 && !o->services)
-		r = find_stale(s, &j, out);
+	if (r == 0)
+		r = find_stale(s, &j, o, out);
 	for (size_t i = 0; i < CREW_SIZE; i++)
 		vworker_free(j.workers[i]);
 	free(parts);

@@ -249,7 +249,23 @@ static int try_closed_addresses(struct stale *s)
 	return r;
 }
 
-int vstale_find(struct vnode *v, const struct map *known, struct verify_report *out)
+static bool is_asked_for(const struct verify_options *o, const struct k8s_service *s)
+{
+	for (size_t i = 0; i < o->nservices; i++)
+		if (o->services[i] == s)
+			return true;
+	return !o->services;
+}
+
+/* Every cluster has default/kubernetes: a list without it is of some namespaces only, and the rules may be of the others. */
+static int say_why_not(struct stale *s)
+{
+	return report_skip(s->out, s->v->snap->name, "not-collected", "stale-frontends", "the Services that were read are not all of the "
+			   "cluster's (default/kubernetes is not among them): whose the other rules are is not known",
+			   "kubectl get svc,endpointslices,pods,nodes -A -o json > cluster.json");
+}
+
+int vstale_find(struct vnode *v, const struct map *known, const struct verify_options *o, struct verify_report *out)
 {
 	CLEANUP(stale_release) struct stale s = { .v = v, .known = known, .out = out };
 	int r = 0;
@@ -262,7 +278,12 @@ int vstale_find(struct vnode *v, const struct map *known, struct verify_report *
 		if (r == 0)
 			r = gather(&s, f ? AF_INET6 : AF_INET);
 	}
+	if (r == 0 && s.found.len && !k8s_find_service(&v->snapshot->cluster, "default", "kubernetes")) {
+		s.found.len = 0;
+		r = o->services ? 0 : say_why_not(&s);
+	}
 	for (size_t i = 0; r == 0 && i < s.found.len; i++)
-		r = try_candidate(&s, &s.found.v[i]);
-	return r < 0 ? r : try_closed_addresses(&s);
+		if (is_asked_for(o, service_of(v, s.found.v[i].rule)))
+			r = try_candidate(&s, &s.found.v[i]);
+	return r < 0 || o->services ? r : try_closed_addresses(&s);
 }

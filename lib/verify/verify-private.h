@@ -135,6 +135,8 @@ enum address_is endpoint_index_find(struct endpoint_index *i, const struct ip_ad
 int judge(const struct expect_answer *answer, const struct expect_frontend *f, const struct ip_addr *src,
 	  const struct node_facts *facts, const struct nat_result *r, struct endpoint_index *index, struct judgement *ret);
 
+bool judge_is_own(const struct expect_port *p, const struct ip_addr *addr, uint16_t port); /* some endpoint of the port, whoever it is for */
+
 /* blame.c: which rule, or which missing rule, is behind a difference. */
 struct blame_context {
 	struct vnode *v;
@@ -183,14 +185,16 @@ struct vfrontend_key {
 	uint8_t proto;
 	uint16_t port;
 };
-/* stale.c: rules of kube-proxy for what is not in @known. 0 or -ENOMEM. */
-int vstale_find(struct vnode *v, const struct map *known, struct verify_report *out);
+/* stale.c: rules of kube-proxy for what is not in @known; of the Services that were asked for, if any were. 0 or -ENOMEM. */
+int vstale_find(struct vnode *v, const struct map *known, const struct verify_options *o, struct verify_report *out);
 
 /* frontend.c: one Service on one node. A worker belongs to one thread. */
 struct vworker;
 int vworker_new(const struct snapshot *s, const struct snap_node *n, struct vworker **ret); /* 0 or -ENOMEM; vworker_free */
 void vworker_free(struct vworker *w);
 struct vnode *vworker_node(struct vworker *w);
+/* Notes the frontends of @s without judging them. 0 or -ENOMEM. */
+int vworker_note(struct vworker *w, const struct k8s_service *s);
 /* Adds the frontends of all its Services so far to @set; they live as long as the worker. 0 or -ENOMEM. */
 int vworker_frontends(const struct vworker *w, struct map *set);
 int vworker_service(struct vworker *w, const struct k8s_service *s, struct verify_report *out);
