@@ -250,4 +250,10 @@ int trace_port_meant(struct context *c, const struct trace_place *src, const str
 /* Does a pod ask its own loopback address? No rule of a node sees that. */
 bool trace_own_loopback(const struct trace_place *src, const struct trace_place *dst);
 
+/* The Service's own port that the destination names, or NULL. */
+const struct k8s_service_port *trace_port_of(const struct k8s_service *s, const struct trace_place *dst);
+/* trace-policy.c: a line for each NetworkPolicy that keeps the client from a pod that it reaches. 0 or -ENOMEM. */
+int trace_policies(struct context *c, const struct trace_place *src, const struct follow *f, uint8_t proto, const char *const **ret,
+		   size_t *ret_len);
+
 #endif

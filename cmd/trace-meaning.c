@@ -26,7 +26,7 @@ static void add(struct context *c, struct lines *l, const struct strbuf *b)
 	}
 }
 
-static const struct k8s_service_port *port_of(const struct k8s_service *s, const struct trace_place *dst)
+const struct k8s_service_port *trace_port_of(const struct k8s_service *s, const struct trace_place *dst)
 {
 	for (size_t i = 0; i < s->nports; i++) {
 		if (s->ports[i].port == dst->port && s->ports[i].proto == dst->proto) {
@@ -70,7 +70,7 @@ static void service_line(struct context *c, struct lines *l, const struct trace_
 	strbuf_addf(&b, "%s is %s of %s/%s", ip_addr_format(&dst->addr, buf), role_of(s, &dst->addr),
 		    s->meta.ns, s->meta.name);
 	if (dst->port > 0) {
-		const struct k8s_service_port *p = port_of(s, dst);
+		const struct k8s_service_port *p = trace_port_of(s, dst);
 		if (p) {
 			strbuf_adds(&b, ", port ");
 			trace_add_port(&b, p);
@@ -185,7 +185,7 @@ const char *const *trace_meaning(struct context *c, const struct trace_place *sr
 		return l.failed ? NULL : l.v;
 	}
 	bool on_node = trace_node_of_address(c, &dst->addr) || ip_addr_is_loopback(&dst->addr);
-	if (on_node && !dst->pod && !(dst->service && port_of(dst->service, dst))) {
+	if (on_node && !dst->pod && !(dst->service && trace_port_of(dst->service, dst))) {
 		node_port_line(c, &l, dst);
 	}
 	return l.failed ? NULL : l.v;

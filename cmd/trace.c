@@ -282,8 +282,17 @@ static int print(struct context *c, const struct jobs *j, const struct trace_pla
 	}
 	for (size_t i = 0; i < j->len; i++) {
 		reports[i] = (struct trace_report){
-			&j->v[i].follow, meaning, meant, nmeant, j->skipped.v, j->skipped.len,
+			.follow = &j->v[i].follow,
+			.meaning = meaning,
+			.meant = meant,
+			.nmeant = nmeant,
+			.to_service = dst->service && trace_port_of(dst->service, dst) && !trace_node_of_address(c, &dst->addr),
+			.skipped = j->skipped.v,
+			.nskipped = j->skipped.len,
 		};
+		if (trace_policies(c, src, &j->v[i].follow, j->v[i].packet.proto, &reports[i].warnings, &reports[i].nwarnings) < 0) {
+			return -ENOMEM;
+		}
 	}
 	int r = report_trace(&c->report, reports, j->len);
 	return r < 0 ? r : (int)code_of(j);

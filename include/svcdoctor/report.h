@@ -50,8 +50,11 @@ struct trace_report {
 	const char *const *meaning; /* lines: whose address the destination is, which port; NULL-terminated, or NULL */
 	const struct trace_meant *meant;
 	size_t nmeant;
+	bool to_service; /* the destination is an address and port that a Service has for itself: untranslated, nobody answers there */
 	const struct verify_skipped *skipped; /* what of the nodes was not run, so that the packet may fare otherwise */
 	size_t nskipped;
+	const char *const *warnings; /* of this start: what the rules do not show, such as a NetworkPolicy */
+	size_t nwarnings;
 };
 int report_trace(const struct report *r, const struct trace_report *t, size_t n);
 

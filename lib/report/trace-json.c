@@ -244,7 +244,7 @@ static int trace_json(const struct report *r, const struct trace_report *t, size
 	struct doc doc;
 	size_t left = DETAILS_MAX;
 	doc_begin(&doc, r, NULL, n > 0 ? t[0].skipped : NULL, n > 0 ? t[0].nskipped : 0);
-	json_t *all = json_array(), *meaning = json_array(), *meant = json_array();
+	json_t *all = json_array(), *meaning = json_array(), *meant = json_array(), *warnings = json_array();
 	for (size_t i = 0; i < n; i++) {
 		for (size_t k = 0; k < t[i].follow->endings.len; k++) {
 			doc_add(&doc, all, ending_json(&doc, r, &a, &t[i].follow->endings.v[k], &left));
@@ -259,6 +259,12 @@ static int trace_json(const struct report *r, const struct trace_report *t, size
 	doc_set(&doc, doc.root, "packet", n > 0 ? packet_json(&doc, t, n) : json_null());
 	doc_set(&doc, doc.root, "meaning", meaning);
 	doc_set(&doc, doc.root, "meant", meant);
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < t[i].nwarnings; k++) {
+			doc_add(&doc, warnings, doc_string(&doc, t[i].warnings[k]));
+		}
+	}
+	doc_set(&doc, doc.root, "warnings", warnings);
 	doc_set(&doc, doc.root, "endings", all);
 	return doc_end(&doc, r);
 }

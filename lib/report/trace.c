@@ -173,6 +173,11 @@ static void add_reply(const struct report *r, struct strbuf *b, const struct tra
 		[TRI_FALSE] = "is lost", [TRI_TRUE] = "returns", [TRI_UNKNOWN] = "not judged"
 	};
 	const struct nat_ending *e = &f->e;
+	if (t->to_service && !e->translated && e->delivery != DELIVERY_LOCAL) {
+		strbuf_adds(b, "   not translated: nobody answers at a Service's own address   ");
+		text_styled(r, b, STYLE_BAD, "x");
+		return;
+	}
 	strbuf_adds(b, e->reply == TRI_FALSE ? "   reply lost: " : "   reply: ");
 	strbuf_add_clean(b, e->reply_why ? e->reply_why : words[e->reply]);
 	bool bad = e->reply == TRI_FALSE || e->delivery == DELIVERY_LOST;
@@ -496,6 +501,9 @@ int trace_text(const struct report *r, const struct trace_report *t, size_t n)
 			further_nodes(r, &b, &t[i]);
 		}
 		endings(r, &b, &t[i]);
+		for (size_t k = 0; k < t[i].nwarnings; k++) {
+			text_labelled(&b, k == 0 ? "warning" : "", t[i].warnings[k]);
+		}
 	}
 	return text_write(r, &b);
 }

@@ -327,11 +327,40 @@ def many_endpoints(n=3000, nodes=12):
     return f"{n} endpoints on {nodes} nodes in {len(lines)} lines"
 
 
+POLICY = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "only-fe", "namespace": "default"},
+          "spec": {"podSelector": {"matchLabels": {"app": "web"}}, "policyTypes": ["Ingress"],
+                   "ingress": [{"from": [{"podSelector": {"matchLabels": {"role": "fe"}}}]}]}}
+
+
+def policies(backend):
+    """A policy that keeps the client out is named beside the endings; the node whose address a source becomes may always ask its own pods."""
+    with Copy(LABS[backend]) as lab:
+        lab.write(json.dumps({"kind": "List", "items": [POLICY]}), "cluster", "networkpolicies.json")
+        lines = trace(lab.path, "10.244.1.5", "10.96.136.124:80")["warnings"]
+        expect_equal(len(lines), 3, "pods")
+        expect(all(x.startswith("NetworkPolicy default/only-fe does not let this client in to default/web-") for x in lines), lines)
+        lines = trace(lab.path, "203.0.113.9", "172.30.99.1:32035")["warnings"]
+        expect(len(lines) == 1 and "web-96d5df5c8-2 on port 80, which sees the node as the source" in lines[0], lines)
+        expect_equal(trace(lab.path, "10.244.1.5", "10.96.180.89:80")["warnings"], [], "warnings of another Service")
+
+
+def untranslated(backend):
+    """A ClusterIP that no rule translates is no success."""
+    with Copy(LABS[backend]) as lab:
+        def edit(text):
+            d = Dump(text)
+            d.remove("nat", "KUBE-SERVICES", "default/hostnames:default cluster IP")
+            return str(d)
+        lab.edit(edit, "nodes", "node1", f"iptables-{backend}-save.txt")
+        r = run("trace", "10.244.1.5", "10.96.250.211:80", "--bundle", lab.path, "--node", "node1", codes=[0])
+        expect("not translated: nobody answers at a Service's own address   x" in r.out, r.out)
+
+
 if __name__ == "__main__":
     t = Tests()
     for backend_ in LABS:
         for test in (follows, dropped, masqueraded, three_visits, start_is_chosen, not_in_the_bundle, undecided, lost, missing_facts, loop, as_alone,
-                     meant, meant_of_many, port_names):
+                     meant, meant_of_many, port_names, policies, untranslated):
             t.run(f"{backend_}/{test.__name__}", test, backend_)
     t.run("many-endpoints", many_endpoints)
     t.finish()
