@@ -200,7 +200,7 @@ static void group_block(const struct report *r, struct strbuf *b, const struct v
 {
 	const struct verify_difference *first = v[0];
 	size_t services = count_services(v, n);
-	struct strbuf line CLEANUP(strbuf_release) = STRBUF_INIT;
+	struct strbuf wanted CLEANUP(strbuf_release) = STRBUF_INIT, found CLEANUP(strbuf_release) = STRBUF_INIT;
 	strbuf_addc(b, '\n');
 	text_styled(r, b, severity_styles[first->severity], verify_kind_name(first->kind));
 	strbuf_adds(b, "  ");
@@ -226,11 +226,13 @@ static void group_block(const struct report *r, struct strbuf *b, const struct v
 	}
 	source_lines(b, v, shown);
 	rule_lines(b, &first->by);
-	fates(&line, first->expected, first->nexpected);
-	text_labelled(b, "wanted", first->nexpected ? strbuf_str(&line) : "nothing");
-	strbuf_reset(&line);
-	fates(&line, first->actual, first->nactual);
-	text_labelled(b, "found", strbuf_str(&line));
+	fates(&wanted, first->expected, first->nexpected);
+	fates(&found, first->actual, first->nactual);
+	/* Session affinity, the reply's way and the hairpin are not seen in where packets end. */
+	if (strcmp(strbuf_str(&wanted), strbuf_str(&found)) != 0) {
+		text_labelled(b, "wanted", first->nexpected ? strbuf_str(&wanted) : "nothing");
+		text_labelled(b, "found", strbuf_str(&found));
+	}
 	trace_command(r, b, first);
 }
 

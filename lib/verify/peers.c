@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Node against node. The frontends are what the rules of any node name; on each node a packet of the node itself is sent
- * to each of them, and the sets of endpoints are compared. It costs one walk for each frontend and node.
+ * to each of them, and the endpoints are compared, with their shares and whether the source is rewritten. It costs one
+ * walk for each frontend and node.
  */
 #include <errno.h>
+#include <math.h>
 #include <netinet/in.h>
 
 #include "verify-private.h"
 
 #define SOURCE_PORT 40000
 #define ADDRESSES_SHOWN 5
+#define SHARE_TOLERANCE 0.01 /* of the greater one: old iptables-save prints probabilities to five digits only */
 
 /* The key of a map: every byte of it is set. */
 struct frontend_key {
@@ -27,7 +30,10 @@ struct frontend {
 struct endpoint {
 	struct ip_addr addr;
 	uint16_t port;
+	double share;	/* NAN: not known */
+	unsigned masq;	/* MASQ_YES, MASQ_NO or both */
 };
+enum { MASQ_YES = 1, MASQ_NO = 2 };
 enum { SET_UNTRANSLATED = 1, SET_REFUSED = 2, SET_DROPPED = 4 };
 struct set {
 	bool known;
@@ -189,7 +195,7 @@ static int read_endings(const struct nat_result *w, struct set *ret)
 
 	for (size_t i = 0; i < w->endings.len; i++) {
 		const struct nat_ending *e = &w->endings.v[i];
-		struct endpoint to = { e->addr, e->port };
+		struct endpoint to = { e->addr, e->port, e->weight, e->masquerade ? MASQ_YES : MASQ_NO };
 
 		/* What hangs on a rule that a dump does not decide is not compared; nor what the node answers itself (a node-local cache). */
 		if (e->verdict == NAT_UNDECIDED || e->assumes || (e->verdict == NAT_ACCEPT && !e->translated && e->delivery == DELIVERY_LOCAL))
@@ -206,8 +212,12 @@ static int read_endings(const struct nat_result *w, struct set *ret)
 	if (ret->v.len)
 		qsort(ret->v.v, ret->v.len, sizeof(*ret->v.v), cmp_endpoint);
 	for (size_t i = 0; i < ret->v.len; i++)
-		if (n == 0 || cmp_endpoint(&ret->v.v[i], &ret->v.v[n - 1]) != 0)
+		if (n == 0 || cmp_endpoint(&ret->v.v[i], &ret->v.v[n - 1]) != 0) {
 			ret->v.v[n++] = ret->v.v[i];
+		} else {
+			ret->v.v[n - 1].share += ret->v.v[i].share;
+			ret->v.v[n - 1].masq |= ret->v.v[i].masq;
+		}
 	ret->v.len = n;
 	ret->known = w->endings.len > 0;
 	return 0;
@@ -233,12 +243,28 @@ static int find_set(struct peers *p, struct peer_node *n, const struct frontend 
 	return r < 0 ? r : read_endings(&p->walk, &n->set);
 }
 
-static bool same_set(const struct set *a, const struct set *b)
+/* Not known is no difference. */
+static bool same_share(const struct endpoint *a, const struct endpoint *b)
+{
+	return isnan(a->share) || isnan(b->share) || fabs(a->share - b->share) <= SHARE_TOLERANCE * fmax(a->share, b->share);
+}
+
+static bool same_endpoints(const struct set *a, const struct set *b)
 {
 	if (a->flags != b->flags || a->v.len != b->v.len)
 		return false;
 	for (size_t i = 0; i < a->v.len; i++)
 		if (cmp_endpoint(&a->v.v[i], &b->v.v[i]) != 0)
+			return false;
+	return true;
+}
+
+static bool same_set(const struct set *a, const struct set *b)
+{
+	if (!same_endpoints(a, b))
+		return false;
+	for (size_t i = 0; i < a->v.len; i++)
+		if (a->v.v[i].masq != b->v.v[i].masq || !same_share(&a->v.v[i], &b->v.v[i]))
 			return false;
 	return true;
 }
@@ -301,6 +327,30 @@ static void add_parts(struct strbuf *b, const struct set *s, const struct set *p
 			strbuf_addf(b, "%s%s a part of the connections", b->len ? ", " : "", parts[i].text);
 }
 
+/* The same endpoints: what is done with them differs. */
+static void add_ways(struct strbuf *b, const struct set *s, const struct set *peers, const char *who)
+{
+	char buf[IP_ENDPOINT_STRLEN];
+	bool masq = false, share = false;
+
+	for (size_t i = 0; i < s->v.len; i++) {
+		const struct endpoint *e = &s->v.v[i], *o = &peers->v.v[i];
+		const char *to = ip_endpoint_format(&e->addr, e->port, buf);
+
+		if (!masq && e->masq != o->masq) {
+			masq = true;
+			strbuf_addf(b, "%s%s the source of %s connections to %s, unlike %s", b->len ? "; " : "",
+				    e->masq & MASQ_YES ? "rewrites" : "does not rewrite",
+				    e->masq == (MASQ_YES | MASQ_NO) ? "some" : "its own", to, who);
+		}
+		if (!share && !same_share(e, o)) {
+			share = true;
+			strbuf_addf(b, "%sgives %s %.1f %% of the connections, %s %.1f %%", b->len ? "; " : "", to, e->share * 100, who,
+				    o->share * 100);
+		}
+	}
+}
+
 /* @other: the one node that it is compared with; NULL: its peers. */
 static const char *difference_text(struct peers *p, const struct set *s, const struct set *peers, const struct verify_peer_difference *d,
 				   const char *other)
@@ -312,6 +362,8 @@ static const char *difference_text(struct peers *p, const struct set *s, const s
 		add_deed(&b, s, false);
 		strbuf_addf(&b, "; %s ", who);
 		add_deed(&b, peers, !other);
+	} else if (same_endpoints(s, peers)) {
+		add_ways(&b, s, peers, who);
 	} else {
 		if (d->nmissing) {
 			strbuf_adds(&b, "does not send to ");

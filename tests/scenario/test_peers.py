@@ -124,6 +124,34 @@ def smaller_set():
         b.verify("--fail-on", "warning", code=1)
 
 
+def uneven():
+    """All endpoints, in other shares."""
+    def change(d):
+        d.replace("nat", "KUBE-SVC-LOLE4ISW44XBNF3G", ["--probability 0.5"], "--probability 0.5", "--probability 0.9")
+    with Nodes("node1", "node2", "node3") as b:
+        b.damage("node2", change)
+        p = one(b.verify(code=2))
+        d = p["differences"][0]
+        expect_equal((p["node"], p["severity"], d["service"], d["missing"], d["extra"]), ("node2", "warning", "default/web", [], []), "peer")
+        expect(re.search(r"gives \S+ (60.0|6.7) % of the connections, its peers 33.3 %", d["text"]), d["text"])
+
+
+def five_digits():
+    """Probabilities as an old iptables-save prints them are the same probabilities."""
+    with Nodes("node1", "node2", "node3") as b:
+        b.edit(lambda t: re.sub(r"--probability (0\.\d{5})\d*", r"--probability \1", t), "nodes", "node2", DUMP)
+        expect_equal(b.verify(code=2)["peers"], [], "peers")
+
+
+def not_masqueraded():
+    with Nodes("node1", "node2", "node3") as b:
+        b.damage("node3", lambda d: d.remove("nat", "KUBE-SVC-LOLE4ISW44XBNF3G", "KUBE-MARK-MASQ"))
+        p = one(b.verify(code=2))
+        d = p["differences"][0]
+        expect_equal((p["node"], p["severity"], d["service"], d["missing"], d["extra"]), ("node3", "warning", "default/web", [], []), "peer")
+        expect("does not rewrite the source of its own connections" in d["text"] and "unlike its peers" in d["text"], d["text"])
+
+
 def two_nodes():
     with Nodes("node1", "node2") as b:
         b.damage("node2", no_web)
@@ -322,6 +350,9 @@ if __name__ == "__main__":
     t.run("a missing entry", missing_entry)
     t.run("a stale node", stale_node)
     t.run("an endpoint less", smaller_set)
+    t.run("uneven shares", uneven)
+    t.run("shares of five digits", five_digits)
+    t.run("no masquerade", not_masqueraded)
     t.run("two nodes", two_nodes)
     t.run("two against two", no_majority)
     t.run("a flushed node", flushed)
