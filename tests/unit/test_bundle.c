@@ -524,6 +524,10 @@ static void test_config_from_flags(void **state)
 	assert_int_equal(open_tar(&s, &both), 0);
 	assert_string_equal(snapshot_proxy_config(&s, s.nodes.v[0])->source, "ConfigMap kube-system/kube-proxy");
 	snapshot_release(&s);
+	strbuf_release(&t.b);
+	strbuf_release(&file.b);
+	strbuf_release(&bad.b);
+	strbuf_release(&both.b);
 }
 
 /* ---- hostile and damaged ones ---- */

@@ -389,7 +389,6 @@ static enum rs_answer reference(const struct rs_set_ref *ref, const struct rs_se
 		int len;
 
 		for (unsigned i = 0; i < RS_IPSET_PARTS; i++) {
-			struct ip_prefix pre = { e->addr[side], e->len[side] };
 			bool port = p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP, dst = ref->dst[i];
 			uint16_t v = port ? (dst ? p->dport : p->sport) : p->proto == IPPROTO_ICMP ? (uint16_t)(p->icmp_type << 8 | p->icmp_code) : 0;
 			const char *dev = dst ? p->oif : p->iif;
@@ -397,7 +396,7 @@ static enum rs_answer reference(const struct rs_set_ref *ref, const struct rs_se
 			switch (s->type->part[i]) {
 			case SETPART_IP:
 			case SETPART_NET:
-				fits = fits && ip_prefix_contains(&pre, dst ? &p->dst : &p->src);
+				fits = fits && ip_prefix_contains(&(const struct ip_prefix){ e->addr[side], e->len[side] }, dst ? &p->dst : &p->src);
 				net = net || s->type->part[i] == SETPART_NET;
 				side++;
 				break;
