@@ -24,8 +24,12 @@ struct expect_endpoint {
 	const struct k8s_endpoint *object;
 };
 
+/* kube-proxy's mode: what must be true differs between them. */
+enum expect_mode { MODE_IPTABLES, MODE_NFTABLES, MODE_IPVS };
+
 /* The node as kube-proxy sees itself. */
 struct expect_node {
+	enum expect_mode mode;
 	const char *name;	/* hostnameOverride, or the node's name */
 	const struct k8s_node *object; /* NULL: not known (no zone, no addresses) */
 	const struct node_facts *facts; /* for node-port addresses; may be NULL */

@@ -69,6 +69,10 @@ struct nat_by {
 	enum nat_by_kind kind;
 	const struct rs_rule *rule;   /* BY_RULE, BY_SET */
 	const struct rs_chain *chain; /* BY_RULE, BY_POLICY */
+	/* nftables: the element of that set or map which gave the verdict or the translation; NULL: none */
+	const struct rs_set *set;
+	const struct rs_elem *elem;
+	const struct rs_virtual_server *server; /* BY_IPVS; NULL: none has this address */
 	const char *text;	      /* the others: "net.ipv4.ip_forward = 0", in the walk's arena or constant */
 	/* of a loss: "ip-forward", "no-route", "martian", "rp-filter", "link-down", "route-localnet", "hairpin-mode", "bridge-nf" */
 	const char *cause;

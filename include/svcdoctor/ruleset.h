@@ -88,7 +88,14 @@ enum {
 	X(FIELD_TCPMSS, "TCP MSS") X(FIELD_CPU, "CPU") \
 	X(FIELD_DEVGROUP, "device group") X(FIELD_IPVS, "ipvs") X(FIELD_ESP, "IPsec SPI") \
 	X(FIELD_CONNBYTES, "connbytes")	/* OP_TEXT; negated: false for a first packet. State of the past, as the limits are */ \
-	X(FIELD_FIB, "fib")
+	X(FIELD_FIB, "fib") \
+	/* nftables alone asks these */ \
+	X(FIELD_LOOKUP, "set")			/* OP_LOOKUP */ \
+	X(FIELD_NFPROTO, "family")		/* NFPROTO_IPV4 2, NFPROTO_IPV6 10 */ \
+	X(FIELD_ETHERTYPE, "ethertype")		/* 0x0800, 0x86dd */ \
+	X(FIELD_NUMGEN, "chance")		/* of a selector: a number from offset to offset + mod - 1, each as likely */ \
+	X(FIELD_NUMGEN_INC, "every n-th packet") /* the same, one after the other: chance for a packet without past */ \
+	X(FIELD_HASH, "hash")			/* of a selector: jhash, symhash: a function of the packet, which is not computed */
 
 enum rs_field {
 #define X(name, text) name,
@@ -110,6 +117,7 @@ enum rs_op {
 	OP_IFNAME, /* u.ifname: the whole name, or a prefix when flags has RS_WILDCARD */
 	OP_SET,	   /* u.set */
 	OP_RECENT, /* u.recent */
+	OP_LOOKUP, /* u.lookup: nftables */
 	OP_TEXT,   /* u.text: decoded and printed, never evaluated */
 };
 
@@ -162,6 +170,7 @@ struct rs_recent {
 	const char *text;
 };
 struct rs_set;
+struct rs_lookup;
 struct rs_set_ref {
 	const char *name;
 	const struct rs_set *set; /* NULL: no such set was loaded */
@@ -192,6 +201,7 @@ struct rs_cond {
 		const char *ifname; /* without the wildcard sign */
 		const struct rs_set_ref *set;
 		const struct rs_recent *recent;
+		const struct rs_lookup *lookup;
 		const char *text;
 	} u;
 };
@@ -208,7 +218,9 @@ struct rs_cond {
 	X(ST_TPROXY, "TPROXY") X(ST_SYNPROXY, "SYNPROXY") \
 	X(ST_SET, "SET")		/* u.set: adds the packet to a set, or takes it out (RS_SET_DEL), that some rule asks */ \
 	X(ST_NOP, "no effect")		/* LOG, NFLOG, TRACE, counters, CHECKSUM, CLASSIFY, TCPMSS, TOS, DSCP, TTL, TEE, CT zone ... */ \
-	X(ST_VMAP, "verdict map")	/* nftables: u.map */ \
+	X(ST_VMAP, "verdict map")	/* nftables: u.lookup. A key that is not in the map ends the rule, as a condition that fails would */ \
+	X(ST_MARK_MAP, "mark by map")	/* nftables: u.lookup, whose data is the mark; the same of a key that is not in it */ \
+	X(ST_UPDATE, "set update")	/* nftables: u.update */ \
 	X(ST_UNKNOWN, "unknown target")	/* u.text */
 
 enum rs_stmt_kind {
@@ -224,10 +236,12 @@ struct rs_rule;
 struct rs_nat {
 	bool has_addr, has_port;
 	bool random, random_fully, persistent;
-	bool by_map;		      /* nftables: address and port come from a map (u.map in the statement's map) */
 	struct ip_addr lo, hi;	      /* equal for one address; NETMAP: address and mask */
 	uint16_t port_lo, port_hi;    /* host order */
 	uint16_t port_base;	      /* DNAT --to-destination a:p1-p2/base; 0: none */
+	/* nftables: the address (with addr_map_has_port its port too), or the port, comes from a map; what is not in it ends the rule */
+	const struct rs_lookup *addr_map, *port_map;
+	bool addr_map_has_port;
 	const char *text;	      /* set where the argument is not of this form (several --to-destination) */
 };
 
@@ -243,7 +257,8 @@ struct rs_stmt {
 		} bits;
 		const struct rs_nat *nat;
 		const struct rs_set_ref *set;
-		const struct rs_set *map;
+		const struct rs_lookup *lookup;
+		const struct rs_update *update;
 		const char *text;		/* REJECT: "icmp-port-unreachable", ...; NOP and UNKNOWN: the target as written */
 	} u;
 };
@@ -262,6 +277,7 @@ struct rs_rule {
 	bool has_counters : 1;	/* the dump had them: rule_counters() */
 	bool unknown : 1;	/* has an opaque condition or an unknown statement */
 	bool remembers : 1;	/* has a FIELD_RECENT_SET condition. Set by ruleset_finish */
+	bool staged : 1;	/* nftables: a statement with an effect stands before a condition. Set by ruleset_finish */
 	bool acts : 1;		/* leaves a trace or goes on elsewhere; false: it can be passed over. Set by ruleset_finish */
 };
 struct rs_counters {
@@ -317,21 +333,54 @@ struct rs_short {
 	struct ip_addr addr;	       /* family 0: as it was */
 };
 
-/* A set or map: of ipset or of nftables. */
-struct rs_key {
-	uint8_t kind;		/* enum rs_field of what the key's part holds: FIELD_SADDR for any address, FIELD_DPORT, FIELD_PROTO, FIELD_MARK, FIELD_IIF */
-	struct rs_addr_range addr;
-	struct rs_u32_range num;
-	const char *name;
+/*
+ * ---- nftables: sets, maps and what is looked up in them ----
+ *
+ * A set's key has one part for each field of a concatenation. What a part holds is said once, by the set (part_kinds); so is what
+ * an element of a map maps to (data_kinds).
+ */
+#define RS_KEY_PARTS 6
+enum rs_value_kind {
+	VALUE_NUM,	/* u.num, host order: protocols, ports, marks, states, types */
+	VALUE_ADDR4,	/* u.num, host order */
+	VALUE_ADDR6,	/* u.addr6 */
+	VALUE_NAME,	/* u.name: of an interface; a last '*' is a wildcard */
+	VALUE_OPAQUE,	/* u.name: its text. What svcdoctor does not compare (MAC addresses, ...): whether it is met is not known */
+};
+struct rs_value {
+	union {
+		struct rs_u32_range num; /* inclusive */
+		const struct rs_addr_range *addr6; /* inclusive */
+		const char *name;
+	} u;
 };
 struct rs_elem {
-	const struct rs_key *keys; /* nfields of the set */
-	bool nomatch;
-	bool has_timeout;
+	const struct rs_value *keys; /* nfields of the set; NULL: the catch-all element "*" */
+	const struct rs_value *data; /* a map's: ndata of the set */
+	const struct rs_chain *target; /* a verdict map's JUMP and GOTO; NULL when that chain is not in the dump */
 	const char *comment;
-	uint8_t verdict;	/* verdict map: enum rs_stmt_kind */
-	const struct rs_chain *target;
-	const struct rs_key *data; /* data map: ndata parts */
+	uint8_t verdict;	/* a verdict map's, enum rs_stmt_kind: ST_ACCEPT, DROP, RETURN, JUMP, GOTO, QUEUE; NOP: continue */
+	bool has_timeout;
+};
+/* One part of a key as a rule makes it from a packet: (field & mask) ^ flip of numbers and IPv4 addresses. */
+struct rs_selector {
+	uint8_t field;		/* enum rs_field; FIELD_OPAQUE: not known */
+	uint8_t kind;		/* enum rs_value_kind */
+	uint8_t flags;		/* as of a condition */
+	uint8_t plen;		/* of VALUE_ADDR6: so many leading bits are kept; 128: all */
+	uint32_t mask, flip;	/* all ones and 0: the field itself */
+	uint32_t mod, offset;	/* FIELD_NUMGEN, FIELD_NUMGEN_INC, FIELD_HASH */
+};
+struct rs_lookup {
+	const struct rs_set *set; /* NULL: not in the dump */
+	const char *name;	  /* of the set; NULL: it is anonymous and belongs to this rule */
+	const struct rs_selector *parts;
+	uint8_t nparts;		  /* as many as the set has fields, else nothing is ever found */
+};
+/* "add @set { ... }", "update", "delete": the packet's key goes into the set, or out of it. */
+struct rs_update {
+	struct rs_lookup key;
+	bool is_delete;
 };
 /* One element of an ipset: what its type does not have is zero. */
 struct rs_ipset_elem {
@@ -360,16 +409,22 @@ struct rs_ipset {
 	uint32_t *buckets;
 	uint8_t lens[2][129], nlens[2]; /* the prefix lengths in use, longest first */
 };
+struct rs_set_index;
 struct rs_set {
 	enum rs_backend backend; /* BACKEND_LEGACY: an ipset, which both backends' xtables rules can name */
 	enum rs_family family;
-	const char *name, *type;
+	const char *name;	/* NULL: anonymous (nftables) */
+	const char *type;	/* of an ipset; of nftables: "ipv4_addr . inet_service", for texts */
 	const struct rs_table *table; /* nftables only */
 	uint8_t nfields, ndata;
-	uint8_t field_kinds[6];
-	bool dynamic, interval, is_map, is_vmap;
+	uint8_t part_kinds[RS_KEY_PARTS], data_kinds[RS_KEY_PARTS]; /* enum rs_value_kind; of nftables */
+	bool is_map, is_vmap;
+	bool dynamic;		/* a rule puts elements in, or they have a timeout: what is in it is state of the past */
+	bool partly;		/* of nftables: some of its elements could not be read */
 	const struct rs_elem *elems; /* of nftables; those of an ipset lie in @ipset */
 	size_t nelems;
+	uint32_t line;		/* in its file, from 1; 0: not known */
+	const struct rs_set_index *index[2]; /* lib/ruleset's own: for all of the key, and without the client's part */
 	struct rs_ipset *ipset;	 /* NULL: of nftables, or of a type that is not known */
 };
 
@@ -420,13 +475,13 @@ const struct rs_chain *table_find_chain(const struct rs_table *t, const char *na
 /* Where the chain stands in chain_list, or -1. Only reads, so that several threads may ask. */
 ssize_t table_chain_position(const struct rs_table *t, const char *name, size_t name_len);
 /* Many at once, which waits for memory once and not for each: sets @chain, NULL where there is none. Only reads the table. */
-struct rs_lookup {
+struct rs_chain_lookup {
 	const char *name;
 	uint32_t name_len;
 	uint32_t hash; /* lib/ruleset's own */
 	struct rs_chain *chain;
 };
-void table_find_chains(const struct rs_table *t, struct rs_lookup *v, size_t n);
+void table_find_chains(const struct rs_table *t, struct rs_chain_lookup *v, size_t n);
 /* Appends @r, which lies in the arena; sets its chain and index. 0 or -ENOMEM. */
 int chain_append(struct ruleset *rs, struct rs_chain *c, struct rs_rule *r);
 /* The same for @n rules in their order. */
@@ -502,6 +557,37 @@ struct rs_ipset_type {
 const struct rs_ipset_type *rs_ipset_type_find(const char *name, size_t len); /* NULL: not known */
 /* Sorts the elements of @s into buckets. After the last one is there. 0 or -ENOMEM. */
 int rs_ipset_index(struct ruleset *rs, struct rs_ipset *s);
+
+/*
+ * ---- nftables' sets: lib/ruleset/nft.c ----
+ */
+const struct rs_set *ruleset_find_set(const struct ruleset *rs, const struct rs_table *t, const char *name); /* NULL: none. Searches all of them */
+enum rs_part_how {
+	PART_KNOWN,
+	PART_UNKNOWN, /* the packet has some value there, which is not known */
+	PART_ANY,     /* every value is asked for */
+};
+/* One part of a key as a packet has it. */
+struct rs_part {
+	enum rs_part_how how;
+	uint32_t num;	     /* VALUE_NUM; VALUE_ADDR4 in host order */
+	struct ip_addr addr; /* VALUE_ADDR6 */
+	const char *name;    /* VALUE_NAME */
+};
+/*
+ * The elements that agree with all known parts of @key (nfields of them), one after the other: NULL when there are no more.
+ * @ret_sure: with nothing but PART_ANY left open it is one that a packet with these values meets. The catch-all comes last, and
+ * not at all once a sure one was given. @c is zeroed before the first call.
+ */
+struct rs_cursor {
+	uint64_t at;
+	bool begun, found;
+};
+const struct rs_elem *rs_elem_next(const struct rs_set *s, const struct rs_part *key, struct rs_cursor *c, bool *ret_sure);
+/* Which field of the lookup's key is the client's address, as a part's number; -1: none, or it is masked. */
+int rs_lookup_client_part(const struct rs_lookup *l);
+/* "10.96.0.1 . tcp . 80 : goto service-..." as nft prints it, in @buf. Returns the length that it has or would have. */
+size_t rs_elem_print(const struct rs_set *s, const struct rs_elem *e, char *buf, size_t size);
 
 /* The one statement that ends or moves a packet, or NULL: in xtables rules there is at most one statement. */
 static inline const struct rs_stmt *rule_target(const struct rs_rule *r)

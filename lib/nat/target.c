@@ -96,7 +96,7 @@ static int do_dnat(struct walk *w, struct state *st, const struct rs_rule *r, co
 	uint16_t port;
 	int res;
 
-	if (!n || n->text || n->by_map)
+	if (!n || n->text || n->addr_map || n->port_map)
 		return undecided(w, st, r);
 	port = n->has_port ? n->port_lo : st->dport;
 	/* NF_NAT_RANGE_PROTO_OFFSET: the port's distance from the base decides. */
@@ -118,7 +118,7 @@ static int do_redirect(struct walk *w, struct state *st, const struct rs_rule *r
 	const struct node_facts *f = w->node->facts;
 	struct ip_addr a = { .family = st->dst.family };
 
-	if (n && (n->text || n->by_map || (n->has_port && n->port_lo != n->port_hi)))
+	if (n && (n->text || (n->has_port && n->port_lo != n->port_hi)))
 		return undecided(w, st, r);
 	if (st->hook == HOOK_OUTPUT) {
 		a.b[0] = a.family == AF_INET ? 127 : 0;
@@ -182,7 +182,7 @@ static int do_snat(struct walk *w, struct state *st, const struct rs_rule *r, co
 {
 	bool one = n && n->has_addr && ip_addr_equal(&n->lo, &n->hi);
 
-	if (!n || n->text || n->by_map)
+	if (!n || n->text)
 		return undecided(w, st, r);
 	set_src(w, st, r, !n->has_addr ? &st->src : one ? &n->lo : NULL, n);
 	return ACTION_CHAIN_DONE;

@@ -174,12 +174,12 @@ const struct rs_chain *table_find_chain(const struct rs_table *t, const char *na
 }
 
 /* Where the name most likely is: the first slot of its hash. */
-static const struct rs_slot *first_slot(const struct rs_table *t, const struct rs_lookup *l)
+static const struct rs_slot *first_slot(const struct rs_table *t, const struct rs_chain_lookup *l)
 {
 	return &t->slots[l->hash & (t->nslots - 1)];
 }
 
-void table_find_chains(const struct rs_table *t, struct rs_lookup *v, size_t n)
+void table_find_chains(const struct rs_table *t, struct rs_chain_lookup *v, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		v[i].hash = hash_bytes(v[i].name, v[i].name_len);
@@ -304,10 +304,10 @@ static void mark_targets(const struct rs_stmt *s)
 		rs_writable(struct rs_chain, s->u.target)->referenced = true;
 		/* Of a chain that comes later it is not known yet: then it is walked. */
 		rs_writable(struct rs_stmt, s)->short_cut = s->u.target->short_cut;
-	} else if (s->kind == ST_VMAP && s->u.map) {
-		for (size_t i = 0; i < s->u.map->nelems; i++)
-			if (s->u.map->elems[i].target)
-				rs_writable(struct rs_chain, s->u.map->elems[i].target)->referenced = true;
+	} else if (s->kind == ST_VMAP && s->u.lookup->set) {
+		for (size_t i = 0; i < s->u.lookup->set->nelems; i++)
+			if (s->u.lookup->set->elems[i].target)
+				rs_writable(struct rs_chain, s->u.lookup->set->elems[i].target)->referenced = true;
 	}
 }
 

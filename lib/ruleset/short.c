@@ -39,7 +39,7 @@ static bool translates(const struct rs_rule *r, struct rs_short *ret)
 	const struct rs_nat *n = s && s->kind == ST_DNAT ? s->u.nat : NULL;
 	uint32_t proto = 0;
 
-	if (!n || n->text || n->by_map || n->port_base || r->nconds > 1)
+	if (!n || n->text || n->addr_map || n->port_map || n->port_base || r->nconds > 1)
 		return false;
 	if (r->nconds == 1 && (!rule_number(r, FIELD_PROTO, &proto) || proto == 0))
 		return false;

@@ -141,11 +141,11 @@ static void set_target(const struct xt_pending *p, const struct rs_chain *target
 
 int xt_find_soon(struct xt_reader *x)
 {
-	struct rs_lookup v[XT_SOON];
+	struct rs_chain_lookup v[XT_SOON];
 	int r = 0;
 
 	for (unsigned i = 0; i < x->nsoon; i++)
-		v[i] = (struct rs_lookup){ .name = x->soon[i].name, .name_len = x->soon[i].name_len };
+		v[i] = (struct rs_chain_lookup){ .name = x->soon[i].name, .name_len = x->soon[i].name_len };
 	if (x->nsoon)
 		table_find_chains(x->soon[0].table, v, x->nsoon);
 	for (unsigned i = 0; r == 0 && i < x->nsoon; i++) {
