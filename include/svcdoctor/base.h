@@ -213,6 +213,11 @@ const char *ip_endpoint_format(const struct ip_addr *a, unsigned port, char buf[
 
 /* Decimal (or 0x hexadecimal) without sign, all of @s; 0, SD_EPARSE, or -ERANGE above @max. */
 int parse_uint(const char *s, size_t len, uint64_t max, uint64_t *ret);
+/* @s is @what; NULL is nothing. */
+static inline bool str_is(const char *s, const char *what)
+{
+	return s && strcmp(s, what) == 0;
+}
 bool str_starts(const char *s, const char *prefix);
 bool str_ends(const char *s, const char *suffix);
 /* RFC 1123 label or subdomain as Kubernetes accepts it in an object's name. */

@@ -2,11 +2,6 @@
 /* The API server as a client: Services that webhooks and aggregated APIs are behind. */
 #include "checks-private.h"
 
-static bool is(const char *s, const char *what)
-{
-	return s && strcmp(s, what) == 0;
-}
-
 static const char *caller_text(struct run *r, const struct k8s_caller *c, const struct k8s_call *call)
 {
 	return call->name ? run_printf(r, "webhook %.253s of %s %s", call->name, c->kind, c->meta.name)
@@ -42,7 +37,7 @@ static const char *call_fault(struct run *r, const struct k8s_caller *c, const s
 	}
 	if (v->endpoints_known && v->nothing_ready)
 		return "which has no ready endpoint";
-	if (cond && is(cond->status, "False"))
+	if (cond && str_is(cond->status, "False"))
 		return run_printf(r, "and gets no answer (%.60s)", cond->reason ? cond->reason : "no reason is given");
 	return NULL;
 }
@@ -60,18 +55,18 @@ static void call_finding(struct run *r, const struct k8s_caller *c, const struct
 	if (v)
 		finding_concerns(r, f, v->o);
 	finding_text(r, f, "%s calls Service %s/%s, %s: %s", caller_text(r, c, call), call->ns, call->service, why, consequence(call));
-	if (cond && is(cond->status, "False")) {
+	if (cond && str_is(cond->status, "False")) {
 		finding_evidence(r, f, "condition Available is False: %.300s", cond->message ? cond->message : "no message");
 		f->since = cond->since;
 	}
 	if (v && has_port(v->o, call->port) && !v->nothing_ready)
 		finding_evidence(r, f, "the Service has endpoints: the way from the hosts of the API servers to their pods is to be looked at");
 	finding_next(r, f, "kubectl -n %s get service %s -o wide", call->ns, call->service);
-	if (is(c->kind, "APIService"))
+	if (str_is(c->kind, "APIService"))
 		finding_next(r, f, "kubectl get apiservice %s -o yaml", c->meta.name);
 	else
 		finding_next(r, f, "kubectl get %s %s -o yaml",
-			     is(c->kind, "MutatingWebhookConfiguration") ? "mutatingwebhookconfiguration" : "validatingwebhookconfiguration",
+			     str_is(c->kind, "MutatingWebhookConfiguration") ? "mutatingwebhookconfiguration" : "validatingwebhookconfiguration",
 			     c->meta.name);
 }
 

@@ -5,11 +5,6 @@
  */
 #include "checks-private.h"
 
-static bool is(const char *s, const char *what)
-{
-	return s && strcmp(s, what) == 0;
-}
-
 static const char *endpoint_text(struct run *r, const struct k8s_endpoint *e)
 {
 	char buf[IP_ADDR_STRLEN];
@@ -69,7 +64,7 @@ void check_headless_label(struct run *r, struct svc *v)
 static struct svc *meant_service(struct run *r, const struct k8s_slice *sl)
 {
 	for (size_t i = 0; i < sl->meta.nowners; i++)
-		if (is(sl->meta.owners[i].kind, "Service") && sl->meta.owners[i].name) {
+		if (str_is(sl->meta.owners[i].kind, "Service") && sl->meta.owners[i].name) {
 			const struct k8s_service *s = k8s_find_service(r->c, sl->meta.ns, sl->meta.owners[i].name);
 
 			return s ? run_svc(r, s) : NULL;
@@ -110,7 +105,7 @@ void check_slice_labels(struct run *r)
 
 		if (!sl->nendpoints)
 			continue;
-		if (named && is(sl->address_type, "FQDN")) {
+		if (named && str_is(sl->address_type, "FQDN")) {
 			v = run_svc(r, named);
 			if (v && v->nothing_ready)
 				label_wrong(r, v, sl, "its addressType is FQDN");
@@ -138,9 +133,9 @@ void check_orphan_mirror(struct run *r, struct svc *v)
 
 		if (!sl->nendpoints)
 			continue;
-		if (is(sl->managed_by, "endpointslicemirroring-controller.k8s.io"))
+		if (str_is(sl->managed_by, "endpointslicemirroring-controller.k8s.io"))
 			mirrored = sl;
-		else if (is(sl->managed_by, "endpointslice-controller.k8s.io"))
+		else if (str_is(sl->managed_by, "endpointslice-controller.k8s.io"))
 			own = sl;
 	}
 	if (!mirrored || !v->o->selector.len)
@@ -221,7 +216,7 @@ static bool stale_manual(struct run *r, struct svc *v, const struct k8s_slice *s
 {
 	struct finding *f;
 
-	if (e->ready == 0 || !is(e->target_kind, "Pod") || !e->target_name ||
+	if (e->ready == 0 || !str_is(e->target_kind, "Pod") || !e->target_name ||
 	    k8s_find_pod(r->c, e->target_ns ? e->target_ns : sl->meta.ns, e->target_name))
 		return true;
 	if (!map_gets(&r->c->pods_by_ns, sl->meta.ns))
@@ -251,7 +246,7 @@ static bool ip_reused(struct run *r, struct svc *v, const struct k8s_slice *sl, 
 	const struct k8s_pod *now;
 	struct finding *f;
 
-	if (e->ready == 0 || !e->ip.family || !is(e->target_kind, "Pod") || !e->target_uid)
+	if (e->ready == 0 || !e->ip.family || !str_is(e->target_kind, "Pod") || !e->target_uid)
 		return true;
 	now = map_get(&r->c->pod_by_ip, &e->ip, sizeof(e->ip));
 	if (!now || !now->meta.uid || strcmp(now->meta.uid, e->target_uid) == 0 || k8s_pod_terminal(now) ||
@@ -330,7 +325,7 @@ static bool pod_has_service_family(const struct svc *v, const struct k8s_pod *p)
 		return true;
 	for (size_t i = 0; i < p->nips; i++)
 		for (size_t j = 0; j < v->o->nip_families; j++)
-			if (is(v->o->ip_families[j], p->ips[i].family == AF_INET6 ? "IPv6" : "IPv4"))
+			if (str_is(v->o->ip_families[j], p->ips[i].family == AF_INET6 ? "IPv6" : "IPv4"))
 				return true;
 	return false;
 }
@@ -417,7 +412,7 @@ static bool node_lost(const struct k8s_node *n)
 {
 	const struct k8s_condition *c = n ? k8s_condition(n->conditions, n->nconditions, "Ready") : NULL;
 
-	return c && is(c->status, "Unknown");
+	return c && str_is(c->status, "Unknown");
 }
 
 void check_dead_node(struct run *r, struct svc *v)
@@ -458,7 +453,7 @@ static void family_ready(const struct svc *v, const char *type, bool *ret_ready)
 	for (size_t i = 0; v->slices && i < v->slices->v.len; i++) {
 		const struct k8s_slice *sl = v->slices->v.v[i];
 
-		for (size_t j = 0; is(sl->address_type, type) && slice_used(v->o, sl) && j < sl->nendpoints; j++)
+		for (size_t j = 0; str_is(sl->address_type, type) && slice_used(v->o, sl) && j < sl->nendpoints; j++)
 			*ret_ready |= sl->endpoints[j].ready != 0;
 	}
 }

@@ -9,17 +9,12 @@
 #define SHOWN_MAX 6
 #define ALL_BITS 0xffffffffu
 
-static bool is(const char *s, const char *what)
-{
-	return s && strcmp(s, what) == 0;
-}
-
 /* A node whose kube-proxy writes xtables rules for Services, in iptables mode. */
 static bool in_iptables_mode(const struct run *r, const struct snap_node *n)
 {
 	const char *mode = run_proxy_mode(r, n->name);
 
-	return (!r->o->node || is(n->name, r->o->node)) && verify_has_proxy_rules(n) && (!mode || is(mode, "iptables"));
+	return (!r->o->node || str_is(n->name, r->o->node)) && verify_has_proxy_rules(n) && (!mode || str_is(mode, "iptables"));
 }
 
 static const char *rule_text(struct run *r, const struct rs_rule *rule)
@@ -93,9 +88,9 @@ static void visit_mask(struct run *r, const struct rs_rule *rule, void *arg)
 	if (!st || !str_starts(chain, "KUBE-"))
 		return;
 	if (st->kind == ST_MARK && st->u.bits.mask == ALL_BITS &&
-	    (str_starts(chain, "KUBE-MARK-") || is(chain, "KUBE-POSTROUTING")))
+	    (str_starts(chain, "KUBE-MARK-") || str_is(chain, "KUBE-POSTROUTING")))
 		rule_list_add(&l->marks, rule);
-	if (st->kind != ST_DROP || !is(chain, "KUBE-FIREWALL") || !says(rule, "dropping marked packets"))
+	if (st->kind != ST_DROP || !str_is(chain, "KUBE-FIREWALL") || !says(rule, "dropping marked packets"))
 		return;
 	for (unsigned i = 0; i < rule->nconds; i++)
 		asks_mark |= rule->conds[i].field == FIELD_MARK || rule->conds[i].field == FIELD_OPAQUE;
@@ -201,8 +196,8 @@ static bool after_marking(const struct rs_rule *rule, uint8_t hooks)
 {
 	const char *table = rule->chain->table->name;
 
-	return (hooks & 1u << HOOK_FORWARD) || (hooks & 1u << HOOK_POSTROUTING && !is(table, "nat")) ||
-	       (hooks & 1u << HOOK_OUTPUT && (is(table, "filter") || is(table, "security")));
+	return (hooks & 1u << HOOK_FORWARD) || (hooks & 1u << HOOK_POSTROUTING && !str_is(table, "nat")) ||
+	       (hooks & 1u << HOOK_OUTPUT && (str_is(table, "filter") || str_is(table, "security")));
 }
 
 static void visit_bit(struct run *r, const struct rs_rule *rule, void *arg)
@@ -332,11 +327,12 @@ void check_nft_forward(struct run *r)
 	for (size_t i = 0; i < r->s->nodes.len; i++) {
 		const struct snap_node *n = r->s->nodes.v[i];
 
-		if (!is(run_proxy_mode(r, n->name), "nftables") || (r->o->node && !is(n->name, r->o->node)))
+		if (!str_is(run_proxy_mode(r, n->name), "nftables") || (r->o->node && !str_is(n->name, r->o->node)))
 			continue;
 		for (size_t j = 0; j < n->rules.tables.len; j++) {
 			const struct rs_table *t = n->rules.tables.v[j];
-			const struct rs_chain *c = t->xtables && t->family == RS_IP4 && is(t->name, "filter") ? table_find_chain(t, "FORWARD") : NULL;
+			const struct rs_chain *c =
+				t->xtables && t->family == RS_IP4 && str_is(t->name, "filter") ? table_find_chain(t, "FORWARD") : NULL;
 
 			if (c && c->policy == POLICY_DROP && forwards_nothing(r, n, c)) {
 				forward_finding(r, n, c);
@@ -368,7 +364,7 @@ static bool lacks_mark_drop(const struct snap_node *n)
 		const enum snap_dump d = t->family == RS_IP6 ? (t->backend == BACKEND_NFT ? DUMP_NFT6 : DUMP_LEGACY6)
 							     : (t->backend == BACKEND_NFT ? DUMP_NFT4 : DUMP_LEGACY4);
 
-		if (t->xtables && is(t->name, "nat") && n->dumps[d] == KNOWN && table_find_chain(t, "KUBE-SERVICES") &&
+		if (t->xtables && str_is(t->name, "nat") && n->dumps[d] == KNOWN && table_find_chain(t, "KUBE-SERVICES") &&
 		    !table_find_chain(t, "KUBE-MARK-DROP"))
 			return true;
 	}
@@ -457,7 +453,7 @@ static unsigned target_kind(const struct rs_stmt *st)
  */
 static bool is_explained(const struct rs_rule *rule, unsigned kind)
 {
-	return !is(rule->chain->name, "KUBE-FORWARD") || says(rule, "--comment") || (kind == TO_REFUSE && says(rule, "INVALID"));
+	return !str_is(rule->chain->name, "KUBE-FORWARD") || says(rule, "--comment") || (kind == TO_REFUSE && says(rule, "INVALID"));
 }
 
 /* What may stand in the chain; 0: nobody knows. */
@@ -466,7 +462,7 @@ static unsigned targets_of(const struct rs_chain *c)
 	if (!str_starts(c->name, "KUBE-"))
 		return 0;
 	for (size_t i = 0; i < ARRAY_LEN(grammar); i++)
-		if (is(c->table->name, grammar[i].table) && str_starts(c->name, grammar[i].prefix))
+		if (str_is(c->table->name, grammar[i].table) && str_starts(c->name, grammar[i].prefix))
 			return grammar[i].targets;
 	return 0;
 }
@@ -529,13 +525,13 @@ static void local_vips(struct run *r, const struct snap_node *n, const struct ma
 		char buf[IP_ADDR_STRLEN];
 
 		/* NodeLocal DNSCache takes the address of the DNS Service on purpose */
-		if (!v || is(a->ifname, "nodelocaldns"))
+		if (!v || str_is(a->ifname, "nodelocaldns"))
 			continue;
 		f = f ? f : finding_of_node(r, "vip-local-on-node-non-ipvs", n->name);
 		finding_concerns(r, f, v->o);
 		finding_evidence(r, f, "%s, the cluster IP of %s/%s, is an address of %s", ip_addr_format(&a->addr, buf), v->o->meta.ns,
 				 v->o->meta.name, a->ifname ? a->ifname : "an interface");
-		ipvs += is(a->ifname, "kube-ipvs0");
+		ipvs += str_is(a->ifname, "kube-ipvs0");
 		all++;
 	}
 	if (!f)
@@ -560,7 +556,7 @@ void check_local_vips(struct run *r)
 	for (size_t i = 0; owners.len && i < r->s->nodes.len; i++) {
 		const char *mode = run_proxy_mode(r, r->s->nodes.v[i]->name);
 
-		if (mode && !is(mode, "ipvs") && (!r->o->node || is(r->s->nodes.v[i]->name, r->o->node)))
+		if (mode && !str_is(mode, "ipvs") && (!r->o->node || str_is(r->s->nodes.v[i]->name, r->o->node)))
 			local_vips(r, r->s->nodes.v[i], &owners);
 	}
 }

@@ -11,11 +11,6 @@
 
 #define SHOWN_MAX 6
 
-static bool is(const char *s, const char *what)
-{
-	return s && strcmp(s, what) == 0;
-}
-
 static bool is_load_balancer(const struct svc *v)
 {
 	return strcmp(v->o->type, "LoadBalancer") == 0 && !v->o->headless && !v->o->meta.deleted;
@@ -24,7 +19,7 @@ static bool is_load_balancer(const struct svc *v)
 /* kube-proxy answers for this address itself (KEP-1860). */
 static bool is_vip(const struct k8s_ingress_point *p)
 {
-	return p->ip.family && !is(p->ip_mode, "Proxy");
+	return p->ip.family && !str_is(p->ip_mode, "Proxy");
 }
 
 /* ---- an external IP that no node has ---- */
@@ -117,7 +112,7 @@ static bool gate_off(const struct kube_proxy_config *c, const char *gate)
 
 	for (size_t i = 0; c && c->known && i < c->nfeature_gates; i++)
 		if (str_starts(c->feature_gates[i], gate) && c->feature_gates[i][strlen(gate)] == '=')
-			off = is(c->feature_gates[i] + strlen(gate) + 1, "false");
+			off = str_is(c->feature_gates[i] + strlen(gate) + 1, "false");
 	return off;
 }
 
@@ -266,7 +261,7 @@ static const char *proxy_protocol(struct run *r, const struct k8s_service *s)
 		if (strcmp(c->meta.ns, s->meta.ns) != 0)
 			continue;
 		for (size_t j = 0; j < c->ndata; j++)
-			if (is(c->data[j].key, "use-proxy-protocol") && is(c->data[j].value, "true"))
+			if (str_is(c->data[j].key, "use-proxy-protocol") && str_is(c->data[j].value, "true"))
 				return run_printf(r, "ConfigMap %s/%s has use-proxy-protocol true", c->meta.ns, c->meta.name);
 	}
 	return NULL;
@@ -340,7 +335,7 @@ static bool excluded(const struct k8s_node *n)
 	if (k8s_label_get(&n->meta.labels, "node.kubernetes.io/exclude-from-external-load-balancers"))
 		return true;
 	for (size_t i = 0; i < n->ntaints; i++)
-		if (is(n->taints[i].key, "ToBeDeletedByClusterAutoscaler"))
+		if (str_is(n->taints[i].key, "ToBeDeletedByClusterAutoscaler"))
 			return true;
 	return false;
 }
@@ -375,7 +370,7 @@ void check_lb_port_errors(struct run *r, struct svc *v)
 	const struct k8s_condition *c = k8s_condition(v->o->conditions, v->o->nconditions, "LoadBalancerPortsError");
 	const struct k8s_meta *m = &v->o->meta;
 
-	for (size_t i = 0; is_load_balancer(v) && !(c && is(c->status, "True")) && i < v->o->ningress; i++) {
+	for (size_t i = 0; is_load_balancer(v) && !(c && str_is(c->status, "True")) && i < v->o->ningress; i++) {
 		const char *why = v->o->ingress[i].port_error;
 		struct finding *f;
 
@@ -397,11 +392,11 @@ static bool keeps_client_address(const struct k8s_service *s)
 	const char *target = k8s_label_get(&s->meta.annotations, "service.beta.kubernetes.io/aws-load-balancer-nlb-target-type");
 	const char *attributes = k8s_label_get(&s->meta.annotations, "service.beta.kubernetes.io/aws-load-balancer-target-group-attributes");
 
-	if (!is(type, "nlb") && !is(type, "nlb-ip") && !is(type, "external"))
+	if (!str_is(type, "nlb") && !str_is(type, "nlb-ip") && !str_is(type, "external"))
 		return false;
 	if (attributes && strstr(attributes, "preserve_client_ip.enabled="))
 		return strstr(attributes, "preserve_client_ip.enabled=true") != NULL;
-	return !is(type, "nlb-ip") && !is(target, "ip");
+	return !str_is(type, "nlb-ip") && !str_is(target, "ip");
 }
 
 void check_lb_hairpin(struct run *r, struct svc *v)
@@ -429,7 +424,7 @@ void check_lb_hairpin(struct run *r, struct svc *v)
 
 static bool wants_primary(const struct kube_proxy_config *c)
 {
-	return c->nnode_port_addresses == 1 && is(c->node_port_addresses[0], "primary");
+	return c->nnode_port_addresses == 1 && str_is(c->node_port_addresses[0], "primary");
 }
 
 /* The option names prefixes of this family; else every address of it serves. */
@@ -489,7 +484,7 @@ static void node_port_addresses(struct run *r, const struct snap_node *n, const 
 	struct finding *f;
 
 	for (size_t i = 0; o && i < o->naddresses; i++)
-		if (o->addresses[i].ip.family && !is(o->addresses[i].type, "Hostname") && !serves_node_ports(c, &o->addresses[i].ip))
+		if (o->addresses[i].ip.family && !str_is(o->addresses[i].type, "Hostname") && !serves_node_ports(c, &o->addresses[i].ip))
 			left = left ? left : &o->addresses[i].ip;
 	if (!left)
 		return;
@@ -522,7 +517,7 @@ void check_node_port_addresses(struct run *r)
 		const struct kube_proxy_config *c = snapshot_proxy_config(r->s, n);
 
 		if (c && c->known && c->nnode_port_addresses && !wants_primary(c) && n->facts.addrs_known &&
-		    (!r->o->node || is(n->name, r->o->node)))
+		    (!r->o->node || str_is(n->name, r->o->node)))
 			node_port_addresses(r, n, c);
 	}
 }

@@ -5,14 +5,9 @@
  */
 #include "checks-private.h"
 
-static bool is(const char *s, const char *what)
-{
-	return s && strcmp(s, what) == 0;
-}
-
 static bool asked(const struct run *r, const struct snap_node *n)
 {
-	return !r->o->node || is(r->o->node, n->name);
+	return !r->o->node || str_is(r->o->node, n->name);
 }
 
 /* ---- node against node ---- */
@@ -48,7 +43,7 @@ static void peer_finding(struct run *r, const struct verify_peer *x)
 		const struct verify_peer_difference *d = &x->differences.v[i];
 
 		if (strcmp(d->name, last) != 0)
-			finding_evidence(r, f, "%s%s%s: %s", is(d->name, d->frontend) ? "" : d->name, is(d->name, d->frontend) ? "" : " ",
+			finding_evidence(r, f, "%s%s%s: %s", str_is(d->name, d->frontend) ? "" : d->name, str_is(d->name, d->frontend) ? "" : " ",
 					 d->frontend, d->text);
 		last = d->name;
 		if (d->service)
@@ -145,11 +140,11 @@ static void look_at_translation(const struct rs_rule *rule, const struct objects
 
 static void look_at_chain(const struct rs_chain *c, const struct objects *o, struct traces *t)
 {
-	t->canary |= is(c->name, "KUBE-PROXY-CANARY");
-	t->hint |= is(c->name, "KUBE-IPTABLES-HINT") || is(c->name, "KUBE-KUBELET-CANARY");
-	if (!is(c->table->name, "nat"))
+	t->canary |= str_is(c->name, "KUBE-PROXY-CANARY");
+	t->hint |= str_is(c->name, "KUBE-IPTABLES-HINT") || str_is(c->name, "KUBE-KUBELET-CANARY");
+	if (!str_is(c->table->name, "nat"))
 		return;
-	if (is(c->name, "KUBE-SERVICES")) {
+	if (str_is(c->name, "KUBE-SERVICES")) {
 		t->entries += c->nrules;
 		t->reached |= c->referenced;
 		for (uint32_t i = 0; i < c->nrules; i++)
@@ -249,7 +244,7 @@ static void concern_by(struct run *r, struct finding *f, const struct snap_node 
 	for (size_t i = 0; i < v->differences.len; i++) {
 		const struct verify_difference *d = &v->differences.v[i];
 
-		if (!is(d->node, n->name) || !d->by.rule || (int)d->by.rule->chain->table->backend != dead || (d->family == AF_INET6) != six)
+		if (!str_is(d->node, n->name) || !d->by.rule || (int)d->by.rule->chain->table->backend != dead || (d->family == AF_INET6) != six)
 			continue;
 		if (d->service)
 			finding_concerns(r, f, d->service);
@@ -258,7 +253,7 @@ static void concern_by(struct run *r, struct finding *f, const struct snap_node 
 	for (size_t i = 0; i < v->undecided.len; i++) {
 		const struct verify_undecided *u = &v->undecided.v[i];
 
-		if (is(u->node, n->name) && u->service && (u->example.family == AF_INET6) == six && u->by.kind == BY_KERNEL && u->by.text &&
+		if (str_is(u->node, n->name) && u->service && (u->example.family == AF_INET6) == six && u->by.kind == BY_KERNEL && u->by.text &&
 		    strstr(u->by.text, " runs first at "))
 			finding_concerns(r, f, u->service);
 	}
@@ -309,7 +304,7 @@ static void backends_of_family(struct run *r, const struct snap_node *n, bool si
 static const struct node_link *find_link(const struct snap_node *n, const char *name)
 {
 	for (size_t i = 0; i < n->facts.links.len; i++)
-		if (is(n->facts.links.v[i].name, name))
+		if (str_is(n->facts.links.v[i].name, name))
 			return &n->facts.links.v[i];
 	return NULL;
 }
@@ -320,7 +315,7 @@ static size_t addresses_on(const struct snap_node *n, const char *link)
 
 	for (size_t i = 0; i < n->facts.addrs.len; i++)
 		/* a link that is up has a link-local address of its own */
-		count += is(n->facts.addrs.v[i].ifname, link) && !ip_addr_is_linklocal(&n->facts.addrs.v[i].addr);
+		count += str_is(n->facts.addrs.v[i].ifname, link) && !ip_addr_is_linklocal(&n->facts.addrs.v[i].addr);
 	return count;
 }
 
@@ -440,11 +435,11 @@ static void mode_leftovers(struct run *r, const struct snap_node *n, struct obje
 	/* Where another program serves, all that kube-proxy left is said of that. */
 	if (!mode || verify_plane_serves(r->s, n, &other))
 		return;
-	if (!is(mode, "iptables"))
+	if (!str_is(mode, "iptables"))
 		iptables_leftovers(r, n, mode, o);
-	if (!is(mode, "ipvs"))
+	if (!str_is(mode, "ipvs"))
 		ipvs_leftovers(r, n, mode);
-	if (!is(mode, "nftables"))
+	if (!str_is(mode, "nftables"))
 		nftables_leftovers(r, n, mode);
 }
 
@@ -462,7 +457,7 @@ static void plane_command(struct run *r, struct finding *f, const struct verify_
 	}
 	/* OpenShift has another name for that container. */
 	for (size_t i = 0; i < p->agent->ncontainers; i++)
-		if (is(p->agent->containers[i].name, "nbdb") && str_starts(rest, " -c nb-ovsdb "))
+		if (str_is(p->agent->containers[i].name, "nbdb") && str_starts(rest, " -c nb-ovsdb "))
 			rest = run_printf(r, " -c nbdb %s", rest + strlen(" -c nb-ovsdb "));
 	finding_next(r, f, run_printf(r, "kubectl -n %%s exec %%s%s", rest), p->agent->meta.ns, p->agent->meta.name);
 }
@@ -509,7 +504,7 @@ static void two_proxies(struct run *r)
 		const struct k8s_pod *other;
 		struct finding *f;
 
-		if ((!is(app, "kube-proxy") && !is(component, "kube-proxy")) || !p->node || p->meta.deleted || !is(p->phase, "Running"))
+		if ((!str_is(app, "kube-proxy") && !str_is(component, "kube-proxy")) || !p->node || p->meta.deleted || !str_is(p->phase, "Running"))
 			continue;
 		other = map_gets(&first, p->node);
 		if (!other) {

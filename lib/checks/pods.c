@@ -21,11 +21,6 @@ static bool one_of(const char *s, const char *const *v, size_t n)
 	return false;
 }
 
-static bool is(const char *s, const char *what)
-{
-	return s && strcmp(s, what) == 0;
-}
-
 static const char *condition_since(const struct k8s_pod *p, const char *type)
 {
 	const struct k8s_condition *c = k8s_condition(p->conditions, p->nconditions, type);
@@ -38,13 +33,13 @@ static bool view_container(const struct k8s_container *k, struct pod_view *w)
 {
 	enum pod_trouble t;
 
-	if (is(k->state, "waiting") && one_of(k->state_reason, image_reasons, ARRAY_LEN(image_reasons)))
+	if (str_is(k->state, "waiting") && one_of(k->state_reason, image_reasons, ARRAY_LEN(image_reasons)))
 		t = POD_IMAGE;
-	else if (is(k->state, "waiting") && one_of(k->state_reason, config_reasons, ARRAY_LEN(config_reasons)))
+	else if (str_is(k->state, "waiting") && one_of(k->state_reason, config_reasons, ARRAY_LEN(config_reasons)))
 		t = POD_CONFIG;
-	else if (is(k->state, "waiting") && is(k->state_reason, "CrashLoopBackOff"))
+	else if (str_is(k->state, "waiting") && str_is(k->state_reason, "CrashLoopBackOff"))
 		t = k->init && !k->sidecar ? POD_INIT : POD_CRASHING;
-	else if (is(k->state, "terminated") && !is(k->state_reason, "Completed"))
+	else if (str_is(k->state, "terminated") && !str_is(k->state_reason, "Completed"))
 		t = k->init && !k->sidecar ? POD_INIT : POD_CRASHING;
 	else
 		return false;
@@ -69,12 +64,12 @@ static bool view_gates(const struct k8s_pod *p, struct pod_view *w)
 {
 	const struct k8s_condition *cr = k8s_condition(p->conditions, p->nconditions, "ContainersReady");
 
-	if (!cr || !is(cr->status, "True"))
+	if (!cr || !str_is(cr->status, "True"))
 		return false;
 	for (size_t i = 0; i < p->nreadiness_gates; i++) {
 		const struct k8s_condition *c = k8s_condition(p->conditions, p->nconditions, p->readiness_gates[i]);
 
-		if (c && is(c->status, "True"))
+		if (c && str_is(c->status, "True"))
 			continue;
 		w->trouble = POD_GATE;
 		w->state = "running";
@@ -112,7 +107,7 @@ static void view_pending(const struct k8s_pod *p, struct pod_view *w)
 	w->state = p->reason ? p->reason : "Pending";
 	w->message = p->message;
 	w->since = p->meta.created;
-	if (!c || !is(c->status, "False"))
+	if (!c || !str_is(c->status, "False"))
 		return;
 	w->trouble = POD_UNSCHEDULABLE;
 	w->message = c->message;
@@ -138,7 +133,7 @@ void pod_view(const struct run *r, const struct k8s_pod *p, struct pod_view *w)
 		}
 	} else if (view_containers(p, w)) {
 		return;
-	} else if (is(p->phase, "Pending") || !p->node) {
+	} else if (str_is(p->phase, "Pending") || !p->node) {
 		view_pending(p, w);
 	} else if (!view_gates(p, w)) {
 		view_running(r, p, w);
@@ -555,7 +550,7 @@ void check_sidecar(struct run *r, struct svc *v)
 	if (m.without)
 		finding_evidence(r, f, "Pod %s/%s has no proxy: it takes no part in the mesh's mutual TLS",
 				 m.without->meta.ns, m.without->meta.name);
-	for (size_t i = 0; is(m.proxy->name, "istio-proxy") && i < v->o->nports; i++)
+	for (size_t i = 0; str_is(m.proxy->name, "istio-proxy") && i < v->o->nports; i++)
 		if (!tells_protocol(&v->o->ports[i]))
 			finding_evidence(r, f, "port %u: neither its name nor appProtocol tells Istio the protocol",
 					 v->o->ports[i].port);

@@ -12,11 +12,6 @@
 #define WORDS_MAX 6
 #define GROUPS_MAX 16
 
-static bool is(const char *s, const char *what)
-{
-	return s && strcmp(s, what) == 0;
-}
-
 /* ---- in words ---- */
 
 static void requirement_words(struct strbuf *b, const struct k8s_requirement *q)
@@ -544,7 +539,7 @@ void check_dns_policy(struct run *r)
 		const struct k8s_pod *example = NULL;
 		size_t blocked = 0, pods = 0;
 
-		if (is(last, ns))
+		if (str_is(last, ns))
 			continue;
 		last = ns;
 		for (size_t j = 0; g && j < g->v.len && j < PODS_MAX; j++) {
@@ -606,7 +601,7 @@ static bool nodes_let_in(const struct run *r, const struct isolation *one)
 	for (size_t i = 0; i < r->c->nodes.len; i++) {
 		const struct k8s_node *n = r->c->nodes.v[i];
 
-		for (size_t j = 0; !is(one->pod->node, n->meta.name) && j < n->naddresses; j++) {
+		for (size_t j = 0; !str_is(one->pod->node, n->meta.name) && j < n->naddresses; j++) {
 			const struct k8s_policy_end from = { .ip = n->addresses[j].ip, .node = n->meta.name };
 			struct k8s_policy_verdict v;
 

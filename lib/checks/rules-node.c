@@ -5,11 +5,6 @@
  */
 #include "checks-private.h"
 
-static bool is(const char *s, const char *what)
-{
-	return s && strcmp(s, what) == 0;
-}
-
 /* ---- kube-proxy's chains ---- */
 
 /* Of one address family of a node, both backends together. */
@@ -49,7 +44,7 @@ static bool of_proxy_alone(const char *name)
 
 static void count_table(const struct rs_table *t, struct chains *ret)
 {
-	const bool nat = is(t->name, "nat");
+	const bool nat = str_is(t->name, "nat");
 
 	for (size_t i = 0; i < t->chain_list.len; i++) {
 		const struct rs_chain *c = t->chain_list.v[i];
@@ -57,7 +52,7 @@ static void count_table(const struct rs_table *t, struct chains *ret)
 		ret->all += of_proxy_alone(c->name);
 		if (!nat)
 			continue;
-		if (is(c->name, "KUBE-SERVICES") && (!ret->entry || c->nrules))
+		if (str_is(c->name, "KUBE-SERVICES") && (!ret->entry || c->nrules))
 			ret->entry = c;
 		if (of_service(c->name)) {
 			ret->services++;
@@ -95,12 +90,12 @@ static void count_differences(const struct verify_report *v, const char *node, s
 	const struct k8s_service *last = NULL;
 
 	*ret = (struct node_differences){ 0 };
-	while (ret->first < v->differences.len && !is(v->differences.v[ret->first].node, node))
+	while (ret->first < v->differences.len && !str_is(v->differences.v[ret->first].node, node))
 		ret->first++;
 	for (ret->end = ret->first; ret->end < v->differences.len; ret->end++) {
 		const struct verify_difference *d = &v->differences.v[ret->end];
 
-		if (!is(d->node, node))
+		if (!str_is(d->node, node))
 			break;
 		if (d->kind != DIFF_NO_RULE)
 			continue;
@@ -140,7 +135,7 @@ static const char *state_of_node(const struct snap_node *n, const struct chains 
 		const char *state = d->untranslated[six] ? state_of_family(&c[six]) : NULL;
 
 		if (state)
-			return is(state, "rules-flushed-by-other") && never_synced(&n->proxy) ? "rules-torn" : state;
+			return str_is(state, "rules-flushed-by-other") && never_synced(&n->proxy) ? "rules-torn" : state;
 	}
 	return never_synced(&n->proxy) && d->services >= 2 ? "rules-torn" : NULL;
 }
@@ -202,14 +197,14 @@ static void proxy_evidence(struct run *r, struct finding *f, const struct snap_n
 		pod_view(r, p, &w);
 		finding_evidence(r, f, "Pod %s/%s: %s", p->meta.ns, p->meta.name, pod_line(r, &w));
 	}
-	if (!is(f->check->id, "rules-flushed-by-other") && n->proxy.healthz_known && !n->proxy.healthy &&
+	if (!str_is(f->check->id, "rules-flushed-by-other") && n->proxy.healthz_known && !n->proxy.healthy &&
 	    !never_synced(&n->proxy))
 		f->since = at;
 }
 
 static void look_commands(struct run *r, struct finding *f, const struct snap_node *n)
 {
-	if (is(f->check->id, "rules-flushed-by-other"))
+	if (str_is(f->check->id, "rules-flushed-by-other"))
 		finding_next(r, f, "systemctl status firewalld ufw nftables netfilter-persistent");
 	else if (!map_gets(&r->proxy_pods, n->name))
 		finding_next(r, f, "kubectl -n kube-system get pods -l k8s-app=kube-proxy -o wide");
@@ -220,10 +215,10 @@ static void look_commands(struct run *r, struct finding *f, const struct snap_no
 /* Without a number: of a run over a few Services it would be theirs, and the node is worse off than that. */
 static void state_text(struct run *r, struct finding *f, const char *node, const struct chains c[static 2])
 {
-	if (is(f->check->id, "kube-proxy-wrote-nothing"))
+	if (str_is(f->check->id, "kube-proxy-wrote-nothing"))
 		finding_text(r, f, "kube-proxy has written nothing%s on node %s: no Service can be reached there",
 			     family_text(c), node);
-	else if (is(f->check->id, "rules-torn"))
+	else if (str_is(f->check->id, "rules-torn"))
 		finding_text(
 			r, f,
 			"kube-proxy has not finished writing its rules on node %s: Services cannot be reached there as "
@@ -257,7 +252,7 @@ static void node_finding(struct run *r, const struct snap_node *n)
 		if (v->differences.v[i].service)
 			finding_concerns(r, f, v->differences.v[i].service);
 	state_text(r, f, n->name, c);
-	if (is(id, "kube-proxy-wrote-nothing"))
+	if (str_is(id, "kube-proxy-wrote-nothing"))
 		dumps_evidence(r, f, n, c);
 	else
 		chains_evidence(r, f, c);
@@ -271,7 +266,7 @@ void node_rules_findings(struct run *r)
 
 	for (size_t i = 0; i < r->s->nodes.len; i++)
 		for (size_t j = 0; j < v->nodes.len; j++)
-			if (is(v->nodes.v[j], r->s->nodes.v[i]->name)) {
+			if (str_is(v->nodes.v[j], r->s->nodes.v[i]->name)) {
 				node_finding(r, r->s->nodes.v[i]);
 				break;
 			}
@@ -311,7 +306,7 @@ static void sysctl_commands(struct run *r, struct finding *f, const char *key)
 static const struct snap_node *node_named(const struct run *r, const char *name)
 {
 	for (size_t i = 0; i < r->s->nodes.len; i++)
-		if (is(r->s->nodes.v[i]->name, name))
+		if (str_is(r->s->nodes.v[i]->name, name))
 			return r->s->nodes.v[i];
 	return NULL;
 }
@@ -336,7 +331,7 @@ static void hairpin_commands(struct run *r, struct finding *f, const struct snap
 	size_t off = 0, ports = 0;
 
 	finding_next(r, f, "bridge -d link show");
-	if (is(f->check->id, "hairpin-promiscuous-bridge-off"))
+	if (str_is(f->check->id, "hairpin-promiscuous-bridge-off"))
 		finding_fix(r, f, "sudo ip link set cbr0 promisc on");
 	for (size_t i = 0; n && i < n->facts.links.len; i++) {
 		const struct node_link *l = &n->facts.links.v[i];
@@ -361,10 +356,10 @@ static void bridge_netfilter_commands(struct run *r, struct finding *f, const st
 /* Where only some pods are concerned, and which. */
 static const char *bridge_text(struct run *r, const struct finding *f, const struct verify_broken *b, const char *many)
 {
-	if (is(f->check->id, "bridge-nf-call-iptables-off"))
+	if (str_is(f->check->id, "bridge-nf-call-iptables-off"))
 		return run_printf(r, "on node %s pods lose the replies of endpoints on their own bridge: bridge netfilter is off%s", b->node,
 				  many);
-	if (is(f->check->id, "hairpin-mode-off") || is(f->check->id, "hairpin-promiscuous-bridge-off"))
+	if (str_is(f->check->id, "hairpin-mode-off") || str_is(f->check->id, "hairpin-promiscuous-bridge-off"))
 		return run_printf(r, "on node %s a pod cannot reach itself through a Service: %s%s", b->node,
 				  b->by.text ? b->by.text : "hairpin mode is off", many);
 	return NULL;
@@ -374,15 +369,15 @@ static void delivery_commands(struct run *r, struct finding *f, const struct ver
 {
 	const char *id = f->check->id;
 
-	if (is(id, "ip-forward-disabled")) {
+	if (str_is(id, "ip-forward-disabled")) {
 		sysctl_commands(r, f, sysctl_key(r, &b->by, "net.ipv4.ip_forward"));
-	} else if (is(id, "route-localnet-off")) {
+	} else if (str_is(id, "route-localnet-off")) {
 		sysctl_commands(r, f, "net.ipv4.conf.all.route_localnet");
-	} else if (is(id, "bridge-nf-call-iptables-off")) {
+	} else if (str_is(id, "bridge-nf-call-iptables-off")) {
 		bridge_netfilter_commands(r, f, b);
-	} else if (is(b->cause, "hairpin-mode")) {
+	} else if (str_is(b->cause, "hairpin-mode")) {
 		hairpin_commands(r, f, node_named(r, b->node));
-	} else if (is(id, "rp-filter-strict")) {
+	} else if (str_is(id, "rp-filter-strict")) {
 		finding_next(r, f, "sysctl -a -r 'net.ipv4.conf.*rp_filter'");
 	} else {
 		finding_next(r, f, "ip route show table all");
@@ -396,12 +391,12 @@ void delivery_finding(struct run *r, const struct verify_broken *b)
 	struct finding *f;
 
 	for (size_t i = 0; i < ARRAY_LEN(broken_checks); i++)
-		if (is(b->cause, broken_checks[i].cause))
+		if (str_is(b->cause, broken_checks[i].cause))
 			id = broken_checks[i].check;
-	if (is(id, "hairpin-mode-off") && is_promiscuous_bridge(r, node_named(r, b->node)))
+	if (str_is(id, "hairpin-mode-off") && is_promiscuous_bridge(r, node_named(r, b->node)))
 		id = "hairpin-promiscuous-bridge-off";
 	many = b->services > 1 ? run_printf(r, " (%zu Services)", b->services) : "";
-	f = finding_new(r, id, b->node, is(id, "ip-forward-disabled") ? NULL : b->by.text ? b->by.text : "",
+	f = finding_new(r, id, b->node, str_is(id, "ip-forward-disabled") ? NULL : b->by.text ? b->by.text : "",
 			run_printf(r, "Node %s", b->node));
 	f->rank = 5;
 	finding_cluster(f);
@@ -409,7 +404,7 @@ void delivery_finding(struct run *r, const struct verify_broken *b)
 	if (text) {
 		finding_partial(f);
 		finding_text(r, f, "%s", text);
-	} else if (is(id, "route-localnet-off")) {
+	} else if (str_is(id, "route-localnet-off")) {
 		finding_partial(f);
 		finding_text(
 			r, f,

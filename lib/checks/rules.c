@@ -8,15 +8,10 @@
 
 #define TEXTS_MAX 5
 
-static bool is(const char *s, const char *what)
-{
-	return s && strcmp(s, what) == 0;
-}
-
 static bool built_in(const char *chain)
 {
-	return is(chain, "PREROUTING") || is(chain, "INPUT") || is(chain, "FORWARD") || is(chain, "OUTPUT") ||
-	       is(chain, "POSTROUTING");
+	return str_is(chain, "PREROUTING") || str_is(chain, "INPUT") || str_is(chain, "FORWARD") || str_is(chain, "OUTPUT") ||
+	       str_is(chain, "POSTROUTING");
 }
 
 /* One cause: all differences with the same check, node and deciding rule. */
@@ -54,7 +49,7 @@ static const char *accepting_check(const struct verify_by *by)
 static const char *stopped_check(const struct verify_difference *d)
 {
 	if (d->by.kind == BY_POLICY)
-		return is(d->by.chain, "FORWARD") ? "forward-policy-drop" : "foreign-rule-drops";
+		return str_is(d->by.chain, "FORWARD") ? "forward-policy-drop" : "foreign-rule-drops";
 	if (d->by.missing)
 		return built_in(d->by.chain) ? "kube-chain-not-jumped" : "rules-missing-for-service";
 	return d->foreign ? foreign_check(d) : "rules-endpoints-diff";
@@ -95,7 +90,7 @@ static const char *difference_check(const struct verify_difference *d)
 		return "rules-needless-masquerade";
 	case DIFF_REPLY_LOST:
 		/* the rule that stops a reply is the fault that stops others' packets */
-		return d->foreign && !is(d->by.table, "nat") ? stopped_check(d) : "reply-lost";
+		return d->foreign && !str_is(d->by.table, "nat") ? stopped_check(d) : "reply-lost";
 	case DIFF_HAIRPIN:
 		return "hairpin-masquerade-missing";
 	}
@@ -205,7 +200,7 @@ static const char *rule_place(struct run *r, const struct verify_by *by)
 /* "iptables-nft-save", "ip6tables-legacy-save", as the dump's tool is called. */
 static const char *save_tool(const struct verify_by *by)
 {
-	const bool six = is(by->family, "ip6"), legacy = is(by->backend, "legacy");
+	const bool six = str_is(by->family, "ip6"), legacy = str_is(by->backend, "legacy");
 
 	return six	? legacy ? "ip6tables-legacy-save" : "ip6tables-nft-save"
 	       : legacy ? "iptables-legacy-save"
@@ -214,7 +209,7 @@ static const char *save_tool(const struct verify_by *by)
 
 static const char *rules_tool(const struct verify_by *by)
 {
-	const bool six = is(by->family, "ip6"), legacy = is(by->backend, "legacy");
+	const bool six = str_is(by->family, "ip6"), legacy = str_is(by->backend, "legacy");
 
 	return six ? legacy ? "ip6tables-legacy" : "ip6tables-nft" : legacy ? "iptables-legacy" : "iptables-nft";
 }
@@ -310,47 +305,47 @@ static const char *cause_text(struct run *r, const struct cause *c, size_t servi
 	const char *id = c->check, *node = c->first->node, *who = services_text(r, c, services),
 		   *place = rule_place(r, c->by);
 
-	if (is(id, "kube-chain-not-jumped"))
+	if (str_is(id, "kube-chain-not-jumped"))
 		return run_printf(
 			r, "on node %s the chain %s of table %s does not lead to kube-proxy's chains: %s concerned",
 			node, c->by->chain, text_or(c->by->table),
 			c->several ? run_printf(r, "%s are", who) : run_printf(r, "%s is", who));
-	if (is(id, "forward-policy-drop"))
+	if (str_is(id, "forward-policy-drop"))
 		return run_printf(r, "on node %s the policy of FORWARD drops packets of %s that no rule accepts", node,
 				  who);
-	if (is(id, "foreign-rule-drops"))
+	if (str_is(id, "foreign-rule-drops"))
 		return run_printf(r, "on node %s %s, which is not kube-proxy's, stops packets of %s", node, place, who);
-	if (is(id, "hc-nodeport-blocked"))
+	if (str_is(id, "hc-nodeport-blocked"))
 		return run_printf(r, "on node %s %s, which is not kube-proxy's, keeps load balancers from the health-check port of %s", node,
 				  place, who);
-	if (is(id, "nodeport-firewall-sg"))
+	if (str_is(id, "nodeport-firewall-sg"))
 		return run_printf(r, "on node %s %s, which is not kube-proxy's, stops packets for node ports of %s", node, place, who);
-	if (is(id, "firewalld-reject"))
+	if (str_is(id, "firewalld-reject"))
 		return run_printf(r, "on node %s the firewall rule %s rejects packets of %s", node, place, who);
-	if (is(id, "foreign-rule-shadows"))
+	if (str_is(id, "foreign-rule-shadows"))
 		return run_printf(
 			r,
 			"on node %s %s, which is not kube-proxy's, takes packets of %s before or instead of its rules",
 			node, place, who);
-	if (is(id, "masquerade-missing"))
+	if (str_is(id, "masquerade-missing"))
 		return run_printf(
 			r, "on node %s packets of %s keep their source where it must be rewritten: replies get lost",
 			node, who);
-	if (is(id, "hairpin-masquerade-missing"))
+	if (str_is(id, "hairpin-masquerade-missing"))
 		return run_printf(r, "on node %s a pod that reaches itself through %s gets packets from its own address", node, who);
-	if (is(id, "rules-missing-for-service"))
+	if (str_is(id, "rules-missing-for-service"))
 		return run_printf(r, "node %s has no rule for an address of %s", node, who);
-	if (is(id, "rules-endpoints-diff") && (c->first->kind == DIFF_DROPPED || c->first->kind == DIFF_REJECTED))
+	if (str_is(id, "rules-endpoints-diff") && (c->first->kind == DIFF_DROPPED || c->first->kind == DIFF_REJECTED))
 		return run_printf(r, "node %s %s packets of %s that must be let through", node,
 				  c->first->kind == DIFF_DROPPED ? "drops" : "rejects", who);
-	if (is(id, "rules-endpoints-diff"))
+	if (str_is(id, "rules-endpoints-diff"))
 		return run_printf(r, "node %s sends packets of %s to other endpoints than %s", node, who,
 				  r->s->services_from_rules ? "the comments of its rules name" : "the API lists");
-	if (is(id, "rules-stale-endpoint"))
+	if (str_is(id, "rules-stale-endpoint"))
 		return run_printf(r, "node %s still sends packets of %s to an endpoint that is gone", node, who);
-	if (is(id, "rules-wrong-statistic-probability"))
+	if (str_is(id, "rules-wrong-statistic-probability"))
 		return run_printf(r, "node %s does not spread connections to %s evenly", node, who);
-	if (is(id, "calico-accept-before-reject") || is(id, "accept-before-reject"))
+	if (str_is(id, "calico-accept-before-reject") || str_is(id, "accept-before-reject"))
 		return run_printf(r, "on node %s %s lets packets of %s through that kube-proxy would refuse", node,
 				  place, who);
 	return c->first->text ? run_printf(r, "on node %s %s", node, c->first->text) : check_find(id)->title;
@@ -370,7 +365,7 @@ static const char *refined_check(const struct cause *c)
 {
 	bool health = true;
 
-	if (!is(c->check, "foreign-rule-drops"))
+	if (!str_is(c->check, "foreign-rule-drops"))
 		return c->check;
 	for (size_t i = 0; i < c->v.len; i++) {
 		const enum expect_kind k = c->v.v[i]->frontend_kind;
@@ -400,7 +395,7 @@ static void cause_finding(struct run *r, struct cause *c)
 	finding_severity(f, worst_severity(c));
 	if (shared)
 		finding_cluster(f);
-	if (is(c->check, "hc-nodeport-blocked") || is(c->check, "nodeport-firewall-sg"))
+	if (str_is(c->check, "hc-nodeport-blocked") || str_is(c->check, "nodeport-firewall-sg"))
 		finding_partial(f); /* from within, the Service works */
 	for (size_t i = 0; i < c->v.len; i++)
 		if (c->v.v[i]->service)
@@ -408,7 +403,7 @@ static void cause_finding(struct run *r, struct cause *c)
 	f->text = cause_text(r, c, f->services.len);
 	evidence_of(r, f, c);
 	look_commands(r, f, c);
-	if (is(c->check, "forward-policy-drop"))
+	if (str_is(c->check, "forward-policy-drop"))
 		finding_fix(r, f, "sudo %t -t %t -P FORWARD ACCEPT", rules_tool(c->by),
 			    c->by->table ? c->by->table : "filter");
 	else if (!c->first->foreign && c->by->kind != BY_LINK && c->by->kind != BY_BRIDGE && c->by->kind != BY_POLICY)
@@ -470,7 +465,7 @@ static void blame(struct run *r, struct finding *f, const char *const faults[FAU
 		const struct finding *g = r->d->findings.v[i];
 
 		for (size_t k = 0; k < FAULTS && faults[k]; k++)
-			if (is(g->check->id, faults[k]) && is(g->node, f->node))
+			if (str_is(g->check->id, faults[k]) && str_is(g->node, f->node))
 				f->severity = MAX(f->severity, g->severity);
 	}
 }
@@ -479,7 +474,7 @@ static void blame_node_faults(struct run *r)
 {
 	for (size_t i = 0; i < r->d->findings.len; i++)
 		for (size_t j = 0; j < ARRAY_LEN(blamed); j++)
-			if (is(r->d->findings.v[i]->check->id, blamed[j].cause))
+			if (str_is(r->d->findings.v[i]->check->id, blamed[j].cause))
 				blame(r, r->d->findings.v[i], blamed[j].faults);
 }
 

@@ -4,11 +4,6 @@
 
 #include "checks-private.h"
 
-static bool is(const char *s, const char *what)
-{
-	return s && strcmp(s, what) == 0;
-}
-
 /* kube-proxy itself listened on node ports until 1.23. A kubelet is at most three versions ahead of it. */
 static bool proxy_opens_node_ports(const struct run *r, const char *node)
 {
@@ -68,11 +63,11 @@ void check_port_processes(struct run *r)
 	for (size_t i = 0; ports.len && i < r->s->nodes.len; i++) {
 		const struct snap_node *n = r->s->nodes.v[i];
 
-		for (size_t j = 0; (!r->o->node || is(n->name, r->o->node)) && j < n->facts.sockets.len; j++) {
+		for (size_t j = 0; (!r->o->node || str_is(n->name, r->o->node)) && j < n->facts.sockets.len; j++) {
 			const struct node_socket *s = &n->facts.sockets.v[j];
 			struct svc *v = owner_of(&ports, s);
 
-			if (!v || (s->addr.family && ip_addr_is_loopback(&s->addr)) || is(s->process, "kube-proxy") ||
+			if (!v || (s->addr.family && ip_addr_is_loopback(&s->addr)) || str_is(s->process, "kube-proxy") ||
 			    (!s->process && proxy_opens_node_ports(r, n->name)))
 				continue;
 			/* one socket for each family is one process */
@@ -88,7 +83,7 @@ void check_health_listener(struct run *r, struct svc *v)
 {
 	const uint16_t port = v->o->health_check_node_port;
 
-	if (!port || !v->o->external_local || !is(v->o->type, "LoadBalancer") || k8s_service_skipped_by_proxy(v->o))
+	if (!port || !v->o->external_local || !str_is(v->o->type, "LoadBalancer") || k8s_service_skipped_by_proxy(v->o))
 		return;
 	for (size_t i = 0; i < r->s->nodes.len; i++) {
 		const struct snap_node *n = r->s->nodes.v[i];
@@ -97,7 +92,7 @@ void check_health_listener(struct run *r, struct svc *v)
 
 		for (size_t j = 0; j < n->facts.sockets.len; j++)
 			listens |= n->facts.sockets.v[j].proto == IPPROTO_TCP && n->facts.sockets.v[j].port == port;
-		if (!n->facts.sockets_known || listens || !verify_has_proxy_rules(n) || (r->o->node && !is(n->name, r->o->node)))
+		if (!n->facts.sockets_known || listens || !verify_has_proxy_rules(n) || (r->o->node && !str_is(n->name, r->o->node)))
 			continue;
 		f = finding_of_service(r, "service-hc-nodeport-bind-failure", n->name, NULL, v);
 		f->rank = 38;

@@ -7,11 +7,6 @@
 
 #include "checks-private.h"
 
-static bool is(const char *s, const char *what)
-{
-	return s && strcmp(s, what) == 0;
-}
-
 /* ---- headless ---- */
 
 void check_headless(struct run *r, struct svc *v)
@@ -151,7 +146,7 @@ static bool speaks_http(const struct k8s_service_port *p)
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		const size_t n = strlen(names[i]);
 
-		if (is(p->app_protocol, names[i]) ||
+		if (str_is(p->app_protocol, names[i]) ||
 		    (strncmp(p->name, names[i], n) == 0 && (p->name[n] == '\0' || p->name[n] == '-')))
 			return true;
 	}
@@ -211,7 +206,7 @@ const char *port_instead(struct run *r, const struct k8s_service *s, const char 
 	for (size_t i = 0; i < s->nports; i++) {
 		const struct k8s_service_port *p = &s->ports[i];
 
-		if (name && is(p->target.name, name))
+		if (name && str_is(p->target.name, name))
 			return run_printf(r, "'%s' is the name of the targetPort of its port %u", name, p->port);
 		if (name || !number || (proto && p->proto != proto))
 			continue;
@@ -329,7 +324,7 @@ static bool proxy_runs(const struct run *r, const char *name)
 			return true;
 	for (size_t i = 0; i < r->c->pods.len; i++)
 		for (size_t j = 0; j < ARRAY_LEN(keys); j++)
-			if (is(k8s_label_get(&r->c->pods.v[i]->meta.labels, keys[j]), name))
+			if (str_is(k8s_label_get(&r->c->pods.v[i]->meta.labels, keys[j]), name))
 				return true;
 	return false;
 }
@@ -441,7 +436,7 @@ void check_load_balancer(struct run *r, struct svc *v)
 	}
 	if (!v->o->ningress)
 		lb_pending(r, v);
-	if (c && is(c->status, "True")) {
+	if (c && str_is(c->status, "True")) {
 		f = finding_of_service(r, "lb-mixed-protocol", NULL, NULL, v);
 		f->rank = 37;
 		finding_partial(f);

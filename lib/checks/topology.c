@@ -7,11 +7,6 @@
 
 #define SHOWN_MAX 6
 
-static bool is(const char *s, const char *what)
-{
-	return s && strcmp(s, what) == 0;
-}
-
 /* The annotation, in either spelling (1.27 renamed it); "Disabled" and absence are no wish. */
 static const char *wants_hints(const struct k8s_service *s)
 {
@@ -157,8 +152,8 @@ static void count_places(struct run *r, const struct svc *v, bool by_node, struc
 
 static bool stays_close(const struct k8s_service *s, bool *ret_by_node)
 {
-	*ret_by_node = is(s->traffic_distribution, "PreferSameNode");
-	return *ret_by_node || is(s->traffic_distribution, "PreferClose") || is(s->traffic_distribution, "PreferSameZone");
+	*ret_by_node = str_is(s->traffic_distribution, "PreferSameNode");
+	return *ret_by_node || str_is(s->traffic_distribution, "PreferClose") || str_is(s->traffic_distribution, "PreferSameZone");
 }
 
 /* A zone or node with one endpoint for all its clients, where another has several: worth knowing, and meant so. */
@@ -202,10 +197,10 @@ static const struct k8s_ingress *in_front(const struct run *r, const struct k8s_
 		const struct k8s_ingress *in = r->c->ingresses.v[i];
 
 		if (strcmp(in->meta.ns, s->meta.ns) != 0 ||
-		    !is(k8s_label_get(&in->meta.annotations, "nginx.ingress.kubernetes.io/service-upstream"), "true"))
+		    !str_is(k8s_label_get(&in->meta.annotations, "nginx.ingress.kubernetes.io/service-upstream"), "true"))
 			continue;
 		for (size_t j = 0; j < in->nbackends; j++)
-			if (is(in->backends[j].service, s->meta.name))
+			if (str_is(in->backends[j].service, s->meta.name))
 				return in;
 	}
 	return NULL;

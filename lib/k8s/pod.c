@@ -5,11 +5,6 @@
 
 #include "k8s-private.h"
 
-static bool is_word(const char *s, const char *word)
-{
-	return s && strcmp(s, word) == 0;
-}
-
 static struct k8s_port_array decode_ports(struct k8s_dec *d, const json_t *container)
 {
 	const json_t *a = dec_arr(d, container, "ports");
@@ -103,7 +98,7 @@ static void decode_container(struct k8s_dec *d, const json_t *o, bool init, stru
 		c->name = "";
 	c->image = dec_text(d, o, "image");
 	c->init = init;
-	c->sidecar = init && is_word(dec_name(d, o, "restartPolicy"), "Always");
+	c->sidecar = init && str_is(dec_name(d, o, "restartPolicy"), "Always");
 	c->ports = ports.v;
 	c->nports = ports.len;
 	c->readiness = decode_probe(d, o, "readinessProbe");
@@ -149,7 +144,7 @@ static const json_t *status_of(const json_t *statuses, const char *name)
 	size_t i;
 
 	json_array_foreach(statuses, i, s) {
-		if (is_word(json_str(s, "name"), name))
+		if (str_is(json_str(s, "name"), name))
 			return s;
 	}
 	return NULL;

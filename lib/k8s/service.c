@@ -14,11 +14,6 @@ static const char *or_empty(const char *s)
 	return s ? s : "";
 }
 
-static bool is_word(const char *s, const char *word)
-{
-	return s && strcmp(s, word) == 0;
-}
-
 static void decode_service_ports(struct k8s_dec *d, const json_t *spec, struct k8s_service *s)
 {
 	const json_t *a = dec_arr(d, spec, "ports");
@@ -61,11 +56,11 @@ static bool applied_port(const json_t *o, struct k8s_applied_port *ret)
 	if (!json_int(o, "port", &port) || port < 1 || port > UINT16_MAX)
 		return false;
 	ret->port = (uint16_t)port;
-	if (!proto || !*proto || is_word(proto, "TCP"))
+	if (!proto || !*proto || str_is(proto, "TCP"))
 		ret->proto = IPPROTO_TCP;
-	else if (is_word(proto, "UDP"))
+	else if (str_is(proto, "UDP"))
 		ret->proto = IPPROTO_UDP;
-	else if (is_word(proto, "SCTP"))
+	else if (str_is(proto, "SCTP"))
 		ret->proto = IPPROTO_SCTP;
 	else
 		return false;
@@ -105,7 +100,7 @@ static void decode_cluster_ips(struct k8s_dec *d, const json_t *spec, struct k8s
 	const char *one = dec_name(d, spec, "clusterIP");
 	struct ip_addr *v;
 
-	s->headless = is_word(one, "None");
+	s->headless = str_is(one, "None");
 	s->cluster_ips = dec_ips(d, spec, "clusterIPs", &s->ncluster_ips);
 	if (s->ncluster_ips > 0 || !one || !*one || s->headless ||
 	    json_array_size(json_arr(spec, "clusterIPs")) > 0)
@@ -123,7 +118,7 @@ static void decode_affinity(struct k8s_dec *d, const json_t *spec, struct k8s_se
 {
 	const json_t *client_ip = json_obj(dec_obj(d, spec, "sessionAffinityConfig"), "clientIP");
 
-	s->affinity_client_ip = is_word(dec_name(d, spec, "sessionAffinity"), "ClientIP");
+	s->affinity_client_ip = str_is(dec_name(d, spec, "sessionAffinity"), "ClientIP");
 	s->affinity_timeout = (uint32_t)dec_int(d, client_ip, "timeoutSeconds", 0, AFFINITY_TIMEOUT_MAX,
 						AFFINITY_TIMEOUT_DEFAULT);
 }
@@ -204,8 +199,8 @@ void decode_service(struct k8s_dec *d, const json_t *o, const struct k8s_meta *m
 	s->external_name = dec_str(d, spec, "externalName");
 	s->ip_families = dec_strs(d, spec, "ipFamilies", &s->nip_families);
 	s->ip_family_policy = dec_name(d, spec, "ipFamilyPolicy");
-	s->external_local = is_word(dec_name(d, spec, "externalTrafficPolicy"), "Local");
-	s->internal_local = is_word(dec_name(d, spec, "internalTrafficPolicy"), "Local");
+	s->external_local = str_is(dec_name(d, spec, "externalTrafficPolicy"), "Local");
+	s->internal_local = str_is(dec_name(d, spec, "internalTrafficPolicy"), "Local");
 	s->publish_not_ready = dec_bool(d, spec, "publishNotReadyAddresses");
 	decode_affinity(d, spec, s);
 	s->health_check_node_port = (uint16_t)dec_int(d, spec, "healthCheckNodePort", 0, UINT16_MAX, 0);
@@ -318,7 +313,7 @@ void decode_slice(struct k8s_dec *d, const json_t *o, const struct k8s_meta *m)
 		dec_bad(d, "addressType", "is missing");
 	d->where = "endpoints[]";
 	for (size_t i = 0; v && i < len; i++)
-		decode_endpoint(d, json_array_get(a, i), is_word(s->address_type, "FQDN"), &v[i]);
+		decode_endpoint(d, json_array_get(a, i), str_is(s->address_type, "FQDN"), &v[i]);
 	s->endpoints = v;
 	s->nendpoints = v ? len : 0;
 	d->where = "";

@@ -73,6 +73,14 @@ def run(*args, codes=None, cwd=None, env=None, prefix=(), stdout=None, timeout=1
     return r
 
 
+def sh(*args, stdin=None, check=True):
+    """Runs another program and returns its output as bytes; OSError when it fails and @check is set."""
+    p = subprocess.run(args, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    if check and p.returncode != 0:
+        raise OSError(f"{' '.join(args)}: {p.stderr.decode(errors='replace').strip()}")
+    return p.stdout
+
+
 # ---- test lines ----
 
 class Tests:

@@ -13,7 +13,6 @@ import random
 import shutil
 import socket
 import struct
-import subprocess
 import sys
 import tempfile
 import time
@@ -81,24 +80,18 @@ PHYSDEV_OUT = PHYSDEV_IN + ["physdev-out port0", "physdev-is-out", "physdev-is-b
 SET_NAMES = [line.split()[1] for line in SETS.splitlines() if line.startswith("create")]
 
 
-def sh(*args, stdin=None, check=True):
-    p = subprocess.run(args, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
-    if check and p.returncode != 0:
-        raise OSError(f"{' '.join(args)}: {p.stderr.decode(errors='replace').strip()}")
-    return p.stdout
-
-
 def inside(ns, *args, **kw):
-    return sh("ip", "netns", "exec", ns, *args, **kw)
+    return common.sh("ip", "netns", "exec", ns, *args, **kw)
 
 
 def make_world():
     for ns in (NODE, OUT, POD):
-        sh("ip", "netns", "add", ns)
+        common.sh("ip", "netns", "add", ns)
     for dev, peer in (("eth0", OUT), ("pod0", POD)):
         # The pods' link is a bridge with one port, which sends frames back where they came from.
-        sh("ip", "link", "add", dev if peer == OUT else "port0", "netns", NODE, "address", "02:00:00:00:00:01" if peer == OUT else "02:00:00:00:00:03",
-           "type", "veth", "peer", "name", "peer0", "netns", peer, "address", "02:00:00:00:00:99")
+        common.sh("ip", "link", "add", dev if peer == OUT else "port0", "netns", NODE,
+                  "address", "02:00:00:00:00:01" if peer == OUT else "02:00:00:00:00:03",
+                  "type", "veth", "peer", "name", "peer0", "netns", peer, "address", "02:00:00:00:00:99")
         inside(peer, "ip", "link", "set", "peer0", "up")
         inside(peer, "sysctl", "-qw", "net.ipv6.conf.peer0.disable_ipv6=1")
     for cmd in ("ip link add pod0 address 02:00:00:00:00:02 type bridge forward_delay 0", "ip link set port0 master pod0",
@@ -119,7 +112,7 @@ def make_world():
 
 def drop_world():
     for ns in (NODE, OUT, POD):
-        sh("ip", "netns", "del", ns, check=False)
+        common.sh("ip", "netns", "del", ns, check=False)
 
 
 # ---- random rules ----

@@ -16,7 +16,6 @@ import select
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -52,15 +51,8 @@ LOOP = "-A POSTROUTING -s 127.0.0.0/8 ! -o lo -j MASQUERADE\n"
 ALL = "-A POSTROUTING -j MASQUERADE\n"
 
 
-def sh(*args, stdin=None, check=True):
-    p = subprocess.run(args, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
-    if check and p.returncode != 0:
-        raise OSError(f"{' '.join(args)}: {p.stderr.decode(errors='replace').strip()}")
-    return p.stdout
-
-
 def inside(ns, *args, **kw):
-    return sh("ip", "netns", "exec", NS[ns], *args, **kw)
+    return common.sh("ip", "netns", "exec", NS[ns], *args, **kw)
 
 
 def each(ns, text):
@@ -69,12 +61,12 @@ def each(ns, text):
 
 
 def link(a, da, b, db):
-    sh("ip", "link", "add", da, "netns", NS[a], "type", "veth", "peer", "name", db, "netns", NS[b])
+    common.sh("ip", "link", "add", da, "netns", NS[a], "type", "veth", "peer", "name", db, "netns", NS[b])
 
 
 def make_world():
     for n in NS.values():
-        sh("ip", "netns", "add", n)
+        common.sh("ip", "netns", "add", n)
     inside("n", "ip", "link", "add", "cni0", "type", "bridge")
     for args in (("n", "va", "a", "eth0"), ("n", "vb", "b", "eth0"), ("n", "eth0", "r", "eth0"), ("n", "eth1", "o", "eth0"), ("r", "eth1", "o", "eth1")):
         link(*args)
@@ -116,7 +108,7 @@ sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0 net.ipv4
 
 def drop_world():
     for n in NS.values():
-        sh("ip", "netns", "del", n, check=False)
+        common.sh("ip", "netns", "del", n, check=False)
 
 
 class Inside:

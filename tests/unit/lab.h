@@ -30,6 +30,15 @@ const struct finding *find_finding(const struct lab *l, const char *id); /* the 
 /* In the finding's text, evidence or commands. */
 bool has_text(const struct finding *f, const char *text);
 
+/* What one check says of a small cluster: a row of a table of tests. */
+enum { SILENT = -1 };
+struct lab_case {
+	const char *docs[14]; /* as lab_read() takes them */
+	const char *check;
+	int severity;	  /* SILENT: nothing of that check */
+	const char *text; /* said in it; NULL */
+};
+
 /* ---- damaged copies ---- */
 
 #define LAB_DIR "/tmp/svcdoctor-checks-XXXXXX"

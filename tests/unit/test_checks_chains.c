@@ -9,8 +9,6 @@
 #define NFT "iptables-nft-save.txt"
 #define FIREWALL "-A KUBE-FIREWALL -m comment --comment \"kubernetes firewall for dropping marked packets\" "
 
-enum { SILENT = -1 };
-
 static const struct {
 	const char *file, *find, *put, *check;
 	int severity; /* SILENT: nothing of that check */

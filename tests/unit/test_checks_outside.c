@@ -28,14 +28,7 @@
 	"apiservices.json", "{'kind':'APIServiceList','apiVersion':'apiregistration.k8s.io/v1','items':[{'metadata':{'name':'v1.metrics'},'spec':{" service \
 			    "},'status':{'conditions':[{'type':'Available','status':'" status "','reason':'FailedDiscoveryCheck','message':'timed out'}]}}]}"
 
-enum { SILENT = -1 };
-
-static const struct {
-	const char *docs[12];
-	const char *check;
-	int severity;	  /* SILENT: nothing of that check */
-	const char *text; /* said in it; NULL */
-} cases[] = {
+static const struct lab_case cases[] = {
 	/* the PROXY protocol behind an address that kube-proxy answers for */
 	{ { SVCS(LB("s", PROXY_ANNOTATION, PLAIN, VIP)), GOOD }, "lb-ipmode-proxy", SEVERITY_WARNING, "do-loadbalancer-enable-proxy-protocol is true" },
 	{ { SVCS(LB("s", PROXY_ANNOTATION, PLAIN, "{'ip':'203.0.113.7'}")), GOOD }, "lb-ipmode-proxy", SEVERITY_WARNING, "203.0.113.7" },

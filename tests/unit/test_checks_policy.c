@@ -46,14 +46,7 @@
 	"ingresses.json", "{'kind':'IngressList','apiVersion':'networking.k8s.io/v1','items':[{'metadata':{'name':'i','namespace':'n','annotations':{" \
 			  "'nginx.ingress.kubernetes.io/service-upstream':'" value "'}},'spec':{'defaultBackend':{'service':{'name':'s','port':{'number':80}}}}}]}"
 
-enum { SILENT = -1 };
-
-static const struct {
-	const char *docs[14];
-	const char *check;
-	int severity;	  /* SILENT: nothing of that check */
-	const char *text; /* said in it; NULL */
-} cases[] = {
+static const struct lab_case cases[] = {
 	/* who is let in */
 	{ { WORLD(TO8080), NETPOLS("") }, "networkpolicy-blocks-service", SILENT, NULL },
 	{ { WORLD(TO8080), NETPOLS(NETPOL("deny", "'podSelector':{}")) }, "networkpolicy-blocks-service", SEVERITY_WARNING,
