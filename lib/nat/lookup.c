@@ -70,7 +70,7 @@ static void set_type(struct walk *w, const struct state *st, const struct rs_rul
 	if (type < 0)
 		p->how = PART_UNKNOWN;
 	else
-		set_num(p, sel, (uint32_t)type);
+		set_num(p, sel, 1u << type); /* a bit ADDRTYPE_*, as conditions have it */
 }
 
 /* What conntrack knows; without a connection the rule ends there: nft_ct_get_eval(). False: it does. */
