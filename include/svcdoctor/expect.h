@@ -3,7 +3,7 @@
 #define SVCDOCTOR_EXPECT_H
 
 /*
- * What must be true of a Service on a node, computed from the API as kube-proxy computes it (iptables mode), and the
+ * What must be true of a Service on a node, computed from the API as kube-proxy computes it in each of its modes, and the
  * rules that kube-proxy would write for it, as text. Pure functions over cluster objects.
  */
 
@@ -97,16 +97,40 @@ struct expect_answer {
 	enum expect_verdict verdict;
 	const struct expect_endpoint *const *endpoints;
 	size_t nendpoints;
-	/* For an endpoint that is not the client itself. TRI_UNKNOWN: the configuration is not known. Endpoint equal to source: always true. */
+	/* For an endpoint that is not the client itself. TRI_UNKNOWN: the configuration is not known. Endpoint equal to source: expect_masquerade(). */
 	enum tri masquerade;
 	const char *why;	/* constant text: "no endpoints", "no endpoint on this node", "source not in loadBalancerSourceRanges", ... */
 };
 /*
- * What must become of a first packet from @src (of kind @source) to frontend @f at @dst (an address of @f).
- * iptables mode; the essay on who gets what stands in lib/expect/answer.c.
+ * What must become of a first packet from @src (of kind @source) to frontend @f at @dst (an address of @f). The essays on
+ * who gets what stand in lib/expect/answer.c (iptables, nftables) and answer-ipvs.c. @src is what the packet bears:
+ * for the node itself in IPVS mode see expect_own_source().
  */
 void expect_answer(const struct expect_node *node, const struct expect_frontend *f, enum expect_source source,
 		   const struct ip_addr *src, const struct ip_addr *dst, struct expect_answer *ret);
+
+/*
+ * Must this packet be masqueraded on its way to endpoint @e of answer @a? A client that is the endpoint itself included:
+ * nftables (1.36) and IPVS masquerade it for this node's endpoints only.
+ */
+enum tri expect_masquerade(const struct expect_node *node, const struct expect_answer *a, const struct expect_endpoint *e,
+			   const struct ip_addr *src);
+
+/*
+ * The source of the node's own packets to @dst, an address that kube-proxy answers for: in IPVS mode @dst itself, which
+ * lies on kube-ipvs0 or on another interface of the node. False: in the other modes the route decides.
+ */
+bool expect_own_source(const struct expect_node *node, const struct ip_addr *dst, struct ip_addr *ret);
+
+/* What is no frontend, and yet must not simply pass. */
+enum expect_catch {
+	CATCH_CLUSTER_IP_PORT,	 /* a port of a cluster IP that no Service has */
+	CATCH_EXTERNAL_PORT,	 /* the same of an external or load-balancer IP */
+	CATCH_UNUSED_CLUSTER_IP, /* an address of a ServiceCIDR that no Service has */
+};
+/* What must become of such a packet to @dst: EXPECT_REJECT, EXPECT_DROP, or EXPECT_NOTHING where kube-proxy has no rule for it. */
+void expect_catch_all(const struct expect_node *node, const struct k8s_cluster *cluster, enum expect_catch what,
+		      enum expect_source source, const struct ip_addr *dst, struct expect_answer *ret);
 
 /* Is @src a pod's address as kube-proxy's local detector sees it? TRI_UNKNOWN: no detector, or one that asks the interface. */
 enum tri expect_is_local_pod(const struct expect_node *node, const struct ip_addr *src);

@@ -424,7 +424,10 @@ struct rs_set {
 	const struct rs_elem *elems; /* of nftables; those of an ipset lie in @ipset */
 	size_t nelems;
 	uint32_t line;		/* in its file, from 1; 0: not known */
-	const struct rs_set_index *index[2]; /* lib/ruleset's own: for all of the key, and without the client's part */
+	/* what ruleset_finish finds out, all of nftables */
+	const struct rs_elem *catch_all; /* NULL: none */
+	const struct rs_set_index *index[2]; /* lib/ruleset's own: for all of the key, and without the part that asks for a source */
+	uint8_t source_parts;	/* bit n: some rule asks for a source in part n */
 	struct rs_ipset *ipset;	 /* NULL: of nftables, or of a type that is not known */
 };
 
@@ -580,12 +583,11 @@ struct rs_part {
  * not at all once a sure one was given. @c is zeroed before the first call.
  */
 struct rs_cursor {
-	uint64_t at;
+	uint32_t at, end;
+	const uint32_t *list; /* lib/ruleset's own */
 	bool begun, found;
 };
 const struct rs_elem *rs_elem_next(const struct rs_set *s, const struct rs_part *key, struct rs_cursor *c, bool *ret_sure);
-/* Which field of the lookup's key is the client's address, as a part's number; -1: none, or it is masked. */
-int rs_lookup_client_part(const struct rs_lookup *l);
 /* "10.96.0.1 . tcp . 80 : goto service-..." as nft prints it, in @buf. Returns the length that it has or would have. */
 size_t rs_elem_print(const struct rs_set *s, const struct rs_elem *e, char *buf, size_t size);
 

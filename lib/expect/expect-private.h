@@ -25,6 +25,13 @@ enum expect_change {
 	CHANGE_NODE_HINTS,          /* node hints are read */
 	CHANGE_IP_MODE,             /* ipMode of a load-balancer IP is read */
 	CHANGE_LABELS_APART,        /* service-proxy-name is read on Services, headless on EndpointSlices only */
+	CHANGE_NFT_PRIMARY,         /* nftables: node ports answer on the primary addresses, where nothing is configured */
+	CHANGE_NFT_CLUSTER_IPS,     /* nftables: other ports of a cluster IP are rejected */
+	CHANGE_NFT_SERVICE_CIDRS,   /* nftables: unused addresses of the ServiceCIDRs are dropped */
+	CHANGE_NFT_LATE_REFUSALS,   /* nftables: refusals behind the translation, in OUTPUT too */
+	CHANGE_NFT_SETS,            /* nftables: endpoints in one map, hairpin and cluster IPs as sets, no chain for marking */
+	CHANGE_IPVS_FILTER,         /* IPVS: other ports of a virtual address are rejected */
+	CHANGE_IPVS_NODE_RANGES,    /* IPVS: source ranges hold for the node itself too */
 	EXPECT_CHANGES
 };
 /*
@@ -84,6 +91,34 @@ enum node_ports_kind expect_node_ports(const struct expect_node *node, int famil
 bool expect_localhost_node_ports(const struct expect_node *node);
 /* @a, if it is an address of the node, answers on node ports. */
 bool expect_is_node_port_addr(const struct expect_node *node, const struct ip_addr *a);
+
+/* The name of the interface that holds the virtual addresses of IPVS mode. */
+#define EXPECT_IPVS_INTERFACE "kube-ipvs0"
+
+/* ---- answer.c: what answer-ipvs.c needs too ---- */
+
+extern const char expect_why_none[], expect_why_loopback[], expect_why_ranges[], expect_why_own_ip[],
+	expect_why_no_node_port[];
+
+/* An answer without endpoints. */
+void expect_say(struct expect_answer *ret, enum expect_verdict verdict, const char *why);
+void expect_to_cluster(const struct expect_port *p, enum tri masquerade, const char *why, struct expect_answer *ret);
+void expect_to_local(const struct expect_port *p, enum tri masquerade, const char *why, struct expect_answer *ret);
+/* Does kube-proxy take the source for a pod? The detector's "local"; without detector nobody is. */
+enum tri expect_taken_for_pod(const struct expect_node *node, const struct local_detector *d, enum expect_source source,
+			      const struct ip_addr *src);
+/* Is @a an address of this node? */
+enum tri expect_is_own(const struct expect_node *node, const struct ip_addr *a);
+
+static inline enum tri tri_not(enum tri t)
+{
+	return t == TRI_UNKNOWN ? t : t == TRI_TRUE ? TRI_FALSE : TRI_TRUE;
+}
+
+/* ---- answer-ipvs.c ---- */
+
+void expect_answer_ipvs(const struct expect_node *node, const struct expect_frontend *f, enum expect_source source,
+			const struct ip_addr *src, const struct ip_addr *dst, struct expect_answer *ret);
 
 /* ---- endpoints.c ---- */
 
