@@ -105,6 +105,9 @@ static void put_cond(struct strbuf *b, const struct rs_cond *c)
 		strbuf_addf(b, "=%s%s%s%s", c->u.recent->name, c->u.recent->update ? "+update" : "",
 			    c->u.recent->remove ? "+remove" : "", c->u.recent->by_dest ? "+dest" : "");
 		break;
+	case OP_IPVS:
+		strbuf_addf(b, "<%s>", c->u.ipvs->text);
+		break;
 	default:
 		strbuf_addf(b, "<%s>", c->u.text);
 	}
