@@ -38,9 +38,15 @@
  * A nat chain is followed whether or not something in the network namespace has switched connection tracking on: on a
  * node with kube-proxy it is.
  *
- * Modelled: IPv4 and IPv6, TCP, UDP, SCTP, ICMP, xtables rules of both backends, routing with policy rules. Not
- * modelled: netdev, bridge and arp tables, tc, XDP, fragments, IP options and extension headers, IPsec, native nftables
- * rules, sets that were not loaded (a rule that asks one is unknown). Which port of a bridge a packet came by is not
+ * nftables. Native rules run beside those of xtables. A condition that fails and a lookup that finds nothing in a map end the
+ * rule; what is asked of a connection that there is none of does so too, negated or not. An element that a rule of this very walk
+ * has put into a set is in it; what else a dynamic set holds for a time is state of the past. numgen is chance, by the numbers that
+ * fall to each element; jhash and symhash are a function of the packet which is not computed: every element that it may find is an
+ * ending, with a share that is not known. A statement may stand before a condition (rs_stmt.after).
+ *
+ * Modelled: IPv4 and IPv6, TCP, UDP, SCTP, ICMP, xtables rules of both backends, nftables of the families ip, ip6 and inet, routing
+ * with policy rules. Not modelled: netdev, bridge and arp tables, tc, XDP, fragments, IP options and extension headers, IPsec,
+ * sets that were not loaded (a rule that asks one is unknown). Which port of a bridge a packet came by is not
  * known; a match on it is decided where all ports of that bridge agree.
  *
  * No I/O, no clock, no globals. A walk reads ruleset and facts and writes only into its result.

@@ -193,8 +193,13 @@ enum tri expect_is_local_pod(const struct expect_node *node, const struct ip_add
 	return ip_prefix_contains(&d.prefix, src) ? TRI_TRUE : TRI_FALSE;
 }
 
-static bool wants_primary(const struct kube_proxy_config *c)
+/* Said so, or nftables mode and nothing said. */
+static bool wants_primary(const struct expect_node *node)
 {
+	const struct kube_proxy_config *c = node->config;
+	if (c->nnode_port_addresses == 0) {
+		return node->mode == MODE_NFTABLES && expect_after(node, CHANGE_NFT_PRIMARY);
+	}
 	return c->nnode_port_addresses == 1 && strcmp(c->node_port_addresses[0], "primary") == 0;
 }
 
@@ -209,7 +214,7 @@ static bool node_port_prefix(const struct kube_proxy_config *c, size_t i, int fa
 enum node_ports_kind expect_node_ports(const struct expect_node *node, int family)
 {
 	const struct kube_proxy_config *c = node->config;
-	if (wants_primary(c)) {
+	if (wants_primary(node)) {
 		const struct ip_addr *ip = expect_node_ip(node, family);
 		if (ip->family) {
 			return ip_addr_is_loopback(ip) ? NODE_PORTS_ALL : NODE_PORTS_LIST;
@@ -229,19 +234,19 @@ enum node_ports_kind expect_node_ports(const struct expect_node *node, int famil
 	return any ? NODE_PORTS_LIST : NODE_PORTS_ALL;
 }
 
-/* The option counts only while the node-port addresses hold a loopback address. */
+/* The option counts only in iptables mode, and while the node-port addresses hold a loopback address. */
 bool expect_localhost_node_ports(const struct expect_node *node)
 {
 	const struct kube_proxy_config *c = node->config;
 	enum node_ports_kind kind = expect_node_ports(node, AF_INET);
-	if (c->localhost_node_ports == 0 || kind == NODE_PORTS_UNKNOWN) {
+	if (node->mode != MODE_IPTABLES || c->localhost_node_ports == 0 || kind == NODE_PORTS_UNKNOWN) {
 		return false;
 	}
 	if (kind == NODE_PORTS_ALL) {
 		return true;
 	}
 	const struct ip_addr lowest = { .family = AF_INET, .b = { 127, 0, 0, 0 } };
-	for (size_t i = 0; i < c->nnode_port_addresses && !wants_primary(c); i++) {
+	for (size_t i = 0; i < c->nnode_port_addresses && !wants_primary(node); i++) {
 		struct ip_prefix p;
 		if (node_port_prefix(c, i, AF_INET, &p) &&
 		    (ip_addr_is_loopback(&p.addr) || ip_prefix_contains(&p, &lowest))) {
@@ -259,13 +264,14 @@ bool expect_is_node_port_addr(const struct expect_node *node, const struct ip_ad
 	}
 	switch (expect_node_ports(node, a->family)) {
 	case NODE_PORTS_ALL:
-		return true;
+		/* IPVS mode has a virtual server for each address, and none for fe80::. */
+		return node->mode != MODE_IPVS || a->family == AF_INET || !ip_addr_is_linklocal(a);
 	case NODE_PORTS_UNKNOWN:
 		return false;
 	case NODE_PORTS_LIST:
 		break;
 	}
-	if (wants_primary(c)) {
+	if (wants_primary(node)) {
 		return ip_addr_equal(a, expect_node_ip(node, a->family));
 	}
 	for (size_t i = 0; i < c->nnode_port_addresses; i++) {

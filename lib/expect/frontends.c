@@ -9,8 +9,6 @@
 
 #include "expect-private.h"
 
-#define IPVS_INTERFACE "kube-ipvs0"
-
 /* The node's addresses that node ports answer on, one family each; gathered at most once for a Service. */
 struct node_addrs {
 	bool done, known;
@@ -37,7 +35,7 @@ static int addr_cmp(const void *a, const void *b)
  */
 static bool takes_part(const char *ifname)
 {
-	return !ifname || strcmp(ifname, IPVS_INTERFACE) != 0;
+	return !ifname || strcmp(ifname, EXPECT_IPVS_INTERFACE) != 0;
 }
 
 static void offer(const struct expect_node *node, int family, const struct ip_addr *a, struct ip_addr *v,
@@ -51,6 +49,14 @@ static void offer(const struct expect_node *node, int family, const struct ip_ad
 	}
 }
 
+/* IPVS mode and nftables' set of addresses are made from the interfaces; a local route alone does not count. */
+static bool routes_count(const struct expect_node *node, int family)
+{
+	return node->mode == MODE_IPTABLES ||
+	       (node->mode == MODE_NFTABLES && expect_node_ports(node, family) == NODE_PORTS_ALL) ||
+	       !node->facts->addrs_known;
+}
+
 /*
  * Offers what the node has: its addresses and the single addresses of its local routes; else what
  * the Node object claims. Counts when @v is NULL.
@@ -60,12 +66,13 @@ static size_t offer_all(const struct expect_node *node, int family, struct ip_ad
 	const struct node_facts *f = node->facts;
 	size_t n = 0;
 	if (f && (f->addrs_known || f->routes_known)) {
+		bool routes = routes_count(node, family);
 		for (size_t i = 0; i < f->addrs.len && f->addrs_known; i++) {
 			if (takes_part(f->addrs.v[i].ifname)) {
 				offer(node, family, &f->addrs.v[i].addr, v, &n);
 			}
 		}
-		for (size_t i = 0; i < f->routes.len && f->routes_known; i++) {
+		for (size_t i = 0; i < f->routes.len && f->routes_known && routes; i++) {
 			const struct node_route *r = &f->routes.v[i];
 			if (r->type == RT_LOCAL && r->dst.len == 8 * ip_addr_size(&r->dst.addr) &&
 			    takes_part(r->dev)) {
@@ -159,7 +166,8 @@ static int add_frontends(struct builder *b, const struct expect_port *p, bool fi
 	if (p->port->node_port) {
 		r = add_on_node(b, EXPECT_NODE_PORT, p, p->port->proto, p->port->node_port);
 	}
-	if (r == 0 && first_of_family && expect_health_port(s) &&
+	/* nftables mode leaves the health-check port to the node's own filter. */
+	if (r == 0 && first_of_family && expect_health_port(s) && b->node->mode != MODE_NFTABLES &&
 	    expect_after(b->node, CHANGE_HEALTH_ACCEPT)) {
 		r = add_on_node(b, EXPECT_HEALTH_CHECK, p, IPPROTO_TCP, expect_health_port(s));
 	}

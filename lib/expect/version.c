@@ -33,6 +33,17 @@ static const struct change changes[EXPECT_CHANGES] = {
 	/* Before: one selector, without either label, for both kinds. */
 	[CHANGE_LABELS_APART] = { 35, NULL, "cmd/kube-proxy/app/server.go Run, pull request 134623" },
 	[CHANGE_IP_MODE] = { 30, "LoadBalancerIPMode", "pkg/proxy/serviceport.go, KEP-1860" },
+	/* nftables mode came with 1.29. */
+	[CHANGE_NFT_PRIMARY] = { 30, NULL, "cmd/kube-proxy/app/server.go, pull requests 122724, 123105" },
+	[CHANGE_NFT_CLUSTER_IPS] = { 30, NULL, "pkg/proxy/nftables/proxier.go, pull request 122692" },
+	[CHANGE_NFT_SERVICE_CIDRS] = { 33, "MultiCIDRServiceAllocator",
+				       "pkg/proxy/nftables/proxier.go OnServiceCIDRsChanged, KEP-1880" },
+	/* Carried into later patch releases of 1.33 too. */
+	[CHANGE_NFT_LATE_REFUSALS] = { 34, NULL, "pkg/proxy/nftables/proxier.go, pull request 132456" },
+	/* Before: one chain for each endpoint, with the hairpin rule in it, whichever node it is on. */
+	[CHANGE_NFT_SETS] = { 36, NULL, "pkg/proxy/nftables/proxier.go, pull requests 135800, 136499" },
+	[CHANGE_IPVS_FILTER] = { 26, NULL, "pkg/proxy/ipvs/proxier.go, pull request 108460" },
+	[CHANGE_IPVS_NODE_RANGES] = { 29, NULL, "pkg/proxy/ipvs/proxier.go, pull request 119791" },
 };
 
 int expect_gate(const struct expect_node *node, const char *name)

@@ -24,11 +24,11 @@ static bool has_ports(uint8_t proto)
 	       proto == IPPROTO_UDPLITE;
 }
 
-/* A port question of a protocol without ports does not match, negated or not. */
-static enum match_kind match_port(const struct state *st, const struct rs_cond *c)
+/* A port question of a protocol without ports does not match, negated or not. nftables looks at the bytes that are there. */
+static enum match_kind match_port(const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
 {
 	if (!has_ports(st->proto))
-		return MATCH_NO;
+		return nat_is_native(r) ? MATCH_UNKNOWN : MATCH_NO;
 	if (c->field == FIELD_SPORT)
 		return yes_no(cond_match_u32(c, st->sport));
 	if (c->field == FIELD_DPORT)
@@ -94,6 +94,15 @@ static const char *in_interface(const struct state *st)
 static const char *out_interface(const struct state *st)
 {
 	return st->hook == HOOK_PREROUTING || st->hook == HOOK_INPUT ? "" : st->oif;
+}
+
+const char *nat_interface(struct walk *w, const struct state *st, enum rs_field f, const struct rs_rule *r)
+{
+	if (f == FIELD_IIF && in_interface(st) == st->iif)
+		ask_iif(w, st, NULL, r);
+	else if (f == FIELD_OIF)
+		ask_reply_oif(w, st, NULL, r);
+	return f == FIELD_IIF ? in_interface(st) : out_interface(st);
 }
 
 static enum match_kind match_interface(struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
@@ -188,7 +197,7 @@ static enum match_kind match_bridge_port(struct walk *w, const struct state *st,
 }
 
 /* nf_conntrack's state as the chain sees it: before priority -200 there is none, which reads as INVALID. */
-static uint32_t ct_state(const struct state *st)
+uint32_t nat_ct_state(const struct state *st)
 {
 	const struct state *connection = nat_connection(st);
 
@@ -199,6 +208,17 @@ static uint32_t ct_state(const struct state *st)
 	return (st->request ? CTSTATE_ESTABLISHED : CTSTATE_NEW) | (connection->dnat ? CTSTATE_DNAT : 0) |
 	       (connection->snat ? CTSTATE_SNAT : 0);
 }
+
+uint32_t nat_ct_status(const struct state *st)
+{
+	const struct state *c = nat_connection(st);
+
+	return (c->dnat ? CTSTATUS_DNAT : 0u) | (c->snat ? CTSTATUS_SNAT : 0u) |
+	       (st->request ? CTSTATUS_SEEN_REPLY | CTSTATUS_CONFIRMED : 0u);
+}
+
+/* The state alone, as nftables has it: what was translated is in its status. */
+#define PURE_STATES ((uint32_t)(CTSTATE_INVALID | CTSTATE_NEW | CTSTATE_ESTABLISHED | CTSTATE_RELATED | CTSTATE_UNTRACKED))
 
 static bool rule_asks_state(const struct rs_rule *r)
 {
@@ -213,14 +233,16 @@ static enum match_kind match_conntrack(const struct state *p, const struct rs_co
 	const struct state *st = nat_connection(p);
 
 	if (c->field == FIELD_CT_STATE)
-		return yes_no(cond_match_u32(c, ct_state(p)));
+		return yes_no(cond_match_u32(c, nat_ct_state(p) & (nat_is_native(r) ? PURE_STATES : UINT32_MAX)));
+	/* nft_ct_get_eval(): without a connection the rule ends, whatever it asks for. */
+	if (nat_is_native(r) && !nat_has_connection(p))
+		return MATCH_NO;
 	/* Without a connection xt_conntrack looks at the state only: net/netfilter/xt_conntrack.c, "if (ct == NULL)". */
 	if (!nat_has_connection(p))
 		return yes_no(c->field != FIELD_CT_MARK && rule_asks_state(r)); /* connmark: "if (ct == NULL) return false" */
 	switch (c->field) {
 	case FIELD_CT_STATUS:
-		return yes_no(cond_match_u32(c, (st->dnat ? CTSTATUS_DNAT : 0u) | (st->snat ? CTSTATUS_SNAT : 0u) |
-						(p->request ? CTSTATUS_SEEN_REPLY | CTSTATUS_CONFIRMED : 0u)));
+		return yes_no(cond_match_u32(c, nat_ct_status(p)));
 	case FIELD_CT_DIR:
 		return yes_no(cond_match_u32(c, p->request != NULL));
 	case FIELD_CT_MARK:
@@ -279,29 +301,40 @@ static void ask_only(struct walk *w, const struct ip_addr *a, const struct rs_ru
 	nat_classes_ask(w->classes, a, &one, 1, r);
 }
 
+int nat_addr_type(struct walk *w, const struct state *st, enum rs_field f, unsigned flags, const struct rs_rule *r)
+{
+	const struct ip_addr *a = f == FIELD_SADDR_TYPE ? &st->src : &st->dst;
+	const char *dev = flags & RS_LIMIT_IIF ? st->iif : flags & RS_LIMIT_OIF ? st->oif : NULL;
+	int type;
+
+	if (flags & RS_LIMIT_IIF)
+		ask_iif(w, st, NULL, r);
+	/* What an address is on one interface is its own affair. */
+	if (flags & (RS_LIMIT_IIF | RS_LIMIT_OIF)) {
+		nat_tails_spoil(w);
+		if (w->classes && (f == FIELD_SADDR_TYPE) != st->is_reply)
+			ask_only(w, &w->packet->src, r);
+	}
+	if ((flags & (RS_LIMIT_IIF | RS_LIMIT_OIF)) && !dev)
+		return -1;
+	if (f == FIELD_SADDR_TYPE ? !st->src_known : st->dst_hidden)
+		return -1;
+	type = node_addr_type(w->node->facts, a, dev);
+	/* Not known, but what the node sends has an address of its own, and what comes from the wire has not (or is a martian). */
+	if (type < 0 && f == FIELD_SADDR_TYPE && !dev && !st->snat)
+		type = st->from_node ? 2 : 1; /* RTN_LOCAL, RTN_UNICAST */
+	return type;
+}
+
 static enum match_kind match_addr_type(struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
 {
 	const struct ip_addr *a = c->field == FIELD_SADDR_TYPE ? &st->src : &st->dst;
-	const char *dev = c->flags & RS_LIMIT_IIF ? st->iif : c->flags & RS_LIMIT_OIF ? st->oif : NULL;
-	int type;
+	bool limited = c->flags & (RS_LIMIT_IIF | RS_LIMIT_OIF);
+	int type = nat_addr_type(w, st, (enum rs_field)c->field, c->flags, r);
 
-	if (c->flags & RS_LIMIT_IIF)
-		ask_iif(w, st, NULL, r);
-	/* What an address is on one interface is its own affair. */
-	if (c->flags & (RS_LIMIT_IIF | RS_LIMIT_OIF)) {
-		nat_tails_spoil(w);
-		if (w->classes && (c->field == FIELD_SADDR_TYPE) != st->is_reply)
-			ask_only(w, &w->packet->src, r);
-	}
-	if ((c->flags & (RS_LIMIT_IIF | RS_LIMIT_OIF)) && !dev)
+	if (type < 0 && (limited || (c->field == FIELD_SADDR_TYPE ? !st->src_known : st->dst_hidden)))
 		return MATCH_UNKNOWN;
-	if (c->field == FIELD_SADDR_TYPE ? !st->src_known : st->dst_hidden)
-		return MATCH_UNKNOWN;
-	type = node_addr_type(w->node->facts, a, dev);
-	/* Not known, but what the node sends has an address of its own, and what comes from the wire has not (or is a martian). */
-	if (type < 0 && c->field == FIELD_SADDR_TYPE && !dev && !st->snat)
-		type = st->from_node ? 2 : 1; /* RTN_LOCAL, RTN_UNICAST */
-	if (a->family == AF_INET6)
+	if (a->family == AF_INET6 && !nat_is_native(r))
 		return match_addr_type6(c, a, type);
 	return type < 0 ? MATCH_UNKNOWN : yes_no(cond_match_u32(c, 1u << type));
 }
@@ -392,7 +425,7 @@ static bool set_asks_client(const struct state *st, const struct rs_set_ref *ref
 static bool asks_client(const struct state *st, const struct rs_cond *c)
 {
 	return c->field == FIELD_CT_ORIG_SADDR || c->field == (st->is_reply ? FIELD_DADDR : FIELD_SADDR) ||
-	       (c->op == OP_SET && set_asks_client(st, c->u.set));
+	       (c->op == OP_SET && set_asks_client(st, c->u.set)) || (c->op == OP_LOOKUP && nat_lookup_asks_client(st, c->u.lookup));
 }
 
 /* Is that the client's own address, and not what it was rewritten to? */
@@ -446,7 +479,7 @@ static enum match_kind match_cond(struct walk *w, const struct state *st, const 
 	case FIELD_SPORT:
 	case FIELD_DPORT:
 	case FIELD_PORT:
-		return match_port(st, c);
+		return match_port(st, c, r);
 	case FIELD_ICMP:
 		return match_icmp(st, c);
 	case FIELD_TCP_FLAGS:
@@ -483,10 +516,14 @@ static enum match_kind match_cond(struct walk *w, const struct state *st, const 
 		return match_addr_type(w, st, c, r);
 	case FIELD_RPFILTER:
 		return match_rpfilter(w, st, c, r);
-	case FIELD_OWNER: /* a packet without a socket of this node: net/netfilter/xt_owner.c */
-		return st->from_node && !st->round ? MATCH_UNKNOWN : yes_no(c->negate);
-	case FIELD_HELPER: /* only a connection that another one announced has a helper's name: net/netfilter/xt_helper.c */
-		return yes_no(c->negate);
+	case FIELD_OWNER: /* a packet without a socket of this node: net/netfilter/xt_owner.c, nft_meta.c */
+		return st->from_node && !st->round ? MATCH_UNKNOWN : yes_no(c->negate && !nat_is_native(r));
+	case FIELD_HELPER: /* only a connection that another one announced has a helper's name: net/netfilter/xt_helper.c, nft_ct.c */
+		return yes_no(c->negate && !nat_is_native(r));
+	case FIELD_NFPROTO:
+		return yes_no(cond_match_u32(c, st->dst.family == AF_INET ? 2 : 10));
+	case FIELD_ETHERTYPE:
+		return yes_no(cond_match_u32(c, st->dst.family == AF_INET ? 0x0800 : 0x86dd));
 	case FIELD_EXTHDR:
 		return is_header(st->proto) ? MATCH_UNKNOWN : yes_no(c->negate);
 	case FIELD_SET:
@@ -701,6 +738,8 @@ static void ask_client(struct walk *w, const struct state *st, const struct rs_c
 
 	if (!w->classes)
 		return;
+	if (c->op == OP_LOOKUP)
+		return; /* nat_lookup() asks */
 	if (c->op == OP_SET) {
 		ask_client_of_set(w, st, c, r);
 	} else if (derived && !client_shows(st, c)) {
@@ -723,7 +762,7 @@ static inline enum match_kind match_quickly(const struct state *st, const struct
 		break;
 	case FIELD_DPORT:
 		if (!has_ports(st->proto))
-			return MATCH_NO;
+			return MATCH_UNKNOWN;
 		v = st->dport;
 		break;
 	case FIELD_DADDR:
@@ -761,12 +800,39 @@ static inline enum match_kind match_source_quickly(const struct walk *w, const s
 	return yes_no(in != c->negate);
 }
 
-void nat_match_rule(struct walk *w, const struct state *st, const struct rs_rule *r, struct match *ret)
+/* A set or map of nftables. Chance and state go into @m, and the rest of the answer is then yes. */
+static enum match_kind match_lookup(struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r, struct match *m)
+{
+	CLEANUP(nat_found_release) struct nat_found f = { 0 };
+	int res = nat_lookup(w, st, r, c->u.lookup, &f);
+
+	if (res < 0) {
+		w->error = res;
+		return MATCH_UNKNOWN;
+	}
+	if (f.broken)
+		return MATCH_NO;
+	if (f.state) {
+		m->state_default = (!m->has_state || m->state_default) && c->negate;
+		m->has_state = true;
+		m->asked_recent = true;
+		return MATCH_YES;
+	}
+	if (f.too_many || f.unsure || f.by_hash)
+		return MATCH_UNKNOWN;
+	if (f.by_chance) {
+		m->chance *= c->negate ? f.rest : 1 - f.rest;
+		return MATCH_YES;
+	}
+	return yes_no((f.len > 0 || f.put) != c->negate);
+}
+
+void nat_match_rule(struct walk *w, const struct state *st, const struct rs_rule *r, unsigned from, unsigned to, struct match *ret)
 {
 	struct match m = { .kind = MATCH_YES, .chance = 1 };
 	bool source_asked = false;
 
-	for (unsigned i = 0; i < r->nconds; i++) {
+	for (unsigned i = from; i < to; i++) {
 		const struct rs_cond *c = &r->conds[i];
 		enum match_kind k = match_quickly(st, c);
 
@@ -789,7 +855,7 @@ void nat_match_rule(struct walk *w, const struct state *st, const struct rs_rule
 			}
 			continue;
 		}
-		k = match_cond(w, st, c, r);
+		k = c->op == OP_LOOKUP ? match_lookup(w, st, c, r, &m) : match_cond(w, st, c, r);
 		if (k == MATCH_NO) {
 			ret->kind = MATCH_NO;
 			return;
@@ -798,7 +864,7 @@ void nat_match_rule(struct walk *w, const struct state *st, const struct rs_rule
 			m.kind = MATCH_UNKNOWN;
 	}
 	/* Sources last: only a rule that would match otherwise asks for them. */
-	for (unsigned i = 0; source_asked && i < r->nconds; i++) {
+	for (unsigned i = from; source_asked && i < to; i++) {
 		const struct rs_cond *c = &r->conds[i];
 		enum match_kind k;
 
@@ -814,7 +880,7 @@ void nat_match_rule(struct walk *w, const struct state *st, const struct rs_rule
 		ask_client(w, st, c, r);
 		if (c->op == OP_SET && match_special(st, c, &m))
 			continue;
-		k = match_cond(w, st, c, r);
+		k = c->op == OP_LOOKUP ? match_lookup(w, st, c, r, &m) : match_cond(w, st, c, r);
 		if (k == MATCH_NO) {
 			ret->kind = MATCH_NO;
 			return;

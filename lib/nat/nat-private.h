@@ -27,6 +27,8 @@ struct changed_set {
 	const struct rs_set_ref *set;
 };
 
+struct nft_update; /* lookup.c: an element that a rule of this walk has put into a set, or taken out. Immutable, newest first */
+
 struct state {
 	/* the packet now, and as it began (conntrack's original tuple) */
 	struct ip_addr src, dst, orig_src, orig_dst;
@@ -64,6 +66,12 @@ struct state {
 	uint32_t pos;
 	uint16_t depth;
 	const struct frame *frame;
+	/* nftables: what of the current rule is done: conditions that held, statements that were run */
+	uint16_t next_cond;
+	uint8_t next_stmt;
+	bool chosen;	       /* which element the next statement finds is settled: @choice, NULL for none */
+	const struct rs_elem *choice;
+	uint16_t passed;       /* so many elements that it may find are taken as not met */
 	uint8_t rule_stage;    /* what of the current rule was assumed already: 0 nothing, 1 unknowns, 2 state too */
 	bool reroute, has_next_oif;
 	const char *next_oif;  /* OUTPUT: where the second route leads */
@@ -79,6 +87,7 @@ struct state {
 	struct nat_assume *assumes; /* newest first */
 	const struct remembered *remembered;
 	const struct changed_set *changed_sets;
+	const struct nft_update *nft_updates;
 };
 
 struct walk {
@@ -98,6 +107,9 @@ struct walk {
 	double summary;	 /* sum over all endings inside splits of weight and a hash of their fate: two runs of equal endings have equal sums */
 	nat_here_fn here;
 	void *here_arg;
+	/* nftables: the element that the statement under way has found; NULL: none */
+	const struct rs_set *by_set;
+	const struct rs_elem *by_elem;
 	struct reply *reply; /* a reply is under way: what its ways have come to */
 	bool moot;	 /* some EFFECT_ASSUME steps turned out not to matter: NAT_MOOT */
 	int error;
@@ -120,13 +132,45 @@ struct match {
 	bool never;	       /* a condition on the past that this walk itself has settled: no match */
 	double chance;	       /* 1: no chance in it */
 };
-void nat_match_rule(struct walk *w, const struct state *st, const struct rs_rule *r, struct match *ret);
+/* The conditions from @from to @to, 0 and r->nconds for all. */
+void nat_match_rule(struct walk *w, const struct state *st, const struct rs_rule *r, unsigned from, unsigned to, struct match *ret);
+
+/* What else asks the packet as match.c does. Interfaces: NULL: not known, "": none. Types: RTN_*, -1: not known. */
+const char *nat_interface(struct walk *w, const struct state *st, enum rs_field f, const struct rs_rule *r);
+int nat_addr_type(struct walk *w, const struct state *st, enum rs_field f, unsigned flags, const struct rs_rule *r);
+uint32_t nat_ct_state(const struct state *st);
+uint32_t nat_ct_status(const struct state *st);
+
+/* lookup.c: nftables */
+struct nat_way {
+	const struct rs_elem *elem;
+	double weight; /* with by_chance: its share */
+};
+struct nat_found {
+	struct nat_way *v;
+	size_t len, cap;
+	double rest;	 /* by chance: what is left for no element; else 1: none was found for sure, 0: the last one was */
+	bool unsure;	 /* one that is not the last is met or not, nobody knows */
+	bool too_many;	 /* nothing is known at all */
+	bool by_chance, by_hash;
+	bool broken;	 /* the packet has no such field: the rule ends */
+	bool state;	 /* what the set holds is state of the past: taken as without this key */
+	bool put;	 /* this walk itself has put it in */
+};
+bool nat_is_native(const struct rs_rule *r); /* of nftables, not of xtables */
+/* 0 (the caller releases @ret) or -ENOMEM. */
+int nat_lookup(struct walk *w, const struct state *st, const struct rs_rule *r, const struct rs_lookup *l, struct nat_found *ret);
+void nat_found_release(struct nat_found *f);
+bool nat_lookup_asks_client(const struct state *st, const struct rs_lookup *l);
+/* 1: the key cannot be made, and the rule ends there; 0 or -ENOMEM. */
+int nat_do_update(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_update *u);
 
 /* The address that a recent list is asked for or given, masked; family 0: not known. */
 struct ip_addr nat_recent_addr(const struct state *st, const struct rs_recent *r);
 
 /* target.c: what a statement does: an action, or -ENOMEM. */
 enum action { ACTION_NEXT, ACTION_JUMPED, ACTION_CHAIN_DONE, ACTION_ENDED };
+#define ACTION_BREAK ACTION_JUMPED /* nftables: the rule ends here, the next one follows */
 int nat_apply(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_stmt *s);
 
 /* route.c: routing decisions; they set interfaces and say where a packet would be lost. */
@@ -171,6 +215,8 @@ bool nat_reply_translate(struct state *st);
 
 /* walk.c */
 int nat_run(struct walk *w, struct state *st);
+/* The walk goes on with statement @i of @r, a rule of the chain that the packet is in, whose conditions have held so far. */
+void nat_resume_at(struct state *st, const struct rs_rule *r, unsigned i);
 int nat_end(struct walk *w, const struct state *st, enum nat_verdict v, const struct nat_by *by, const char *reject_with);
 /* Follows both values of an assumption, @first in the state as given and the other in @st; joins them where they end alike. */
 typedef void (*branch_fn)(struct state *st, bool value);

@@ -59,7 +59,7 @@ const char *nat_effect_name(enum nat_effect e)
 
 bool nat_by_equal(const struct nat_by *a, const struct nat_by *b)
 {
-	if (a->kind != b->kind || a->rule != b->rule || a->chain != b->chain)
+	if (a->kind != b->kind || a->rule != b->rule || a->chain != b->chain || a->elem != b->elem || a->server != b->server)
 		return false;
 	return a->text == b->text || (a->text && b->text && strcmp(a->text, b->text) == 0);
 }

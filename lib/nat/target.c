@@ -8,6 +8,16 @@
 /* A range of addresses or ports larger than this is not spread out: undecided instead. */
 #define RANGE_MAX 256u
 
+/* The rule, and the element of a map that it found. */
+static struct nat_by by_rule(const struct walk *w, const struct rs_rule *r)
+{
+	struct nat_by by = nat_by_rule(r);
+
+	by.set = w->by_set;
+	by.elem = w->by_elem;
+	return by;
+}
+
 static bool in_hook(const struct state *st, unsigned mask)
 {
 	return mask & (1u << st->hook);
@@ -34,7 +44,7 @@ static void set_dst(struct state *st, const struct ip_addr *a, uint16_t port)
 
 static void record_dnat(struct walk *w, struct state *st, const struct rs_rule *r)
 {
-	struct nat_by by = nat_by_rule(r);
+	struct nat_by by = by_rule(w, r);
 	struct nat_step *s = nat_record(w, st, EFFECT_DNAT, &by);
 
 	if (s) {
@@ -59,7 +69,7 @@ static int dnat_range(struct walk *w, struct state *st, const struct rs_rule *r,
 	uint64_t addrs = n->has_addr ? range_size(&n->lo, &n->hi) : 1;
 	uint64_t ports = n->has_port ? (uint64_t)n->port_hi - n->port_lo + 1 : 1;
 	struct ip_addr a = n->has_addr ? n->lo : st->dst;
-	struct nat_by by = nat_by_rule(r);
+	struct nat_by by = by_rule(w, r);
 
 	if (addrs * ports > RANGE_MAX)
 		return nat_end(w, st, NAT_UNDECIDED, &by, NULL);
@@ -85,7 +95,7 @@ static int dnat_range(struct walk *w, struct state *st, const struct rs_rule *r,
 /* An argument that is not of a form the engine knows. */
 static int undecided(struct walk *w, struct state *st, const struct rs_rule *r)
 {
-	struct nat_by by = nat_by_rule(r);
+	struct nat_by by = by_rule(w, r);
 	int res = nat_end(w, st, NAT_UNDECIDED, &by, NULL);
 
 	return res < 0 ? res : ACTION_ENDED;
@@ -96,7 +106,7 @@ static int do_dnat(struct walk *w, struct state *st, const struct rs_rule *r, co
 	uint16_t port;
 	int res;
 
-	if (!n || n->text || n->addr_map || n->port_map)
+	if (!n || n->text)
 		return undecided(w, st, r);
 	port = n->has_port ? n->port_lo : st->dport;
 	/* NF_NAT_RANGE_PROTO_OFFSET: the port's distance from the base decides. */
@@ -137,7 +147,7 @@ static int do_redirect(struct walk *w, struct state *st, const struct rs_rule *r
 	}
 	if (ip_addr_is_zero(&a) && f->addrs_known && st->iif) {
 		/* nf_nat_redirect(): an interface without address. */
-		struct nat_by by = nat_by_rule(r);
+		struct nat_by by = by_rule(w, r);
 		int res = nat_end(w, st, NAT_DROP, &by, NULL);
 
 		return res < 0 ? res : ACTION_ENDED;
@@ -163,7 +173,7 @@ static bool changes_src(const struct state *st, const struct ip_addr *a, const s
 /* @a: NULL where it is not known. @n: the target's argument, or NULL. */
 static void set_src(struct walk *w, struct state *st, const struct rs_rule *r, const struct ip_addr *a, const struct rs_nat *n)
 {
-	struct nat_by by = nat_by_rule(r);
+	struct nat_by by = by_rule(w, r);
 	struct nat_step *s;
 
 	st->src_bound = true;
@@ -193,7 +203,7 @@ static int do_masquerade(struct walk *w, struct state *st, const struct rs_rule 
 {
 	/* IPv4 asks for an address towards the next hop, IPv6 for one towards the destination itself. */
 	const struct ip_addr *towards = st->dst.family == AF_INET && st->gateway.family == AF_INET ? &st->gateway : &st->dst;
-	struct nat_by by = nat_by_rule(r);
+	struct nat_by by = by_rule(w, r);
 	struct ip_addr a;
 	int res;
 
@@ -240,8 +250,203 @@ static int do_netmap(struct walk *w, struct state *st, const struct rs_rule *r, 
 	return ACTION_CHAIN_DONE;
 }
 
+/* ---- nftables: what a map says ---- */
+
+static int apply(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_stmt *s);
+
+static void stop_here(struct state *st, bool value)
+{
+	st->stopped = value;
+}
+
+/* A target that is not known, or that a program decides: one branch ends undecided, one goes on. */
+static int do_unknown(struct walk *w, struct state *st, const struct rs_rule *r)
+{
+	struct nat_by by = by_rule(w, r);
+	int res;
+
+	st->stop_by = by;
+	res = nat_split(w, st, &by, true, false, stop_here);
+	return res < 0 ? res : ACTION_ENDED;
+}
+
+enum pick { PICK_NONE, PICK_ONE, PICK_ENDED };
+
+/* The statement is run again with the element that was chosen, or looks at the next one that it may be. */
+static void prepare_pick(struct state *st, bool value)
+{
+	const struct rs_rule *r = st->chain->rules[st->pos - 1];
+
+	st->chosen = value;
+	if (!value)
+		st->passed++;
+	nat_resume_at(st, r, st->next_stmt);
+}
+
+/* One way with each element, and one without any for what is left. */
+static int pick_all(struct walk *w, const struct state *st, const struct rs_rule *r, const struct rs_stmt *s, const struct rs_set *set,
+		    const struct nat_found *f)
+{
+	for (size_t i = 0; i < f->len + (f->rest > 0); i++) {
+		struct state copy = *st;
+		double weight = i < f->len ? f->v[i].weight : f->rest;
+		struct nat_by by = nat_by_rule(r);
+		struct nat_step *step;
+		int res;
+
+		copy.chosen = true;
+		copy.choice = by.elem = i < f->len ? f->v[i].elem : NULL;
+		copy.weight = f->by_hash ? NAN : copy.weight * weight;
+		by.set = set;
+		step = nat_record(w, &copy, EFFECT_CHANCE, &by);
+		if (step)
+			step->weight = f->by_hash ? NAN : weight;
+		nat_resume_at(&copy, r, (unsigned)(s - r->stmts));
+		res = nat_run(w, &copy);
+		if (res < 0)
+			return res;
+	}
+	return PICK_ENDED;
+}
+
+/* @k elements, from the first on, are taken as not met. */
+static int pick_unsure(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_stmt *s, const struct rs_set *set,
+		       const struct nat_found *f, const struct rs_elem **ret)
+{
+	struct nat_by by = nat_by_rule(r);
+	size_t k = st->passed;
+	int res;
+
+	if (k >= f->len || (k + 1 == f->len && f->rest <= 0)) {
+		st->passed = 0;
+		*ret = k < f->len ? f->v[k].elem : NULL;
+		return k < f->len ? PICK_ONE : PICK_NONE;
+	}
+	by.set = set;
+	by.elem = st->choice = f->v[k].elem;
+	st->next_stmt = (uint8_t)(s - r->stmts);
+	res = nat_split(w, st, &by, true, false, prepare_pick);
+	return res < 0 ? res : PICK_ENDED;
+}
+
+/* The element that the packet's key finds. PICK_ENDED: all ways have been walked. */
+static int pick(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_stmt *s, const struct rs_lookup *l,
+		const struct rs_elem **ret)
+{
+	CLEANUP(nat_found_release) struct nat_found f = { 0 };
+	int res;
+
+	*ret = NULL;
+	if (st->chosen) {
+		st->chosen = false;
+		st->passed = 0;
+		*ret = st->choice;
+		return st->choice ? PICK_ONE : PICK_NONE;
+	}
+	res = nat_lookup(w, st, r, l, &f);
+	if (res < 0)
+		return res;
+	if (f.broken || (f.len == 0 && !f.too_many))
+		return PICK_NONE;
+	if (f.too_many || (f.by_chance && f.unsure)) {
+		res = do_unknown(w, st, r);
+		return res < 0 ? res : PICK_ENDED;
+	}
+	if (f.by_chance && (f.len > 1 || f.rest > 0))
+		return pick_all(w, st, r, s, l->set, &f);
+	if (f.unsure)
+		return pick_unsure(w, st, r, s, l->set, &f, ret);
+	*ret = f.v[0].elem;
+	return PICK_ONE;
+}
+
+/* Puts the address or the port that a map holds into the argument. False: it holds something else. */
+static bool take_data(const struct rs_set *set, const struct rs_elem *e, bool is_port, bool and_port, struct rs_nat *n)
+{
+	const struct rs_value *v = e->data;
+	unsigned at = is_port ? 0 : 1;
+	uint32_t be32;
+
+	if (!v || set->ndata != (and_port ? 2 : 1))
+		return false;
+	if (is_port || and_port) {
+		if (set->data_kinds[at] != VALUE_NUM || v[at].u.num.hi > UINT16_MAX)
+			return false;
+		n->has_port = true;
+		n->port_lo = (uint16_t)v[at].u.num.lo;
+		n->port_hi = (uint16_t)v[at].u.num.hi;
+	}
+	if (is_port)
+		return true;
+	n->has_addr = true;
+	if (set->data_kinds[0] == VALUE_ADDR6) {
+		n->lo = v[0].u.addr6->lo;
+		n->hi = v[0].u.addr6->hi;
+		return true;
+	}
+	n->lo = n->hi = (struct ip_addr){ .family = AF_INET };
+	be32 = htonl(v[0].u.num.lo);
+	memcpy(n->lo.b, &be32, sizeof(be32));
+	be32 = htonl(v[0].u.num.hi);
+	memcpy(n->hi.b, &be32, sizeof(be32));
+	return set->data_kinds[0] == VALUE_ADDR4;
+}
+
+/* PICK_ONE: @ret is the argument for this packet. */
+static int resolve_nat(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_stmt *s, struct rs_nat *ret)
+{
+	const struct rs_nat *n = s->u.nat;
+	const struct rs_lookup *l = n->addr_map ? n->addr_map : n->port_map;
+	const struct rs_elem *e;
+	int res;
+
+	*ret = *n;
+	res = pick(w, st, r, s, l, &e);
+	if (res != PICK_ONE)
+		return res;
+	w->by_set = l->set;
+	w->by_elem = e;
+	ret->addr_map = ret->port_map = NULL;
+	if (!take_data(l->set, e, l == n->port_map, n->addr_map_has_port, ret))
+		ret->text = "a map of another form";
+	return PICK_ONE;
+}
+
+static int do_vmap(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_stmt *s)
+{
+	struct rs_stmt verdict = { .after = 255 };
+	const struct rs_elem *e;
+	int res = pick(w, st, r, s, s->u.lookup, &e);
+
+	if (res != PICK_ONE)
+		return res < 0 ? res : res == PICK_NONE ? ACTION_BREAK : ACTION_ENDED;
+	w->by_set = s->u.lookup->set;
+	w->by_elem = e;
+	verdict.kind = e->verdict;
+	verdict.u.target = e->target;
+	return apply(w, st, r, &verdict);
+}
+
+static int do_one_nat(struct walk *w, struct state *st, const struct rs_rule *r, enum rs_stmt_kind kind, const struct rs_nat *n)
+{
+	switch (kind) {
+	case ST_DNAT:
+		return do_dnat(w, st, r, n);
+	case ST_REDIRECT:
+		return do_redirect(w, st, r, n);
+	case ST_NETMAP:
+		return do_netmap(w, st, r, n);
+	case ST_SNAT:
+		return do_snat(w, st, r, n);
+	default:
+		return do_masquerade(w, st, r, n);
+	}
+}
+
 static int do_nat(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_stmt *s)
 {
+	const struct rs_nat *n = s->u.nat;
+	struct rs_nat resolved;
 	bool dst = s->kind == ST_DNAT || s->kind == ST_REDIRECT || (s->kind == ST_NETMAP && in_hook(st, HOOKS_DST));
 
 	/* The kernel refuses these targets outside a nat chain and outside their hooks. */
@@ -249,23 +454,21 @@ static int do_nat(struct walk *w, struct state *st, const struct rs_rule *r, con
 		return ACTION_NEXT;
 	if (dst ? st->dst_bound : st->src_bound)
 		return ACTION_NEXT;
-	switch (s->kind) {
-	case ST_DNAT:
-		return do_dnat(w, st, r, s->u.nat);
-	case ST_REDIRECT:
-		return do_redirect(w, st, r, s->u.nat);
-	case ST_NETMAP:
-		return do_netmap(w, st, r, s->u.nat);
-	case ST_SNAT:
-		return do_snat(w, st, r, s->u.nat);
-	default:
-		return do_masquerade(w, st, r, s->u.nat);
+	if (n && n->addr_map && n->port_map)
+		return undecided(w, st, r);
+	if (n && (n->addr_map || n->port_map)) {
+		int res = resolve_nat(w, st, r, s, &resolved);
+
+		if (res != PICK_ONE)
+			return res < 0 ? res : res == PICK_NONE ? ACTION_BREAK : ACTION_ENDED;
+		n = &resolved;
 	}
+	return do_one_nat(w, st, r, (enum rs_stmt_kind)s->kind, n);
 }
 
 static int do_mark(struct walk *w, struct state *st, const struct rs_rule *r, uint32_t mark)
 {
-	struct nat_by by = nat_by_rule(r);
+	struct nat_by by = by_rule(w, r);
 	struct nat_step *step;
 	uint32_t old = st->mark;
 
@@ -276,6 +479,21 @@ static int do_mark(struct walk *w, struct state *st, const struct rs_rule *r, ui
 		step->mark = mark;
 	}
 	return ACTION_NEXT;
+}
+
+static int do_mark_map(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_stmt *s)
+{
+	const struct rs_set *set = s->u.lookup->set;
+	const struct rs_elem *e;
+	int res = pick(w, st, r, s, s->u.lookup, &e);
+
+	if (res != PICK_ONE)
+		return res < 0 ? res : res == PICK_NONE ? ACTION_BREAK : ACTION_ENDED;
+	if (!e->data || set->ndata != 1 || set->data_kinds[0] != VALUE_NUM)
+		return undecided(w, st, r);
+	w->by_set = set;
+	w->by_elem = e;
+	return do_mark(w, st, r, e->data[0].u.num.lo);
 }
 
 /* xt_connmark.c, connmark_tg_shift(): without a connection nothing happens. */
@@ -338,7 +556,7 @@ static int take_short_cut(struct walk *w, struct state *st, const struct rs_shor
 static int do_jump(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_stmt *s)
 {
 	const struct rs_chain *target = s->u.target;
-	struct nat_by by = nat_by_rule(r);
+	struct nat_by by = by_rule(w, r);
 	struct nat_step *step;
 	struct frame *f;
 	bool loop = target == st->chain && s->kind == ST_JUMP;
@@ -374,7 +592,7 @@ static int do_jump(struct walk *w, struct state *st, const struct rs_rule *r, co
 
 static int do_return(struct walk *w, struct state *st, const struct rs_rule *r)
 {
-	struct nat_by by = nat_by_rule(r);
+	struct nat_by by = by_rule(w, r);
 
 	(void)nat_record(w, st, EFFECT_RETURN, &by);
 	if (!st->frame) {
@@ -390,7 +608,7 @@ static int do_return(struct walk *w, struct state *st, const struct rs_rule *r)
 
 static int do_verdict(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_stmt *s)
 {
-	struct nat_by by = nat_by_rule(r);
+	struct nat_by by = by_rule(w, r);
 	const struct rs_chain *c = st->chain;
 	int res;
 
@@ -411,25 +629,10 @@ static int do_verdict(struct walk *w, struct state *st, const struct rs_rule *r,
 	}
 }
 
-static void stop_here(struct state *st, bool value)
-{
-	st->stopped = value;
-}
-
-/* A target that is not known, or that a program decides: one branch ends undecided, one goes on. */
-static int do_unknown(struct walk *w, struct state *st, const struct rs_rule *r)
-{
-	struct nat_by by = nat_by_rule(r);
-	int res;
-
-	st->stop_by = by;
-	res = nat_split(w, st, &by, true, false, stop_here);
-	return res < 0 ? res : ACTION_ENDED;
-}
-
-int nat_apply(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_stmt *s)
+static int apply(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_stmt *s)
 {
 	struct nat_by by;
+	int res;
 
 	switch ((enum rs_stmt_kind)s->kind) {
 	case ST_NOP:
@@ -457,8 +660,15 @@ int nat_apply(struct walk *w, struct state *st, const struct rs_rule *r, const s
 		return do_connmark(w, st, r, s);
 	case ST_SET:
 		return do_set(w, st, s);
+	case ST_VMAP:
+		return do_vmap(w, st, r, s);
+	case ST_MARK_MAP:
+		return do_mark_map(w, st, r, s);
+	case ST_UPDATE:
+		res = nat_do_update(w, st, r, s->u.update);
+		return res == 1 ? ACTION_BREAK : res;
 	case ST_NOTRACK:
-		by = nat_by_rule(r);
+		by = by_rule(w, r);
 		(void)nat_record(w, st, EFFECT_NOTRACK, &by);
 		if (!st->tracked) {
 			st->notrack = true;
@@ -466,6 +676,17 @@ int nat_apply(struct walk *w, struct state *st, const struct rs_rule *r, const s
 		}
 		return ACTION_NEXT;
 	default:
+		if (nat_is_native(r) && s + 1 < r->stmts + r->nstmts) /* its other statements follow */
+			nat_resume_at(st, r, (unsigned)(s + 1 - r->stmts));
 		return do_unknown(w, st, r);
 	}
+}
+
+int nat_apply(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_stmt *s)
+{
+	int a = apply(w, st, r, s);
+
+	w->by_set = NULL;
+	w->by_elem = NULL;
+	return a;
 }

@@ -162,16 +162,26 @@ int nat_split(struct walk *w, struct state *st, const struct nat_by *by, bool fi
 
 /* ---- one rule ---- */
 
+/* The next rule of the chain. */
+static void pass_rule(struct state *st)
+{
+	st->pos++;
+	st->rule_stage = 0;
+	st->next_cond = st->next_stmt = 0;
+}
+
 static void prepare_unknown(struct state *st, bool value)
 {
-	st->rule_stage = value ? 1 : 0;
-	st->pos += value ? 0 : 1;
+	st->rule_stage = 1;
+	if (!value)
+		pass_rule(st);
 }
 
 static void prepare_state(struct state *st, bool value)
 {
-	st->rule_stage = value ? 2 : 0;
-	st->pos += value ? 0 : 1;
+	st->rule_stage = 2;
+	if (!value)
+		pass_rule(st);
 }
 
 static void leave_chain(struct state *st)
@@ -192,18 +202,39 @@ static int remember(struct walk *w, struct state *st, const struct rs_recent *li
 	return 0;
 }
 
-/* Runs the statements of a rule that matched. 1: the packet has ended. */
-static int execute(struct walk *w, struct state *st, const struct rs_rule *r)
+/* How many conditions must hold before the statement at @i; of behind the last, all. */
+static unsigned conds_before(const struct rs_rule *r, unsigned i)
 {
-	st->pos++;
+	return r->staged && i < r->nstmts && r->stmts[i].after < r->nconds ? r->stmts[i].after : r->nconds;
+}
+
+void nat_resume_at(struct state *st, const struct rs_rule *r, unsigned i)
+{
+	st->pos = r->index - 1;
+	st->next_stmt = (uint8_t)i;
+	st->next_cond = (uint16_t)conds_before(r, i);
 	st->rule_stage = 0;
+}
+
+/* Runs the statements of a rule whose first @conds conditions hold. 1: the packet has ended. */
+static int execute(struct walk *w, struct state *st, const struct rs_rule *r, unsigned conds)
+{
+	unsigned first = st->next_stmt;
+
 	for (unsigned i = 0; r->remembers && i < r->nconds; i++) {
 		if (r->conds[i].field == FIELD_RECENT_SET && r->conds[i].op == OP_RECENT && remember(w, st, r->conds[i].u.recent) < 0)
 			return -ENOMEM;
 	}
-	for (unsigned i = 0; i < r->nstmts; i++) {
-		int a = nat_apply(w, st, r, &r->stmts[i]);
+	for (unsigned i = first; i < r->nstmts; i++) {
+		int a;
 
+		if (conds_before(r, i) > conds) {
+			nat_resume_at(st, r, i);
+			st->next_cond = (uint16_t)conds;
+			return 0; /* more conditions first */
+		}
+		pass_rule(st);
+		a = nat_apply(w, st, r, &r->stmts[i]);
 		if (a < 0)
 			return a;
 		if (a == ACTION_ENDED)
@@ -212,12 +243,14 @@ static int execute(struct walk *w, struct state *st, const struct rs_rule *r)
 			leave_chain(st);
 		if (a != ACTION_NEXT)
 			return 0;
+		st->pos--;
 	}
+	pass_rule(st);
 	return 0;
 }
 
 /* Chance: one copy takes the rule, the state itself goes past it. */
-static int take_chance(struct walk *w, struct state *st, const struct rs_rule *r, double p)
+static int take_chance(struct walk *w, struct state *st, const struct rs_rule *r, unsigned conds, double p)
 {
 	struct state taken = *st;
 	struct nat_by by = nat_by_rule(r);
@@ -229,14 +262,13 @@ static int take_chance(struct walk *w, struct state *st, const struct rs_rule *r
 	s = nat_record(w, &taken, EFFECT_CHANCE, &by);
 	if (s)
 		s->weight = p;
-	res = execute(w, &taken, r);
+	res = execute(w, &taken, r, conds);
 	if (res == 0)
 		res = nat_run(w, &taken);
 	if (res < 0)
 		return res;
 	st->weight *= 1 - p;
-	st->rule_stage = 0;
-	st->pos++;
+	pass_rule(st);
 	return 0;
 }
 
@@ -276,6 +308,7 @@ static int step(struct walk *w, struct state *st)
 	const struct rs_rule *r;
 	struct nat_by by;
 	struct match m;
+	unsigned conds;
 	int res;
 
 	if (++w->out->nsteps > NAT_STEPS_MAX || w->recorded > NAT_RECORDED_MAX) {
@@ -283,7 +316,7 @@ static int step(struct walk *w, struct state *st)
 		return res < 0 ? res : 1;
 	}
 	/* The index skips by destination. Of a reply that is the client: not before it is known, nor where it is to be told. */
-	if (st->rule_stage == 0 && !(st->is_reply && (st->dst_hidden || w->classes)))
+	if (st->rule_stage == 0 && st->next_stmt == 0 && !(st->is_reply && (st->dst_hidden || w->classes)))
 		st->pos = chain_next_candidate(st->chain, &st->dst, st->proto, st->dport, st->pos);
 	if (st->pos >= st->chain->nrules)
 		return chain_end(w, st);
@@ -292,9 +325,10 @@ static int step(struct walk *w, struct state *st)
 		st->pos++;
 		return 0;
 	}
-	nat_match_rule(w, st, r, &m);
+	conds = conds_before(r, st->next_stmt);
+	nat_match_rule(w, st, r, st->next_cond, conds, &m);
 	if (m.kind == MATCH_NO && st->rule_stage == 0) {
-		st->pos++;
+		pass_rule(st);
 		return 0;
 	}
 	by = nat_by_rule(r);
@@ -314,12 +348,11 @@ static int step(struct walk *w, struct state *st)
 	}
 	if (m.chance < 1) {
 		if (m.chance > 0)
-			return take_chance(w, st, r, m.chance);
-		st->rule_stage = 0;
-		st->pos++;
+			return take_chance(w, st, r, conds, m.chance);
+		pass_rule(st);
 		return 0;
 	}
-	return execute(w, st, r);
+	return execute(w, st, r, conds);
 }
 
 /* ---- hooks ---- */
@@ -560,12 +593,18 @@ static int run_on(struct walk *w, struct state *st)
 
 int nat_run(struct walk *w, struct state *st)
 {
+	const struct rs_set *set = w->by_set;
+	const struct rs_elem *elem = w->by_elem;
 	int res;
 
 	if (w->nesting >= NAT_NESTING_MAX)
 		return give_up(w, st);
 	w->nesting++;
+	w->by_set = NULL;
+	w->by_elem = NULL;
 	res = run_on(w, st);
+	w->by_set = set;
+	w->by_elem = elem;
 	w->nesting--;
 	return res;
 }

@@ -254,6 +254,10 @@ static void add_question(struct strbuf *b, const struct nat_step *s)
 		add_rule_text(b, s->by.rule);
 	} else if (s->by.rule) {
 		words_of_rule(b, s->by.rule);
+		if (s->by.elem && s->by.set) {
+			strbuf_adds(b, b->len ? ", " : "");
+			words_of_element(b, s->by.set, s->by.elem);
+		}
 	} else if (s->effect == EFFECT_ASSUME && s->by.text) {
 		strbuf_add_clean(b, s->by.text);
 	}

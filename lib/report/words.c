@@ -201,6 +201,22 @@ static void add_set(struct strbuf *b, const struct rs_cond *c)
 	strbuf_adds(b, c->u.set->set ? "" : " (not loaded)");
 }
 
+/* "source . dport in @name": what the key of a lookup is made of. */
+static void add_lookup(struct strbuf *b, const struct rs_lookup *l)
+{
+	for (unsigned i = 0; i < l->nparts; i++) {
+		strbuf_addf(b, "%s%s", i ? " . " : "", rs_field_name((enum rs_field)l->parts[i].field));
+	}
+	strbuf_adds(b, l->nparts ? " in " : "in ");
+	if (l->name) {
+		strbuf_addc(b, '@');
+		strbuf_add_clean(b, l->name);
+	} else {
+		strbuf_addf(b, "a set of %zu", l->set ? l->set->nelems : 0);
+	}
+	strbuf_adds(b, l->set ? "" : " (not in the dump)");
+}
+
 static void add_chance(struct strbuf *b, const struct rs_cond *c)
 {
 	char weight[WEIGHT_STRLEN];
@@ -253,6 +269,12 @@ static void add_cond(struct strbuf *b, const struct rs_cond *c)
 	case FIELD_NTH:
 		add_chance(b, c);
 		break;
+	case FIELD_LOOKUP:
+		if (c->op == OP_LOOKUP) {
+			strbuf_adds(b, not_word(c));
+			add_lookup(b, c->u.lookup);
+			break;
+		} /* fall through */
 	case FIELD_SET:
 		if (c->op == OP_SET) {
 			add_set(b, c);
@@ -303,4 +325,16 @@ void words_of_rule(struct strbuf *b, const struct rs_rule *rule)
 		}
 		first = false;
 	}
+}
+
+void words_of_element(struct strbuf *b, const struct rs_set *set, const struct rs_elem *e)
+{
+	char buf[512];
+	(void)rs_elem_print(set, e, buf, sizeof(buf));
+	if (set->name) {
+		strbuf_addc(b, '@');
+		strbuf_add_clean(b, set->name);
+		strbuf_adds(b, ": ");
+	}
+	strbuf_add_clean(b, buf);
 }

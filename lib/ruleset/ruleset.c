@@ -23,6 +23,7 @@ void ruleset_release(struct ruleset *rs)
 	for (size_t i = 0; i < rs->buffers.len; i++)
 		free(rs->buffers.v[i]);
 	map_release(&rs->table_map);
+	map_release(&rs->server_index.by_key);
 	array_free(&rs->buffers);
 	array_free(&rs->tables);
 	array_free(&rs->sets);
@@ -311,11 +312,24 @@ static void mark_targets(const struct rs_stmt *s)
 	}
 }
 
+/* A statement that does something stands before a condition. */
+static bool is_staged(const struct rs_rule *r)
+{
+	for (unsigned i = 0; i < r->nstmts; i++)
+		if (r->stmts[i].after < r->nconds && r->stmts[i].kind != ST_NOP)
+			return true;
+	return false;
+}
+
 static int finish_chain(struct ruleset *rs, struct rs_chain *c)
 {
 	for (uint32_t i = 0; i < c->nrules; i++) {
 		struct rs_rule *r = c->rules[i];
 
+		if (!c->table->xtables) {
+			rule_note_sets(r);
+			r->staged = is_staged(r);
+		}
 		for (unsigned k = 0; k < r->nstmts; k++)
 			mark_targets(&r->stmts[k]);
 		r->remembers = rule_remembers(r);
@@ -346,6 +360,11 @@ int ruleset_finish(struct ruleset *rs)
 		for (size_t k = 0; k < t->chain_list.len && r == 0; k++)
 			r = finish_chain(rs, t->chain_list.v[k]);
 	}
+	for (size_t i = 0; i < rs->sets.len && r == 0; i++)
+		if (rs->sets.v[i]->table)
+			r = ruleset_index_set(rs, rs->sets.v[i]);
+	if (r == 0)
+		r = ruleset_index_servers(rs);
 	rs->finished = r == 0;
 	return r;
 }

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A bundle of a large cluster: N Services with 5 endpoints each (every 20th with a node port) and a few without endpoints, as the API
-lists them, and the rules that kube-proxy in iptables mode writes for them on one node (kube_proxy.py).
+lists them, and what kube-proxy writes for them on one node, in one of its modes (kube_proxy.py, kube_proxy_nft.py, kube_proxy_ipvs.py).
 
-    tests/bench/generate.py FOLDER N
+    tests/bench/generate.py FOLDER N [iptables|nftables|nftables-chains|ipvs]
 """
 import hashlib
 import json
@@ -12,14 +12,21 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import kube_proxy  # noqa: E402
+import kube_proxy_ipvs  # noqa: E402
+import kube_proxy_nft  # noqa: E402
 
 ENDPOINTS = 5
 WITHOUT = 14  # Services without endpoints
 PODS_PER_NODE = 200
 NODE = "n1"
 CLUSTER_CIDR = "10.0.0.0/8"
+SERVICE_CIDR = "172.20.0.0/14"
 CONFIG = {"mode": "iptables", "hostnameOverride": NODE, "clusterCIDR": CLUSTER_CIDR, "detectLocalMode": "ClusterCIDR", "nodePortAddresses": None,
-          "iptables": {"masqueradeBit": 14, "masqueradeAll": False, "localhostNodePorts": True}}
+          "iptables": {"masqueradeBit": 14, "masqueradeAll": False, "localhostNodePorts": True}, "ipvs": {"scheduler": ""},
+          "nftables": {"masqueradeBit": 14, "masqueradeAll": False}}
+# Of the node: what kube-proxy is configured to, and its version. Endpoint maps came after v1.33.
+MODES = {"iptables": (CONFIG, "v1.36.2"), "nftables": ({**CONFIG, "mode": "nftables", "nodePortAddresses": ["primary"]}, "v1.36.2"),
+         "nftables-chains": ({**CONFIG, "mode": "nftables", "nodePortAddresses": ["primary"]}, "v1.33.2"), "ipvs": ({**CONFIG, "mode": "ipvs"}, "v1.36.2")}
 
 
 def cluster_ip(i):
@@ -81,11 +88,11 @@ def slice_object(s):
         for k, (ip, node) in enumerate(s.endpoints)]}
 
 
-def node_object(i):
+def node_object(i, version):
     cidr = f"10.{i >> 8}.{i & 255}.0/24"
     return {"metadata": {"name": f"n{i + 1}", "labels": {"topology.kubernetes.io/zone": "zone-1"}}, "spec": {"podCIDR": cidr, "podCIDRs": [cidr]},
             "status": {"addresses": [{"type": "InternalIP", "address": node_ip(i)}], "conditions": [{"type": "Ready", "status": "True"}],
-                       "nodeInfo": {"kubeletVersion": "v1.36.2", "kubeProxyVersion": "v1.36.2", "kernelVersion": "6.12.0"}}}
+                       "nodeInfo": {"kubeletVersion": version, "kubeProxyVersion": version, "kernelVersion": "6.12.0"}}}
 
 
 def write_list(folder, name, kind, version, items):
@@ -98,7 +105,8 @@ def write_list(folder, name, kind, version, items):
 
 # ---- the node ----
 
-def write_node(folder):
+def write_node(folder, config, ipvs):
+    """@ipvs: kube_proxy_ipvs.Node, or None in other modes."""
     def address(local, length, scope):
         return {"family": "inet", "local": local, "prefixlen": length, "scope": scope}
     files = {
@@ -113,8 +121,11 @@ def write_node(folder):
             {"type": "local", "dst": "127.0.0.0/8", "dev": "lo", "table": "local", "scope": "host", "prefsrc": "127.0.0.1", "flags": []},
             {"type": "local", "dst": "10.0.0.1", "dev": "cni0", "table": "local", "scope": "host", "prefsrc": "10.0.0.1", "flags": []},
             {"type": "local", "dst": node_ip(0), "dev": "eth0", "table": "local", "scope": "host", "prefsrc": node_ip(0), "flags": []}],
-        "kube-proxy-configz.json": {"kubeproxy.config.k8s.io": CONFIG},
+        "kube-proxy-configz.json": {"kubeproxy.config.k8s.io": config},
     }
+    if ipvs:
+        files["ip-addr.json"].append(ipvs.link(4))
+        files["ip-route.json"] += ipvs.routes()
     for name, value in files.items():
         with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
             json.dump(value, f)
@@ -123,21 +134,46 @@ def write_node(folder):
                 "net.ipv4.conf.all.rp_filter = 0\nnet.bridge.bridge-nf-call-iptables = 1\n")
         for dev in ("lo", "eth0", "cni0", "default"):
             f.write(f"net.ipv4.conf.{dev}.forwarding = 1\nnet.ipv4.conf.{dev}.rp_filter = 0\n")
+        if ipvs:
+            f.write("net.ipv4.vs.conntrack = 1\n")
+
+
+def write_rules(folder, mode, config, objects, slices):
+    """What kube-proxy leaves in the kernel; kube_proxy_ipvs.Node in IPVS mode."""
+    def create(name):
+        return open(os.path.join(folder, name), "w", encoding="utf-8")
+    if mode == "iptables":
+        with create("iptables-legacy-save.txt") as f:
+            kube_proxy.write_save(f, objects, slices, NODE, config, "legacy")
+        return None
+    ports = kube_proxy.ports_of(objects, slices, NODE, False)
+    if mode != "ipvs":
+        shape = kube_proxy_nft.CHAINS if mode == "nftables-chains" else kube_proxy_nft.MAPS
+        with create("nft-ruleset.json") as f:
+            kube_proxy_nft.write_json(f, {"IPv4": ports}, config, {"IPv4": [node_ip(0)]}, [SERVICE_CIDR], shape)
+        return None
+    node = kube_proxy_ipvs.Node(ports, config, False, [node_ip(0), "10.0.0.1"])
+    for name, write in (("ipvsadm-save.txt", node.write_servers), ("ipset-save.txt", node.write_sets), ("iptables-legacy-save.txt", node.write_save)):
+        with create(name) as f:
+            write(f)
+    return node
 
 
 def main():
-    folder, n = sys.argv[1], int(sys.argv[2])
+    folder, n, mode = sys.argv[1], int(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else "iptables"
+    config, version = MODES[mode]
     node = os.path.join(folder, "nodes", NODE)
     os.makedirs(node, exist_ok=True)
     os.makedirs(os.path.join(folder, "cluster"), exist_ok=True)
     all_services = services(n)
     objects, slices = [service_object(s) for s in all_services], [slice_object(s) for s in all_services]
+    nodes = range((n * ENDPOINTS + PODS_PER_NODE - 1) // PODS_PER_NODE)
     write_list(folder, "services.json", "Service", "v1", objects)
     write_list(folder, "endpointslices.json", "EndpointSlice", "discovery.k8s.io/v1", slices)
-    write_list(folder, "nodes.json", "Node", "v1", map(node_object, range((n * ENDPOINTS + PODS_PER_NODE - 1) // PODS_PER_NODE)))
-    with open(os.path.join(node, "iptables-legacy-save.txt"), "w", encoding="utf-8") as f:
-        kube_proxy.write_save(f, objects, slices, NODE, CONFIG, "legacy")
-    write_node(node)
+    write_list(folder, "nodes.json", "Node", "v1", (node_object(i, version) for i in nodes))
+    write_list(folder, "servicecidrs.json", "ServiceCIDR", "networking.k8s.io/v1",
+               [{"metadata": {"name": "kubernetes"}, "spec": {"cidrs": [SERVICE_CIDR]}}])
+    write_node(node, config, write_rules(node, mode, config, objects, slices))
 
 
 if __name__ == "__main__":

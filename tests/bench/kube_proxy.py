@@ -44,14 +44,16 @@ class Port:
         self._endpoints(port, slices, node)
 
     def _endpoints(self, port, slices, node):
-        found = {}
+        found, self.held = {}, []   # held: this node's, ready or not
         for s in slices:
             target = next((p["port"] for p in s["ports"] or [] if p.get("name") == port.get("name", "") and p.get("port") and
                            p.get("protocol", "TCP") == port["protocol"]), None)
             for e in s["endpoints"] or [] if target else []:
+                address, here = f"[{e['addresses'][0]}]" if self.six else e["addresses"][0], e.get("nodeName") == node
+                if here:
+                    self.held.append(f"{address}:{target}")
                 if e["conditions"].get("ready", True):
-                    address = f"[{e['addresses'][0]}]" if self.six else e["addresses"][0]
-                    found[f"{address}:{target}"] = e.get("nodeName") == node
+                    found[f"{address}:{target}"] = here
         self.all = sorted(found)  # by text, as kube-proxy's cache of slices sorts them
         self.local = [e for e in self.all if found[e]]
         self.external = bool(self.external_ips or self.lb_ips or self.node_port)
@@ -246,23 +248,29 @@ class Writer:
             f.write("COMMIT\n# Completed on Thu Jan  1 00:00:00 2026\n")
 
 
-def write_save(f, services, slices, node, config, backend, family="IPv4", addresses=()):
-    """Writes the rules of @node to @f. @config: the part kubeproxy.config.k8s.io of /configz; @backend: "nft" or "legacy". @addresses: the node's
-    own of that family, its primary one first; for source ranges and nodePortAddresses."""
-    six = family == "IPv6"
-    by_service = {}
+def ports_of(services, slices, node, six):
+    """[Port] of what kube-proxy serves on @node in one family."""
+    by_service, ports = {}, []
     for s in slices:
         m = s["metadata"]
-        if s["addressType"] == family and "service.kubernetes.io/headless" not in m["labels"] and "kubernetes.io/service-name" in m["labels"]:
+        if s["addressType"] == ("IPv6" if six else "IPv4") and "service.kubernetes.io/headless" not in m["labels"] and \
+                "kubernetes.io/service-name" in m["labels"]:
             by_service.setdefault((m["namespace"], m["labels"]["kubernetes.io/service-name"]), []).append(s)
-    w = Writer(node, config, six, list(addresses))
-    ports = []
     for s in services:
         spec, labels = s["spec"], s["metadata"].get("labels", {})
         if spec.get("clusterIP") not in (None, "", "None") and spec["type"] != "ExternalName" and \
                 "service.kubernetes.io/service-proxy-name" not in labels and any((":" in a) == six for a in spec.get("clusterIPs") or [spec["clusterIP"]]):
             mine = by_service.get((s["metadata"]["namespace"], s["metadata"]["name"]), [])
             ports += [Port(s, p, mine, node, six) for p in s["spec"]["ports"]]
+    return ports
+
+
+def write_save(f, services, slices, node, config, backend, family="IPv4", addresses=()):
+    """Writes the rules of @node to @f. @config: the part kubeproxy.config.k8s.io of /configz; @backend: "nft" or "legacy". @addresses: the node's
+    own of that family, its primary one first; for source ranges and nodePortAddresses."""
+    six = family == "IPv6"
+    w = Writer(node, config, six, list(addresses))
+    ports = ports_of(services, slices, node, six)
     w.large = sum(len(p.all) for p in ports) > LARGE
     w.start()
     for p in ports:

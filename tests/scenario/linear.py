@@ -141,6 +141,8 @@ def address_types(which, no, names, device):
 class Rule:
     """conds: all must hold; chances: [(fraction that it is met)]; unknown: the name of a match that this evaluator does not know."""
 
+    matches = {}    # what is known, by the name of the match and its option: MATCHES, or more
+
     def __init__(self, ident, text, family):
         self.id, self.text, self.family = ident, text, family
         self.conds, self.chances, self.unknown, self.sets_recent = [], [], [], []
@@ -198,7 +200,7 @@ class Rule:
             self.conds.append(negate(no, interface_is(text, (lambda s: s.iif) if word == "-i" else (lambda s: s.oif))))
         elif word == "-m":
             self.match = self._take()
-            if self.match not in MATCHES:
+            if self.match not in self.matches:
                 self._skip_unknown()
         elif word in ("-j", "-g"):
             self.target = self.jump = self._take()
@@ -213,7 +215,7 @@ class Rule:
             self.at += 1
 
     def _option(self, word, no):
-        reader = MATCHES.get(self.match or "", {}).get(word)
+        reader = self.matches.get(self.match or "", {}).get(word)
         if reader is None:
             raise Unparsable(f"{word} of {self.match}: {self.text}")
         reader(self, no)
@@ -395,16 +397,19 @@ MATCHES = {
 }
 
 
+Rule.matches = MATCHES
+
+
 class Table:
     def __init__(self, backend, name):
         self.backend, self.name, self.policy, self.chains = backend, name, {}, {}
 
 
-def parse_rule(ident, text, family, cache):
+def parse_rule(ident, text, family, cache, kind):
     """@cache: {(table, text): Rule} that spares reading equal texts again; rules with an unknown match are told by their place and not kept."""
     rule = cache.get((ident[2], text)) if cache is not None else None
     if rule is None:
-        rule = Rule(ident, text, family)
+        rule = kind(ident, text, family)
         if cache is not None and not rule.unknown:
             cache[ident[2], text] = rule
     return rule
@@ -413,8 +418,8 @@ def parse_rule(ident, text, family, cache):
 COUNTERS = re.compile(r"^\[\d+:\d+\] ")
 
 
-def parse(text, backend, family, cache=None):
-    """{table name: Table} of an iptables-save text."""
+def parse(text, backend, family, cache=None, kind=Rule):
+    """{table name: Table} of an iptables-save text, its rules of class @kind."""
     tables, table = {}, None
     for line in text.split("\n"):
         line = COUNTERS.sub("", line.strip())
@@ -432,7 +437,7 @@ def parse(text, backend, family, cache=None):
         elif line.startswith("-A "):
             chain = line.split(" ", 2)[1]
             rules = table.chains.setdefault(chain, [])
-            rules.append(parse_rule((backend, family, table.name, chain, len(rules) + 1), line, family, cache))
+            rules.append(parse_rule((backend, family, table.name, chain, len(rules) + 1), line, family, cache, kind))
         else:
             raise Unparsable(line)
     return tables
@@ -561,15 +566,20 @@ class World:
             done.append(s)
         return done
 
+    def pass_by(self, what, hook, states, endings):
+        """What sits in a hook and has no rules: conntrack."""
+        for s in states:
+            if s.ct is None:
+                s.ct = "new"
+        return states
+
     def run_hook(self, hook, states, endings):
         """The states that pass the hook; the others are appended to @endings."""
         for s in states:
             s.hook = hook
         for _, what in self.order(hook):
-            if what == "conntrack":
-                for s in states:
-                    if s.ct is None:
-                        s.ct = "new"
+            if isinstance(what, str):
+                states = self.pass_by(what, hook, states, endings)
                 continue
             for s in states:
                 s.before = (s.src, s.dst, s.mark)
@@ -614,10 +624,14 @@ class World:
         else:
             s.way = (s.packet.iif is not None and kind in ("broadcast", "anycast"), device)
 
+    @staticmethod
+    def reroutes(what):
+        return what.name == "mangle"
+
     def route_again(self, what, states):
         """A packet of the node is routed again right after a mangle chain that changed address or mark, and after a DNAT to another address."""
         for s in states:
-            changed = s.dst != s.packet.dst if isinstance(what, list) else what.name == "mangle" and s.before != (s.src, s.dst, s.mark)
+            changed = s.dst != s.packet.dst if isinstance(what, list) else self.reroutes(what) and s.before != (s.src, s.dst, s.mark)
             if changed and s.verdict in (None, "ACCEPT"):
                 self.route(s)
 
@@ -656,9 +670,12 @@ class World:
         return endings + delivered
 
     @staticmethod
-    def ending(s):
+    def translated(s):
+        return bool(s.dnat)
+
+    def ending(self, s):
         if s.verdict in (None, "ACCEPT"):
-            return ("accept", bool(s.dnat), address_text(s.dst, s.packet.family), s.dport, s.snat is not None)
+            return ("accept", self.translated(s), address_text(s.dst, s.packet.family), s.dport, s.snat is not None)
         return (s.verdict.lower(),)
 
     def endings(self, packet):
@@ -789,7 +806,7 @@ def program_endings(doc_endings):
         assumed = set()
         for a in e["assumes"]:
             by = a["by"]
-            assumed.add(((by["backend"], {"ip": 4, "ip6": 6}[by["family"]], by["table"], by["chain"], by["index"]), a["value"]))
+            assumed.add(((by["backend"], {"ip": 4, "ip6": 6}.get(by["family"], by["family"]), by["table"], by["chain"], by["index"]), a["value"]))
         out.append((frozenset(assumed), key, e["weight"]))
     return out
 

@@ -38,7 +38,7 @@ def flow_as_recorded(flow, fates, named):
 
 def flows():
     count, failures = 0, []
-    for folder, path in dumps():
+    for folder, path in dumps("iptables"):
         family, backend = (6 if "ip6" in os.path.basename(path) else 4), ("nft" if "nft" in os.path.basename(path) else "legacy")
         facts = linear.Facts.from_folder(folder, family)
         world = linear.World(facts, [linear.parse(read(path), backend, family)])
@@ -265,9 +265,9 @@ def random_ruleset(r, family, out):
 class Ask:
     """A packet as arguments of `trace` and as the linear evaluator's."""
 
-    def __init__(self, r, family, own):
+    def __init__(self, r, family, own, protocols):
         v = WORLD[family]
-        self.proto = r.choice(["tcp"] * 6 + ["udp"] * 2 + ["sctp", v["icmp"][0]])
+        self.proto = r.choice(protocols)
         self.dport, self.sport = r.choice(PORTS), r.choice([40000, 40000, 80, 53])
         self.mark = r.choice([0, 0, 0, 0x1, 0x4000])
         self.src, self.iif = r.choice(v["sources"])
@@ -305,12 +305,18 @@ class Bundle:
             node = os.path.join(folder, "nodes", f"n{i}")
             for name, value in facts.items():
                 write(json.dumps(value), os.path.join(node, name))
-            texts = random_ruleset(r, self.family, "ip-route.json" in facts)
-            for backend in ("nft", "legacy"):
-                write(texts.get(backend, ""), os.path.join(node, TOOLS[self.family, backend]))
-            self.texts[f"n{i}"] = texts
-            self.worlds[f"n{i}"] = linear.World(linear.Facts.from_folder(node, self.family),
-                                                [linear.parse(t, b, self.family) for b, t in sorted(texts.items())])
+            self.worlds[f"n{i}"] = self.rules(node, f"n{i}", linear.Facts.from_folder(node, self.family), "ip-route.json" in facts)
+
+    def rules(self, node, name, facts, out):
+        """Writes a ruleset into a node's folder; the World of it."""
+        texts = random_ruleset(self.r, self.family, out)
+        for backend in ("nft", "legacy"):
+            write(texts.get(backend, ""), os.path.join(node, TOOLS[self.family, backend]))
+        self.texts[name] = texts
+        return linear.World(facts, [linear.parse(t, b, self.family) for b, t in sorted(texts.items())])
+
+    def protocols(self):
+        return ["tcp"] * 6 + ["udp"] * 2 + ["sctp", WORLD[self.family]["icmp"][0]]
 
     def trace(self, ask, *more):
         found = {}
@@ -333,7 +339,7 @@ class Bundle:
     def check(self, seen):
         count = 0
         for _ in range(TRANSIT):
-            ask = Ask(self.r, self.family, None)
+            ask = Ask(self.r, self.family, None, self.protocols())
             found = self.trace(ask)
             expect_equal(set(found), set(self.worlds), f"nodes of {ask.args()}")
             for node, endings in found.items():
@@ -341,17 +347,17 @@ class Bundle:
                 count += 1
         for node in self.worlds:
             for i in range(OWN):
-                ask = Ask(self.r, self.family, "from" if i % 2 else "to")
+                ask = Ask(self.r, self.family, "from" if i % 2 else "to", self.protocols())
                 self.compare(node, ask, self.trace(ask, "--node", node)[node], seen)
                 count += 1
         return count
 
 
-def random_rules(seeds, keep):
+def random_rules(seeds, keep, kind=Bundle):
     seen, count, failures = {}, 0, []
     for seed in seeds:
         with tempfile.TemporaryDirectory(prefix="svcdoctor-linear-") as folder:
-            bundle = Bundle(seed, folder)
+            bundle = kind(seed, folder)
             try:
                 count += bundle.check(seen)
             except Failure as e:
