@@ -484,7 +484,7 @@ static void test_config_from_flags(void **state)
 		FLAG("masquerade-all", "true") FLAG("iptables-masquerade-bit", "15") FLAG("iptables-localhost-nodeports", "false")
 			FLAG("nodeport-addresses", "[192.0.2.0/24,2001:db8::/32]") FLAG("feature-gates", "A=true,B=false")
 				FLAG("hostname-override", "n") "I1121 FLAG: --no-quotes=1\nFLAG: --proxy-mode=\"iptables\"";
-	struct tar t = { 0 }, file = { 0 }, bad = { 0 }, both = { 0 };
+	struct tar t = { 0 }, file = { 0 }, nft = { 0 }, bad = { 0 }, both = { 0 };
 	const struct kube_proxy_config *c;
 	struct snapshot s;
 
@@ -516,6 +516,16 @@ static void test_config_from_flags(void **state)
 	assert_int_equal(open_tar(&s, &file), 0);
 	assert_false(snapshot_proxy_config(&s, s.nodes.v[0])->known);
 	snapshot_release(&s);
+	/* One flag for all modes, which nftables mode has in a section of its own. */
+	tar_file(&nft, "nodes/n/iptables-nft-save.txt", RULES);
+	tar_file(&nft, "nodes/n/kube-proxy.log",
+		 FLAG("proxy-mode", "nftables") FLAG("config", "") FLAG("masquerade-all", "true") FLAG("ipvs-scheduler", "sh"));
+	tar_end(&nft);
+	assert_int_equal(open_tar(&s, &nft), 0);
+	c = snapshot_proxy_config(&s, s.nodes.v[0]);
+	assert_int_equal(c->masquerade_all, 1);
+	assert_string_equal(c->ipvs_scheduler, "sh");
+	snapshot_release(&s);
 	tar_file(&bad, "nodes/n/iptables-nft-save.txt", RULES);
 	tar_file(&bad, "nodes/n/kube-proxy.log", FLAG("config", "") FLAG("masquerade-all", "perhaps"));
 	tar_end(&bad);
@@ -533,6 +543,7 @@ static void test_config_from_flags(void **state)
 	strbuf_release(&t.b);
 	strbuf_release(&file.b);
 	strbuf_release(&bad.b);
+	strbuf_release(&nft.b);
 	strbuf_release(&both.b);
 }
 
