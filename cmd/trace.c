@@ -199,7 +199,8 @@ static int note_skipped(struct jobs *j, const struct snap_node *n)
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct verify_skipped s = { n->name, known_code(UNSUPPORTED), rows[i].reason, NULL, "rules" };
-		if (n->dumps[rows[i].dump] == UNSUPPORTED && array_push(&j->skipped, s) < 0) {
+		bool there = rows[i].dump == DUMP_IPVS ? n->rules.servers.len > 0 : n->dumps[rows[i].dump] == UNSUPPORTED;
+		if (there && array_push(&j->skipped, s) < 0) {
 			return -ENOMEM;
 		}
 	}

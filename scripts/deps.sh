@@ -77,6 +77,7 @@ probe_check() {
 	has iptables-nft-restore && has iptables-legacy-restore || need iptables
 	has nft || need nftables
 	has conntrack || need conntrack
+	has ipset || need ipset
 	has xz || need xz-utils
 	has ip || need iproute2
 	has setpriv && has unshare || need util-linux

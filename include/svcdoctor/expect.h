@@ -36,6 +36,7 @@ struct expect_node {
 	struct ip_addr ip4, ip6; /* the node's primary addresses; family 0: not known */
 	const struct kube_proxy_config *config; /* never NULL; known may be false */
 	int minor;		/* of kube-proxy's version; -1 not known (then the newest is assumed) */
+	const struct k8s_cluster *cluster; /* for the ServiceCIDRs in expect_common_rules(); NULL: not known */
 };
 
 /* The endpoints of one Service port in one family on one node, and the choices kube-proxy makes from them (pkg/proxy/topology.go CategorizeEndpoints). */
@@ -138,27 +139,62 @@ enum tri expect_is_local_pod(const struct expect_node *node, const struct ip_add
 /* Do node ports answer on @a, an address of the node? TRI_UNKNOWN: the configuration or the primary addresses are not known. */
 enum tri expect_answers_node_ports(const struct expect_node *node, const struct ip_addr *a);
 
-/* ---- the rules as kube-proxy writes them (iptables mode) ---- */
+/* ---- the rules as kube-proxy writes them ---- */
 
-enum expect_role { ROLE_JUMP, ROLE_ENTRY, ROLE_NODEPORT, ROLE_FIREWALL, ROLE_EXTERNAL, ROLE_MASQ, ROLE_BALANCE, ROLE_ENDPOINT_MASQ, ROLE_ENDPOINT, ROLE_REFUSE, ROLE_FW_DROP, ROLE_ACCEPT, ROLE_MARK, ROLE_POSTROUTING, ROLE_FORWARD, ROLE_AFFINITY };
+enum expect_role {
+	ROLE_JUMP, ROLE_ENTRY, ROLE_NODEPORT, ROLE_FIREWALL, ROLE_EXTERNAL, ROLE_MASQ, ROLE_BALANCE, ROLE_ENDPOINT_MASQ, ROLE_ENDPOINT,
+	ROLE_REFUSE, ROLE_FW_DROP, ROLE_ACCEPT, ROLE_MARK, ROLE_POSTROUTING, ROLE_FORWARD, ROLE_AFFINITY,
+	ROLE_CATCH,	/* for what no Service has: rejects other ports of a virtual address, drops unused cluster IPs */
+	ROLE_SET,	/* a member of a set by which rules decide: cluster IPs, node-port addresses, the ipsets of IPVS mode */
+	ROLE_ADDRESS,	/* of kube-ipvs0 */
+};
+
+/* What kind of thing it is, and where it belongs. */
+enum expect_part {
+	PART_RULE,	/* in @chain of @table. Of nftables: table "kube-proxy" of the family of the port */
+	PART_SET,	/* an nftables set of its own (affinity) by the name of @set */
+	PART_ELEMENT,	/* of @set, a set or map of nftables: @key and, of a map, @value */
+	PART_SERVER,	/* a virtual server of IPVS: @key "-t 10.96.0.1:443" */
+	PART_REAL,	/* a real server of the virtual server @set ("-t 10.96.0.1:443"): @key "10.244.1.2:53" */
+	PART_MEMBER,	/* of the ipset @set: @key "10.96.0.1,tcp:443" */
+	PART_ADDRESS,	/* on the interface @set: @key "10.96.0.1" */
+};
 
 struct expect_rule {
 	enum expect_role role;
-	const char *table, *chain;
-	const char *text;	/* "-A CHAIN ..." in the words of iptables-save 1.8.9 */
-	const struct expect_endpoint *endpoint; /* BALANCE, ENDPOINT, ENDPOINT_MASQ, AFFINITY */
+	enum expect_part part;
+	const char *table, *chain; /* of a rule */
+	const char *set, *key, *value;
+	/*
+	 * As the tools print it: a rule "-A CHAIN ..." in the words of iptables-save 1.8.9, or that of a chain in those of `nft
+	 * list ruleset`; an element "10.96.0.1 . tcp . 443 : goto ..."; "-A -t 10.96.0.1:443 -s rr" and "-a -t 10.96.0.1:443 -r
+	 * 10.244.1.2:53 -m -w 1" of ipvsadm -Sn; "add SET 10.96.0.1,tcp:443" of ipset save; an address.
+	 */
+	const char *text;
+	const struct expect_endpoint *endpoint; /* BALANCE, ENDPOINT, ENDPOINT_MASQ, AFFINITY; NULL: of several */
 	const char *target;	/* chain that it jumps to, or NULL */
-	bool optional; /* behaviour is the same without it: a kube-proxy without nfacct does not write it */
+	bool optional; /* behaviour is the same without it, or some builds of this version write it otherwise */
+	const char *needs; /* an ipset: kube-proxy writes the rule only while that has members. See expect_settle() */
 	const struct expect_frontend *frontend; /* ENTRY, NODEPORT, REFUSE, FW_DROP; NULL where it serves several */
 };
 struct expect_rules {
 	ARRAY_OF(struct expect_rule) v;
 };
-/* All rules of one Service port: entries, KUBE-SVC, KUBE-SVL, KUBE-EXT, KUBE-FW, KUBE-SEP, and the filter table's. Texts in @arena. 0 or -ENOMEM. */
+/*
+ * All that must be there for one Service port, by the mode of @node. iptables: entries, KUBE-SVC, KUBE-SVL, KUBE-EXT,
+ * KUBE-FW, KUBE-SEP, and the filter table's. nftables: elements of the maps and sets, and the same chains. IPVS: virtual and
+ * real servers, ipset members, addresses. Several ports may ask for the same element, member or address. Texts in
+ * @arena. 0 or -ENOMEM.
+ */
 int expect_port_rules(struct arena *arena, const struct expect_node *node, const struct expect_service *s,
 		      const struct expect_port *p, struct expect_rules *ret);
-/* The rules that all Services share: jumps from the built-in chains, KUBE-MARK-MASQ, KUBE-POSTROUTING, KUBE-FORWARD, the way to KUBE-NODEPORTS. */
+/* The rules that all Services share: from the hooks to the Services, marking and masquerading, what is let through. */
 int expect_common_rules(struct arena *arena, const struct expect_node *node, int family, struct expect_rules *ret);
+/*
+ * IPVS mode: drops the rules of @r that need an ipset without a member in @r. After expect_common_rules() and the ports of
+ * all Services of that family; or of one port, for what must be there because of that port alone.
+ */
+void expect_settle(struct expect_rules *r);
 
 /*
  * Chain names: prefix + base32(SHA-256(...))[:16], pkg/proxy/iptables/proxier.go portProtoHash. @prefix "KUBE-SVC-", "KUBE-SVL-",
@@ -166,6 +202,16 @@ int expect_common_rules(struct arena *arena, const struct expect_node *node, int
  */
 #define EXPECT_CHAIN_MAX 29
 void expect_chain_name(const char *prefix, const char *ns, const char *name, const char *port_name, uint8_t proto, char ret[static EXPECT_CHAIN_MAX]);
+/*
+ * The names of nftables mode: prefix + base32(SHA-256(name))[:8] + "-" + name, cut to 240 bytes behind the prefix. A chain
+ * of a Service port ("service-", "local-", "external-", "firewall-"): name "ns/service/proto/port"; of an endpoint
+ * ("endpoint-", "affinity-"): the same and "__10.244.1.5/80", with points for the colons of IPv6.
+ */
+#define EXPECT_NFT_NAME_MAX 256
+void expect_nft_name(const char *prefix, const char *ns, const char *name, const char *port_name, uint8_t proto,
+		     char ret[static EXPECT_NFT_NAME_MAX]);
+void expect_nft_endpoint_name(const char *prefix, const char *ns, const char *name, const char *port_name, uint8_t proto,
+			      const struct ip_addr *addr, uint16_t port, char ret[static EXPECT_NFT_NAME_MAX]);
 void expect_sep_name(const char *ns, const char *name, const char *port_name, uint8_t proto, const struct ip_addr *addr, uint16_t port, char ret[static EXPECT_CHAIN_MAX]);
 
 #endif

@@ -431,25 +431,35 @@ struct rs_set {
 	struct rs_ipset *ipset;	 /* NULL: of nftables, or of a type that is not known */
 };
 
-/* IPVS */
+/*
+ * ---- IPVS: lib/ruleset/ipvs.c ----
+ */
 struct rs_real_server {
 	struct ip_addr addr;
-	uint16_t port;
-	int weight;
-	uint8_t method; /* 'm'asq, 'r'oute (gate), 't'unnel */
+	uint16_t port;		/* 0: that which the packet came with */
+	int weight;		/* 0: nothing new goes there */
+	uint8_t method;		/* 'm'asq, 'r'oute (gate), 't'unnel, 'l'ocal */
 	uint32_t active, inactive;
 	bool has_conns;
 };
 struct rs_virtual_server {
-	uint8_t proto;
+	uint8_t proto;		/* of a firewall-mark service 0: any */
 	struct ip_addr addr;
-	uint16_t port;
+	uint16_t port;		/* 0: every port that no other has (persistent ones only) */
 	uint32_t fwmark; /* non-zero: a firewall-mark service; addr.family is its family */
-	const char *scheduler, *flags;
+	const char *scheduler, *flags; /* flags: of the scheduler, "sh-fallback,sh-port"; NULL: none */
+	const char *engine;	/* "sip": the persistence engine; NULL: the client's address */
+	const char *text;	/* "TCP 10.96.0.1:443 rr", "FWM 7 IPv6 wrr": for people */
 	uint32_t persistent; /* seconds, 0: none */
-	struct ip_addr netmask;
+	struct ip_addr netmask; /* persistent: clients of one network go together */
+	bool one_packet;	/* ops */
+	uint32_t line;		/* in its file, from 1 */
 	const struct rs_real_server *servers;
 	size_t nservers;
+};
+struct rs_servers { /* by what packets are told apart: lib/ruleset's own */
+	struct map by_key;
+	bool has_ftp, has_any_port; /* a TCP one on port 21; one on port 0 */
 };
 
 struct ruleset {
@@ -459,6 +469,8 @@ struct ruleset {
 	struct map table_map; /* the same by backend, family and name: lib/ruleset's own */
 	ARRAY_OF(struct rs_set *) sets;
 	ARRAY_OF(struct rs_virtual_server *) servers;
+	uint8_t server_forms; /* bits: 1 `ipvsadm -Sn` was read, 2 `ipvsadm -ln` */
+	struct rs_servers server_index; /* built by ruleset_finish */
 	size_t nrules, nunknown;
 	ARRAY_OF(struct rs_short) shorts;
 	bool names_sets; /* some rule asks or changes an ipset */
@@ -560,6 +572,15 @@ struct rs_ipset_type {
 const struct rs_ipset_type *rs_ipset_type_find(const char *name, size_t len); /* NULL: not known */
 /* Sorts the elements of @s into buckets. After the last one is there. 0 or -ENOMEM. */
 int rs_ipset_index(struct ruleset *rs, struct rs_ipset *s);
+
+/*
+ * The virtual server of exactly this protocol, address and port, or of this firewall mark and family; NULL: none. After ruleset_finish.
+ * Two that a damaged dump gives for one key: the first.
+ */
+const struct rs_virtual_server *ruleset_find_server(const struct ruleset *rs, uint8_t proto, const struct ip_addr *addr, uint16_t port);
+const struct rs_virtual_server *ruleset_find_mark_server(const struct ruleset *rs, int family, uint32_t fwmark);
+/* Same key? */
+bool rs_same_server(const struct rs_virtual_server *a, const struct rs_virtual_server *b);
 
 /*
  * ---- nftables' sets: lib/ruleset/nft.c ----

@@ -43,6 +43,20 @@ struct ipset_text {
 int read_ipset(struct ruleset *rs, const char *data, size_t size, const char *file, bool cut, struct sd_notes *notes,
 	       struct ipset_text *ret);
 
+/*
+ * `ipvsadm -Sn` or `ipvsadm -ln` text, whichever it is: virtual servers are added to @rs. Nothing of @data is kept. Of a ruleset that
+ * has read the other form already, -Sn says what there is and -ln how many connections each server has; where the two say different
+ * things a note tells it. @cut: the end is missing. 0, SD_EFORMAT (a table of another form, with a note), -ENOMEM.
+ */
+struct ipvs_text {
+	bool empty;   /* no virtual server */
+	bool damaged; /* at least one line could not be read */
+	bool twice;   /* the same form was read before: this one is not used */
+	size_t servers;
+};
+int read_ipvsadm(struct ruleset *rs, const char *data, size_t size, const char *file, bool cut, struct sd_notes *notes,
+		 struct ipvs_text *ret);
+
 /* ip -j addr | link | route (table all) | rule | neigh, bridge -j fdb show. 0, SD_EPARSE with a note, -ENOMEM. Parts that are readable are kept. */
 int read_ip_addr(struct node_facts *f, const char *data, size_t size, const char *file, struct sd_notes *notes);
 int read_ip_link(struct node_facts *f, const char *data, size_t size, const char *file, struct sd_notes *notes);

@@ -388,7 +388,7 @@ static void ipvs_leftovers(struct run *r, const struct snap_node *n, const char 
 {
 	const bool chains = has_ipvs_chains(n);
 	const size_t addresses = addresses_on(n, "kube-ipvs0");
-	const bool link = find_link(n, "kube-ipvs0") || addresses, servers = n->dumps[DUMP_IPVS] == UNSUPPORTED;
+	const bool link = find_link(n, "kube-ipvs0") || addresses, servers = n->rules.servers.len > 0 || n->dumps[DUMP_IPVS] == UNSUPPORTED;
 	struct finding *f;
 
 	/* keepalived and kube-router have virtual servers of their own, and their own links. */

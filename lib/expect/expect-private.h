@@ -126,10 +126,68 @@ void expect_answer_ipvs(const struct expect_node *node, const struct expect_fron
 int expect_endpoints(struct arena *arena, const struct k8s_cluster *cluster, const struct expect_node *node,
 		     struct expect_port *p);
 
-/* ---- rules.c, rules-common.c ---- */
+/* ---- plan.c ---- */
 
+/* What the rules of one Service port use, and for whom. */
+struct expect_plan {
+	const char *name; /* "ns/name:port" */
+	const char *proto;
+	bool any;		 /* an endpoint somewhere */
+	bool internal, external; /* endpoints for internal and for external traffic */
+	bool internal_local, external_local; /* the policies */
+	bool accessible;	 /* from outside */
+	bool uses_cluster, uses_local; /* the chains of both policies are there */
+	bool has_ranges;	 /* source ranges, and an address that they hold for */
+	bool has_detector;
+	struct local_detector detector;
+};
+int expect_plan(struct arena *arena, const struct expect_node *node, const struct expect_port *p,
+		struct expect_plan *ret);
+/* Every endpoint that one of the policies in use can reach from here, once. 0 or -ENOMEM. */
+int expect_reached(struct arena *arena, const struct expect_port *p, const struct expect_plan *plan,
+		   const struct expect_endpoint ***ret, size_t *ret_len);
+/* The frontend of @p of that kind (and address, unless NULL), or NULL. */
+const struct expect_frontend *expect_find_frontend(const struct expect_service *s, const struct expect_port *p,
+						   enum expect_kind kind, const struct ip_addr *a);
+/* The addresses of interfaces that node ports answer on, sorted; none where they are not known. 0 or -ENOMEM. */
+int expect_interface_addrs(struct arena *arena, const struct expect_node *node, int family, struct ip_addr **ret,
+			   size_t *ret_len);
+/* Appends @r with a text to @ret. 0 or -ENOMEM. */
+int expect_put(struct arena *arena, struct expect_rules *ret, const struct expect_rule *r, const char *fmt, ...)
+	PRINTF_LIKE(4, 5);
+
+/* ---- rules.c, rules-common.c: iptables mode ---- */
+
+int expect_iptables_port(struct arena *arena, const struct expect_node *node, const struct expect_service *s,
+			 const struct expect_port *p, struct expect_rules *ret);
+int expect_iptables_common(struct arena *arena, const struct expect_node *node, int family,
+			   struct expect_rules *ret);
 /* Appends "-A CHAIN body" to @ret. 0 or -ENOMEM. */
 int expect_add_rule(struct arena *arena, struct expect_rules *ret, const struct expect_rule *r,
 		    const char *fmt, ...) PRINTF_LIKE(4, 5);
+/* The bit that marks what is to be masqueraded. */
+unsigned expect_mark(const struct expect_node *node);
+
+/* ---- nft.c, nft-common.c: nftables mode ---- */
+
+int expect_nft_port(struct arena *arena, const struct expect_node *node, const struct expect_service *s,
+		    const struct expect_port *p, struct expect_rules *ret);
+int expect_nft_common(struct arena *arena, const struct expect_node *node, int family, struct expect_rules *ret);
+/*
+ * An anonymous set of addresses as nft prints it: sorted, neighbours joined, a single one without braces. @v is sorted and
+ * joined in place. NULL without memory.
+ */
+struct expect_span {
+	struct ip_addr first, last;
+};
+const char *expect_nft_spans(struct arena *arena, struct expect_span *v, size_t len);
+/* "ip saddr != 10.244.0.0/16 " and its like, or "" without detector; NULL without memory. */
+const char *expect_nft_detector(struct arena *arena, const struct local_detector *d, bool local, int family);
+
+/* ---- ipvs.c, ipvs-common.c ---- */
+
+int expect_ipvs_port(struct arena *arena, const struct expect_node *node, const struct expect_service *s,
+		     const struct expect_port *p, struct expect_rules *ret);
+int expect_ipvs_common(struct arena *arena, const struct expect_node *node, int family, struct expect_rules *ret);
 
 #endif

@@ -256,11 +256,6 @@ bool expect_localhost_node_ports(const struct expect_node *node)
 	return false;
 }
 
-static bool is_link_local6(const struct ip_addr *a)
-{
-	return a->family == AF_INET6 && a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
-}
-
 bool expect_is_node_port_addr(const struct expect_node *node, const struct ip_addr *a)
 {
 	const struct kube_proxy_config *c = node->config;
@@ -270,7 +265,7 @@ bool expect_is_node_port_addr(const struct expect_node *node, const struct ip_ad
 	switch (expect_node_ports(node, a->family)) {
 	case NODE_PORTS_ALL:
 		/* IPVS mode has a virtual server for each address, and none for fe80::. */
-		return node->mode != MODE_IPVS || !is_link_local6(a);
+		return node->mode != MODE_IPVS || a->family == AF_INET || !ip_addr_is_linklocal(a);
 	case NODE_PORTS_UNKNOWN:
 		return false;
 	case NODE_PORTS_LIST:

@@ -57,7 +57,7 @@ struct common {
 		} \
 	} while (0)
 
-static unsigned mark_of(const struct expect_node *node)
+unsigned expect_mark(const struct expect_node *node)
 {
 	int bit = node->config->masquerade_bit;
 	return 1u << (bit >= 0 && bit <= 31 ? bit : 14);
@@ -72,7 +72,7 @@ static bool drops_invalid(const struct expect_node *node)
 
 static void filter_rules(struct common *c, int family)
 {
-	unsigned mark = mark_of(c->node);
+	unsigned mark = expect_mark(c->node);
 	if (family == AF_INET && expect_localhost_node_ports(c->node)) {
 		emit(c, ROLE_FW_DROP, "filter", "KUBE-FIREWALL", NULL,
 		     "! -s 127.0.0.0/8 -d 127.0.0.0/8 -m comment --comment \"block incoming localnet "
@@ -94,7 +94,7 @@ static void filter_rules(struct common *c, int family)
 
 static void nat_rules(struct common *c)
 {
-	unsigned mark = mark_of(c->node);
+	unsigned mark = expect_mark(c->node);
 	emit(c, ROLE_MARK, "nat", "KUBE-MARK-MASQ", NULL, "-j MARK --set-xmark 0x%x/0x%x", mark, mark);
 	emit(c, ROLE_POSTROUTING, "nat", "KUBE-POSTROUTING", NULL, "-m mark ! --mark 0x%x/0x%x -j RETURN",
 	     mark, mark);
@@ -115,37 +115,21 @@ static void node_ports_from(struct common *c, const struct ip_addr *a)
 	     ip_addr_format(a, s), (unsigned)(8 * ip_addr_size(a)));
 }
 
-static int addr_cmp(const void *a, const void *b)
-{
-	return ip_addr_cmp(a, b);
-}
-
 /*
  * One jump for each address of an interface that nodePortAddresses names; none where the addresses
  * are not known.
  */
 static void node_ports_by_address(struct common *c, int family)
 {
-	const struct node_facts *f = c->node->facts;
-	size_t n = 0, most = f && f->addrs_known ? f->addrs.len : 0;
-	struct ip_addr *v = most ? arena_array(c->arena, struct ip_addr, most) : NULL;
-	if (most && !v) {
-		c->r = -ENOMEM;
+	struct ip_addr *v;
+	size_t n;
+	int r = expect_interface_addrs(c->arena, c->node, family, &v, &n);
+	if (r < 0) {
+		c->r = r;
 		return;
 	}
-	for (size_t i = 0; i < most; i++) {
-		const struct ip_addr *a = &f->addrs.v[i].addr;
-		if (a->family == family && expect_is_node_port_addr(c->node, a)) {
-			v[n++] = *a;
-		}
-	}
-	if (n > 0) {
-		qsort(v, n, sizeof(*v), addr_cmp);
-	}
 	for (size_t i = 0; i < n; i++) {
-		if (i == 0 || !ip_addr_equal(&v[i - 1], &v[i])) {
-			node_ports_from(c, &v[i]);
-		}
+		node_ports_from(c, &v[i]);
 	}
 }
 
@@ -165,8 +149,8 @@ static void node_ports(struct common *c, int family)
 	     "%s" LAST "-m addrtype --dst-type LOCAL -j KUBE-NODEPORTS", but);
 }
 
-int expect_common_rules(struct arena *arena, const struct expect_node *node, int family,
-			struct expect_rules *ret)
+int expect_iptables_common(struct arena *arena, const struct expect_node *node, int family,
+			   struct expect_rules *ret)
 {
 	struct common c = { .arena = arena, .node = node, .rules = ret };
 	for (size_t i = 0; i < ARRAY_LEN(jumps); i++) {

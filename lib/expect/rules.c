@@ -36,16 +36,10 @@ struct writer {
 	const struct expect_port *p;
 	const struct k8s_service *s;
 	struct expect_rules *rules;
-	const char *name; /* "ns/name:port" */
-	const char *proto;
+	struct expect_plan plan;
 	unsigned full;                    /* bits of a whole address */
 	const char *svc, *svl, *ext, *fw; /* chain names */
-	struct local_detector detector;
-	bool has_detector;
-	bool any;                                    /* an endpoint somewhere */
-	bool internal, external;                     /* endpoints for internal and for external traffic */
 	const char *internal_chain, *external_chain; /* by traffic policy */
-	bool uses_cluster, uses_local;               /* the chains of both policies are there */
 	bool uses_ext, uses_fw;
 	int r; /* first error */
 };
@@ -76,34 +70,27 @@ static const char *addr_text(struct writer *w, const struct ip_addr *a)
 static const char *detector_source(struct writer *w, bool local)
 {
 	char s[IP_PREFIX_STRLEN];
-	if (w->detector.kind != DETECTOR_PREFIX) {
+	if (w->plan.detector.kind != DETECTOR_PREFIX) {
 		return "";
 	}
 	return text_or_fail(w, arena_printf(w->arena, "%s-s %s ", local ? "" : "! ",
-					    ip_prefix_format(&w->detector.prefix, s)));
+					    ip_prefix_format(&w->plan.detector.prefix, s)));
 }
 
 static const char *detector_interface(struct writer *w, bool local)
 {
-	if (w->detector.kind != DETECTOR_INTERFACE && w->detector.kind != DETECTOR_INTERFACE_PREFIX) {
+	if (w->plan.detector.kind != DETECTOR_INTERFACE && w->plan.detector.kind != DETECTOR_INTERFACE_PREFIX) {
 		return "";
 	}
 	return text_or_fail(w,
-			    arena_printf(w->arena, "%s-i %s%s ", local ? "" : "! ", w->detector.interface,
-					 w->detector.kind == DETECTOR_INTERFACE_PREFIX ? "+" : ""));
+			    arena_printf(w->arena, "%s-i %s%s ", local ? "" : "! ", w->plan.detector.interface,
+					 w->plan.detector.kind == DETECTOR_INTERFACE_PREFIX ? "+" : ""));
 }
 
 static const struct expect_frontend *find_frontend(const struct writer *w, enum expect_kind kind,
 						   const struct ip_addr *a)
 {
-	for (size_t i = 0; i < w->service->nfrontends; i++) {
-		const struct expect_frontend *f = &w->service->frontends[i];
-		bool mine = kind == EXPECT_HEALTH_CHECK ? f->port->family == w->p->family : f->port == w->p;
-		if (f->kind == kind && mine && (!a || ip_addr_equal(&f->addr, a))) {
-			return f;
-		}
-	}
-	return NULL;
+	return expect_find_frontend(w->service, w->p, kind, a);
 }
 
 /* ---- entries: KUBE-SERVICES and KUBE-NODEPORTS, and the refusals of the filter table ---- */
@@ -111,12 +98,12 @@ static const struct expect_frontend *find_frontend(const struct writer *w, enum 
 static void refuse(struct writer *w, const char *chain, const char *to, const struct expect_frontend *f,
 		   const char *match, unsigned port)
 {
-	bool drop = w->any;
+	bool drop = w->plan.any;
 	const char *why = drop ? "has no local endpoints" : "has no endpoints";
 	const char *with = w->p->family == AF_INET ? "icmp-port-unreachable" : "icmp6-port-unreachable";
 	struct expect_rule r = { .role = ROLE_REFUSE, .table = "filter", .chain = chain, .frontend = f };
-	emit(w, &r, "%s-p %s -m comment --comment \"%s %s\" %s-m %s --dport %u -j %s%s", to, w->proto,
-	     w->name, why, match, w->proto, port, drop ? "DROP" : "REJECT --reject-with ",
+	emit(w, &r, "%s-p %s -m comment --comment \"%s %s\" %s-m %s --dport %u -j %s%s", to, w->plan.proto,
+	     w->plan.name, why, match, w->plan.proto, port, drop ? "DROP" : "REJECT --reject-with ",
 	     drop ? "" : with);
 }
 
@@ -132,7 +119,7 @@ static void address_entry(struct writer *w, const struct ip_addr *a, const char 
 		.frontend = f,
 	};
 	emit(w, &r, "-d %s -p %s -m comment --comment \"%s %s\" -m %s --dport %u -j %s", addr_text(w, a),
-	     w->proto, w->name, what, w->proto, w->p->port->port, target);
+	     w->plan.proto, w->plan.name, what, w->plan.proto, w->p->port->port, target);
 }
 
 static void refuse_address(struct writer *w, const char *chain, const struct ip_addr *a,
@@ -146,7 +133,7 @@ static void cluster_ip_entry(struct writer *w)
 {
 	const struct ip_addr *a = &w->p->cluster_ip;
 	const struct expect_frontend *f = find_frontend(w, EXPECT_CLUSTER_IP, NULL);
-	if (w->internal) {
+	if (w->plan.internal) {
 		address_entry(w, a, "cluster IP", w->internal_chain, f);
 	} else {
 		refuse_address(w, "KUBE-SERVICES", a, f);
@@ -157,7 +144,7 @@ static void external_entry(struct writer *w, enum expect_kind kind, const struct
 {
 	const struct expect_frontend *f = find_frontend(w, kind, a);
 	bool lb = kind == EXPECT_LOAD_BALANCER;
-	if (w->any) {
+	if (w->plan.any) {
 		address_entry(w, a, lb ? "loadbalancer IP" : "external IP",
 			      lb && w->uses_fw ? w->fw : w->ext, f);
 	}
@@ -171,9 +158,9 @@ static void external_entry(struct writer *w, enum expect_kind kind, const struct
 		emit(w, &r,
 		     "-d %s -p %s -m comment --comment \"%s traffic not accepted by %s\" -m %s --dport %u "
 		     "-j DROP",
-		     addr_text(w, a), w->proto, w->name, w->fw, w->proto, w->p->port->port);
+		     addr_text(w, a), w->plan.proto, w->plan.name, w->fw, w->plan.proto, w->p->port->port);
 	}
-	if (!w->external) {
+	if (!w->plan.external) {
 		refuse_address(w, "KUBE-EXTERNAL-SERVICES", a, f);
 	}
 }
@@ -189,20 +176,20 @@ static void node_port_entry(struct writer *w)
 		.target = w->ext,
 		.frontend = f,
 	};
-	if (w->any && w->p->family == AF_INET && expect_localhost_node_ports(w->node)) {
+	if (w->plan.any && w->p->family == AF_INET && expect_localhost_node_ports(w->node)) {
 		r.optional = true;
 		emit(w, &r,
 		     "-d 127.0.0.0/8 -p %s -m comment --comment \"%s\" -m %s --dport %u -m nfacct "
 		     "--nfacct-name  "
 		     "localhost_nps_accepted_pkts -j %s",
-		     w->proto, w->name, w->proto, number, w->ext);
+		     w->plan.proto, w->plan.name, w->plan.proto, number, w->ext);
 		r.optional = false;
 	}
-	if (w->any) {
-		emit(w, &r, "-p %s -m comment --comment \"%s\" -m %s --dport %u -j %s", w->proto, w->name,
-		     w->proto, number, w->ext);
+	if (w->plan.any) {
+		emit(w, &r, "-p %s -m comment --comment \"%s\" -m %s --dport %u -j %s", w->plan.proto, w->plan.name,
+		     w->plan.proto, number, w->ext);
 	}
-	if (!w->external) {
+	if (!w->plan.external) {
 		refuse(w, "KUBE-EXTERNAL-SERVICES", "", f, "-m addrtype --dst-type LOCAL ", number);
 	}
 }
@@ -220,7 +207,7 @@ static void health_entry(struct writer *w)
 		emit(w, &r,
 		     "-p tcp -m comment --comment \"%s health check node port\" -m tcp --dport %u -j "
 		     "ACCEPT",
-		     w->name, number);
+		     w->plan.name, number);
 	}
 }
 
@@ -249,7 +236,7 @@ static void entries(struct writer *w)
 static void internal_masq(struct writer *w)
 {
 	bool all = w->node->config->masquerade_all == 1;
-	if (!w->internal || (!all && !w->has_detector)) {
+	if (!w->plan.internal || (!all && !w->plan.has_detector)) {
 		return;
 	}
 	struct expect_rule r = {
@@ -262,7 +249,7 @@ static void internal_masq(struct writer *w)
 	emit(w, &r,
 	     "%s-d %s %s-p %s -m comment --comment \"%s cluster IP\" -m %s --dport %u -j KUBE-MARK-MASQ",
 	     all ? "" : detector_source(w, false), addr_text(w, &w->p->cluster_ip),
-	     all ? "" : detector_interface(w, false), w->proto, w->name, w->proto, w->p->port->port);
+	     all ? "" : detector_interface(w, false), w->plan.proto, w->plan.name, w->plan.proto, w->p->port->port);
 }
 
 /* Policy Local: the short ways of pods and of the node itself, before the policy is asked. */
@@ -274,19 +261,19 @@ static void external_short_ways(struct writer *w)
 	struct expect_rule masq = {
 		.role = ROLE_MASQ, .table = "nat", .chain = w->ext, .target = "KUBE-MARK-MASQ"
 	};
-	if (w->has_detector) {
+	if (w->plan.has_detector) {
 		emit(w, &to_svc,
 		     "%s%s-m comment --comment \"pod traffic for %s external destinations\" -j %s",
-		     detector_source(w, true), detector_interface(w, true), w->name, w->svc);
+		     detector_source(w, true), detector_interface(w, true), w->plan.name, w->svc);
 	}
 	emit(w, &masq,
 	     "-m comment --comment \"masquerade LOCAL traffic for %s external destinations\" "
 	     "-m addrtype --src-type LOCAL -j KUBE-MARK-MASQ",
-	     w->name);
+	     w->plan.name);
 	emit(w, &to_svc,
 	     "-m comment --comment \"route LOCAL traffic for %s external destinations\" "
 	     "-m addrtype --src-type LOCAL -j %s",
-	     w->name, w->svc);
+	     w->plan.name, w->svc);
 }
 
 static void external_chain(struct writer *w)
@@ -300,9 +287,9 @@ static void external_chain(struct writer *w)
 		emit(w, &r,
 		     "-m comment --comment \"masquerade traffic for %s external destinations\" -j "
 		     "KUBE-MARK-MASQ",
-		     w->name);
+		     w->plan.name);
 	}
-	if (w->external) {
+	if (w->plan.external) {
 		struct expect_rule r = {
 			.role = ROLE_EXTERNAL,
 			.table = "nat",
@@ -316,7 +303,7 @@ static void external_chain(struct writer *w)
 static void firewall_source(struct writer *w, const char *source)
 {
 	struct expect_rule r = { .role = ROLE_FIREWALL, .table = "nat", .chain = w->fw, .target = w->ext };
-	emit(w, &r, "-s %s -m comment --comment \"%s loadbalancer IP\" -j %s", source, w->name, w->ext);
+	emit(w, &r, "-s %s -m comment --comment \"%s loadbalancer IP\" -j %s", source, w->plan.name, w->ext);
 }
 
 static void firewall_chain(struct writer *w)
@@ -337,7 +324,7 @@ static void firewall_chain(struct writer *w)
 	struct expect_rule last = { .role = ROLE_FIREWALL, .table = "nat", .chain = w->fw };
 	emit(w, &last,
 	     "-m comment --comment \"other traffic to %s will be dropped by KUBE-PROXY-FIREWALL\"",
-	     w->name);
+	     w->plan.name);
 }
 
 /* ---- endpoints ---- */
@@ -430,7 +417,7 @@ static void balance_chain(struct writer *w, const char *chain, const struct expe
 		     "-m comment --comment \"%s -> %s\" -m recent --rcheck --seconds %u --reap --name %s "
 		     "--mask %s "
 		     "--rsource -j %s",
-		     w->name, t[i].text, w->s->affinity_timeout, t[i].sep, recent_mask(w), t[i].sep);
+		     w->plan.name, t[i].text, w->s->affinity_timeout, t[i].sep, recent_mask(w), t[i].sep);
 	}
 	for (size_t i = 0; t && i < n; i++) {
 		struct expect_rule r = {
@@ -442,14 +429,14 @@ static void balance_chain(struct writer *w, const char *chain, const struct expe
 		};
 		char probability[16];
 		if (i + 1 == n) {
-			emit(w, &r, "-m comment --comment \"%s -> %s\" -j %s", w->name, t[i].text,
+			emit(w, &r, "-m comment --comment \"%s -> %s\" -j %s", w->plan.name, t[i].text,
 			     t[i].sep);
 			continue;
 		}
 		format_probability(n - i, probability);
 		emit(w, &r,
 		     "-m comment --comment \"%s -> %s\" -m statistic --mode random --probability %s -j %s",
-		     w->name, t[i].text, probability, t[i].sep);
+		     w->plan.name, t[i].text, probability, t[i].sep);
 	}
 }
 
@@ -465,42 +452,25 @@ static void endpoint_chain(struct writer *w, const struct target *t)
 	struct expect_rule dnat = {
 		.role = ROLE_ENDPOINT, .table = "nat", .chain = t->sep, .endpoint = t->e
 	};
-	emit(w, &masq, "-s %s -m comment --comment \"%s\" -j KUBE-MARK-MASQ", t->addr, w->name);
+	emit(w, &masq, "-s %s -m comment --comment \"%s\" -j KUBE-MARK-MASQ", t->addr, w->plan.name);
 	if (w->s->affinity_client_ip) {
 		emit(w, &dnat,
 		     "-p %s -m comment --comment \"%s\" -m recent --set --name %s --mask %s --rsource -m "
 		     "%s -j DNAT "
 		     "--to-destination %s",
-		     w->proto, w->name, t->sep, recent_mask(w), w->proto, t->text);
+		     w->plan.proto, w->plan.name, t->sep, recent_mask(w), w->plan.proto, t->text);
 	} else {
 		emit(w, &dnat, "-p %s -m comment --comment \"%s\" -m %s -j DNAT --to-destination %s",
-		     w->proto, w->name, w->proto, t->text);
+		     w->plan.proto, w->plan.name, w->plan.proto, t->text);
 	}
 }
 
-/* Every endpoint that one of the policies in use can reach from here, once. */
 static void endpoint_chains(struct writer *w)
 {
-	const struct expect_port *p = w->p;
-	bool *reached = arena_array(w->arena, bool, p->nall);
-	const struct expect_endpoint **v = arena_array(w->arena, const struct expect_endpoint *, p->nall);
-	if (!reached || !v) {
-		w->r = -ENOMEM;
-		return;
-	}
-	for (size_t i = 0; i < p->ncluster && w->uses_cluster; i++) {
-		reached[p->cluster[i] - p->all] = true;
-	}
-	for (size_t i = 0; i < p->nlocal && w->uses_local; i++) {
-		reached[p->local[i] - p->all] = true;
-	}
-	size_t n = 0;
-	for (size_t i = 0; i < p->nall; i++) {
-		if (reached[i]) {
-			v[n++] = &p->all[i];
-		}
-	}
-	struct target *t = n ? make_targets(w, v, n) : NULL;
+	const struct expect_endpoint **v;
+	size_t n;
+	w->r = expect_reached(w->arena, w->p, &w->plan, &v, &n);
+	struct target *t = w->r == 0 && n ? make_targets(w, v, n) : NULL;
 	for (size_t i = 0; t && i < n; i++) {
 		endpoint_chain(w, &t[i]);
 	}
@@ -516,59 +486,31 @@ static const char *chain_name(struct writer *w, const char *prefix)
 	return text_or_fail(w, arena_strdup(w->arena, name));
 }
 
-static void name_all(struct writer *w)
+static void decide(struct writer *w)
 {
-	const char *port = w->p->port->name;
-	w->name = text_or_fail(w, arena_printf(w->arena, "%s/%s%s%s", w->s->meta.ns, w->s->meta.name,
-					       port[0] ? ":" : "", port));
-	w->proto = text_or_fail(w, arena_strdup(w->arena, proto_name(w->p->port->proto)));
+	const struct expect_plan *plan = &w->plan;
+	w->r = expect_plan(w->arena, w->node, w->p, &w->plan);
 	w->svc = chain_name(w, "KUBE-SVC-");
 	w->svl = chain_name(w, "KUBE-SVL-");
 	w->ext = chain_name(w, "KUBE-EXT-");
 	w->fw = chain_name(w, "KUBE-FW-");
+	w->internal_chain = plan->internal_local ? w->svl : w->svc;
+	w->external_chain = plan->external_local ? w->svl : w->svc;
+	w->uses_ext = plan->any && plan->accessible;
+	w->uses_fw = plan->any && plan->has_ranges;
 }
 
-static bool has_vip(const struct writer *w)
-{
-	for (size_t i = 0; i < w->s->ningress; i++) {
-		if (expect_is_vip(w->node, &w->s->ingress[i], w->p->family)) {
-			return true;
-		}
-	}
-	return false;
-}
-
-static void decide(struct writer *w)
-{
-	const struct expect_port *p = w->p;
-	bool internal_local = expect_internal_local(w->node, w->s),
-	     external_local = expect_external_local(w->s);
-	bool accessible = expect_externally_accessible(w->node, w->s, p->port, p->family);
-	w->any = p->any_anywhere;
-	w->internal = w->any && (!internal_local || p->nlocal > 0);
-	w->external = w->any && (!external_local || p->nlocal > 0);
-	w->internal_chain = internal_local ? w->svl : w->svc;
-	w->external_chain = external_local ? w->svl : w->svc;
-	w->uses_cluster = p->ncluster > 0 && (!internal_local || accessible);
-	w->uses_local = p->nlocal > 0 && (internal_local || (external_local && accessible));
-	w->uses_ext = w->any && accessible;
-	w->uses_fw = w->any && has_vip(w) && expect_has_ranges(w->s, p->family);
-	expect_detector(w->node, p->family, &w->detector);
-	w->has_detector = w->detector.kind > DETECTOR_NONE;
-}
-
-int expect_port_rules(struct arena *arena, const struct expect_node *node, const struct expect_service *s,
-		      const struct expect_port *p, struct expect_rules *ret)
+int expect_iptables_port(struct arena *arena, const struct expect_node *node, const struct expect_service *s,
+			 const struct expect_port *p, struct expect_rules *ret)
 {
 	struct writer w = {
 		.arena = arena, .node = node, .service = s, .p = p, .s = p->service, .rules = ret
 	};
 	w.full = p->family == AF_INET ? 32 : 128;
-	name_all(&w);
+	decide(&w);
 	if (w.r < 0) {
 		return w.r;
 	}
-	decide(&w);
 	entries(&w);
 	internal_masq(&w);
 	if (w.uses_ext) {
@@ -577,10 +519,10 @@ int expect_port_rules(struct arena *arena, const struct expect_node *node, const
 	if (w.uses_fw) {
 		firewall_chain(&w);
 	}
-	if (w.uses_cluster) {
+	if (w.plan.uses_cluster) {
 		balance_chain(&w, w.svc, p->cluster, p->ncluster);
 	}
-	if (w.uses_local) {
+	if (w.plan.uses_local) {
 		balance_chain(&w, w.svl, p->local, p->nlocal);
 	}
 	if (w.r == 0 && p->nall > 0) {

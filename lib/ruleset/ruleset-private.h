@@ -23,6 +23,9 @@ int chain_shorten(struct ruleset *rs, struct rs_chain *c);
 void rule_note_sets(const struct rs_rule *r);
 int ruleset_index_set(struct ruleset *rs, struct rs_set *s);
 
+/* ipvs.c: finds virtual servers by what a packet is. 0 or -ENOMEM. */
+int ruleset_index_servers(struct ruleset *rs);
+
 /*
  * When all is read: joins what names sets with the sets (@ipsets: name -> struct rs_set). A SET target whose set no rule asks
  * becomes ST_NOP; the others make their set dynamic. 0 or -ENOMEM.

@@ -23,6 +23,7 @@ void ruleset_release(struct ruleset *rs)
 	for (size_t i = 0; i < rs->buffers.len; i++)
 		free(rs->buffers.v[i]);
 	map_release(&rs->table_map);
+	map_release(&rs->server_index.by_key);
 	array_free(&rs->buffers);
 	array_free(&rs->tables);
 	array_free(&rs->sets);
@@ -362,6 +363,8 @@ int ruleset_finish(struct ruleset *rs)
 	for (size_t i = 0; i < rs->sets.len && r == 0; i++)
 		if (rs->sets.v[i]->table)
 			r = ruleset_index_set(rs, rs->sets.v[i]);
+	if (r == 0)
+		r = ruleset_index_servers(rs);
 	rs->finished = r == 0;
 	return r;
 }

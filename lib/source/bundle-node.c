@@ -160,46 +160,28 @@ void node_judge_nft(struct bundle *b)
 	}
 }
 
-/* Heads that `ipvsadm -ln` prints although there is no virtual server. */
-static bool is_head_line(const char *line, size_t len)
-{
-	static const char *const heads[] = { "IP Virtual Server version", "Prot LocalAddress:Port",
-					     "-> RemoteAddress:Port", "#" };
-
-	while (len > 0 && (*line == ' ' || *line == '\t')) {
-		line++;
-		len--;
-	}
-	for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
-		if (len >= strlen(heads[i]) && memcmp(line, heads[i], strlen(heads[i])) == 0)
-			return true;
-	}
-	return len == 0 || *line == '\r';
-}
-
-static bool holds_nothing(const char *data, size_t size)
-{
-	for (size_t at = 0; at < size;) {
-		const char *nl = memchr(data + at, '\n', size - at);
-		size_t len = nl ? (size_t)(nl - (data + at)) : size - at;
-
-		if (!is_head_line(data + at, len))
-			return false;
-		at += len + 1;
-	}
-	return true;
-}
-
+/* ipvsadm's two forms may both be there: what one of them knows is known. */
 static int read_ipvs(struct node_read *r)
 {
-	int d = r->m->file->dump;
-	bool nothing = holds_nothing(r->data, r->size) && !r->m->cut;
+	struct ipvs_text t = { 0 };
+	enum known *known = &r->n->dumps[DUMP_IPVS];
+	int result = read_ipvsadm(&r->n->rules, r->data, r->size, r->m->path, r->m->cut, &r->b->s->notes, &t);
 
-	/* ipvsadm's two forms: that one of them holds something counts. */
-	if (is_readable(r->n->dumps[d]) || r->n->dumps[d] == NOT_COLLECTED || !nothing) {
-		r->n->dumps[d] = nothing ? KNOWN : UNSUPPORTED;
-		r->n->dump_empty[d] = nothing;
+	if (result == SD_EFORMAT) {
+		*known = is_readable(*known) ? *known : UNSUPPORTED;
+		return 0;
 	}
+	if (result < 0)
+		return result;
+	if (t.twice && t.empty)
+		return 0;
+	if (t.twice) {
+		sd_note_add(&r->b->s->notes, false, "double", r->m->path, 0, 0, NULL,
+			    "the virtual servers of node '%s' were read already; this file is not used", r->n->name);
+		return 0;
+	}
+	*known = t.damaged || *known == PARTLY_KNOWN ? PARTLY_KNOWN : KNOWN;
+	r->n->dump_empty[DUMP_IPVS] = *known == KNOWN && r->n->rules.servers.len == 0;
 	return 0;
 }
 

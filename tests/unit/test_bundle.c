@@ -259,7 +259,8 @@ static void test_other_planes(void **state)
 	assert_int_equal(s.nodes.v[0]->dumps[DUMP_NFT_JSON], UNSUPPORTED);
 	snapshot_release(&s);
 	assert_int_equal(open_finished(&s, "tests/corpus/lab-ipvs"), 0);
-	assert_int_equal(s.nodes.v[0]->dumps[DUMP_IPVS], UNSUPPORTED);
+	assert_int_equal(s.nodes.v[0]->dumps[DUMP_IPVS], KNOWN);
+	assert_int_equal(s.nodes.v[0]->rules.servers.len, 36);
 	assert_int_equal(s.nodes.v[0]->dumps[DUMP_IPSET], KNOWN);
 	assert_false(s.nodes.v[0]->dump_empty[DUMP_IPSET]);
 	assert_int_equal(s.nodes.v[0]->dumps[DUMP_NFT_JSON], NOT_COLLECTED);
