@@ -192,9 +192,9 @@ int expect_port_rules(struct arena *arena, const struct expect_node *node, const
 int expect_common_rules(struct arena *arena, const struct expect_node *node, int family, struct expect_rules *ret);
 /*
  * IPVS mode: drops the rules of @r that need an ipset without a member in @r. After expect_common_rules() and the ports of
- * all Services of that family; or of one port, for what must be there because of that port alone.
+ * all Services of that family; or of one port, for what must be there because of that port alone. 0 or -ENOMEM.
  */
-void expect_settle(struct expect_rules *r);
+int expect_settle(struct expect_rules *r);
 
 /*
  * Chain names: prefix + base32(SHA-256(...))[:16], pkg/proxy/iptables/proxier.go portProtoHash. @prefix "KUBE-SVC-", "KUBE-SVL-",

@@ -333,6 +333,7 @@ struct kube_proxy_config {
 	size_t nfeature_gates;
 	const char *bind_address;
 	const char *healthz_bind_address; /* "0.0.0.0:10256"; NULL: not set */
+	const char *ipvs_scheduler; /* "" or NULL: not set, which is rr */
 };
 
 enum k8s_kind {

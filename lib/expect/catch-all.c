@@ -45,7 +45,7 @@ static void catch_nftables(const struct expect_node *node, const struct k8s_clus
 }
 
 /* An address that another interface of the node has is not bound to kube-ipvs0. */
-static bool on_another_interface(const struct node_facts *f, const struct ip_addr *a)
+bool expect_on_another_interface(const struct node_facts *f, const struct ip_addr *a)
 {
 	for (size_t i = 0; i < f->addrs.len; i++) {
 		const struct node_address *n = &f->addrs.v[i];
@@ -64,7 +64,7 @@ static void catch_ipvs(const struct expect_node *node, enum expect_catch what, c
 		expect_say(ret, EXPECT_NOTHING, why_no_rule);
 	} else if (what == CATCH_EXTERNAL_PORT && !facts) {
 		expect_say(ret, EXPECT_NOTHING, "whether the address lies on kube-ipvs0 is not known");
-	} else if (what == CATCH_EXTERNAL_PORT && on_another_interface(node->facts, dst)) {
+	} else if (what == CATCH_EXTERNAL_PORT && expect_on_another_interface(node->facts, dst)) {
 		expect_say(ret, EXPECT_NOTHING, "an address of the node itself is not bound to kube-ipvs0");
 	} else {
 		expect_say(ret, EXPECT_REJECT, why_port);

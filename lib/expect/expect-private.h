@@ -186,6 +186,13 @@ const char *expect_nft_detector(struct arena *arena, const struct local_detector
 
 /* ---- ipvs.c, ipvs-common.c ---- */
 
+/* The longest name of an ipset: those of IPv6 are cut to it. */
+#define IPSET_NAME_MAX 31
+/* "KUBE-CLUSTER-IP" or "KUBE-6-CLUSTER-IP"; NULL without memory. */
+const char *expect_ipset_name(struct arena *arena, const char *name, int family);
+/* Another interface than kube-ipvs0 has the address @a. */
+bool expect_on_another_interface(const struct node_facts *f, const struct ip_addr *a);
+
 int expect_ipvs_port(struct arena *arena, const struct expect_node *node, const struct expect_service *s,
 		     const struct expect_port *p, struct expect_rules *ret);
 int expect_ipvs_common(struct arena *arena, const struct expect_node *node, int family, struct expect_rules *ret);

@@ -133,7 +133,7 @@ int expect_port_rules(struct arena *arena, const struct expect_node *node, const
 	case MODE_NFTABLES:
 		return expect_nft_port(arena, node, s, p, ret);
 	case MODE_IPVS:
-		return 0; /* by no rules of its own */
+		return expect_ipvs_port(arena, node, s, p, ret);
 	case MODE_IPTABLES:
 		break;
 	}
@@ -147,7 +147,7 @@ int expect_common_rules(struct arena *arena, const struct expect_node *node, int
 	case MODE_NFTABLES:
 		return expect_nft_common(arena, node, family, ret);
 	case MODE_IPVS:
-		return 0;
+		return expect_ipvs_common(arena, node, family, ret);
 	case MODE_IPTABLES:
 		break;
 	}

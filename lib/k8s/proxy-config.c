@@ -181,6 +181,7 @@ int kube_proxy_config_decode(struct arena *arena, const struct json_t *object, s
 	local = member(&r, o, "detectLocal", JSON_OBJECT);
 	c.bridge_interface = text(&r, local, "bridgeInterface");
 	c.interface_prefix = text(&r, local, "interfaceNamePrefix");
+	c.ipvs_scheduler = text(&r, member(&r, o, "ipvs", JSON_OBJECT), "scheduler");
 	read_masquerade(&r, o, &c);
 	read_cidrs(&r, o, &c);
 	read_strings(&r, o, "nodePortAddresses", &c.node_port_addresses, &c.nnode_port_addresses);

@@ -256,7 +256,9 @@ static void test_other_planes(void **state)
 	assert_int_equal(s.nodes.v[0]->dumps[DUMP_NFT_JSON], KNOWN);
 	snapshot_release(&s);
 	assert_int_equal(open_finished(&s, "tests/corpus/lab-nftables"), 0);
-	assert_int_equal(s.nodes.v[0]->dumps[DUMP_NFT_JSON], UNSUPPORTED);
+	assert_int_equal(s.nodes.v[0]->dumps[DUMP_NFT_JSON], KNOWN);
+	assert_false(s.nodes.v[0]->dump_empty[DUMP_NFT_JSON]);
+	assert_non_null(ruleset_find_table(&s.nodes.v[0]->rules, BACKEND_NFT, RS_IP4, "kube-proxy"));
 	snapshot_release(&s);
 	assert_int_equal(open_finished(&s, "tests/corpus/lab-ipvs"), 0);
 	assert_int_equal(s.nodes.v[0]->dumps[DUMP_IPVS], KNOWN);
@@ -385,18 +387,21 @@ static void test_nft_json(void **state)
 #define NFT_RULE(family, table) \
 	", {\"rule\": {\"family\": \"" family "\", \"table\": \"" table "\", \"chain\": \"c\", \"expr\": " \
 									"[]}}"
+#define BASE "\"type\": \"filter\", \"hook\": \"forward\", \"prio\": 0"
 	static const struct {
 		const char *json;
 		enum known known;
 		bool empty;
 	} rows[] = {
 		{ NFT(""), KNOWN, true },
-		{ NFT(NFT_CHAIN("ip", "nat", "") NFT_RULE("ip", "nat")), KNOWN, true },
-		{ NFT(NFT_RULE("ip6", "nat")), UNSUPPORTED, false }, /* no ip6tables text beside it */
-		{ NFT(NFT_RULE("inet", "filter")), UNSUPPORTED, false },
-		{ NFT(NFT_RULE("ip", "kube-proxy")), UNSUPPORTED, false },
+		{ NFT(NFT_CHAIN("ip", "filter", "") NFT_RULE("ip", "filter")), KNOWN, true },
+		{ NFT(NFT_CHAIN("ip", "nat", "") NFT_RULE("ip", "nat")), KNOWN, false }, /* not in the text beside it */
+		{ NFT(NFT_RULE("ip6", "nat")), KNOWN, false }, /* no ip6tables text beside it */
+		{ NFT(NFT_RULE("inet", "filter")), KNOWN, false },
+		{ NFT(NFT_RULE("ip", "kube-proxy")), KNOWN, false },
 		{ NFT(NFT_CHAIN("inet", "filter", ", \"policy\": \"accept\"")), KNOWN, true },
-		{ NFT(NFT_CHAIN("inet", "filter", ", \"policy\": \"drop\"")), UNSUPPORTED, false },
+		{ NFT(NFT_CHAIN("inet", "filter", ", \"policy\": \"drop\", " BASE)), KNOWN, false },
+		{ NFT(NFT_RULE("bridge", "filter")), KNOWN, false },
 		{ NFT(NFT_RULE("ip", "nat") ", {"), PARTLY_KNOWN, false },
 		{ "garbage", UNREADABLE, false },
 	};
@@ -479,7 +484,7 @@ static void test_config_from_flags(void **state)
 		FLAG("masquerade-all", "true") FLAG("iptables-masquerade-bit", "15") FLAG("iptables-localhost-nodeports", "false")
 			FLAG("nodeport-addresses", "[192.0.2.0/24,2001:db8::/32]") FLAG("feature-gates", "A=true,B=false")
 				FLAG("hostname-override", "n") "I1121 FLAG: --no-quotes=1\nFLAG: --proxy-mode=\"iptables\"";
-	struct tar t = { 0 }, file = { 0 }, bad = { 0 }, both = { 0 };
+	struct tar t = { 0 }, file = { 0 }, nft = { 0 }, bad = { 0 }, both = { 0 };
 	const struct kube_proxy_config *c;
 	struct snapshot s;
 
@@ -511,6 +516,16 @@ static void test_config_from_flags(void **state)
 	assert_int_equal(open_tar(&s, &file), 0);
 	assert_false(snapshot_proxy_config(&s, s.nodes.v[0])->known);
 	snapshot_release(&s);
+	/* One flag for all modes, which nftables mode has in a section of its own. */
+	tar_file(&nft, "nodes/n/iptables-nft-save.txt", RULES);
+	tar_file(&nft, "nodes/n/kube-proxy.log",
+		 FLAG("proxy-mode", "nftables") FLAG("config", "") FLAG("masquerade-all", "true") FLAG("ipvs-scheduler", "sh"));
+	tar_end(&nft);
+	assert_int_equal(open_tar(&s, &nft), 0);
+	c = snapshot_proxy_config(&s, s.nodes.v[0]);
+	assert_int_equal(c->masquerade_all, 1);
+	assert_string_equal(c->ipvs_scheduler, "sh");
+	snapshot_release(&s);
 	tar_file(&bad, "nodes/n/iptables-nft-save.txt", RULES);
 	tar_file(&bad, "nodes/n/kube-proxy.log", FLAG("config", "") FLAG("masquerade-all", "perhaps"));
 	tar_end(&bad);
@@ -528,6 +543,7 @@ static void test_config_from_flags(void **state)
 	strbuf_release(&t.b);
 	strbuf_release(&file.b);
 	strbuf_release(&bad.b);
+	strbuf_release(&nft.b);
 	strbuf_release(&both.b);
 }
 
