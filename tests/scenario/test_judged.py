@@ -81,7 +81,7 @@ def main():
         mode, n = one.split(":")
         t.run(f"judged-{mode}", mutations, mode, [int(n)])
     else:
-        modes = os.environ.get("JUDGED_LABS", ",".join(MODES)).split(",")
+        modes = os.environ.get("JUDGED_LABS", ",".join(LABS)).split(",")
         for mode in modes:
             t.run(f"judged-{mode}", mutations, mode, range(int(os.environ.get("JUDGED", "200")) // len(modes)))
     t.finish()
