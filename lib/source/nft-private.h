@@ -160,6 +160,7 @@ int nft_nat_statement(struct nft_reader *x, enum rs_stmt_kind kind, const json_t
 int nft_reject_statement(struct nft_reader *x, const json_t *arg);
 
 /* nft-text.c: what does not fit into @max is cut off. */
+void nft_print_value(struct strbuf *b, const json_t *v, size_t max);
 void nft_print_stmt(struct strbuf *b, const json_t *s, size_t max);
 void nft_print_rule(struct strbuf *b, const json_t *expr, const char *comment);
 

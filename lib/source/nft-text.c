@@ -131,12 +131,18 @@ static void print_list(struct printer *p, const json_t *list, const char *betwee
 	}
 }
 
+static int take_json(const char *s, size_t len, void *arg)
+{
+	struct printer *p = arg;
+
+	if (!full(p))
+		strbuf_add(p->b, s, MIN(len, p->max));
+	return 0;
+}
+
 static void print_json(struct printer *p, const json_t *e)
 {
-	char *s = json_dumps(e, JSON_COMPACT | JSON_ENCODE_ANY);
-
-	adds(p, s);
-	free(s);
+	(void)json_dump_callback(e, take_json, p, JSON_COMPACT | JSON_ENCODE_ANY);
 }
 
 /* { a, b }, and of a map { a : b, c : d }. */
@@ -751,6 +757,13 @@ static void print_other(struct printer *p, const char *kind, const json_t *arg, 
 	} else {
 		print_json(p, s);
 	}
+}
+
+void nft_print_value(struct strbuf *b, const json_t *v, size_t max)
+{
+	struct printer p = { b, max, 0 };
+
+	print(&p, v, just(FORM_PLAIN));
 }
 
 void nft_print_stmt(struct strbuf *b, const json_t *s, size_t max)

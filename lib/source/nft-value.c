@@ -330,11 +330,10 @@ static int name_value(struct nft_reader *x, const json_t *v, struct rs_value *re
 
 static int opaque_value(struct nft_reader *x, const json_t *v, struct rs_value *ret)
 {
-	char *s = json_is_string(v) ? NULL : json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
-	const char *text = json_is_string(v) ? json_string_value(v) : s;
+	CLEANUP(strbuf_release) struct strbuf b = STRBUF_INIT;
 
-	ret->u.name = text ? arena_strndup(&x->rs->arena, text, MIN(strlen(text), NFT_PART_TEXT_MAX)) : NULL;
-	free(s);
+	nft_print_value(&b, v, NFT_PART_TEXT_MAX);
+	ret->u.name = b.failed ? NULL : arena_strndup(&x->rs->arena, strbuf_str(&b), MIN(b.len, NFT_PART_TEXT_MAX));
 	return ret->u.name ? 0 : -ENOMEM;
 }
 
