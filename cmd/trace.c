@@ -174,8 +174,8 @@ static void fill_packet(const struct context *c, const struct trace_place *src, 
 /* Did all of the dumps that concern this family arrive whole? */
 static bool dumps_whole(const struct snap_node *n, int family)
 {
-	static const enum snap_dump dumps[2][3] = { { DUMP_NFT4, DUMP_LEGACY4, DUMP_IPVS },
-						    { DUMP_NFT6, DUMP_LEGACY6, DUMP_IPVS } };
+	static const enum snap_dump dumps[2][4] = { { DUMP_NFT4, DUMP_LEGACY4, DUMP_NFT_JSON, DUMP_IPVS },
+						    { DUMP_NFT6, DUMP_LEGACY6, DUMP_NFT_JSON, DUMP_IPVS } };
 	for (size_t i = 0; i < ARRAY_LEN(dumps[0]); i++) {
 		enum known k = n->dumps[dumps[family == AF_INET6][i]];
 		if (k != KNOWN && k != NOT_COLLECTED) {
@@ -193,25 +193,22 @@ static bool lacks_servers(const struct snap_node *n)
 	       (k == UNSUPPORTED || node_link_by_name(&n->facts, "kube-ipvs0"));
 }
 
-/* Native nftables rules act on packets too, and are not run; so would IPVS. */
+static int add_skipped(struct jobs *j, const struct snap_node *n, const char *reason)
+{
+	return array_push(&j->skipped, ((struct verify_skipped){ n->name, known_code(UNSUPPORTED), reason, NULL, "rules" }));
+}
+
+/* What acts on packets and is not run. */
 static int note_skipped(struct jobs *j, const struct snap_node *n)
 {
-	static const struct {
-		enum snap_dump dump;
-		const char *reason;
-	} rows[] = {
-		{ DUMP_NFT_JSON, "the node has native nftables rules, which this version does not run: the "
-				 "packet may fare otherwise" },
-		{ DUMP_IPVS, "the node's IPVS virtual servers are not known (ipvsadm -Sn): the packet may fare otherwise" },
-	};
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct verify_skipped s = { n->name, known_code(UNSUPPORTED), rows[i].reason, NULL, "rules" };
-		bool there = rows[i].dump == DUMP_IPVS ? lacks_servers(n) : n->dumps[rows[i].dump] == UNSUPPORTED;
-		if (there && array_push(&j->skipped, s) < 0) {
-			return -ENOMEM;
-		}
+	int r = 0;
+	if (n->nft_not_modelled) {
+		r = add_skipped(j, n, "the node has nftables rules of bridges, devices or ARP, which are not modelled: the packet may fare otherwise");
 	}
-	return 0;
+	if (r == 0 && lacks_servers(n)) {
+		r = add_skipped(j, n, "the node's IPVS virtual servers are not known (ipvsadm -Sn): the packet may fare otherwise");
+	}
+	return r;
 }
 
 /* Does an ending hang on what a dump cannot tell? */

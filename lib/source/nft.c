@@ -183,10 +183,13 @@ static void read_base(struct nft_reader *x, const json_t *o, struct rs_chain *c)
 	x->ret->empty &= c->policy == POLICY_ACCEPT;
 }
 
+/* Rules that follow are those of the first one again, unless it has none. */
 static int close_chain(struct nft_reader *x, struct rs_chain *c)
 {
-	const char *key = nft_name_key(x, c->table, "chain", c->name);
+	const char *key = c->nrules ? nft_name_key(x, c->table, "chain", c->name) : NULL;
 
+	if (!c->nrules)
+		return 0;
 	return key ? map_puts(&x->closed, key, c) : -ENOMEM;
 }
 
