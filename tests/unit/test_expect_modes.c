@@ -50,6 +50,7 @@ static void test_policy_cluster(void **state)
 		{ EXPECT_CLUSTER_IP, SOURCE_OUTSIDE, OUT, CIP, { "T 5,6 y", "T 5,6 y", "T 5,6 y" } },
 		{ EXPECT_CLUSTER_IP, SOURCE_NODE, NODE, CIP, { "T 5,6 y", "T 5,6 y", "T 5,6 y" } },
 		{ EXPECT_CLUSTER_IP, SOURCE_NODE, CIP, CIP, { "T 5,6 y", "T 5,6 y", "T 5,6 y" } },
+		{ EXPECT_CLUSTER_IP, SOURCE_LOOPBACK, "127.0.0.1", CIP, { "-", "-", "-" } },
 		{ EXPECT_LOAD_BALANCER, SOURCE_POD, POD, LB, { "T 5,6 y", "T 5,6 y", "T 5,6 y" } },
 		{ EXPECT_EXTERNAL_IP, SOURCE_POD, POD, EXT, { "T 5,6 y", "T 5,6 y", "T 5,6 y" } },
 		{ EXPECT_NODE_PORT, SOURCE_OUTSIDE, OUT, NODE, { "T 5,6 y", "T 5,6 y", "T 5,6 y" } },
@@ -159,9 +160,16 @@ static void test_source_ranges(void **state)
 		{ EXPECT_LOAD_BALANCER, SOURCE_NODE, LB, LB, { "T 5,6 y", "T 5,6 y", "T 5,6 y" } },
 		{ EXPECT_LOAD_BALANCER, SOURCE_OUTSIDE, OUT, LB, { "D", "D", "D" } },
 	};
+	/* The load-balancer IP itself is in the ranges, and the node's address is not. */
+	static const struct row virtual[] = {
+		{ EXPECT_LOAD_BALANCER, SOURCE_NODE, LB, LB, { "T 5,6 y", "T 5,6 y", "D" } },
+	};
 	struct fixture *f = *state;
 	two(f);
 	all_kinds(f);
+	f->ranges[0] = "203.0.113.80/30";
+	f->service.nsource_ranges = 1;
+	check(f, "source ranges with the load-balancer IP", virtual);
 	f->ranges[0] = "198.51.100.0/24";
 	f->service.nsource_ranges = 1;
 	check(f, "source ranges", with);
@@ -187,6 +195,10 @@ static void test_node_port_addresses(void **state)
 		{ EXPECT_NODE_PORT, SOURCE_OUTSIDE, OUT, BRIDGE, { "T 5,6 y", "-", "T 5,6 y" } },
 		{ EXPECT_NODE_PORT, SOURCE_LOOPBACK, "127.0.0.1", "127.0.0.1", { "T 5,6 y", "-", "-" } },
 	};
+	static const struct row listed[] = {
+		{ EXPECT_NODE_PORT, SOURCE_OUTSIDE, OUT, NODE, { "-", "-", "-" } },
+		{ EXPECT_NODE_PORT, SOURCE_OUTSIDE, OUT, BRIDGE, { "T 5,6 y", "T 5,6 y", "T 5,6 y" } },
+	};
 	static const size_t naddrs[] = { 4, 1, 3 };
 	struct fixture *f = *state;
 	two(f);
@@ -199,6 +211,9 @@ static void test_node_port_addresses(void **state)
 		assert_int_equal(frontend(f, EXPECT_NODE_PORT)->naddrs, naddrs[m]);
 		assert_true(frontend(f, EXPECT_NODE_PORT)->addrs_known);
 	}
+	f->node_ports[0] = "10.244.1.0/24";
+	f->config.nnode_port_addresses = 1;
+	check(f, "node-port addresses that are listed", listed);
 	/* Asked for, or before 1.30: all but loopback in nftables mode. */
 	f->node.mode = MODE_NFTABLES;
 	f->node_ports[0] = "0.0.0.0/0";

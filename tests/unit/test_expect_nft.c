@@ -173,6 +173,95 @@ static void test_new_shape(void **state)
 	array_free(&r.v);
 }
 
+/* Where the policies lead, and what has no chain. */
+static void test_policies(void **state)
+{
+	struct fixture *f = *state;
+	struct expect_rules r = { 0 };
+	two(f);
+	f->node.mode = MODE_NFTABLES;
+	f->service.internal_local = true;
+	f->ranges[0] = "198.51.100.0/24"; /* without a load-balancer IP: nothing to keep anybody from */
+	f->service.nsource_ranges = 1;
+	port_rules(f, &r);
+	assert_has(&r, "service-ips", line("10.96.0.5 . tcp . 80 : goto %s", named("local-")));
+	assert_has(&r, named("local-"), "meta l4proto tcp dnat ip to numgen random mod 1 map { 0 : 10.244.1.5 . 8080 }");
+	for (size_t i = 0; i < r.v.len; i++) {
+		assert_true(r.v.v[i].role != ROLE_FW_DROP && r.v.v[i].role != ROLE_FIREWALL);
+	}
+	f->ep[0].node_name = "n3";
+	port_rules(f, &r);
+	assert_has(&r, "no-endpoint-services", "10.96.0.5 . tcp . 80 comment \"ns/svc:http\" : drop");
+	f->service.internal_local = false;
+	f->service.external_local = true;
+	f->service.type = "NodePort";
+	f->port.node_port = 30080;
+	port_rules(f, &r);
+	assert_has(&r, "no-endpoint-nodeports", "tcp . 30080 comment \"ns/svc:http\" : drop");
+	assert_has(&r, "service-nodeports", line("tcp . 30080 : goto %s", named("external-")));
+	assert_has(&r, named("external-"), line("ip saddr 10.244.0.0/16 goto %s comment \"short-circuit pod traffic\"",
+						named("service-")));
+	assert_null(find(&r, named("external-"), line("goto %s", named("local-"))));
+	f->config.ncluster_cidrs = 0; /* no detector: the short way of the node itself only */
+	port_rules(f, &r);
+	assert_null(find(&r, named("external-"), line("goto %s comment \"short-circuit pod traffic\"", named("service-"))));
+	assert_has(&r, named("external-"), "fib saddr type local " MARK " comment \"masquerade local traffic\"");
+	array_free(&r.v);
+}
+
+/* What a rule or an element says of itself beside its text. */
+static void test_fields(void **state)
+{
+	struct fixture *f = *state;
+	struct expect_rules r = { 0 };
+	add_ep(f, "10.244.1.5", "n1", 1, 1, 0);
+	f->node.mode = MODE_NFTABLES;
+	f->service.affinity_client_ip = true;
+	port_rules(f, &r);
+	assert_int_equal(find(&r, "cluster-ips", "10.96.0.5")->role, ROLE_SET);
+	const char *chain = named_endpoint("endpoint-", "10.244.1.5");
+	const struct expect_rule *x = find(&r, named("service-"), line("numgen random mod 1 vmap { 0 : goto %s }", chain));
+	assert_non_null(x);
+	assert_string_equal(x->target, chain);
+	assert_ptr_equal(x->endpoint, &f->out.ports[0].all[0]);
+	assert_has(&r, named_endpoint("affinity-", "10.244.1.5"), "type ipv4_addr; flags dynamic,timeout; timeout 10800s");
+	add_ep(f, "10.244.2.6", "n2", 1, 1, 0);
+	f->service.affinity_client_ip = false;
+	port_rules(f, &r);
+	x = find(&r, named("service-"), "meta l4proto tcp dnat ip to numgen random mod 2 map "
+					"{ 0 : 10.244.1.5 . 8080, 1 : 10.244.2.6 . 8080 }");
+	assert_non_null(x);
+	assert_null(x->endpoint);
+	assert_null(x->target);
+	/* Two addresses of the node in the prefixes, one of them on two interfaces. */
+	struct node_address again = { .addr = ip(NODE), .plen = 32, .ifname = "eth1" };
+	assert_int_equal(array_push(&f->facts.addrs, again), 0);
+	f->node_ports[0] = "192.0.2.0/24";
+	f->node_ports[1] = "198.51.100.0/24";
+	f->config.nnode_port_addresses = 2;
+	common_rules(f, AF_INET, &r);
+	size_t found = 0;
+	for (size_t i = 0; i < r.v.len; i++) {
+		found += r.v.v[i].part == PART_ELEMENT;
+		assert_false(r.v.v[i].optional);
+	}
+	assert_int_equal(found, 2);
+	assert_int_equal(find(&r, "nodeport-ips", "198.51.100.7")->role, ROLE_SET);
+	f->config.masquerade_all = 1;
+	common_rules(f, AF_INET, &r);
+	assert_true(find(&r, "services", "ip daddr @cluster-ips " MARK)->optional);
+	f->node.minor = 33;
+	common_rules(f, AF_INET, &r);
+	assert_true(find(&r, "reject-chain", "reject")->optional);
+	f->config.ncluster_cidrs = 0;
+	port_rules(f, &r);
+	assert_has(&r, named("service-"), "ip daddr 10.96.0.5 tcp dport 80 jump mark-for-masquerade");
+	f->config.masquerade_all = 0;
+	port_rules(f, &r);
+	assert_null(find(&r, named("service-"), "ip daddr 10.96.0.5 tcp dport 80 jump mark-for-masquerade"));
+	array_free(&r.v);
+}
+
 static void test_ipv6(void **state)
 {
 	struct fixture *f = *state;
@@ -190,6 +279,7 @@ static void test_ipv6(void **state)
 	const char *chain = named_endpoint("endpoint-", "fd00:1::5");
 	assert_has(&r, chain, line("update @%s { ip6 saddr }", named_endpoint("affinity-", "fd00:1::5")));
 	assert_has(&r, chain, "meta l4proto tcp dnat to [fd00:1::5]:8080");
+	assert_has(&r, named_endpoint("affinity-", "fd00:1::5"), "type ipv6_addr; flags dynamic,timeout; timeout 10800s");
 	common_rules(f, AF_INET6, &r);
 	assert_has(&r, "services",
 		   "ip6 daddr @cluster-ips ip6 saddr != fd00:10::/64 " MARK
@@ -376,6 +466,8 @@ int main(void)
 		cmocka_unit_test(test_names),
 		T(test_old_shape),
 		T(test_new_shape),
+		T(test_policies),
+		T(test_fields),
 		T(test_ipv6),
 		T(test_source_ranges),
 		T(test_common),
