@@ -5,7 +5,7 @@
 #   make check      build and run every test            SANITIZE=1: with ASan and UBSan    CC=clang
 #   make fuzz       every fuzz target for FUZZ_SECONDS=60
 #   make mutations  500 random mutations of recorded rules, judged by the linear evaluator of the tests (make check: a share of them)
-#   make bench      times, memory and growth on a large cluster
+#   make bench      times, memory and growth on large clusters in every mode
 #   V=1             shows the commands
 #
 # `demo`, `check`, `mutations`, `fuzz` and `bench` install what they need where they may, and otherwise print the line that does.

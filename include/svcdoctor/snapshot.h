@@ -46,7 +46,8 @@ struct snap_node {
 	struct ruleset rules;
 	enum known dumps[DUMP_KINDS];
 	bool dump_empty[DUMP_KINDS];	/* known and nothing in it */
-	size_t nft_proxy_rules[2];	/* IPv4, IPv6: how many the nftables table kube-proxy holds; they are counted, not read */
+	size_t nft_proxy_rules[2];	/* IPv4, IPv6: how many rules the nftables table kube-proxy holds */
+	const char *nft_not_modelled;	/* "bridge filter": the first nftables table of a family that is not modelled and acts on packets; NULL: none */
 	/* a dump said that legacy tables are there too ("# Warning: iptables-legacy tables present") */
 	bool legacy_warned[2];		/* IPv4, IPv6 */
 	struct node_facts facts;

@@ -44,6 +44,21 @@ int read_ipset(struct ruleset *rs, const char *data, size_t size, const char *fi
 	       struct ipset_text *ret);
 
 /*
+ * `nft -j list ruleset`: native tables of the families ip, ip6 and inet, added to @rs. After the texts of iptables-nft-save: a
+ * table that one of them holds is in @rs, says more there, and is left out here. Nothing of @data is kept. Damage is recorded in
+ * @notes; everything readable is used. 0, SD_EPARSE: nothing could be read (noted), -ENOMEM.
+ */
+struct nft_text {
+	bool empty;		  /* nothing in it acts on packets, but for what is left out */
+	bool damaged;		  /* some of it could not be read */
+	bool xtables_here;	  /* it holds tables of iptables that no text showed */
+	const char *not_modelled; /* "bridge filter": the first table of another family that acts on packets; NULL: none. In the arena of @rs */
+	size_t rules;		  /* that were taken from it */
+	size_t proxy_rules[2];	  /* of the tables kube-proxy of IPv4, IPv6 */
+};
+int read_nft(struct ruleset *rs, const char *data, size_t size, const char *file, struct sd_notes *notes, struct nft_text *ret);
+
+/*
  * `ipvsadm -Sn` or `ipvsadm -ln` text, whichever it is: virtual servers are added to @rs. Nothing of @data is kept. Of a ruleset that
  * has read the other form already, -Sn says what there is and -ln how many connections each server has; where the two say different
  * things a note tells it. @cut: the end is missing. 0, SD_EFORMAT (a table of another form, with a note), -ENOMEM.

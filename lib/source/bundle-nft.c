@@ -1,75 +1,91 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What `nft -j list ruleset` holds, without reading the rules: the tables that iptables-nft keeps in nftables
- * are shown by iptables-nft-save too and need not be read twice; anything else that acts on packets is not.
+ * When nft-ruleset.json is read: behind the texts of iptables-nft-save, which say more of the tables that both show. Where they
+ * have not come yet it is kept until all members are there.
  */
 
 #include <errno.h>
-#include <jansson.h>
 
 #include "bundle-private.h"
 
-static bool is_xtables_table(const char *name)
+static void take_result(struct snap_node *n, const struct nft_text *t, bool cut)
 {
-	static const char *const names[] = { "raw", "mangle", "nat", "filter", "security" };
+	bool damaged = t->damaged || cut;
 
-	for (size_t i = 0; name && i < ARRAY_LEN(names); i++) {
-		if (strcmp(name, names[i]) == 0)
-			return true;
-	}
-	return false;
+	n->dumps[DUMP_NFT_JSON] = damaged ? PARTLY_KNOWN : KNOWN;
+	n->dump_empty[DUMP_NFT_JSON] = t->empty && !damaged;
+	n->nft_proxy_rules[0] = t->proxy_rules[0];
+	n->nft_proxy_rules[1] = t->proxy_rules[1];
+	n->nft_not_modelled = t->not_modelled;
 }
 
-/*
- * A rule acts, and so does a chain that drops what no rule takes; a chain without either, as in an unused
- * default, does not.
- */
-static bool acts(const json_t *rule, const json_t *chain)
+static int take(struct bundle *b, struct snap_node *n, const char *data, size_t size, const char *path, bool cut)
 {
-	const char *policy = json_str(chain, "policy");
+	struct nft_text t = { 0 };
+	int r = read_nft(&n->rules, data, size, path, &b->s->notes, &t);
 
-	return rule || (policy && strcmp(policy, "accept") != 0);
+	if (r == 0)
+		take_result(n, &t, cut);
+	else if (r != -ENOMEM)
+		n->dumps[DUMP_NFT_JSON] = UNREADABLE;
+	return r == -ENOMEM ? r : 0;
 }
 
-static int on_object(void *arg, struct json_t *item, const char *kind, const char *api_version, uint32_t line)
+static bool is_double(struct bundle *b, const struct snap_node *n, const char *path)
 {
-	struct nft_contents *c = arg;
-	const json_t *rule = json_obj(item, "rule"), *chain = json_obj(item, "chain"),
-		     *o = rule ? rule : chain;
-	const char *family = json_str(o, "family");
-	const char *table = json_str(o, "table");
-	bool ip4 = family && strcmp(family, "ip") == 0, ip6 = family && strcmp(family, "ip6") == 0;
+	bool seen = n->dumps[DUMP_NFT_JSON] == KNOWN || n->dumps[DUMP_NFT_JSON] == PARTLY_KNOWN;
 
-	(void)kind;
-	(void)api_version;
-	(void)line;
-	if (!o)
+	for (size_t i = 0; i < b->nft.len; i++)
+		seen |= b->nft.v[i].node == n;
+	if (seen)
+		sd_note_add(&b->s->notes, false, "double", path, 0, 0, NULL,
+			    "the nftables rules of node '%s' were read already; this file is not used", n->name);
+	return seen;
+}
+
+static bool both_texts_are_read(const struct snap_node *n)
+{
+	return n->dumps[DUMP_NFT4] != NOT_COLLECTED && n->dumps[DUMP_NFT6] != NOT_COLLECTED;
+}
+
+int nft_use(struct bundle *b, struct snap_node *n, const char *path, bool cut, char **data, size_t size)
+{
+	struct nft_seen seen = { .node = n, .size = size, .cut = cut };
+	int r;
+
+	if (is_double(b, n, path))
 		return 0;
-	/* pkg/proxy/nftables/proxier.go: kubeProxyTable */
-	c->proxy_rules[ip6] += rule && (ip4 || ip6) && table && strcmp(table, "kube-proxy") == 0;
-	if ((ip4 || ip6) && is_xtables_table(table))
-		c->xtables[ip6] = true;
-	else if (acts(rule, chain))
-		c->other = true;
-	return 0;
+	if (both_texts_are_read(n))
+		return take(b, n, *data, size, path, cut);
+	seen.path = strdup(path);
+	seen.data = *data;
+	r = seen.path ? array_push(&b->nft, seen) : -ENOMEM;
+	if (r < 0)
+		free(seen.path);
+	else
+		*data = NULL;
+	return r;
 }
 
-int nft_read_contents(const char *data, size_t size, const char *file, struct sd_notes *notes,
-		      struct nft_contents *ret)
+int nft_use_all(struct bundle *b)
 {
-	struct nft_contents c = { 0 };
-	size_t before = notes->len + notes->dropped;
-	ssize_t n;
+	int r = 0;
 
-	/* Some versions print nothing for an empty ruleset. */
-	if (size == 0) {
-		*ret = c;
-		return 0;
+	for (size_t i = 0; i < b->nft.len && r == 0; i++) {
+		struct nft_seen *s = &b->nft.v[i];
+
+		r = take(b, s->node, s->data, s->size, s->path, s->cut);
+		free(take_ptr(s->data));
 	}
-	n = json_each_of(data, size, file, notes, "nftables", on_object, &c);
-	if (n < 0)
-		return (int)n;
-	c.damaged = notes->len + notes->dropped != before;
-	*ret = c;
-	return 0;
+	nft_forget(b);
+	return r;
+}
+
+void nft_forget(struct bundle *b)
+{
+	for (size_t i = 0; i < b->nft.len; i++) {
+		free(b->nft.v[i].data);
+		free(b->nft.v[i].path);
+	}
+	array_free(&b->nft);
 }

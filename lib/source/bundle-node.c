@@ -125,39 +125,14 @@ static int read_sets(struct node_read *r)
 	return 0;
 }
 
-static int read_nft(struct node_read *r)
+static int read_nft_rules(struct node_read *r)
 {
-	struct nft_seen seen = { .node = r->n };
-	int result = nft_read_contents(r->data, r->size, r->m->path, &r->b->s->notes, &seen.contents);
-
-	if (result == -ENOMEM)
-		return result;
-	if (result < 0) {
-		r->n->dumps[DUMP_NFT_JSON] = UNREADABLE;
-		return 0;
-	}
-	seen.contents.damaged |= r->m->cut;
-	return array_push(&r->b->nft, seen);
+	return nft_use(r->b, r->n, r->m->path, r->m->cut, &r->data, r->size);
 }
 
 static bool is_readable(enum known k)
 {
 	return k == KNOWN || k == PARTLY_KNOWN;
-}
-
-void node_judge_nft(struct bundle *b)
-{
-	for (size_t i = 0; i < b->nft.len; i++) {
-		const struct nft_contents *c = &b->nft.v[i].contents;
-		struct snap_node *n = b->nft.v[i].node;
-		bool covered = !c->other && (!c->xtables[0] || is_readable(n->dumps[DUMP_NFT4])) &&
-			       (!c->xtables[1] || is_readable(n->dumps[DUMP_NFT6]));
-
-		n->nft_proxy_rules[0] = c->proxy_rules[0];
-		n->nft_proxy_rules[1] = c->proxy_rules[1];
-		n->dumps[DUMP_NFT_JSON] = !covered ? UNSUPPORTED : c->damaged ? PARTLY_KNOWN : KNOWN;
-		n->dump_empty[DUMP_NFT_JSON] = covered && !c->damaged;
-	}
 }
 
 /* ipvsadm's two forms may both be there: what one of them knows is known. */
@@ -345,7 +320,7 @@ static const struct node_file node_files[] = {
 	{ "ip6tables-legacy-save.txt", RULES(DUMP_LEGACY6, true, BACKEND_LEGACY) },
 	{ "iptables-save.txt", RULES(DUMP_LEGACY4, false, BACKEND_BY_HEADER) },
 	{ "ip6tables-save.txt", RULES(DUMP_LEGACY6, true, BACKEND_BY_HEADER) },
-	{ "nft-ruleset.json", read_nft, DUMP_NFT_JSON, false, 0, NULL },
+	{ "nft-ruleset.json", read_nft_rules, DUMP_NFT_JSON, false, 0, NULL },
 	{ "ipset-save.txt", read_sets, DUMP_IPSET, false, 0, NULL },
 	{ "ipvsadm-save.txt", IPVS },
 	{ "ipvsadm-ln.txt", IPVS },

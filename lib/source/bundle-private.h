@@ -31,16 +31,12 @@ struct member {
 };
 void member_release(struct member *m);
 
-/* What nft-ruleset.json holds. */
-struct nft_contents {
-	bool damaged;
-	bool xtables[2]; /* something in the tables that the text dumps of IPv4, IPv6 show too */
-	bool other;	 /* something else that acts on packets */
-	size_t proxy_rules[2]; /* rules of the tables kube-proxy of IPv4, IPv6 */
-};
+/* A nft-ruleset.json that waits for the texts of its node. */
 struct nft_seen {
 	struct snap_node *node;
-	struct nft_contents contents;
+	char *data, *path; /* owned */
+	size_t size;
+	bool cut;
 };
 
 struct bundle {
@@ -52,7 +48,7 @@ struct bundle {
 	uint64_t total;		       /* bytes read so far */
 	size_t used;		       /* members that were understood */
 	bool full;		       /* SOURCE_TOTAL_MAX or SOURCE_MEMBERS_MAX reached, noted */
-	ARRAY_OF(struct nft_seen) nft; /* judged when all members are read */
+	ARRAY_OF(struct nft_seen) nft; /* read when all other members are */
 };
 
 /*
@@ -89,11 +85,13 @@ int node_file_mark(struct bundle *b, const struct member *m, enum known why);
 /* Reads xtables text that a user named alone. 0, SD_EFORMAT, -ENOMEM. */
 int node_read_xtables(struct snap_node *n, char *data, size_t size, bool ip6, int backend, const char *file,
 		      bool cut, struct sd_notes *notes);
-/* When all members are read: judges each nft-ruleset.json beside the text dumps of its node. */
-void node_judge_nft(struct bundle *b);
-/* 0, SD_EPARSE (noted) when nothing could be read, -ENOMEM. */
-int nft_read_contents(const char *data, size_t size, const char *file, struct sd_notes *notes,
-		      struct nft_contents *ret);
+/*
+ * nft-ruleset.json of @n: it is read now, or at the end, and then @data is taken. 0 or -ENOMEM.
+ */
+int nft_use(struct bundle *b, struct snap_node *n, const char *path, bool cut, char **data, size_t size);
+/* When all members are there. 0 or -ENOMEM. */
+int nft_use_all(struct bundle *b);
+void nft_forget(struct bundle *b);
 
 /* proxy-config.c: decodes ConfigMap kube-system/kube-proxy, when it is there, into @s. 0 or -ENOMEM. */
 int proxy_config_from_cluster(struct snapshot *s);

@@ -27,7 +27,7 @@ static void close_fd(int *fd)
 static void bundle_release(struct bundle *b)
 {
 	free(b->prefix);
-	array_free(&b->nft);
+	nft_forget(b);
 }
 
 static const char *base_name(const char *path)
@@ -52,9 +52,8 @@ static int add_origin(struct snapshot *s, const char *name)
 /* What is left to do when all members are read. @r: how that went. */
 static int finish(struct bundle *b, int r)
 {
-	if (r == -ENOMEM)
-		return r;
-	node_judge_nft(b);
+	if (r == -ENOMEM || nft_use_all(b) < 0)
+		return -ENOMEM;
 	if (b->used == 0) {
 		/* A reader of the form itself has said more already. */
 		if (r != SD_EFORMAT)

@@ -16,9 +16,11 @@ void verify_nat_node(const struct snapshot *s, const struct snap_node *n, struct
 	nat_node_init(ret, n->name, &n->rules, &n->facts);
 	ret->kernel = n->kernel;
 	for (unsigned f = 0; f < 2; f++) {
+		enum known json = n->dumps[DUMP_NFT_JSON];
 		enum known nft = n->dumps[f ? DUMP_NFT6 : DUMP_NFT4], legacy = n->dumps[f ? DUMP_LEGACY6 : DUMP_LEGACY4];
 
-		ret->nft_known[f] = nft == KNOWN || nft == PARTLY_KNOWN;
+		/* nft shows the tables of iptables-nft too. */
+		ret->nft_known[f] = nft == KNOWN || nft == PARTLY_KNOWN || json == KNOWN || json == PARTLY_KNOWN;
 		ret->legacy_known[f] = legacy == KNOWN || legacy == PARTLY_KNOWN;
 	}
 }

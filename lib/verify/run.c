@@ -64,9 +64,11 @@ static int note_what_is_not_judged(const struct snapshot *s, const struct snap_n
 	if (r == 0 && !vworker_node(w)->expect.config->known)
 		r = report_skip(out, n->name, "not-collected", "masquerade", "kube-proxy's configuration is not known, so the rewriting of "
 				"sources is not compared", "kube-proxy-configz.json or the ConfigMap kube-system/kube-proxy");
-	if (r == 0 && n->dumps[DUMP_NFT_JSON] == UNSUPPORTED)
-		r = report_skip(out, n->name, "unsupported", "nftables", "nft-ruleset.json holds native nftables rules, which this version "
-				"does not follow", "");
+	if (r == 0 && n->nft_not_modelled) {
+		const char *reason = arena_printf(&out->arena, "the rules of nftables table %s act on packets and are not modelled", n->nft_not_modelled);
+
+		r = reason ? report_skip(out, n->name, "unsupported", "nftables", reason, "") : -ENOMEM;
+	}
 	return r;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the parts of the program take on one bundle, apart from process start and output: reading the rules of one node, decoding
- * the cluster's objects, verifying every Service, deciding one packet. Prints one JSON object; bench.py makes the table.
+ * the cluster's objects, verifying every Service, deciding one packet; and what jansson's json_load_file alone takes on the node's
+ * nft-ruleset.json, if it has one. Prints one JSON object; bench.py makes the table.
  *
  *   bench BUNDLE NODE POD POD-INTERFACE OUTSIDE OUTSIDE-INTERFACE
  *
@@ -11,9 +12,11 @@
  * thread, timed by the processor, and by as many as there are processors (two at most), timed by the clock.
  */
 #include <errno.h>
+#include <jansson.h>
 #include <netinet/in.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <svcdoctor/nat.h>
 #include <svcdoctor/source.h>
@@ -31,7 +34,7 @@ struct bench {
 	struct ip_addr pod, outside;
 	const char *pod_iif, *outside_iif;
 	struct snapshot snapshot;
-	struct span rules, cluster, finish, verify; /* the best */
+	struct span json, rules, cluster, finish, verify; /* the best */
 	size_t services, frontends, decided, differences;
 };
 
@@ -63,6 +66,22 @@ static void keep_best(struct span *best, const struct span *start)
 
 	best->wall = best->wall == 0 ? wall : MIN(best->wall, wall);
 	best->cpu = best->cpu == 0 ? cpu : MIN(best->cpu, cpu);
+}
+
+/* The measure for nftables: its listing as one tree of JSON and nothing else. Freeing it is not counted. */
+static int load_json(struct bench *b)
+{
+	char path[sizeof(b->node_folder) + sizeof("/nft-ruleset.json")];
+
+	(void)snprintf(path, sizeof(path), "%s/nft-ruleset.json", b->node_folder);
+	if (access(path, R_OK) < 0)
+		return 0;
+	struct span start = now();
+	json_t *tree = json_load_file(path, 0, NULL);
+
+	keep_best(&b->json, &start);
+	json_decref(tree);
+	return tree ? 0 : -EINVAL;
 }
 
 /* The node's files alone, until its rules can be asked. */
@@ -286,6 +305,7 @@ static void print_span(const char *name, const struct span *span)
 static void print(const struct bench *b, long rules_kib, long all_kib, const struct count count[KINDS])
 {
 	printf("{");
+	print_span("json", &b->json);
 	print_span("rules", &b->rules);
 	print_span("cluster", &b->cluster);
 	print_span("finish", &b->finish);
@@ -319,6 +339,8 @@ static int run(struct bench *b)
 	}
 	long all_kib = peak_kib();
 
+	for (unsigned i = 0; i < RUNS && r >= 0; i++) /* last: its tree would be the peak */
+		r = load_json(b);
 	if (r >= 0)
 		r = decide(b, count);
 	if (r >= 0)

@@ -256,7 +256,9 @@ static void test_other_planes(void **state)
 	assert_int_equal(s.nodes.v[0]->dumps[DUMP_NFT_JSON], KNOWN);
 	snapshot_release(&s);
 	assert_int_equal(open_finished(&s, "tests/corpus/lab-nftables"), 0);
-	assert_int_equal(s.nodes.v[0]->dumps[DUMP_NFT_JSON], UNSUPPORTED);
+	assert_int_equal(s.nodes.v[0]->dumps[DUMP_NFT_JSON], KNOWN);
+	assert_false(s.nodes.v[0]->dump_empty[DUMP_NFT_JSON]);
+	assert_non_null(ruleset_find_table(&s.nodes.v[0]->rules, BACKEND_NFT, RS_IP4, "kube-proxy"));
 	snapshot_release(&s);
 	assert_int_equal(open_finished(&s, "tests/corpus/lab-ipvs"), 0);
 	assert_int_equal(s.nodes.v[0]->dumps[DUMP_IPVS], KNOWN);
@@ -385,18 +387,21 @@ static void test_nft_json(void **state)
 #define NFT_RULE(family, table) \
 	", {\"rule\": {\"family\": \"" family "\", \"table\": \"" table "\", \"chain\": \"c\", \"expr\": " \
 									"[]}}"
+#define BASE "\"type\": \"filter\", \"hook\": \"forward\", \"prio\": 0"
 	static const struct {
 		const char *json;
 		enum known known;
 		bool empty;
 	} rows[] = {
 		{ NFT(""), KNOWN, true },
-		{ NFT(NFT_CHAIN("ip", "nat", "") NFT_RULE("ip", "nat")), KNOWN, true },
-		{ NFT(NFT_RULE("ip6", "nat")), UNSUPPORTED, false }, /* no ip6tables text beside it */
-		{ NFT(NFT_RULE("inet", "filter")), UNSUPPORTED, false },
-		{ NFT(NFT_RULE("ip", "kube-proxy")), UNSUPPORTED, false },
+		{ NFT(NFT_CHAIN("ip", "filter", "") NFT_RULE("ip", "filter")), KNOWN, true },
+		{ NFT(NFT_CHAIN("ip", "nat", "") NFT_RULE("ip", "nat")), KNOWN, false }, /* not in the text beside it */
+		{ NFT(NFT_RULE("ip6", "nat")), KNOWN, false }, /* no ip6tables text beside it */
+		{ NFT(NFT_RULE("inet", "filter")), KNOWN, false },
+		{ NFT(NFT_RULE("ip", "kube-proxy")), KNOWN, false },
 		{ NFT(NFT_CHAIN("inet", "filter", ", \"policy\": \"accept\"")), KNOWN, true },
-		{ NFT(NFT_CHAIN("inet", "filter", ", \"policy\": \"drop\"")), UNSUPPORTED, false },
+		{ NFT(NFT_CHAIN("inet", "filter", ", \"policy\": \"drop\", " BASE)), KNOWN, false },
+		{ NFT(NFT_RULE("bridge", "filter")), KNOWN, false },
 		{ NFT(NFT_RULE("ip", "nat") ", {"), PARTLY_KNOWN, false },
 		{ "garbage", UNREADABLE, false },
 	};

@@ -263,6 +263,7 @@ static void empty_ipv4(const char *dir)
 {
 	change(dir, "iptables-nft-save.txt", empty_file);
 	change(dir, "iptables-legacy-save.txt", empty_file);
+	change(dir, "nft-ruleset.json", empty_file); /* it shows the tables of iptables-nft too */
 }
 
 static void empty_all(const char *dir)
