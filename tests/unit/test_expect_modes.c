@@ -252,6 +252,7 @@ static void test_node_port_addresses6(void **state)
 		f->node.mode = (enum expect_mode)m;
 		run(f);
 		assert_int_equal(frontend(f, EXPECT_NODE_PORT)->naddrs, naddrs[m]);
+		assert_true(ip_addr_equal(&frontend(f, EXPECT_NODE_PORT)->addrs[0], &own[0].addr));
 	}
 }
 
