@@ -298,6 +298,51 @@ static void test_no_detector(void **state)
 	check(f, "masqueradeAll", all);
 }
 
+/* Virtual addresses are local ones in IPVS mode: who shares its number with a node port is masqueraded as that. */
+static void test_port_of_a_node_port(void **state)
+{
+	static const struct row own[] = {
+		{ EXPECT_CLUSTER_IP, SOURCE_POD, POD, CIP, { "T 5,6 n", "T 5,6 n", "T 5,6 y" } },
+		{ EXPECT_EXTERNAL_IP, SOURCE_POD, POD, EXT, { "T 5,6 y", "T 5,6 y", "T 5,6 y" } },
+	};
+	static const struct row local[] = {
+		{ EXPECT_CLUSTER_IP, SOURCE_POD, POD, CIP, { "T 5,6 n", "T 5,6 n", "T 5,6 n" } },
+		{ EXPECT_LOAD_BALANCER, SOURCE_OUTSIDE, OUT, LB, { "T 5 n", "T 5 n", "T 5 n" } },
+	};
+	static const struct row others[] = {
+		{ EXPECT_CLUSTER_IP, SOURCE_POD, POD, CIP, { "T 5,6 n", "T 5,6 n", "T 5,6 y" } },
+		{ EXPECT_LOAD_BALANCER, SOURCE_OUTSIDE, OUT, LB, { "T 5 n", "T 5 n", "T 5 y" } },
+		{ EXPECT_EXTERNAL_IP, SOURCE_OUTSIDE, OUT, EXT, { "T 5 n", "T 5 n", "T 5 n" } },
+		{ EXPECT_NODE_PORT, SOURCE_OUTSIDE, OUT, NODE, { "T 5 n", "T 5 n", "T 5 n" } },
+	};
+	struct fixture *f = *state;
+	struct k8s_service_port ports[] = { { .name = "a", .proto = IPPROTO_UDP, .port = 1, .node_port = 30080 },
+					    { .name = "b", .proto = IPPROTO_TCP, .port = 2, .node_port = 30080 } };
+	struct k8s_service other = f->service;
+	other.meta.name = "other";
+	other.ports = ports;
+	other.nports = 1;
+	two(f);
+	all_kinds(f);
+	f->port.port = 30080;
+	check(f, "its own node port", own);
+	f->service.external_local = true;
+	check(f, "its own node port, policy Local", local);
+	f->port.node_port = 30081;
+	check(f, "nobody's node port", local);
+	assert_int_equal(array_push(&f->cluster.services, &other), 0);
+	check(f, "another's node port of another protocol", local);
+	other.nports = 2;
+	check(f, "another's node port", others);
+	other.type = "NodePort";
+	other.external_local = true;
+	check(f, "another's node port of policy Local", local);
+	other.external_local = false;
+	other.headless = true;
+	check(f, "a Service that kube-proxy leaves alone", local);
+	array_free(&f->cluster.services);
+}
+
 static void test_health_check(void **state)
 {
 	struct fixture *f = *state;
@@ -417,6 +462,7 @@ int main(void)
 		T(test_node_port_addresses6),
 		T(test_local_route),
 		T(test_no_detector),
+		T(test_port_of_a_node_port),
 		T(test_health_check),
 		T(test_hairpin),
 		T(test_own_source),
