@@ -57,29 +57,41 @@ def frontends(lab, own):
 
 
 class Node:
-    """One node of a lab: who can start there, and where their packets end."""
+    """One node of a lab: who can start there, and where their packets end. The rules are iptables'; judge_modes.py has the other modes."""
+
+    FOREIGN = ("lo",)   # interfaces whose addresses are not the node's own
 
     JUDGED = {"cluster": {"pod", "node"}, "external": {"pod", "node", "outside"}, "nodeport": {"pod", "node", "outside", "other-pod"},
               "health": {"pod", "node", "outside"}, "loopback": {"loopback"}}
 
-    def __init__(self, lab, name, dump, backend):
-        self.lab, self.name, self.dump, self.backend = lab, name, dump, backend
+    def __init__(self, lab, name, files, backend):
+        """@files: what a mutation may change; the first is the dump of rules."""
+        self.lab, self.name, self.dump, self.backend = lab, name, files[0], backend
         folder = os.path.join(CORPUS, lab, "nodes", name)
-        self.text = read(os.path.join(folder, dump))
+        self.files = {f: read(os.path.join(folder, f)) for f in files}
+        self.text = self.files[self.dump]
         self.facts = linear.Facts.from_folder(folder, 4)
-        self.own = [linear.address_text(a[0], 4) for a in self.facts.addresses if a[2] != "lo"]
+        self.own = [linear.address_text(a[0], 4) for a in self.facts.addresses if a[2] not in self.FOREIGN]
         nodes = items(lab, "nodes.json")
         self.pods = {n["metadata"]["name"]: ipaddress.ip_network(n["spec"]["podCIDR"]) for n in nodes}
         self.node_addresses = [a["address"] for n in nodes for a in n["status"]["addresses"] if a["type"] == "InternalIP"]
-        self.frontends = frontends(lab, self.own)
+        self.frontends = self.all_frontends()
         self.virtual = {f.address for f in self.frontends if f.kind in ("cluster", "external")}
         self.cache, self.seen, self.sent = {}, {}, {}
-        self.recorded = self.parse(self.text)
+        self.recorded = self.parse(self.files)
         here = self.pods[name]
         there = next(net for n, net in self.pods.items() if n != name)
         self.sources = [str(here[200]), str(there[200]), "198.51.100.9", "203.0.113.9", "172.30.99.77", "127.0.0.1", *self.own,
-                        *(a for a in self.node_addresses if a not in self.own), *self.sides(self.text.split("\n")),
+                        *(a for a in self.node_addresses if a not in self.own), *self.sides(self.parts(self.text)),
                         *(e for f in self.frontends for e in f.endpoints)]
+
+    def all_frontends(self):
+        return frontends(self.lab, self.own)
+
+    @staticmethod
+    def parts(text):
+        """The rules of a dump, as texts."""
+        return text.split("\n")
 
     def origin(self, source):
         """(class, interface or None) of a source that can start here or come in, else None."""
@@ -116,23 +128,30 @@ class Node:
             self.seen[key] = (*self.decide(self.recorded, packet, entries, trail), trail)
         return self.seen[key]
 
-    def decide(self, tables, packet, entries=(), trail=None):
-        world = linear.World(self.facts, [tables], entries, trail)
+    def world(self, rules, entries=(), trail=None):
+        return linear.World(self.facts, [rules], entries, trail)
+
+    def decide(self, rules, packet, entries=(), trail=None):
+        world = self.world(rules, entries, trail)
         states = world.walk(packet)
         fates = {}
         for s in states:
             fates[world.ending(s)] = fates.get(world.ending(s), 0) + s.weight
         return fates, frozenset((s.recent, world.ending(s)) for s in states)
 
-    def parse(self, text):
-        return linear.parse(text, self.backend, 4, self.cache)
+    def parse(self, files):
+        return linear.parse(files[self.dump], self.backend, 4, self.cache)
+
+    def entries(self):
+        """What the rules may remember of a client: functions from a packet to an entry."""
+        return [lambda p, name=name: (name, p.src) for name in sorted(set(re.findall(r"--name (\S+)", self.text)))]
 
     def changed(self, tables, packets, touched):
         """{label: [(frontend, source, text)]} of the frontends whose endings are others than recorded, for packets that meet a touched place."""
         out = {}
         for f, source, p in packets:
             fates, _, trail = self.before(f, source, p)
-            if touched.isdisjoint(trail):
+            if touched is not None and touched.isdisjoint(trail):
                 continue
             now, _ = self.decide(tables, p)
             if differ(fates, now):
@@ -142,12 +161,11 @@ class Node:
 
     def remembers(self, tables, packets):
         """Does what the rules remember of a client, or do with it the next time, change for one of these packets?"""
-        lists = sorted(set(re.findall(r"--name (\S+)", self.text)))
         for f, source, p in packets:
             if self.decide(tables, p) != self.before(f, source, p)[:2]:
                 return True
-            for name in lists:
-                entries = ((name, p.src),)
+            for entry in self.entries():
+                entries = (entry(p),)
                 if self.decide(tables, p, entries) != self.before(f, source, p, entries)[:2]:
                     return True
         return False

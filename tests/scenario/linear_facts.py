@@ -40,12 +40,19 @@ class Facts:
 
     @staticmethod
     def from_folder(folder, family):
-        def load(name):
+        texts = {}
+        for name in ("ip-addr.json", "ip-route.json", "ip-rule.json"):
             path = os.path.join(folder, name)
-            if not os.path.exists(path):
-                return None
-            with open(path, encoding="utf-8") as f:
-                return json.load(f)
+            if os.path.exists(path):
+                with open(path, encoding="utf-8") as f:
+                    texts[name] = f.read()
+        return Facts.from_texts(texts, family)
+
+    @staticmethod
+    def from_texts(texts, family):
+        """@texts: {name of a file: what is in it}"""
+        def load(name):
+            return json.loads(texts[name]) if name in texts else None
         name = "inet" if family == 4 else "inet6"
         addresses = [(address(a["local"]), a["prefixlen"], link["ifname"], a.get("scope", "global"), bool(a.get("secondary")))
                      for link in load("ip-addr.json") or [] for a in link.get("addr_info", []) if a.get("family") == name]

@@ -200,6 +200,9 @@ class Mutation:
     def __init__(self, kind, what, save, touched, rules):
         self.kind, self.what, self.save, self.touched, self.rules = kind, what, save, touched, rules
 
+    def files(self, node):
+        return {node.dump: self.save.text()}
+
 
 def removed(r, save):
     t, c, i = r.choice(save.places())

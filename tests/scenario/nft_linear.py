@@ -197,7 +197,7 @@ def read_set(row, doc):
     rows = [(e[0], e[1]) if "map" in row else (e, None) for e in row.get("elem", [])]
     value_kinds = None
     if "map" in row and row["map"] != "verdict":
-        value_kinds = kinds_of(row["map"])
+        value_kinds = row["map"].split(" . ") if isinstance(row["map"], str) else list(row["map"])
         rows = [(k, constant_of(v, value_kinds)) for k, v in rows]
     dynamic = is_dynamic(row, doc)
     return Set(row["name"], kinds, [] if dynamic else rows, dynamic, value_kinds)

@@ -35,7 +35,7 @@ class Table:
         self.v = WORLD[version]
         self.ip = "ip" if version == 4 else "ip6"
         self.kind = "ipv4_addr" if version == 4 else "ipv6_addr"
-        self.proto = self.layer = "tcp"
+        self.proto, self.layer, self.maps = "tcp", "tcp", 0
         self.objects, self.chance, self.unknown, self.dynamic = [], 4, r.choice([0, 0, 0, 1, 2]), r.random() < 0.4
 
     def maybe(self, chance):
@@ -264,7 +264,8 @@ class Table:
             data = [[v, concat(*h)] for v, h in zip(values, hosts)]
         else:
             data = [[v, h] for v, (h, _) in zip(values, hosts)]
-        return {"dnat": {"family": self.ip, "addr": {"map": {"key": key, "data": {"set": data}}}}}
+        kind = [self.kind, "inet_service"] if isinstance(data[0][1], dict) else [self.kind]
+        return {"dnat": {"family": self.ip, "addr": {"map": {"key": key, "data": self.data(key, data, kind)}}}}
 
     def statements(self, kind, hooks, callees):
         """What a rule ends with."""
@@ -301,14 +302,50 @@ class Table:
             rows = [concat(a, r.choice(["tcp", "udp"]), r.choice(PORTS)) for a in self.distinct(self.plain_address, keys)]
         else:
             key, rows = self.key_for(keys)
-        return {"vmap": {"key": key, "data": {"set": [[k, verdict()] for k in rows]}}}
+        return {"vmap": {"key": key, "data": self.data(key, [[k, verdict()] for k in rows], "verdict")}}
+
+    def data(self, key, rows, kind):
+        """A map's rows: anonymous, or as a map with a name, some of whose keys are ranges, and which may have an element for all others."""
+        types = {"daddr": self.kind, "dport": "inet_service", "l4proto": "inet_proto"}
+        parts = [p.get("payload", {}).get("field") or p.get("meta", {}).get("key") for p in key.get("concat", [key])]
+        if "numgen" in key or self.maybe(0.5):
+            return {"set": rows}
+        name, flags = f"m{self.maps}", []
+        self.maps += 1
+        if self.maybe(0.4):
+            flags, rows = ["interval"], self.ranged(rows, parts)
+        if kind != "verdict":
+            kind = " . ".join(kind)
+        elif self.maybe(0.3):
+            rows = rows + [["*", rows[0][1]]]
+        # Sets and maps are listed before chains.
+        self.objects.insert(0, {"map": {"family": self.own, "name": name, "table": self.name, "handle": 8, "map": kind,
+                                        "type": types[parts[0]] if len(parts) == 1 else [types[p] for p in parts],
+                                        **({"flags": flags} if flags else {}), "elem": rows}})
+        return "@" + name
+
+    def ranged(self, rows, parts):
+        """One row with a range of ports or a prefix in its key, where that overlaps none of the others."""
+        if parts == ["dport"]:
+            used = [k for k, _ in rows]
+            return [[{"range": [9000, 40000]}, v] if k == 30080 and not any(9000 <= x <= 40000 and x != k for x in used) else [k, v] for k, v in rows]
+        if len(parts) == 1:
+            return rows[:1]
+        key, value = rows[0]
+        first = key["concat"][0]
+        rest = [r for r in rows[1:] if r[0]["concat"][0] != first]
+        return [[concat(first, key["concat"][1], {"range": [80, 8080]}), value], *rest]
 
     # ---- chains ----
 
     def rules(self, chain, kind, hooks, callees):
         for _ in range(self.r.randint(0, 5)):
             self.proto = self.layer = self.r.choice(["tcp", "tcp", "udp"])  # one protocol for all that a rule asks
-            expr = self.conditions(hooks) + self.statements(kind, hooks, callees)
+            left, expr = self.unknown, self.conditions(hooks)
+            # Not two things in a rule that nobody knows: they could not be told apart.
+            more, self.unknown = self.unknown, 0 if self.unknown < left else self.unknown
+            expr += self.statements(kind, hooks, callees)
+            self.unknown = more if more < left else self.unknown
             if expr:
                 self.add("rule", chain=chain, handle=9, expr=expr)
 

@@ -145,9 +145,9 @@ def no_expectation_is_lost(mode):
 
 if __name__ == "__main__":
     t = Tests()
-    for mode_ in FLOWS:
+    for mode_, rename in (("iptables", rename_chains), ("nftables", rename_objects)):
         t.run(f"flows-{mode_}-complete", no_expectation_is_lost, mode_)
-    t.run("flows-iptables", all_dumps, "iptables", lambda text: text)
-    rng_ = random.Random(20)
-    t.run("flows-iptables-renamed", all_dumps, "iptables", lambda text: rename_chains(text, rng_))
+        t.run(f"flows-{mode_}", all_dumps, mode_, lambda text: text)
+        rng_ = random.Random(20)
+        t.run(f"flows-{mode_}-renamed", all_dumps, mode_, lambda text, rename=rename: rename(text, rng_))
     t.finish()

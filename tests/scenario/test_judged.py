@@ -1,22 +1,34 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Random mutations of the recorded dumps (mutate.py), judged by the plain linear evaluator (judge.py, linear.py).
+"""Random mutations of the recorded dumps (mutate.py, mutate_nft.py, mutate_ipvs.py), judged by the plain evaluators (judge.py, judge_modes.py).
 
 Wherever, for a frontend and a judged source, verdict, address, port or masquerade of an ending change, or a share by more than a thousandth
 of 1/n, `verify` must report a difference of that frontend. It must report none where the endings for all frontends and for everything
 that the changed rules name are as they were, and so is what they remember of a client.
 
-JUDGED=N sets the number of mutations for both labs together (default 120; `make mutations` runs 500), JUDGED_ONE=LAB:N runs one."""
+JUDGED=N sets the number of mutations for all labs together (default 200; `make mutations` runs 1000), JUDGED_ONE=LAB:N runs one, JUDGED_LABS=LAB,...
+some labs only."""
+import json
 import os
 import random
 from collections import Counter
 
 from common import LABS, Copy, Tests, expect, run
 from judge import Node
+from judge_modes import IpvsNode, NftNode
 import mutate
+import mutate_ipvs
+import mutate_nft
 
 FILES = {"nft": "iptables-nft-save.txt", "legacy": "iptables-legacy-save.txt"}
 SHOWN = 40
+# By lab: its folder, its nodes, what a mutation begins with, and how one is made.
+MODES = {
+    **{b: (LABS[b], lambda name, b=b: Node(LABS[b], name, [FILES[b]], b), lambda node: mutate.Save(node.text), mutate.mutation) for b in LABS},
+    "nftables": ("lab-nftables", NftNode, lambda node: mutate_nft.Listing(json.loads(node.text)), mutate_nft.mutation),
+    "ipvs": ("lab-ipvs", IpvsNode, lambda node: node.files, mutate_ipvs.mutation),
+}
+
 
 def reported(bundle, node):
     doc = run("verify", "-A", "--bundle", bundle, "--node", node, "-o", "json", codes=[0, 1]).json
@@ -29,7 +41,7 @@ def reported(bundle, node):
 
 def judge(node, mutation, found):
     """[(what is wrong, text)] of one mutation: what verify leaves out, and what it makes up."""
-    tables = node.parse(mutation.save.text())
+    tables = node.parse({**node.files, **mutation.files(node)})
     more = node.sides(mutation.rules)
     packets = node.packets(more)
     changed = node.changed(tables, packets, mutation.touched)
@@ -42,17 +54,20 @@ def judge(node, mutation, found):
     return wrong + [("made up", f"{label}: {text}") for label, text in found.items()], False
 
 
-def mutations(backend, numbers):
-    lab, failures, count = LABS[backend], [], Counter()
-    nodes = [Node(lab, name, FILES[backend], backend) for name in ("node1", "node2")]
+def mutations(mode, numbers):
+    lab, make, start, mutation = MODES[mode]
+    failures, count = [], Counter()
+    nodes = [make(name) for name in ("node1", "node2")]
     with Copy(lab) as copy:
         for n in numbers:
-            node, path = nodes[n % 2], ("nodes", nodes[n % 2].name, FILES[backend])
-            m = mutate.mutation(random.Random(f"{backend} {n}"), mutate.Save(node.text))
-            copy.write(m.save.text(), *path)
+            node = nodes[n % 2]
+            m = mutation(random.Random(f"{mode} {n}"), start(node))
+            for name, text in m.files(node).items():
+                copy.write(text, "nodes", node.name, name)
             wrong, changed = judge(node, m, reported(copy.path, node.name))
-            copy.write(node.text, *path)
-            failures += [f"JUDGED_ONE={backend}:{n} {node.name}, {m.kind} {m.what}: {what} {text}" for what, text in wrong]
+            for name in m.files(node):
+                copy.write(node.files[name], "nodes", node.name, name)
+            failures += [f"JUDGED_ONE={mode}:{n} {node.name}, {m.kind} {m.what}: {what} {text}" for what, text in wrong]
             count["with" if changed else "without"] += 1
     expect(not failures, lambda: f"{len(failures)} disagreements in {len(numbers)} mutations\n" + "\n".join(failures[:SHOWN]))
     expect(len(numbers) == 1 or count["with"] and count["without"], f"only one kind of mutations: {count}")
@@ -63,11 +78,12 @@ def main():
     t = Tests()
     one = os.environ.get("JUDGED_ONE")
     if one:
-        backend, n = one.split(":")
-        t.run(f"judged-{backend}", mutations, backend, [int(n)])
+        mode, n = one.split(":")
+        t.run(f"judged-{mode}", mutations, mode, [int(n)])
     else:
-        for backend in LABS:
-            t.run(f"judged-{backend}", mutations, backend, range(int(os.environ.get("JUDGED", "120")) // 2))
+        modes = os.environ.get("JUDGED_LABS", ",".join(LABS)).split(",")
+        for mode in modes:
+            t.run(f"judged-{mode}", mutations, mode, range(int(os.environ.get("JUDGED", "200")) // len(modes)))
     t.finish()
 
 

@@ -63,6 +63,7 @@ def main():
     t = Tests()
     one = os.environ.get("LINEAR_SEED")
     t.run("nft-linear-flows", flows)
+    t.run("nft-linear-random", random_rules, [int(one)] if one else range(1, int(os.environ.get("LINEAR_SEEDS", "20")) + 1), bool(one), NftBundle)
     t.finish()
 
 
