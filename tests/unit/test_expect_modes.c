@@ -199,6 +199,15 @@ static void test_node_port_addresses(void **state)
 		{ EXPECT_NODE_PORT, SOURCE_OUTSIDE, OUT, NODE, { "-", "-", "-" } },
 		{ EXPECT_NODE_PORT, SOURCE_OUTSIDE, OUT, BRIDGE, { "T 5,6 y", "T 5,6 y", "T 5,6 y" } },
 	};
+	static const struct row localhost[] = {
+		{ EXPECT_NODE_PORT, SOURCE_OUTSIDE, OUT, NODE, { "-", "-", "-" } },
+		{ EXPECT_NODE_PORT, SOURCE_LOOPBACK, "127.0.0.1", "127.0.0.1", { "T 5,6 y", "-", "-" } },
+	};
+	static const struct row rows_of_both[] = {
+		{ EXPECT_NODE_PORT, SOURCE_OUTSIDE, OUT, NODE, { "T 5,6 y", "T 5,6 y", "T 5,6 y" } },
+		{ EXPECT_NODE_PORT, SOURCE_OUTSIDE, OUT, BRIDGE, { "-", "-", "-" } },
+		{ EXPECT_NODE_PORT, SOURCE_LOOPBACK, "127.0.0.1", "127.0.0.1", { "T 5,6 y", "-", "-" } },
+	};
 	static const size_t naddrs[] = { 4, 1, 3 };
 	struct fixture *f = *state;
 	two(f);
@@ -225,6 +234,17 @@ static void test_node_port_addresses(void **state)
 	f->node.minor = 29;
 	assert_string_equal(ask(f, EXPECT_NODE_PORT, SOURCE_OUTSIDE, OUT, BRIDGE), "T 5,6 y");
 	f->node.minor = -1;
+	/* Words among the prefixes: since 1.37, in every mode. */
+	f->node_ports[0] = "localhost";
+	f->config.nnode_port_addresses = 1;
+	check(f, "localhost", localhost);
+	f->node_ports[1] = "primary";
+	f->config.nnode_port_addresses = 2;
+	check(f, "localhost and primary", rows_of_both);
+	f->node_ports[1] = "all";
+	assert_string_equal(ask(f, EXPECT_NODE_PORT, SOURCE_OUTSIDE, OUT, BRIDGE), "T 5,6 y");
+	f->config.nnode_port_addresses = 0;
+	f->node.mode = MODE_NFTABLES;
 	/* No primary address, and nobody to ask for it. */
 	f->node.ip4.family = 0;
 	f->node.object = NULL;

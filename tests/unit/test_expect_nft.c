@@ -185,6 +185,9 @@ static void test_policies(void **state)
 	f->service.nsource_ranges = 1;
 	port_rules(f, &r);
 	assert_has(&r, "service-ips", line("10.96.0.5 . tcp . 80 : goto %s", named("local-")));
+	assert_has(&r, named("local-"), "meta l4proto tcp dnat to 10.244.1.5:8080");
+	f->node.minor = 36;
+	port_rules(f, &r);
 	assert_has(&r, named("local-"), "meta l4proto tcp dnat ip to numgen random mod 1 map { 0 : 10.244.1.5 . 8080 }");
 	for (size_t i = 0; i < r.v.len; i++) {
 		assert_true(r.v.v[i].role != ROLE_FW_DROP && r.v.v[i].role != ROLE_FIREWALL);
@@ -271,6 +274,9 @@ static void test_ipv6(void **state)
 	f->slice.address_type = "IPv6";
 	f->cluster_cidr = prefix("fd00:10::/64");
 	add_ep(f, "fd00:1::5", "n1", 1, 1, 0);
+	port_rules(f, &r);
+	assert_has(&r, named("service-"), "meta l4proto tcp dnat to [fd00:1::5]:8080");
+	f->node.minor = 36;
 	port_rules(f, &r);
 	assert_has(&r, named("service-"),
 		   "meta l4proto tcp dnat ip6 to numgen random mod 1 map { 0 : fd00:1::5 . 8080 }");
