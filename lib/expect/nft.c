@@ -6,8 +6,9 @@
  *
  * Two shapes. Since 1.36 a chain of a Service chooses and translates in one rule, by a map of
  * endpoints (since 1.37 without a map where there is but one); an endpoint has a chain only where
- * affinity must be noted, and who must be masqueraded is told by sets. Before, every endpoint had its chain, with the hairpin rule in it, and a rule of
- * the Service's chain asked for sources that are no pods.
+ * affinity must be noted, and who must be masqueraded is told by sets. Before, every endpoint had
+ * its chain, with the hairpin rule in it, and a rule of the Service's chain asked for sources that
+ * are no pods.
  */
 
 #include <errno.h>

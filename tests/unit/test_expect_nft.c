@@ -501,10 +501,56 @@ static void test_lab(void **state)
 	compare("node2", "tests/corpus/nft-list/lab-node2.txt");
 }
 
+/*
+ * "test_expect_nft print MINOR DETECTOR WORD...": all that a kube-proxy of that version would have written on node1, for
+ * scenario/test_nft_texts.py. Words: all (masqueradeAll), any (nodePortAddresses), ranges (source ranges that touch).
+ */
+static int print_expected(int n, char *const words[])
+{
+	static const char *const any[] = { "0.0.0.0/0" };
+	static const char *const ranges[] = { "198.51.100.0/24", "10.0.0.0/25", "10.0.0.128/25", "172.30.99.0/24" };
+	static const char *const parts[] = { "rule", "set", "element" };
+	struct expect_lab l;
+	struct expect_rules r = { 0 };
+	expect_lab_open(&l, "lab-nftables", "node1", MODE_NFTABLES);
+	struct kube_proxy_config config = *l.node.config;
+	config.detect_local_mode = words[1];
+	config.bridge_interface = "cni0";
+	config.interface_prefix = "veth";
+	l.node.config = &config;
+	l.node.minor = (int)strtol(words[0], NULL, 10);
+	for (int i = 2; i < n; i++) {
+		if (strcmp(words[i], "all") == 0) {
+			config.masquerade_all = 1;
+		} else if (strcmp(words[i], "any") == 0) {
+			config.node_port_addresses = any;
+			config.nnode_port_addresses = 1;
+		}
+		for (size_t j = 0; j < l.lab.s.cluster.services.len && strcmp(words[i], "ranges") == 0; j++) {
+			struct k8s_service *s = l.lab.s.cluster.services.v[j];
+			if (s->nsource_ranges) {
+				s->source_ranges = ranges;
+				s->nsource_ranges = ARRAY_LEN(ranges);
+			}
+		}
+	}
+	expect_lab_rules(&l, AF_INET, &r);
+	for (size_t i = 0; i < r.v.len; i++) {
+		const struct expect_rule *x = &r.v.v[i];
+		printf("%s\t%s\t%s\n", parts[x->part], x->part == PART_RULE ? x->chain : x->set, x->text);
+	}
+	array_free(&r.v);
+	expect_lab_release(&l);
+	return 0;
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
-int main(void)
+int main(int argc, char **argv)
 {
+	if (argc >= 4 && strcmp(argv[1], "print") == 0) {
+		return print_expected(argc - 2, argv + 2);
+	}
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
 		T(test_old_shape),
