@@ -174,9 +174,9 @@ static void fill_packet(const struct context *c, const struct trace_place *src, 
 /* Did all of the dumps that concern this family arrive whole? */
 static bool dumps_whole(const struct snap_node *n, int family)
 {
-	static const enum snap_dump dumps[2][2] = { { DUMP_NFT4, DUMP_LEGACY4 },
-						    { DUMP_NFT6, DUMP_LEGACY6 } };
-	for (size_t i = 0; i < 2; i++) {
+	static const enum snap_dump dumps[2][3] = { { DUMP_NFT4, DUMP_LEGACY4, DUMP_IPVS },
+						    { DUMP_NFT6, DUMP_LEGACY6, DUMP_IPVS } };
+	for (size_t i = 0; i < ARRAY_LEN(dumps[0]); i++) {
 		enum known k = n->dumps[dumps[family == AF_INET6][i]];
 		if (k != KNOWN && k != NOT_COLLECTED) {
 			return false;
@@ -185,7 +185,15 @@ static bool dumps_whole(const struct snap_node *n, int family)
 	return true;
 }
 
-/* Native nftables rules and IPVS act on packets too, and are not run. */
+/* The addresses of virtual servers are there, and what becomes of their packets is not known. */
+static bool lacks_servers(const struct snap_node *n)
+{
+	enum known k = n->dumps[DUMP_IPVS];
+	return k != KNOWN && k != PARTLY_KNOWN && n->rules.servers.len == 0 &&
+	       (k == UNSUPPORTED || node_link_by_name(&n->facts, "kube-ipvs0"));
+}
+
+/* Native nftables rules act on packets too, and are not run; so would IPVS. */
 static int note_skipped(struct jobs *j, const struct snap_node *n)
 {
 	static const struct {
@@ -194,12 +202,11 @@ static int note_skipped(struct jobs *j, const struct snap_node *n)
 	} rows[] = {
 		{ DUMP_NFT_JSON, "the node has native nftables rules, which this version does not run: the "
 				 "packet may fare otherwise" },
-		{ DUMP_IPVS, "the node has IPVS virtual servers, which this version does not run: the packet "
-			     "may fare otherwise" },
+		{ DUMP_IPVS, "the node's IPVS virtual servers are not known (ipvsadm -Sn): the packet may fare otherwise" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct verify_skipped s = { n->name, known_code(UNSUPPORTED), rows[i].reason, NULL, "rules" };
-		bool there = rows[i].dump == DUMP_IPVS ? n->rules.servers.len > 0 : n->dumps[rows[i].dump] == UNSUPPORTED;
+		bool there = rows[i].dump == DUMP_IPVS ? lacks_servers(n) : n->dumps[rows[i].dump] == UNSUPPORTED;
 		if (there && array_push(&j->skipped, s) < 0) {
 			return -ENOMEM;
 		}

@@ -35,6 +35,14 @@
  * switched past the rules. A packet that bridge netfilter translates and that would have to leave by the bridge port that
  * it came in by needs that port's hairpin mode: without it the ending is lost (cause "hairpin-mode").
  *
+ * IPVS (lib/nat/ipvs.c). A request is taken in INPUT at 99, for its destination must be local, or in OUTPUT at -98. Which server it
+ * gets is a matter of the scheduler: rr and wrr have shares, of the others only the servers are known that it may be (weight NAN), and
+ * weight 0 gets nothing. Persistence is state of the past: a first packet is scheduled. No server: it is refused, by no rule.
+ * With a server elsewhere the packet enters OUTPUT from its beginning, then POSTROUTING, never FORWARD; with one on this node it goes
+ * on where it is. Replies pass FORWARD (or INPUT, OUTPUT) from the server's address and are translated behind the filter. Conntrack
+ * knows the server but has no DNAT status. The route and tunnel methods leave the packet as it is: translated is false, and the
+ * ending's address is the server's; such a server answers the client itself.
+ *
  * A nat chain is followed whether or not something in the network namespace has switched connection tracking on: on a
  * node with kube-proxy it is.
  *
@@ -136,7 +144,7 @@ struct nat_assume {
 struct nat_ending {
 	enum nat_verdict verdict;
 	bool translated;	   /* the destination was rewritten */
-	struct ip_addr addr;	   /* destination at the end */
+	struct ip_addr addr;	   /* destination at the end; with IPVS' route and tunnel methods the server's address, though it is not rewritten */
 	uint16_t port;
 	double weight;		   /* NAN: not known (a hash over sources, ...) */
 	bool masquerade;	   /* the source was rewritten */
@@ -146,6 +154,8 @@ struct nat_ending {
 	struct nat_by by;	   /* rule or policy of a drop, reject, undecided; of an accept by name in filter */
 	struct nat_by lost;	   /* delivery lost: why; its text says it in words */
 	const char *reject_with;   /* "icmp-port-unreachable", ... */
+	const struct rs_virtual_server *ipvs; /* IPVS has taken it for this virtual server; NULL: it has not */
+	const struct rs_real_server *server;  /* and chosen this one of its servers; how it sends it there says its method */
 	struct nat_step *path;	   /* last step; walk by prev */
 	struct nat_assume *assumes; /* outermost last */
 	/* reply: TRI_UNKNOWN with a reason where it was not judged; reply_why is in words, constant or in the result's arena */
@@ -285,6 +295,7 @@ struct nat_node {
 	const struct node_facts *facts;
 	const char *kernel;	/* release, "6.1.0-18-amd64"; NULL: not known. May be set after nat_node_init */
 	bool legacy_known[2], nft_known[2]; /* IPv4, IPv6: was a dump of that backend there? Else "taken as empty" is among `assumed` */
+	bool has_nat[2];	/* IPv4, IPv6: there are nat chains, empty or not; filled by nat_node_init */
 	bool routes_ask_iif;	/* filled by nat_node_init: routing rules or VRFs look at the interface that a packet came by */
 	struct nat_hook_plan plan[2][HOOK_COUNT]; /* IPv4, IPv6; filled by nat_node_init */
 };

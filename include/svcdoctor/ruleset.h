@@ -118,6 +118,7 @@ enum rs_op {
 	OP_SET,	   /* u.set */
 	OP_RECENT, /* u.recent */
 	OP_LOOKUP, /* u.lookup: nftables */
+	OP_IPVS,   /* u.ipvs */
 	OP_TEXT,   /* u.text: decoded and printed, never evaluated */
 };
 
@@ -169,6 +170,19 @@ struct rs_recent {
 	bool by_dest;	/* --rdest */
 	const char *text;
 };
+/* -m ipvs --ipvs asks for nothing; the others ask about the connection. Bits of RS_IPVS_*. */
+enum {
+	RS_IPVS_PROTO = 1, RS_IPVS_ADDR = 2, RS_IPVS_PORT = 4, RS_IPVS_DIR = 8, RS_IPVS_METHOD = 16, RS_IPVS_PORTCTL = 32,
+};
+struct rs_ipvs {
+	uint8_t asked, negated;
+	uint8_t proto;
+	uint8_t method;		/* as of struct rs_real_server */
+	bool reply;		/* --vdir */
+	uint16_t port, portctl;
+	struct ip_addr addr, mask;
+	const char *text;
+};
 struct rs_set;
 struct rs_lookup;
 struct rs_set_ref {
@@ -201,6 +215,7 @@ struct rs_cond {
 		const char *ifname; /* without the wildcard sign */
 		const struct rs_set_ref *set;
 		const struct rs_recent *recent;
+		const struct rs_ipvs *ipvs;
 		const struct rs_lookup *lookup;
 		const char *text;
 	} u;
@@ -439,6 +454,8 @@ struct rs_real_server {
 	uint16_t port;		/* 0: that which the packet came with */
 	int weight;		/* 0: nothing new goes there */
 	uint8_t method;		/* 'm'asq, 'r'oute (gate), 't'unnel, 'l'ocal */
+	uint8_t tunnel;		/* of a tunnel: protocol of the outer packet, 4, 41 (IPv6 in it), 47, or 17 */
+	uint16_t tunnel_port;	/* and its port, where it has one */
 	uint32_t active, inactive;
 	bool has_conns;
 };
@@ -449,7 +466,7 @@ struct rs_virtual_server {
 	uint32_t fwmark; /* non-zero: a firewall-mark service; addr.family is its family */
 	const char *scheduler, *flags; /* flags: of the scheduler, "sh-fallback,sh-port"; NULL: none */
 	const char *engine;	/* "sip": the persistence engine; NULL: the client's address */
-	const char *text;	/* "TCP 10.96.0.1:443 rr", "FWM 7 IPv6 wrr": for people */
+	const char *text;	/* "IPVS TCP 10.96.0.1:443 rr", "IPVS FWM 7 IPv6 wrr": for people */
 	uint32_t persistent; /* seconds, 0: none */
 	struct ip_addr netmask; /* persistent: clients of one network go together */
 	bool one_packet;	/* ops */

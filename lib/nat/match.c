@@ -187,6 +187,9 @@ static enum match_kind match_bridge_port(struct walk *w, const struct state *st,
 		return yes_no(!c->negate);
 	if (behind && !st->oif)
 		return MATCH_UNKNOWN;
+	/* IPVS takes it up to this node, and sends it on from here. */
+	if (st->ipvs && !st->is_reply)
+		behind = false;
 	/* Translated to the same bridge it is bridged; with its own address it was sent to a neighbour or to the bridge itself. */
 	behind = behind && strcmp(st->oif, st->iif) == 0;
 	if (behind && ip_addr_equal(&st->dst, &st->orig_dst))
@@ -459,10 +462,18 @@ static bool spoils_tails(const struct rs_cond *c)
 	}
 }
 
+static enum match_kind match_ipvs(struct walk *w, const struct state *st, const struct rs_cond *c)
+{
+	enum tri answer = nat_ipvs_match(st, c->u.ipvs);
+
+	nat_tails_spoil(w);
+	return answer == TRI_UNKNOWN ? MATCH_UNKNOWN : yes_no((answer == TRI_TRUE) != c->negate);
+}
+
 static enum match_kind match_cond(struct walk *w, const struct state *st, const struct rs_cond *c,
 				  const struct rs_rule *r)
 {
-	if (c->op == OP_TEXT && c->field != FIELD_RPFILTER && c->field != FIELD_OWNER && c->field != FIELD_IPVS &&
+	if (c->op == OP_TEXT && c->field != FIELD_RPFILTER && c->field != FIELD_OWNER &&
 	    c->field != FIELD_FALSE && c->field != FIELD_FRAGMENT && c->field != FIELD_HELPER && c->field != FIELD_EXTHDR)
 		return MATCH_UNKNOWN;
 	if (spoils_tails(c))
@@ -528,8 +539,8 @@ static enum match_kind match_cond(struct walk *w, const struct state *st, const 
 		return is_header(st->proto) ? MATCH_UNKNOWN : yes_no(c->negate);
 	case FIELD_SET:
 		return match_set(st, c);
-	case FIELD_IPVS: /* true only for what IPVS has handled */
-		return w->node->rules->servers.len ? MATCH_UNKNOWN : yes_no(c->negate);
+	case FIELD_IPVS:
+		return c->op == OP_IPVS ? match_ipvs(w, st, c) : MATCH_UNKNOWN;
 	case FIELD_RECENT_SET:
 		return yes_no(!c->negate);
 	default:

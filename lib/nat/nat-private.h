@@ -29,6 +29,18 @@ struct changed_set {
 
 struct nft_update; /* lookup.c: an element that a rule of this walk has put into a set, or taken out. Immutable, newest first */
 
+/* A connection that IPVS has made. Immutable: states that split share it, and the reply's has the request's. */
+struct ipvs_conn {
+	const struct rs_virtual_server *server;
+	const struct rs_real_server *real;
+	struct ip_addr caddr, vaddr, daddr; /* client, virtual server, server */
+	uint16_t cport, vport, dport, control_port;
+	uint8_t method;	 /* as of struct rs_real_server */
+	bool tracked;	 /* conntrack keeps it: net.ipv4.vs.conntrack */
+	bool controlled; /* by a template of a persistent service, whose virtual port is control_port */
+	bool one_packet; /* forgotten at once */
+};
+
 struct state {
 	/* the packet now, and as it began (conntrack's original tuple) */
 	struct ip_addr src, dst, orig_src, orig_dst;
@@ -51,6 +63,10 @@ struct state {
 	bool invalid;	/* a reply without connection: INVALID wherever conntrack has looked */
 	bool switched;	/* stays on its bridge: no routing */
 	bool dst_bound, src_bound, dnat, snat;
+	const struct ipvs_conn *ipvs; /* NULL: of none */
+	bool ipvs_done;	/* IPVS has handled the packet */
+	bool ipvs_asked; /* in this hook */
+	bool outer;	/* it is in a tunnel: the packet is the outer one */
 	/* where it is */
 	bool from_node, round; /* round: came round by lo */
 	int8_t hook;
@@ -173,10 +189,20 @@ enum action { ACTION_NEXT, ACTION_JUMPED, ACTION_CHAIN_DONE, ACTION_ENDED };
 #define ACTION_BREAK ACTION_JUMPED /* nftables: the rule ends here, the next one follows */
 int nat_apply(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_stmt *s);
 
+/* ipvs.c */
+/* The place of IPVS in the hook at hand, as a priority; INT_MAX: it has none there. */
+int nat_ipvs_place(const struct state *st);
+/* IPVS's part at the hook. 0: the packet goes on, perhaps in another hook; 1: it has ended; or -ENOMEM. */
+int nat_ipvs(struct walk *w, struct state *st);
+void nat_ipvs_ending(const struct state *st, struct nat_ending *e);
+enum tri nat_ipvs_match(const struct state *st, const struct rs_ipvs *q);
+
 /* route.c: routing decisions; they set interfaces and say where a packet would be lost. */
 void nat_route_input(struct walk *w, struct state *st, bool *ret_local);
 void nat_route_output(struct walk *w, struct state *st, bool again);
 bool nat_dst_is_local(const struct walk *w, const struct state *st);
+/* Takes the way out of a lookup of a way to @dst. */
+void nat_take_route(struct walk *w, struct state *st, const struct ip_addr *dst, const struct node_route_result *r);
 
 /* Without a connection, conntrack's state is all that a rule can ask for. */
 static inline bool nat_has_connection(const struct state *st)
@@ -214,6 +240,9 @@ void nat_reply_end(struct walk *w, const struct state *st, enum nat_verdict v, c
 bool nat_reply_translate(struct state *st);
 
 /* walk.c */
+void nat_enter_hook(struct state *st, enum rs_hook h);
+/* OUTPUT: looks up the way again where something changed what routes the packet. */
+void nat_route_again(struct walk *w, struct state *st);
 int nat_run(struct walk *w, struct state *st);
 /* The walk goes on with statement @i of @r, a rule of the chain that the packet is in, whose conditions have held so far. */
 void nat_resume_at(struct state *st, const struct rs_rule *r, unsigned i);

@@ -31,8 +31,11 @@ bool nat_reply_translate(struct state *st)
 	if (!r || st->notrack || st->hook == HOOK_FORWARD)
 		return false;
 	if (st->hook == HOOK_INPUT || st->hook == HOOK_POSTROUTING) {
-		st->src = r->orig_dst;
-		st->sport = r->orig_dport;
+		/* What IPVS translated, it translates back. */
+		if (!r->ipvs || r->dnat) {
+			st->src = r->orig_dst;
+			st->sport = r->orig_dport;
+		}
 		return false;
 	}
 	changed = st->dst_hidden || !ip_addr_equal(&st->dst, &r->orig_src);
@@ -95,7 +98,7 @@ static void make_reply(const struct state *end, bool local, bool switched, struc
 		.icmp_type = end->icmp_type == 8 && end->proto == IPPROTO_ICMP ? 0 :
 			     end->icmp_type == 128 && end->proto == IPPROTO_ICMPV6 ? 129 : end->icmp_type,
 		.ctmark = end->ctmark, .src_known = true, .weight = 1, .from_node = local, .iif = local ? NULL : end->oif,
-		.is_reply = true, .switched = switched,
+		.is_reply = true, .switched = switched, .ipvs = end->ipvs,
 		.hook = local ? HOOK_OUTPUT : HOOK_PREROUTING,
 	};
 	if (!end->notrack) {
@@ -222,7 +225,7 @@ static enum tri leaves_bridge(struct walk *w, const struct state *st, struct por
 	struct node_route_result way;
 	struct nat_ends ends = { .from = st->orig_src, .to = st->dst };
 
-	if (st->from_node || !st->dnat || ip_addr_equal(&st->orig_dst, &st->dst))
+	if (st->from_node || (!st->dnat && !st->ipvs) || ip_addr_equal(&st->orig_dst, &st->dst))
 		return TRI_TRUE;
 	ret->text = "not judged: which interface the pod hangs on is not known (ip-route.json)";
 	if (!st->iif || !st->oif) /* of two hosts it is their replies that are in question */
@@ -247,6 +250,8 @@ static bool check_port(struct walk *w, const struct state *st, struct nat_ending
 	struct port_verdict v;
 	struct state copy = *st;
 
+	if (e->delivery == DELIVERY_LOCAL)
+		return true;
 	switch (leaves_bridge(w, st, &v)) {
 	case TRI_TRUE:
 		return true;
@@ -340,11 +345,50 @@ static enum way from_elsewhere(struct walk *w, const struct state *st, struct re
 	}
 }
 
+/* An address of a dummy link is of no network: whoever has the same one, as all nodes have the virtual addresses, takes it for its own. */
+static bool is_on_dummy(const struct node_facts *f, const struct ip_addr *a)
+{
+	for (size_t i = 0; i < f->addrs.len; i++) {
+		const struct node_link *l;
+
+		if (!ip_addr_equal(&f->addrs.v[i].addr, a) || !f->addrs.v[i].ifname)
+			continue;
+		l = node_link_by_name(f, f->addrs.v[i].ifname);
+		return l && l->kind ? strcmp(l->kind, "dummy") == 0 : strcmp(f->addrs.v[i].ifname, "kube-ipvs0") == 0;
+	}
+	return false;
+}
+
+/* The node itself sent it from a virtual address, and that is what it leaves with. */
+static bool from_virtual_address(const struct walk *w, const struct state *st)
+{
+	return st->ipvs && st->from_node && !st->snat && st->src_known && is_on_dummy(w->node->facts, &st->src);
+}
+
+static enum way to_virtual_address(struct walk *w, const struct state *st, struct reason *ret)
+{
+	char a[IP_ADDR_STRLEN];
+
+	switch (here(w, &st->dst, &ret->why)) {
+	case TRI_TRUE:
+		ret->why = "returns through this node: the endpoint is behind it";
+		return WAY_HERE;
+	case TRI_UNKNOWN:
+		return WAY_UNKNOWN;
+	default:
+		ret->why = arena_printf(&w->out->arena, "it goes to %s, a virtual address that the endpoint's node takes for its own: the source was not rewritten",
+					ip_addr_format(&st->src, a));
+		return WAY_PAST;
+	}
+}
+
 static enum way find_way(struct walk *w, const struct state *st, const struct nat_ending *e, struct reason *ret)
 {
 	*ret = (struct reason){ .why = "starts at this node" };
 	if (e->delivery == DELIVERY_LOCAL)
 		return WAY_HERE;
+	if (from_virtual_address(w, st))
+		return to_virtual_address(w, st, ret);
 	ret->why = "it goes to a loopback address, which the endpoint takes for its own: the source was not rewritten";
 	if (st->src_known && ip_addr_is_loopback(&st->src))
 		return WAY_PAST;
@@ -398,6 +442,16 @@ static void judge_untranslated(struct walk *w, const struct state *st, struct na
 	}
 }
 
+/* Route and tunnel: the server has the virtual address itself, and answers whoever sent the packet. */
+static void judge_forwarded(const struct state *st, struct nat_ending *e)
+{
+	set_unknown(e, "not judged: IPVS sends it on as it is, and the source was rewritten");
+	if (st->snat)
+		return;
+	e->reply = TRI_TRUE;
+	e->reply_why = "the server answers the client itself: IPVS sends the packet on as it is";
+}
+
 void nat_reply(struct walk *w, const struct state *st, struct nat_ending *e)
 {
 	set_unknown(e, "not asked for");
@@ -407,7 +461,9 @@ void nat_reply(struct walk *w, const struct state *st, struct nat_ending *e)
 	}
 	if (!(w->flags & NAT_REPLY) || !check_port(w, st, e))
 		return;
-	if (st->dnat || st->snat)
+	if (st->ipvs && st->ipvs->method != 'm' && e->delivery != DELIVERY_LOCAL)
+		judge_forwarded(st, e);
+	else if (st->dnat || st->snat || st->ipvs)
 		judge_translated(w, st, e);
 	else
 		judge_untranslated(w, st, e);

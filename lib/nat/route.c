@@ -133,8 +133,7 @@ static void check_link(struct walk *w, struct state *st)
 		nat_lose(w, st, BY_LINK, "link-down", arena_printf(&w->out->arena, "link %s is down", st->oif));
 }
 
-/* Takes the way out of a lookup. */
-static void take_route(struct walk *w, struct state *st, const struct node_route_result *r)
+void nat_take_route(struct walk *w, struct state *st, const struct ip_addr *dst, const struct node_route_result *r)
 {
 	char a[IP_ADDR_STRLEN];
 
@@ -147,11 +146,11 @@ static void take_route(struct walk *w, struct state *st, const struct node_route
 		return;
 	case NR_NONE:
 		nat_lose(w, st, BY_ROUTE, "no-route",
-			 arena_printf(&w->out->arena, "no route to %s", ip_addr_format(&st->dst, a)));
+			 arena_printf(&w->out->arena, "no route to %s", ip_addr_format(dst, a)));
 		return;
 	case NR_REFUSED:
 		nat_lose(w, st, BY_ROUTE, "no-route",
-			 arena_printf(&w->out->arena, "a route refuses %s", ip_addr_format(&st->dst, a)));
+			 arena_printf(&w->out->arena, "a route refuses %s", ip_addr_format(dst, a)));
 		return;
 	case NR_LOCAL:
 		st->oif = "lo";
@@ -183,7 +182,7 @@ void nat_route_input(struct walk *w, struct state *st, bool *ret_local)
 	if (*ret_local)
 		return;
 	check_forwarding(w, st);
-	take_route(w, st, &r);
+	nat_take_route(w, st, &st->dst, &r);
 }
 
 /* __mkroute_output(): a loopback source leaves by lo only, unless route_localnet is set on the way out. */
@@ -209,6 +208,6 @@ void nat_route_output(struct walk *w, struct state *st, bool again)
 		nat_tails_route(w, &q, &r);
 	else
 		node_route_lookup(w->node->facts, &q, &r);
-	take_route(w, st, &r);
+	nat_take_route(w, st, &st->dst, &r);
 	check_loopback_out(w, st);
 }

@@ -4,6 +4,7 @@
  * by something that is not known; jumps and paths are immutable lists in the result's arena, so a copy is cheap.
  */
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 
 #include "nat-private.h"
@@ -78,6 +79,8 @@ int nat_end(struct walk *w, const struct state *st, enum nat_verdict v, const st
 	e.assumes = st->assumes;
 	if (st->src_known)
 		e.source = st->src;
+	if (st->ipvs)
+		nat_ipvs_ending(st, &e);
 	if (by)
 		e.by = *by;
 	else if (v == NAT_ACCEPT)
@@ -412,7 +415,7 @@ static int choose_order(struct walk *w, struct state *st, const struct nat_hook_
 }
 
 /* After a chain: the kernel routes a packet of the node again when nat or a route chain changed what routes it. */
-static void route_again(struct walk *w, struct state *st)
+void nat_route_again(struct walk *w, struct state *st)
 {
 	struct nat_step *s;
 
@@ -441,7 +444,7 @@ static void translate_back(struct walk *w, struct state *st)
 	if (!st->request || !nat_reply_translate(st))
 		return;
 	st->reroute = st->reroute || st->hook == HOOK_OUTPUT;
-	route_again(w, st);
+	nat_route_again(w, st);
 }
 
 static void enter_chain(struct state *st, const struct rs_chain *c)
@@ -455,7 +458,7 @@ static void enter_chain(struct state *st, const struct rs_chain *c)
 	st->plan_pos++;
 }
 
-static void enter_hook(struct state *st, enum rs_hook h)
+void nat_enter_hook(struct state *st, enum rs_hook h)
 {
 	st->hook = (int8_t)h;
 	st->plan_pos = 0;
@@ -463,6 +466,7 @@ static void enter_hook(struct state *st, enum rs_hook h)
 	st->order_known = false;
 	st->nat_done = false;
 	st->entered = false;
+	st->ipvs_asked = false;
 }
 
 static void record_route(struct walk *w, struct state *st, const char *text)
@@ -476,6 +480,22 @@ static void record_route(struct walk *w, struct state *st, const char *text)
 	}
 }
 
+/*
+ * What the kernel itself does in the hook before @place: conntrack's translation of replies, and IPVS. 1: the packet has ended; 2: it
+ * is in another hook now.
+ */
+static int pass(struct walk *w, struct state *st, int place)
+{
+	bool ipvs = place > nat_ipvs_place(st), ipvs_first = st->hook != HOOK_OUTPUT;
+	int res = ipvs && ipvs_first ? nat_ipvs(w, st) : 0;
+
+	if (res == 0 && st->entered && place > nat_place((enum rs_hook)st->hook))
+		translate_back(w, st);
+	if (res == 0 && ipvs && !ipvs_first)
+		res = nat_ipvs(w, st);
+	return res == 0 && !st->entered ? 2 : res;
+}
+
 /* The end of a hook: what comes next. 1: the packet has ended. */
 static int leave_hook(struct walk *w, struct state *st)
 {
@@ -483,7 +503,9 @@ static int leave_hook(struct walk *w, struct state *st)
 	int res;
 
 	st->tracked = true;
-	translate_back(w, st);
+	res = pass(w, st, INT_MAX);
+	if (res != 0)
+		return res == 2 ? 0 : res;
 	if (st->hook == HOOK_PREROUTING || st->hook == HOOK_OUTPUT)
 		st->dst_bound = true;
 	else if (st->hook != HOOK_FORWARD)
@@ -491,31 +513,31 @@ static int leave_hook(struct walk *w, struct state *st)
 	switch (st->hook) {
 	case HOOK_PREROUTING:
 		if (st->round) {
-			enter_hook(st, HOOK_INPUT);
+			nat_enter_hook(st, HOOK_INPUT);
 			return 0;
 		}
 		if (st->switched) {
 			st->oif = st->iif;
-			enter_hook(st, HOOK_FORWARD);
+			nat_enter_hook(st, HOOK_FORWARD);
 			return 0;
 		}
 		nat_route_input(w, st, &local);
 		record_route(w, st, local ? "for this node" : "to be forwarded");
-		enter_hook(st, local ? HOOK_INPUT : HOOK_FORWARD);
+		nat_enter_hook(st, local ? HOOK_INPUT : HOOK_FORWARD);
 		return 0;
 	case HOOK_FORWARD:
-		enter_hook(st, HOOK_POSTROUTING);
+		nat_enter_hook(st, HOOK_POSTROUTING);
 		return 0;
 	case HOOK_OUTPUT:
 		if (st->has_next_oif)
 			st->oif = st->next_oif;
-		enter_hook(st, HOOK_POSTROUTING);
+		nat_enter_hook(st, HOOK_POSTROUTING);
 		return 0;
 	case HOOK_POSTROUTING:
 		if (st->from_node && st->oif && strcmp(st->oif, "lo") == 0) {
 			st->round = true;
 			st->iif = "lo";
-			enter_hook(st, HOOK_PREROUTING);
+			nat_enter_hook(st, HOOK_PREROUTING);
 			return 0;
 		}
 		st->delivery = st->oif ? DELIVERY_SENT : DELIVERY_UNKNOWN;
@@ -542,7 +564,7 @@ static int advance(struct walk *w, struct state *st)
 		return res < 0 ? res : 1;
 	}
 	if (st->base)
-		route_again(w, st);
+		nat_route_again(w, st);
 	st->base = NULL;
 	if (!st->entered) {
 		st->entered = true;
@@ -557,8 +579,9 @@ static int advance(struct walk *w, struct state *st)
 		c = plan->chain[st->plan_pos];
 		if (place(c) >= PRIO_CONNTRACK)
 			st->tracked = true;
-		if (place(c) > nat_place((enum rs_hook)st->hook))
-			translate_back(w, st);
+		res = pass(w, st, place(c));
+		if (res != 0)
+			return res == 2 ? 0 : res;
 		if (c->type == CHAIN_NAT && nat_is_over(st))
 			continue;
 		if (st->plan_pos >= st->group_end)
@@ -656,6 +679,8 @@ void nat_node_init(struct nat_node *n, const char *name, const struct ruleset *r
 		for (size_t i = 0; i < table->chain_list.len; i++) {
 			const struct rs_chain *c = table->chain_list.v[i];
 
+			for (unsigned f = 0; f < 2; f++)
+				n->has_nat[f] |= c->hook != HOOK_NONE && c->type == CHAIN_NAT && !table->dormant && serves_family(table, f);
 			if (c->hook == HOOK_NONE || table->dormant || (c->nrules == 0 && c->policy == POLICY_ACCEPT))
 				continue;
 			for (unsigned f = 0; f < 2; f++)
@@ -716,7 +741,7 @@ int nat_walk(const struct nat_node *node, const struct nat_packet *p, const stru
 	if (p->src.family != p->dst.family || (p->src.family != AF_INET && p->src.family != AF_INET6))
 		return -EINVAL;
 	note_missing_backends(&w);
-	enter_hook(&st, p->from_node ? HOOK_OUTPUT : HOOK_PREROUTING);
+	nat_enter_hook(&st, p->from_node ? HOOK_OUTPUT : HOOK_PREROUTING);
 	if (p->from_node) {
 		nat_route_output(&w, &st, false);
 		record_route(&w, &st, "sent by the node");

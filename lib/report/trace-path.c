@@ -258,7 +258,7 @@ static void add_question(struct strbuf *b, const struct nat_step *s)
 			strbuf_adds(b, b->len ? ", " : "");
 			words_of_element(b, s->by.set, s->by.elem);
 		}
-	} else if (s->effect == EFFECT_ASSUME && s->by.text) {
+	} else if ((s->effect == EFFECT_ASSUME || s->by.kind == BY_IPVS) && s->by.text) {
 		strbuf_add_clean(b, s->by.text);
 	}
 }

@@ -161,6 +161,9 @@ static void add_value(struct strbuf *b, const struct rs_cond *c)
 	case OP_RECENT:
 		strbuf_add_clean(b, c->u.recent->name ? c->u.recent->name : "");
 		break;
+	case OP_IPVS:
+		strbuf_add_clean(b, c->u.ipvs->text);
+		break;
 	case OP_TEXT:
 		strbuf_add_clean(b, c->u.text ? c->u.text : "");
 		break;

@@ -104,9 +104,9 @@ static int take_text_of(struct ipvs_reader *r, struct rs_virtual_server *s)
 	char a[IP_ENDPOINT_STRLEN];
 
 	if (s->fwmark)
-		s->text = arena_printf(&r->rs->arena, "FWM %u%s %s", s->fwmark, s->addr.family == AF_INET6 ? " IPv6" : "", s->scheduler);
+		s->text = arena_printf(&r->rs->arena, "IPVS FWM %u%s %s", s->fwmark, s->addr.family == AF_INET6 ? " IPv6" : "", s->scheduler);
 	else
-		s->text = arena_printf(&r->rs->arena, "%s %s %s", protos[s->proto], ip_endpoint_format(&s->addr, s->port, a), s->scheduler);
+		s->text = arena_printf(&r->rs->arena, "IPVS %s %s %s", protos[s->proto], ip_endpoint_format(&s->addr, s->port, a), s->scheduler);
 	return s->text ? 0 : -ENOMEM;
 }
 
@@ -137,11 +137,17 @@ static int begin_server(struct ipvs_reader *r, const struct rs_virtual_server *s
 
 static int add_real(struct ipvs_reader *r, const struct rs_real_server *s, const char *at)
 {
+	struct ipvs_entry *e = &r->list->v.v[r->last];
+	struct rs_real_server n = *s;
+
 	if (r->nreal++ >= REAL_SERVERS_MAX) {
 		bad_line(r, at, "there are more servers than svcdoctor accepts");
 		return 0;
 	}
-	return array_push(&r->list->v.v[r->last].real, *s);
+	/* The table does not show the kind of a tunnel: the plain one. */
+	if (n.method == 't' && !n.tunnel)
+		n.tunnel = e->s->addr.family == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
+	return array_push(&e->real, n);
 }
 
 /* ---- ipvsadm -Sn ---- */
@@ -238,7 +244,7 @@ static int read_add(struct ipvs_reader *r, const struct xt_word *command)
 static int real_option(struct ipvs_reader *r, const struct xt_word *w, struct xt_word *ret_address, struct rs_real_server *s)
 {
 	static const char *const flags[] = { "--tun-nocsum", "--tun-csum", "--tun-remcsum" };
-	static const char *const valued[] = { "-x", "--u-threshold", "-y", "--l-threshold", "--tun-type", "--tun-port" };
+	static const char *const valued[] = { "-x", "--u-threshold", "-y", "--l-threshold" };
 	struct xt_word v;
 	uint32_t n;
 
@@ -261,6 +267,16 @@ static int real_option(struct ipvs_reader *r, const struct xt_word *w, struct xt
 		if (xt_uint(v.s, v.len, INT32_MAX, &n) < 0)
 			return SD_EPARSE;
 		s->weight = (int)n;
+		return 0;
+	}
+	if (is_word(w, "--tun-type")) {
+		s->tunnel = is_word(&v, "gue") ? IPPROTO_UDP : is_word(&v, "gre") ? IPPROTO_GRE : 0;
+		return s->tunnel || is_word(&v, "ipip") ? 0 : SD_EPARSE;
+	}
+	if (is_word(w, "--tun-port")) {
+		if (xt_uint(v.s, v.len, 65535, &n) < 0)
+			return SD_EPARSE;
+		s->tunnel_port = (uint16_t)n;
 		return 0;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(valued); i++)

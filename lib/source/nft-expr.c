@@ -109,7 +109,8 @@ static void describe_meta(const json_t *arg, struct nft_part *p)
 			set_part(p, keys[i].field, keys[i].type);
 }
 
-static void describe_ct(const json_t *arg, struct nft_part *p)
+/* @family: of the table, which an address may leave out; NULL: both. */
+static void describe_ct(const json_t *arg, const char *family, struct nft_part *p)
 {
 	static const struct {
 		const char *key;
@@ -128,11 +129,15 @@ static void describe_ct(const json_t *arg, struct nft_part *p)
 		{ "proto-src", FIELD_CT_ORIG_SPORT, FIELD_CT_REPL_SPORT, NFT_SERVICE },
 		{ "proto-dst", FIELD_CT_ORIG_DPORT, FIELD_CT_REPL_DPORT, NFT_SERVICE },
 	};
-	const char *key = json_str(arg, "key"), *family = json_str(arg, "family"), *dir = json_str(arg, "dir");
+	const char *key = json_str(arg, "key"), *dir = json_str(arg, "dir");
 	char full[32];
 
 	if (!key)
 		return;
+	if (json_str(arg, "family"))
+		family = json_str(arg, "family");
+	else if (strcmp(key, "saddr") != 0 && strcmp(key, "daddr") != 0)
+		family = NULL;
 	snprintf(full, sizeof(full), "%s%s%s", family ? family : "", family ? " " : "", key);
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
 		bool directed = keys[i].reply != FIELD_OPAQUE && strcmp(keys[i].key, "protocol") != 0;
@@ -248,7 +253,7 @@ static int describe(struct nft_reader *x, const json_t *e, unsigned depth, struc
 	} else if (strcmp(kind, "meta") == 0) {
 		describe_meta(arg, p);
 	} else if (strcmp(kind, "ct") == 0) {
-		describe_ct(arg, p);
+		describe_ct(arg, x->table && x->table->family != RS_INET ? rs_family_name(x->table->family) : NULL, p);
 	} else if (strcmp(kind, "fib") == 0) {
 		describe_fib(arg, p);
 	} else if (strcmp(kind, "numgen") == 0 || strcmp(kind, "jhash") == 0 || strcmp(kind, "symhash") == 0) {
@@ -309,7 +314,7 @@ enum nft_type nft_typeof(const json_t *e)
 	else if (strcmp(kind, "meta") == 0)
 		describe_meta(arg, &p);
 	else if (strcmp(kind, "ct") == 0)
-		describe_ct(arg, &p);
+		describe_ct(arg, NULL, &p);
 	else if (strcmp(kind, "fib") == 0)
 		describe_fib(arg, &p);
 	else if (strcmp(kind, "numgen") == 0 || strcmp(kind, "jhash") == 0 || strcmp(kind, "symhash") == 0)

@@ -126,9 +126,10 @@ static int add_family(struct nft_reader *x, const json_t *arg, const struct rs_n
 {
 	const char *family = json_str(arg, "family");
 
-	*ret_ip6 = family ? strcmp(family, "ip6") == 0 : n->has_addr ? n->lo.family == AF_INET6 : x->table->family == RS_IP6;
+	*ret_ip6 = x->table->family == RS_IP6;
 	if (x->table->family != RS_INET || (!family && !n->has_addr))
 		return 0;
+	*ret_ip6 = family ? strcmp(family, "ip6") == 0 : n->lo.family == AF_INET6;
 	return nft_add_implied(x, FIELD_NFPROTO, *ret_ip6 ? 10 : 2);
 }
 

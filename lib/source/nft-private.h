@@ -146,6 +146,9 @@ int nft_lookup(struct nft_reader *x, const struct nft_key *key, const json_t *se
 	       struct rs_lookup **ret);
 /* An anonymous set of one range, which @key is looked up in. */
 int nft_range_lookup(struct nft_reader *x, const struct nft_key *key, struct rs_value v, struct rs_lookup **ret);
+/* A map of each number that @key can be (numgen, jhash) to itself. */
+#define NFT_NUMBERS_MAX 256u
+int nft_number_map(struct nft_reader *x, const struct nft_key *key, struct rs_lookup **ret);
 /* Named sets are looked for when all are read. 0 or -ENOMEM. */
 int nft_settle_sets(struct nft_reader *x);
 /* A verdict: "accept", { "jump": { "target": } }. 0, SD_EPARSE, -ENOMEM. */

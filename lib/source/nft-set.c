@@ -198,7 +198,7 @@ static struct rs_set *new_set(struct nft_reader *x, const struct rs_table *t, co
 	s->line = x->line;
 	s->nfields = f->nkey;
 	s->ndata = f->map.ndata;
-	s->is_map = f->map.is_map;
+	s->is_map = f->map.is_vmap || f->map.ndata; /* which counter or quota it names is not asked */
 	s->is_vmap = f->map.is_vmap;
 	for (uint8_t i = 0; i < f->nkey; i++)
 		s->part_kinds[i] = (uint8_t)nft_kind(f->key[i]);
@@ -273,8 +273,12 @@ static struct rs_lookup *new_lookup(struct nft_reader *x, const struct nft_key *
 
 	if (!l || !parts)
 		return NULL;
-	for (uint8_t i = 0; i < k->n; i++)
+	for (uint8_t i = 0; i < k->n; i++) {
 		parts[i] = k->part[i].sel;
+		/* All of a status: it has bits that svcdoctor does not follow. */
+		if (k->part[i].type == NFT_CT_STATUS && parts[i].mask == UINT32_MAX)
+			parts[i].field = FIELD_OPAQUE;
+	}
 	l->parts = parts;
 	l->nparts = k->n;
 	return l;
@@ -345,6 +349,30 @@ int nft_range_lookup(struct nft_reader *x, const struct nft_key *key, struct rs_
 	*e = (struct rs_elem){ .keys = value, .verdict = ST_NOP };
 	s->elems = e;
 	s->nelems = 1;
+	l->set = s;
+	*ret = l;
+	return array_push(&x->rs->sets, s);
+}
+
+int nft_number_map(struct nft_reader *x, const struct nft_key *key, struct rs_lookup **ret)
+{
+	const struct rs_selector *sel = &key->part[0].sel;
+	struct form f = { .map = { .data = { NFT_MARK }, .ndata = 1, .is_map = true } };
+	struct rs_elem *e = arena_array(&x->rs->arena, struct rs_elem, sel->mod);
+	struct rs_value *values = arena_array(&x->rs->arena, struct rs_value, sel->mod);
+	struct rs_lookup *l = new_lookup(x, key);
+	struct rs_set *s;
+
+	form_of_key(key, &f);
+	s = new_set(x, x->table, &f);
+	if (!e || !values || !l || !s)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < sel->mod; i++) {
+		values[i].u.num = (struct rs_u32_range){ sel->offset + i, sel->offset + i };
+		e[i] = (struct rs_elem){ .keys = &values[i], .data = &values[i], .verdict = ST_NOP };
+	}
+	s->elems = e;
+	s->nelems = sel->mod;
 	l->set = s;
 	*ret = l;
 	return array_push(&x->rs->sets, s);

@@ -150,6 +150,25 @@ static int mark_map(struct nft_reader *x, const json_t *map)
 	return nft_add_stmt(x, s);
 }
 
+/* A number made up for the packet becomes its mark. */
+static int mark_number(struct nft_reader *x, const json_t *value)
+{
+	struct rs_stmt s = { .kind = ST_MARK_MAP };
+	struct rs_lookup *l;
+	struct nft_key k;
+	int r = nft_key(x, value, &k);
+
+	if (r == 0 && (k.n != 1 || k.part[0].sel.mod == 0 || k.part[0].sel.mod > NFT_NUMBERS_MAX || k.part[0].sel.flip ||
+		       k.part[0].sel.mask != UINT32_MAX))
+		r = SD_EPARSE;
+	if (r == 0)
+		r = nft_number_map(x, &k, &l);
+	if (r < 0)
+		return r;
+	s.u.lookup = l;
+	return nft_add_stmt(x, s);
+}
+
 static int set_mark(struct nft_reader *x, bool ct, const json_t *value)
 {
 	struct bits b;
@@ -157,6 +176,8 @@ static int set_mark(struct nft_reader *x, bool ct, const json_t *value)
 
 	if (json_obj(value, "map"))
 		return ct ? SD_EPARSE : mark_map(x, json_obj(value, "map"));
+	if (!ct && (json_obj(value, "numgen") || json_obj(value, "jhash") || json_obj(value, "symhash")))
+		return mark_number(x, value);
 	r = read_bits(x, value, 0, &b);
 	if (r < 0)
 		return r;
@@ -382,6 +403,28 @@ static int by_text(struct nft_reader *x, const char *kind)
 	return nft_add_text_cond(x, FIELD_OPAQUE, false);
 }
 
+/*
+ * nft gives as text what it has no JSON for, such as what a rule puts into a map (until 1.0.7): "add @m { ip saddr : 5 }".
+ * Which key that is does not matter: from now on it is not known what the map holds.
+ */
+static int as_text(struct nft_reader *x, const char *s)
+{
+	static const struct nft_key none = { .n = 0 };
+	const char *at = strchr(s, '@');
+	size_t len = at ? strcspn(at, " ") : 0;
+	bool change = str_starts(s, "add @") || str_starts(s, "update @") || str_starts(s, "delete @");
+	struct rs_lookup *l;
+	json_t *name;
+	int r;
+
+	if (!change || strstr(s, "limit ") || strstr(s, "ct count") || strstr(s, "quota ") || len < 2)
+		return SD_EPARSE;
+	name = json_stringn(at, len);
+	r = name ? nft_lookup(x, &none, name, &(struct nft_map_of){ .is_map = true }, true, &l) : -ENOMEM;
+	json_decref(name);
+	return r < 0 ? r : nft_add_text_stmt(x, ST_NOP);
+}
+
 static bool is_verdict(const char *kind)
 {
 	static const char *const names[] = { "jump", "goto", "accept", "drop", "return", "continue" };
@@ -417,6 +460,6 @@ int nft_statement(struct nft_reader *x, const json_t *s)
 			return rows[i].read(x, arg);
 	if (is_limit(kind))
 		return limit(x, kind, arg);
-	r = nat(x, kind, arg);
+	r = arg ? nat(x, kind, arg) : as_text(x, kind);
 	return r == SD_EPARSE ? by_text(x, kind) : r;
 }

@@ -140,7 +140,7 @@ static void print_json(struct printer *p, const json_t *e)
 }
 
 /* { a, b }, and of a map { a : b, c : d }. */
-static void print_set(struct printer *p, const json_t *set, struct forms f, bool is_map)
+static void print_set(struct printer *p, const json_t *set, struct forms f, bool is_map, struct forms data)
 {
 	adds(p, "{ ");
 	for (size_t i = 0; i < json_array_size(set) && !full(p); i++) {
@@ -150,7 +150,7 @@ static void print_set(struct printer *p, const json_t *set, struct forms f, bool
 		if (is_map && json_is_array(e) && json_array_size(e) == 2) {
 			print(p, json_array_get(e, 0), f);
 			adds(p, " : ");
-			print(p, json_array_get(e, 1), just(FORM_PLAIN));
+			print(p, json_array_get(e, 1), data);
 		} else {
 			print(p, e, f);
 		}
@@ -252,23 +252,27 @@ static void print_symhash(struct printer *p, const json_t *arg)
 	print_mod(p, arg);
 }
 
-static void print_data(struct printer *p, const json_t *data, struct forms f, bool is_map)
+static void print_data(struct printer *p, const json_t *set, struct forms f, bool is_map, struct forms data)
 {
-	const json_t *set = json_arr(data, "set");
-
-	if (set)
-		print_set(p, set, f, is_map);
+	if (json_arr(set, "set"))
+		print_set(p, json_arr(set, "set"), f, is_map, data);
 	else
-		print(p, data, f);
+		print(p, set, f);
 }
 
-static void print_map(struct printer *p, const json_t *arg)
+/* A map whose data is printed in the form of the field that it is written to. */
+static void print_map_as(struct printer *p, const json_t *arg, struct forms data)
 {
 	const json_t *key = json_object_get(arg, "key");
 
 	print(p, key, just(FORM_PLAIN));
 	adds(p, " map ");
-	print_data(p, json_object_get(arg, "data"), forms_of(key), true);
+	print_data(p, json_object_get(arg, "data"), forms_of(key), true, data);
+}
+
+static void print_map(struct printer *p, const json_t *arg)
+{
+	print_map_as(p, arg, just(FORM_PLAIN));
 }
 
 /* Extension headers and options: "exthdr hbh", "frag more-fragments", "tcp option maxseg size". */
@@ -378,7 +382,7 @@ static void print_object(struct printer *p, const json_t *e, const char *kind, c
 	if (strcmp(kind, "concat") == 0)
 		print_concat(p, arg, f);
 	else if (strcmp(kind, "set") == 0)
-		print_set(p, arg, f, false);
+		print_set(p, arg, f, false, just(FORM_PLAIN));
 	else if (strcmp(kind, "range") == 0)
 		print_list(p, arg, "-", f);
 	else if (strcmp(kind, "elem") == 0)
@@ -448,21 +452,31 @@ static bool print_flags_of(struct printer *p, const json_t *left, const char *op
 	return true;
 }
 
+/* Of these "==" and no word at all are two questions. */
+static bool has_flags(const json_t *left)
+{
+	const char *ct = json_str(json_obj(left, "ct"), "key");
+
+	return str_is(ct, "state") || str_is(ct, "status") || str_is(ct, "label") || str_is(ct, "event") ||
+	       (str_is(json_str(json_obj(left, "payload"), "field"), "flags") && str_is(json_str(json_obj(left, "payload"), "protocol"), "tcp"));
+}
+
 static void print_match(struct printer *p, const json_t *arg)
 {
 	const json_t *left = json_object_get(arg, "left"), *right = json_object_get(arg, "right");
 	const char *op = json_str(arg, "op");
-	bool masked = json_arr(left, "&") || json_arr(left, "|") || json_arr(left, "^");
+	bool masked = json_arr(left, "&") || json_arr(left, "|") || json_arr(left, "^") || json_arr(left, "<<") || json_arr(left, ">>");
+	bool one = !json_arr(right, "range") && !json_arr(right, "set");
 
 	if (print_flags_of(p, left, op, right))
 		return;
 	print(p, left, just(FORM_PLAIN));
 	adds(p, " ");
-	if (op && strcmp(op, "in") != 0 && (masked || strcmp(op, "==") != 0)) {
+	if (op && strcmp(op, "in") != 0 && (strcmp(op, "==") != 0 || (one && (masked || has_flags(left))))) {
 		adds(p, op);
 		adds(p, " ");
 	}
-	print_data(p, right, forms_of(left), false);
+	print_data(p, right, forms_of(left), false, just(FORM_PLAIN));
 }
 
 static void print_vmap(struct printer *p, const json_t *arg)
@@ -471,30 +485,19 @@ static void print_vmap(struct printer *p, const json_t *arg)
 
 	print(p, key, just(FORM_PLAIN));
 	adds(p, " vmap ");
-	print_data(p, json_object_get(arg, "data"), forms_of(key), true);
+	print_data(p, json_object_get(arg, "data"), forms_of(key), true, just(FORM_PLAIN));
 }
 
 static void print_mangle(struct printer *p, const json_t *arg)
 {
 	const json_t *key = json_object_get(arg, "key"), *map = json_obj(json_object_get(arg, "value"), "map");
-	const json_t *set = json_arr(json_obj(map, "data"), "set");
 
 	print(p, key, just(FORM_PLAIN));
 	adds(p, " set ");
-	if (!set) {
+	if (map)
+		print_map_as(p, map, forms_of(key));
+	else
 		print(p, json_object_get(arg, "value"), forms_of(key));
-		return;
-	}
-	/* The data is printed as the field that it is written to. */
-	print(p, json_object_get(map, "key"), just(FORM_PLAIN));
-	adds(p, " map { ");
-	for (size_t i = 0; i < json_array_size(set) && !full(p); i++) {
-		adds(p, i ? ", " : "");
-		print(p, json_array_get(json_array_get(set, i), 0), forms_of(json_object_get(map, "key")));
-		adds(p, " : ");
-		print(p, json_array_get(json_array_get(set, i), 1), forms_of(key));
-	}
-	adds(p, " }");
 }
 
 static void print_word_and(struct printer *p, const char *before, const json_t *v, const char *between)
@@ -508,10 +511,27 @@ static void print_word_and(struct printer *p, const char *before, const json_t *
 		print(p, v, just(FORM_PLAIN));
 }
 
+/* "[fd00::1]" and "[fd00::1]-[fd00::9]" where a port follows. */
+static void print_nat_addr(struct printer *p, const json_t *addr, bool port)
+{
+	const json_t *range = json_arr(addr, "range"), *first = range ? json_array_get(range, 0) : addr;
+
+	if (!port || !json_is_string(first) || !strchr(json_string_value(first), ':')) {
+		print(p, addr, just(FORM_PLAIN));
+		return;
+	}
+	adds(p, "[");
+	print(p, first, just(FORM_PLAIN));
+	if (range) {
+		adds(p, "]-[");
+		print(p, json_array_get(range, 1), just(FORM_PLAIN));
+	}
+	adds(p, "]");
+}
+
 static void print_nat(struct printer *p, const char *kind, const json_t *arg)
 {
 	const json_t *addr = json_object_get(arg, "addr"), *port = json_object_get(arg, "port");
-	bool bracket = port && json_is_string(addr) && strchr(json_string_value(addr), ':');
 
 	adds(p, kind);
 	print_word_and(p, " ", json_object_get(arg, "family"), "");
@@ -519,9 +539,7 @@ static void print_nat(struct printer *p, const char *kind, const json_t *arg)
 		adds(p, " prefix");
 	if (addr || port)
 		adds(p, " to ");
-	adds(p, bracket ? "[" : "");
-	print(p, addr, just(FORM_PLAIN));
-	adds(p, bracket ? "]" : "");
+	print_nat_addr(p, addr, port != NULL);
 	print_word_and(p, ":", port, "");
 	if (!nft_has_word(json_object_get(arg, "flags"), "netmap"))
 		print_word_and(p, " ", json_object_get(arg, "flags"), ",");
@@ -583,10 +601,16 @@ static void print_ct_count(struct printer *p, const json_t *arg)
 /* counter, quota, limit: anonymous, or by name or map. */
 static void print_stateful(struct printer *p, const char *kind, const json_t *arg)
 {
-	if (json_is_string(arg) || json_obj(arg, "map")) {
+	const json_t *map = json_obj(arg, "map");
+
+	if (json_is_string(arg)) {
 		adds(p, kind);
 		adds(p, " name ");
 		print(p, arg, just(FORM_QUOTED));
+	} else if (map) {
+		adds(p, kind);
+		adds(p, " name ");
+		print_map_as(p, map, just(FORM_QUOTED));
 	} else if (strcmp(kind, "limit") == 0) {
 		print_limit(p, arg);
 	} else if (strcmp(kind, "quota") == 0) {
@@ -667,7 +691,10 @@ static void print_tproxy(struct printer *p, const json_t *arg)
 static void print_dup(struct printer *p, const json_t *arg)
 {
 	print_word_and(p, "dup to ", json_object_get(arg, "addr"), "");
-	print_word_and(p, " device ", json_object_get(arg, "dev"), "");
+	if (json_object_get(arg, "dev")) {
+		adds(p, " device ");
+		print(p, json_object_get(arg, "dev"), just(FORM_QUOTED));
+	}
 }
 
 static void print_fwd(struct printer *p, const json_t *arg)
@@ -742,7 +769,10 @@ void nft_print_stmt(struct strbuf *b, const json_t *s, size_t max)
 	const json_t *arg = nft_member(s, &kind);
 
 	if (!arg) {
-		print_json(&p, s);
+		if (json_is_string(s)) /* what nft has no JSON for it gives as text */
+			adds(&p, json_string_value(s));
+		else
+			print_json(&p, s);
 		return;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -96,19 +96,22 @@ static bool enter_table(struct nft_reader *x, const char *family, const char *na
 	return x->table != NULL;
 }
 
-/* nft 1.0.6 writes as many letters of "dormant" as the table's name has. */
-static bool is_dormant(const json_t *flags)
+/* nft 1.0.6 writes "dormant" and "owner" as whatever lies in its memory: some table's name. Owners are rare, and hold their table open. */
+static bool is_dormant(struct nft_reader *x, const json_t *flags)
 {
-	const char *word = json_string_value(flags);
-
-	return nft_has_word(flags, "dormant") || (word && *word && strncmp("dormant", word, strlen(word)) == 0);
+	if (!flags || nft_has_word(flags, "dormant"))
+		return flags != NULL;
+	if (nft_has_word(flags, "owner") || nft_has_word(flags, "persist") || (json_is_array(flags) && json_array_size(flags) == 0))
+		return false;
+	nft_note(x, "bad-value", "the flags of table '%s' cannot be read; it is taken to be dormant", x->table->name);
+	return true;
 }
 
 static int on_table(struct nft_reader *x, const json_t *o)
 {
 	int r = 0;
 
-	if (enter_table(x, json_str(o, "family"), json_str(o, "name"), false, &r) && is_dormant(json_object_get(o, "flags")))
+	if (enter_table(x, json_str(o, "family"), json_str(o, "name"), false, &r) && is_dormant(x, json_object_get(o, "flags")))
 		x->table->dormant = true;
 	return r;
 }

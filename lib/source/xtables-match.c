@@ -98,18 +98,6 @@ static int emit_rpfilter(struct xt_reader *x, const struct xt_inst *m)
 	return emit_above(x, m, seen(m, RPF_INVERT));
 }
 
-enum { IPVS_PLAIN, IPVS_OTHER };
-static const struct xt_opt ipvs_opts[] = {
-	XT_FLAG(IPVS_PLAIN, "ipvs"), XT_OPT(IPVS_OTHER, "vproto"), XT_OPT(IPVS_OTHER, "vaddr"),
-	XT_OPT(IPVS_OTHER, "vport"), XT_OPT(IPVS_OTHER, "vdir"), XT_OPT(IPVS_OTHER, "vmethod"),
-	XT_OPT(IPVS_OTHER, "vportctl"),
-};
-/* Every other option implies --ipvs, negated or not: net/netfilter/xt_ipvs.c. */
-static int emit_ipvs(struct xt_reader *x, const struct xt_inst *m)
-{
-	return emit_above(x, m, m->seen == 1u << IPVS_PLAIN && negated(m, IPVS_PLAIN));
-}
-
 enum { OWNER_UID, OWNER_GID, OWNER_EXISTS, OWNER_GROUPS, OWNER_OTHER };
 static const struct xt_opt owner_opts[] = {
 	XT_OPT(OWNER_UID, "uid-owner"), XT_OPT(OWNER_GID, "gid-owner"), XT_FLAG(OWNER_EXISTS, "socket-exists"),
@@ -830,7 +818,7 @@ static const struct xt_ext matches[] = {
 	ROW("icmpv6", icmp_opts, 0, emit_icmp),
 	ROW("ipv6-icmp", icmp_opts, 0, emit_icmp),
 	ROW("iprange", iprange_opts, 0, emit_iprange),
-	ROW("ipvs", ipvs_opts, FIELD_IPVS, emit_ipvs),
+	ROW("ipvs", xt_ipvs_opts, FIELD_IPVS, xt_emit_ipvs),
 	ROW("ipv6header", ipv6header_opts, FIELD_EXTHDR, emit_ipv6header),
 	TEXT("ipcomp", ipcomp_opts, FIELD_ESP),
 	TEXT("l2tp", l2tp_opts, FIELD_OPAQUE),

@@ -3,11 +3,12 @@
 #define XTABLES_PRIVATE_H
 
 /*
- * The reader of iptables-save text, in six parts:
+ * The reader of iptables-save text, in seven parts:
  *   xtables.c         lines: headers, tables, chains, what a dump is and where it is damaged
  *   xtables-shared.c  the rules of a long table by two threads
  *   xtables-rule.c    one rule: words, negation, which match or target owns an option
  *   xtables-match.c   the table of matches, and what each one asks
+ *   xtables-ipvs.c    of these -m ipvs
  *   xtables-target.c  the same for targets
  *   xtables-value.c   numbers, addresses, lists, names
  * Words point into the text; only what a ruleset keeps is copied into its arena.
@@ -166,6 +167,10 @@ void xt_index_targets(struct xt_first *f);
 /* A set and its directions: the two arguments of option @id. 0, SD_EPARSE, -ENOMEM. */
 int xt_set_ref(struct xt_reader *x, const struct xt_inst *m, unsigned id, struct rs_set_ref **ret);
 extern const struct xt_ext xt_unknown_match, xt_unknown_target;
+
+/* xtables-ipvs.c: -m ipvs */
+extern const struct xt_opt xt_ipvs_opts[7];
+int xt_emit_ipvs(struct xt_reader *x, const struct xt_inst *m);
 
 /* xtables-value.c: 0 or SD_EPARSE; what adds a condition also -ENOMEM. */
 int xt_add_cond(struct xt_reader *x, struct rs_cond c);

@@ -56,6 +56,52 @@ static void put_list(struct strbuf *b, const struct rs_list *l)
 	}
 }
 
+static const char *const kinds[] = { "num", "ip", "ip6", "name", "opaque" };
+
+static void put_selector(struct strbuf *b, const struct rs_selector *s)
+{
+	strbuf_adds(b, field_name(s->field));
+	if (s->kind == VALUE_ADDR6 && s->plen < 128)
+		strbuf_addf(b, "/%u", s->plen);
+	if (s->mask != UINT32_MAX)
+		strbuf_addf(b, "&%#x", s->mask);
+	if (s->flip)
+		strbuf_addf(b, "^%#x", s->flip);
+	if (s->mod)
+		strbuf_addf(b, "%%%u+%u", s->mod, s->offset);
+	strbuf_adds(b, s->flags & RS_LIMIT_IIF ? "@iif" : s->flags & RS_LIMIT_OIF ? "@oif" : "");
+}
+
+static void put_elems(struct strbuf *b, const struct rs_set *s)
+{
+	char buf[512];
+
+	for (size_t i = 0; i < s->nelems; i++) {
+		rs_elem_print(s, &s->elems[i], buf, sizeof(buf));
+		strbuf_addf(b, "%s%s", i ? ", " : "{", buf);
+	}
+	strbuf_adds(b, s->nelems ? "}" : "{}");
+}
+
+/* "(SADDR.DPORT)@name:ip.num", or the elements of a set without a name. */
+static void put_lookup(struct strbuf *b, const struct rs_lookup *l)
+{
+	for (unsigned i = 0; i < l->nparts; i++) {
+		strbuf_addc(b, i ? '.' : '(');
+		put_selector(b, &l->parts[i]);
+	}
+	strbuf_addc(b, ')');
+	if (l->name)
+		strbuf_addf(b, "@%s", l->name);
+	if (!l->set)
+		strbuf_adds(b, "-");
+	for (unsigned i = 0; l->set && i < l->set->nfields; i++)
+		strbuf_addf(b, "%c%s", i ? '.' : ':', kinds[l->set->part_kinds[i]]);
+	if (l->set && !l->name)
+		put_elems(b, l->set);
+	strbuf_adds(b, l->set && l->set->partly ? "..." : "");
+}
+
 static void put_cond(struct strbuf *b, const struct rs_cond *c)
 {
 	strbuf_addf(b, "%s%s", c->negate ? "!" : "", field_name(c->field));
@@ -105,6 +151,12 @@ static void put_cond(struct strbuf *b, const struct rs_cond *c)
 		strbuf_addf(b, "=%s%s%s%s", c->u.recent->name, c->u.recent->update ? "+update" : "",
 			    c->u.recent->remove ? "+remove" : "", c->u.recent->by_dest ? "+dest" : "");
 		break;
+	case OP_IPVS:
+		strbuf_addf(b, "<%s>", c->u.ipvs->text);
+		break;
+	case OP_LOOKUP:
+		put_lookup(b, c->u.lookup);
+		break;
 	default:
 		strbuf_addf(b, "<%s>", c->u.text);
 	}
@@ -125,6 +177,14 @@ static void put_nat(struct strbuf *b, const struct rs_nat *n)
 			strbuf_addc(b, '-');
 			put_addr(b, &n->hi);
 		}
+	}
+	if (n->addr_map) {
+		strbuf_adds(b, n->addr_map_has_port ? " map with port " : " map ");
+		put_lookup(b, n->addr_map);
+	}
+	if (n->port_map) {
+		strbuf_adds(b, " port map ");
+		put_lookup(b, n->port_map);
 	}
 	if (n->has_port) {
 		strbuf_addf(b, " port %u", n->port_lo);
@@ -159,6 +219,20 @@ static void put_stmt(struct strbuf *b, const struct rs_stmt *s)
 	case ST_REDIRECT:
 	case ST_NETMAP:
 		put_nat(b, s->u.nat);
+		break;
+	case ST_VMAP:
+	case ST_MARK_MAP:
+		strbuf_addc(b, ' ');
+		put_lookup(b, s->u.lookup);
+		break;
+	case ST_UPDATE:
+		strbuf_adds(b, s->u.update->is_delete ? " delete " : " ");
+		put_lookup(b, &s->u.update->key);
+		strbuf_adds(b, s->u.update->key.set && s->u.update->key.set->dynamic ? " dynamic" : "");
+		break;
+	case ST_ACCEPT:
+	case ST_DROP:
+	case ST_RETURN:
 		break;
 	case ST_SET:
 		strbuf_addf(b, " %s%s", s->flags & RS_SET_DEL ? "del " : "", s->u.set->name);

@@ -6,7 +6,8 @@
 
 /*
  * A decoded rule in one short line, so that tests can compare all of it: "FIELD=value !FIELD=value : STATEMENT value",
- * with " ?" at the end of one that is unknown. OP_MASK is "=value/mask", OP_ANY "&bits", OP_TEXT "<text>".
+ * with " ?" at the end of one that is unknown. OP_MASK is "=value/mask", OP_ANY "&bits", OP_TEXT "<text>",
+ * a lookup "(FIELD.FIELD)@set:kinds", or with the elements of a set without a name.
  */
 void rule_text(struct strbuf *b, const struct rs_rule *r);
 

@@ -88,7 +88,7 @@ static void check_all(struct world *w)
 	assert_int_equal(ruleset_finish(&w->rs), 0);
 	s = find(w, IPPROTO_TCP, "10.0.0.1", 80);
 	assert_string_equal(s->scheduler, "wrr");
-	assert_string_equal(s->text, "TCP 10.0.0.1:80 wrr");
+	assert_string_equal(s->text, "IPVS TCP 10.0.0.1:80 wrr");
 	assert_int_equal(s->persistent, 300);
 	assert_string_equal(ip_addr_format(&s->netmask, buf), "255.255.255.0");
 	assert_int_equal(s->nservers, 6);
@@ -106,17 +106,17 @@ static void check_all(struct world *w)
 	assert_string_equal(s->flags, "mh-fallback");
 	assert_false(s->one_packet);
 	s = find(w, IPPROTO_TCP, "fd00:10::1", 443);
-	assert_string_equal(s->text, "TCP [fd00:10::1]:443 sed");
+	assert_string_equal(s->text, "IPVS TCP [fd00:10::1]:443 sed");
 	assert_string_equal(ip_addr_format(&s->netmask, buf), "ffff:ffff:ffff:ffff::");
 	has_server(s, 0, "fd00::2", 6443, 1, 'm');
 	s = find(w, IPPROTO_TCP, "10.0.0.9", 0);
 	has_server(s, 0, "10.1.0.1", 0, 1, 'm');
 	s = ruleset_find_mark_server(&w->rs, AF_INET, 7);
-	assert_string_equal(s->text, "FWM 7 lc");
+	assert_string_equal(s->text, "IPVS FWM 7 lc");
 	assert_int_equal(s->persistent, 360);
 	has_server(s, 1, "127.0.0.1", 8, 1, 'r');
 	s = ruleset_find_mark_server(&w->rs, AF_INET6, 8);
-	assert_string_equal(s->text, "FWM 8 IPv6 wlc");
+	assert_string_equal(s->text, "IPVS FWM 8 IPv6 wlc");
 	assert_null(ruleset_find_mark_server(&w->rs, AF_INET, 8));
 	assert_null(ruleset_find_mark_server(&w->rs, AF_INET, 0));
 }
@@ -169,9 +169,9 @@ static void test_differences(void **state)
 		     "-A -t 10.0.0.2:80 -s rr\n", "save");
 	read_text(w, LIST, "list");
 	assert_int_equal(w->notes.len, 3);
-	assert_non_null(strstr(w->notes.v[0].text, "only `ipvsadm -Sn` has 'TCP 10.0.0.2:80 rr'"));
-	assert_non_null(strstr(w->notes.v[1].text, "only `ipvsadm -ln` has 'UDP 10.0.0.3:53 rr'"));
-	assert_non_null(strstr(w->notes.v[2].text, "they describe differently 'TCP 10.0.0.1:80 rr'"));
+	assert_non_null(strstr(w->notes.v[0].text, "only `ipvsadm -Sn` has 'IPVS TCP 10.0.0.2:80 rr'"));
+	assert_non_null(strstr(w->notes.v[1].text, "only `ipvsadm -ln` has 'IPVS UDP 10.0.0.3:53 rr'"));
+	assert_non_null(strstr(w->notes.v[2].text, "they describe differently 'IPVS TCP 10.0.0.1:80 rr'"));
 	assert_int_equal(ruleset_finish(&w->rs), 0);
 	s = find(w, IPPROTO_TCP, "10.0.0.1", 80);
 	has_server(s, 0, "10.1.0.1", 8080, 1, 'm');
