@@ -45,6 +45,7 @@ struct jobs {
 	struct job *v;
 	size_t len;
 	ARRAY_OF(struct verify_skipped) skipped; /* what this version cannot run of the nodes that were passed */
+	struct arena arena;
 };
 
 static void jobs_release(struct jobs *j)
@@ -54,6 +55,7 @@ static void jobs_release(struct jobs *j)
 	}
 	free(j->v);
 	array_free(&j->skipped);
+	arena_release(&j->arena);
 }
 
 /* The node whose own address @a is, among those with rules; NULL when none or several say so. */
@@ -193,22 +195,22 @@ static bool lacks_servers(const struct snap_node *n)
 	       (k == UNSUPPORTED || node_link_by_name(&n->facts, "kube-ipvs0"));
 }
 
-static int add_skipped(struct jobs *j, const struct snap_node *n, const char *reason)
-{
-	return array_push(&j->skipped, ((struct verify_skipped){ n->name, known_code(UNSUPPORTED), reason, NULL, "rules" }));
-}
-
-/* What acts on packets and is not run. */
+/* Virtual servers that are not known act on packets too, and so do nftables of a family that is not modelled. */
 static int note_skipped(struct jobs *j, const struct snap_node *n)
 {
-	int r = 0;
-	if (n->nft_not_modelled) {
-		r = add_skipped(j, n, "the node has nftables rules of bridges, devices or ARP, which are not modelled: the packet may fare otherwise");
+	struct verify_skipped s = { n->name, known_code(UNSUPPORTED), NULL, NULL, "rules" };
+	if (lacks_servers(n)) {
+		s.reason = "the node's IPVS virtual servers are not known (ipvsadm -Sn): the packet may fare otherwise";
+		if (array_push(&j->skipped, s) < 0) {
+			return -ENOMEM;
+		}
 	}
-	if (r == 0 && lacks_servers(n)) {
-		r = add_skipped(j, n, "the node's IPVS virtual servers are not known (ipvsadm -Sn): the packet may fare otherwise");
+	if (!n->nft_not_modelled) {
+		return 0;
 	}
-	return r;
+	s.reason = arena_printf(&j->arena, "the rules of nftables table %s act on packets and are not modelled: the packet may "
+				"fare otherwise", n->nft_not_modelled);
+	return s.reason ? array_push(&j->skipped, s) : -ENOMEM;
 }
 
 /* Does an ending hang on what a dump cannot tell? */
