@@ -435,14 +435,14 @@ static int on_map(struct nft_reader *x, const json_t *o)
 /* What a rule that names it must know: is it met below its limit, or above? */
 static int on_limit(struct nft_reader *x, const char *kind, const json_t *o)
 {
-	static char below[] = "", above[] = "inv";
+	static const char below[] = "", above[] = "inv";
 	const char *name = json_str(o, "name"), *key;
 	int r = 0;
 
 	if (!name || !enter_table(x, json_str(o, "family"), json_str(o, "table"), false, &r))
 		return r;
 	key = nft_name_key(x, x->table, kind, name);
-	return key ? map_puts(&x->objects, key, json_tri(o, "inv") > 0 ? above : below) : -ENOMEM;
+	return key ? map_puts(&x->objects, key, (void *)(uintptr_t)(json_tri(o, "inv") > 0 ? above : below)) : -ENOMEM;
 }
 
 static int on_object(void *arg, struct json_t *item, const char *list_kind, const char *api_version, uint32_t line)

@@ -335,6 +335,13 @@ static const struct {
 	{ "ip", MATCH(EQ, "{'&': [" PAYLOAD("tcp", "flags") ", {'|': ['syn', 'ack', 'fin', 'rst']}]}", "'syn'") ACCEPT,
 	  "PROTO=6 TCP_FLAGS=0x2/0x17 : ACCEPT", "tcp flags syn / syn,ack,fin,rst accept" },
 	{ "ip", MATCH(NE, "{'&': [" CT("status") ", ['dnat', 'snat']]}", "0") ACCEPT, "CT_STATUS&0x30 : ACCEPT", NULL },
+	/* several states at once: `nft --debug=netlink` shows one comparison with both bits */
+	{ "ip", MATCH(NE, CT("state"), "{'|': ['established', 'new']}") ACCEPT, ": ACCEPT", "ct state != established | new accept" },
+	{ "ip", MATCH(EQ, CT("state"), "{'|': ['established', 'new']}") ACCEPT, "FALSE : ACCEPT", NULL },
+	{ "ip", MATCH(NE, CT("state"), "{'set': ['established', 'new']}") ACCEPT, "!CT_STATE&0x6 : ACCEPT", NULL },
+	{ "ip", MATCH("'op': '!', ", CT("state"), "['established', 'new']") ACCEPT, "!CT_STATE&0x6 : ACCEPT", "ct state ! established,new accept" },
+	{ "ip", MATCH(NE, PAYLOAD("tcp", "flags"), "18") ACCEPT, "PROTO=6 !TCP_FLAGS=0x12/0xff : ACCEPT", NULL },
+	{ "ip", MATCH(EQ, "{'&': [" CT("state") ", ['established', 'new']]}", "'new'") ACCEPT, "CT_STATE=0x2/0x6 : ACCEPT", NULL },
 	/* ports in raw bytes */
 	{ "ip", MATCH(EQ, "{'payload': {'base': 'th', 'offset': 16, 'len': 16}}", "53") ACCEPT, "DPORT=53 : ACCEPT", "@th,16,16 0x35 accept" },
 	{ "ip", MATCH(EQ, "{'payload': {'base': 'th', 'offset': 8, 'len': 16}}", "53") ACCEPT, "OPAQUE<@th,8,16 0x35> : ACCEPT ?", NULL },
