@@ -25,7 +25,7 @@ void nft_note(struct nft_reader *x, const char *code, const char *fmt, ...)
 
 const char *nft_name_key(struct nft_reader *x, const struct rs_table *t, const char *kind, const char *name)
 {
-	return arena_printf(&x->names, "%s %s %s %s", rs_family_name(t->family), kind, t->name, name);
+	return arena_printf(&x->names, "%s %s %zu %s %s", rs_family_name(t->family), kind, strlen(t->name), t->name, name);
 }
 
 /* ---- tables ---- */
