@@ -327,7 +327,7 @@ static bool reverse_path(const json_t *left, const char *op, const json_t *right
 
 	if (!fib || (!none && !json_is_true(right)) || (op && !negated && strcmp(op, "==") != 0))
 		return false;
-	if (!(str_is(json_str(fib, "result"), "oif") || str_is(json_str(fib, "result"), "oifname")) || !nft_has_word(flags, "saddr") ||
+	if (!(str_is(json_str(fib, "result"), "oif") || str_is(json_str(fib, "result"), "check")) || !nft_has_word(flags, "saddr") ||
 	    nft_has_word(flags, "daddr") || nft_has_word(flags, "oif"))
 		return false;
 	*ret_negate = none != negated;

@@ -208,6 +208,10 @@ static void print_payload(struct printer *p, const json_t *arg)
 		strbuf_addf(p->b, "@%s,%lld,%lld", json_str(arg, "base"), (long long)offset, (long long)len);
 		return;
 	}
+	if (json_str(arg, "tunnel")) {
+		adds(p, json_str(arg, "tunnel"));
+		adds(p, " ");
+	}
 	adds(p, json_str(arg, "protocol"));
 	adds(p, " ");
 	adds(p, json_str(arg, "field"));
@@ -553,17 +557,18 @@ static void print_nat(struct printer *p, const char *kind, const json_t *arg)
 
 static void print_reject(struct printer *p, const json_t *arg)
 {
-	const char *type = json_str(arg, "type"), *expr = json_str(arg, "expr");
+	const char *type = json_str(arg, "type");
+	const json_t *expr = json_object_get(arg, "expr");
 
 	adds(p, "reject");
 	/* The default is left out. */
-	if (!type || (!expr && strcmp(type, "tcp reset") != 0) || str_is(expr, "port-unreachable"))
+	if (!type || (!expr && strcmp(type, "tcp reset") != 0) || str_is(json_string_value(expr), "port-unreachable"))
 		return;
 	adds(p, " with ");
 	adds(p, type);
 	if (expr) {
 		adds(p, " ");
-		adds(p, expr);
+		print(p, expr, just(FORM_PLAIN));
 	}
 }
 

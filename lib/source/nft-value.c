@@ -180,6 +180,9 @@ static int from_number(enum nft_type t, uint64_t n, uint32_t *ret)
 {
 	if (n > nft_max(t))
 		return SD_EPARSE;
+	/* `nft -n` of 1.0.6 writes these as they lie in memory; numbers below 0x600 are no types. */
+	if (t == NFT_ETHERTYPE && (n < 0x600 || n == 0xdd86 || n == 0x0608))
+		n = (n & 0xff) << 8 | n >> 8;
 	*ret = t == NFT_CT_STATE ? ct_state_bits((uint32_t)n) : t == NFT_FIB_TYPE ? 1u << n : (uint32_t)n;
 	if (t == NFT_ICMP_TYPE || t == NFT_ICMP6_TYPE)
 		*ret <<= 8;

@@ -365,7 +365,8 @@ static const struct {
 	/* what is looked up */
 	{ "ip", MATCH(EQ, "{'fib': {'result': 'type', 'flags': 'daddr'}}", "'local'") ACCEPT, "DADDR_TYPE&0x4 : ACCEPT", NULL },
 	{ "ip", MATCH(EQ, "{'fib': {'result': 'type', 'flags': ['daddr', 'oif']}}", "2") ACCEPT, "DADDR_TYPE&0x4@oif : ACCEPT", NULL },
-	{ "ip", MATCH(EQ, "{'fib': {'result': 'check', 'flags': ['saddr', 'iif']}}", "true") ACCEPT, "FIB<fib saddr . iif check exists> : ACCEPT", NULL },
+	{ "ip", MATCH(EQ, "{'fib': {'result': 'check', 'flags': ['saddr', 'iif']}}", "true") ACCEPT, "RPFILTER<fib saddr . iif check exists> : ACCEPT", NULL },
+	{ "ip", MATCH(EQ, "{'fib': {'result': 'oifname', 'flags': ['saddr', 'iif']}}", "true") ACCEPT, "FIB<fib saddr . iif oifname exists> : ACCEPT", NULL },
 	{ "ip", MATCH(NE, "{'fib': {'result': 'oif', 'flags': ['saddr', 'iif']}}", "0") ACCEPT, "RPFILTER<fib saddr . iif oif != 0> : ACCEPT", NULL },
 	{ "ip", MATCH(EQ, PAYLOAD("ip", "saddr"), "'@nowhere'") ACCEPT, "LOOKUP(SADDR)@nowhere- : ACCEPT", NULL },
 	{ "ip", "{'vmap': {'key': " PAYLOAD("ip", "saddr") ", 'data': '@nowhere'}}", ": VMAP (SADDR)@nowhere-", "ip saddr vmap @nowhere" },
@@ -415,6 +416,16 @@ static const struct {
 	{ "inet", "{'reject': {'type': 'icmpv6', 'expr': 'admin-prohibited'}}", "NFPROTO=10 : REJECT<icmp6-adm-prohibited>",
 	  "reject with icmpv6 admin-prohibited" },
 	{ "ip", "{'reject': {'type': 'icmp', 'expr': 'frag-needed'}}", ": REJECT<reject with icmp frag-needed>", NULL },
+	/* nft -n */
+	{ "ip", "{'reject': {'type': 'icmp', 'expr': 1}}", ": REJECT<icmp-host-unreachable>", "reject with icmp 1" },
+	{ "ip6", "{'reject': {'type': 'icmpv6', 'expr': 0}}", ": REJECT<icmp6-no-route>", NULL },
+	{ "ip", "{'reject': {'type': 'icmpx', 'expr': 3}}", ": REJECT<icmpx-admin-prohibited>", NULL },
+	{ "ip", "{'reject': {'type': 'icmp', 'expr': 99}}", ": REJECT<reject with icmp 99>", NULL },
+	{ "inet", MATCH(EQ, META("protocol"), "8") ACCEPT, "ETHERTYPE=2048 : ACCEPT", NULL },
+	{ "inet", MATCH(EQ, META("protocol"), "{'set': [2048, 56710, 34525]}") ACCEPT, "ETHERTYPE=2048,34525,34525 : ACCEPT", NULL },
+	/* the packet within a tunnel */
+	{ "ip", MATCH(EQ, "{'payload': {'tunnel': 'vxlan', 'protocol': 'ip', 'field': 'saddr'}}", "'10.0.0.1'") ACCEPT, "OPAQUE<vxlan ip saddr 10.0.0.1> : ACCEPT ?",
+	  NULL },
 	/* sets that rules change */
 	{ "ip", "{'set': {'op': 'add', 'elem': " PAYLOAD("ip", "saddr") ", 'set': '@nowhere'}}", ": UPDATE (SADDR)@nowhere-", NULL },
 	{ "ip", "{'map': {'op': 'add', 'elem': " PAYLOAD("ip", "saddr") ", 'data': 5, 'map': '@nowhere'}}", ": UPDATE (SADDR)@nowhere-", NULL },
