@@ -225,7 +225,8 @@ static enum tri leaves_bridge(struct walk *w, const struct state *st, struct por
 	struct node_route_result way;
 	struct nat_ends ends = { .from = st->orig_src, .to = st->dst };
 
-	if (st->from_node || (!st->dnat && !st->ipvs) || ip_addr_equal(&st->orig_dst, &st->dst))
+	/* IPVS takes the packet up to the node, which sends it on by the bridge device. */
+	if (st->from_node || !st->dnat || st->ipvs || ip_addr_equal(&st->orig_dst, &st->dst))
 		return TRI_TRUE;
 	ret->text = "not judged: which interface the pod hangs on is not known (ip-route.json)";
 	if (!st->iif || !st->oif) /* of two hosts it is their replies that are in question */
@@ -408,10 +409,48 @@ static enum way find_way(struct walk *w, const struct state *st, const struct na
 	}
 }
 
+/* The reply to a masqueraded packet of IPVS is translated while it is bridged: may it leave by the port that it came in by? */
+static enum tri reply_leaves_bridge(struct walk *w, const struct state *st, struct port_verdict *ret)
+{
+	struct node_route_result way;
+	struct nat_ends ends = { .from = st->orig_src, .to = st->dst };
+
+	if (!st->ipvs || !st->snat || st->from_node || !st->iif || !st->oif)
+		return TRI_TRUE;
+	nat_ask_whether_iif(w, st->oif);
+	if (strcmp(st->iif, st->oif) != 0)
+		return TRI_TRUE;
+	if (client_way(w, st, &way) && way.gateway.family) {
+		ends.from = way.gateway;
+		ends.routed = true;
+	}
+	if (st->gateway.family) {
+		ends.to = st->gateway;
+		ends.routed = true;
+	}
+	return nat_may_turn_back(w, st->oif, &ends, ret);
+}
+
 static void judge_translated(struct walk *w, const struct state *st, struct nat_ending *e)
 {
+	struct port_verdict v;
+	struct nat_by by = { .kind = BY_BRIDGE, .cause = "hairpin-mode" };
 	struct reason r;
 	enum way way = find_way(w, st, e, &r);
+
+	if (way == WAY_HERE && e->delivery != DELIVERY_LOCAL) {
+		enum tri leaves = reply_leaves_bridge(w, st, &v);
+
+		if (leaves == TRI_UNKNOWN) {
+			set_unknown(e, v.text);
+			return;
+		}
+		if (leaves == TRI_FALSE) {
+			by.text = v.text;
+			set_lost(w, e, &by, v.text);
+			return;
+		}
+	}
 
 	if (way == WAY_UNKNOWN)
 		set_unknown(e, r.why);

@@ -534,7 +534,8 @@ static int leave_hook(struct walk *w, struct state *st)
 		nat_enter_hook(st, HOOK_POSTROUTING);
 		return 0;
 	case HOOK_POSTROUTING:
-		if (st->from_node && st->oif && strcmp(st->oif, "lo") == 0) {
+		/* What IPVS sent on as it was, too, once something had it routed again. */
+		if ((st->from_node || (st->ipvs_done && !st->is_reply)) && st->oif && strcmp(st->oif, "lo") == 0) {
 			st->round = true;
 			st->iif = "lo";
 			nat_enter_hook(st, HOOK_PREROUTING);
