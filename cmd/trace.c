@@ -45,6 +45,7 @@ struct jobs {
 	struct job *v;
 	size_t len;
 	ARRAY_OF(struct verify_skipped) skipped; /* what this version cannot run of the nodes that were passed */
+	struct arena arena;
 };
 
 static void jobs_release(struct jobs *j)
@@ -54,6 +55,7 @@ static void jobs_release(struct jobs *j)
 	}
 	free(j->v);
 	array_free(&j->skipped);
+	arena_release(&j->arena);
 }
 
 /* The node whose own address @a is, among those with rules; NULL when none or several say so. */
@@ -174,8 +176,8 @@ static void fill_packet(const struct context *c, const struct trace_place *src, 
 /* Did all of the dumps that concern this family arrive whole? */
 static bool dumps_whole(const struct snap_node *n, int family)
 {
-	static const enum snap_dump dumps[2][3] = { { DUMP_NFT4, DUMP_LEGACY4, DUMP_IPVS },
-						    { DUMP_NFT6, DUMP_LEGACY6, DUMP_IPVS } };
+	static const enum snap_dump dumps[2][4] = { { DUMP_NFT4, DUMP_LEGACY4, DUMP_NFT_JSON, DUMP_IPVS },
+						    { DUMP_NFT6, DUMP_LEGACY6, DUMP_NFT_JSON, DUMP_IPVS } };
 	for (size_t i = 0; i < ARRAY_LEN(dumps[0]); i++) {
 		enum known k = n->dumps[dumps[family == AF_INET6][i]];
 		if (k != KNOWN && k != NOT_COLLECTED) {
@@ -193,25 +195,22 @@ static bool lacks_servers(const struct snap_node *n)
 	       (k == UNSUPPORTED || node_link_by_name(&n->facts, "kube-ipvs0"));
 }
 
-/* Native nftables rules act on packets too, and are not run; so would IPVS. */
+/* Virtual servers that are not known act on packets too, and so do nftables of a family that is not modelled. */
 static int note_skipped(struct jobs *j, const struct snap_node *n)
 {
-	static const struct {
-		enum snap_dump dump;
-		const char *reason;
-	} rows[] = {
-		{ DUMP_NFT_JSON, "the node has native nftables rules, which this version does not run: the "
-				 "packet may fare otherwise" },
-		{ DUMP_IPVS, "the node's IPVS virtual servers are not known (ipvsadm -Sn): the packet may fare otherwise" },
-	};
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct verify_skipped s = { n->name, known_code(UNSUPPORTED), rows[i].reason, NULL, "rules" };
-		bool there = rows[i].dump == DUMP_IPVS ? lacks_servers(n) : n->dumps[rows[i].dump] == UNSUPPORTED;
-		if (there && array_push(&j->skipped, s) < 0) {
+	struct verify_skipped s = { n->name, known_code(UNSUPPORTED), NULL, NULL, "rules" };
+	if (lacks_servers(n)) {
+		s.reason = "the node's IPVS virtual servers are not known (ipvsadm -Sn): the packet may fare otherwise";
+		if (array_push(&j->skipped, s) < 0) {
 			return -ENOMEM;
 		}
 	}
-	return 0;
+	if (!n->nft_not_modelled) {
+		return 0;
+	}
+	s.reason = arena_printf(&j->arena, "the rules of nftables table %s act on packets and are not modelled: the packet may "
+				"fare otherwise", n->nft_not_modelled);
+	return s.reason ? array_push(&j->skipped, s) : -ENOMEM;
 }
 
 /* Does an ending hang on what a dump cannot tell? */

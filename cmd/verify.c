@@ -23,6 +23,9 @@ static enum exit_code code_of(const struct context *c, const struct selection *s
 {
 	bool wrong = (v->broken.len > 0 || s->missing.len > 0) && severity_counts(&c->o, SEVERITY_ERROR);
 	bool partial = v->undecided.len > 0 || v->skipped.len > 0 || v->nodes.len == 0;
+	for (size_t i = 0; i < v->torn.len; i++) {
+		partial |= v->torn.v[i].unfinished;
+	}
 	for (size_t i = 0; i < v->differences.len && !wrong; i++) {
 		wrong = severity_counts(&c->o, difference_severity(v->differences.v[i].severity));
 	}

@@ -39,6 +39,9 @@ struct snap_proxy {
 	bool healthy;
 	const char *healthz_last_updated; /* last finished sync */
 	bool has_log;		/* the log file is there */
+	/* its metrics: has a sync of IPv4, IPv6 rules ever been finished, and has one failed? */
+	bool metrics_known, synced[2], sync_failed[2];
+	const char *missing_extension; /* of iptables, which its log says the kernel does not have: "ipvs"; NULL: none */
 };
 
 struct snap_node {

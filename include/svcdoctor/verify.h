@@ -147,6 +147,30 @@ struct verify_peer {
 	const char *text;	/* "node-7 differs from its 4 peers in 12 Services" */
 };
 
+/*
+ * kube-proxy was not done with a node's rules when they were dumped, or could not be: what is found there is no difference between
+ * finished states, and this is said before.
+ */
+struct verify_torn {
+	const char *node;
+	uint8_t family;
+	bool unfinished;	/* kube-proxy itself knows of no finished sync */
+	size_t chains;		/* that packets are sent to and that hold no rule, though kube-proxy always writes some */
+	const char *text;	/* one sentence */
+	const char *const *why; /* what shows it, one line each */
+	size_t nwhy;
+};
+
+/*
+ * IPVS mode: an outside address or node port of a Service with externalTrafficPolicy Local that leads, on a node without an endpoint
+ * of its own, to those of other nodes, with the source kept: their replies do not come back here. kube-proxy means its rules so.
+ */
+struct verify_local_reply {
+	const char *node;
+	const struct k8s_service *service;
+	const char *frontend;
+};
+
 /* Where kube-proxy's configuration on a node was taken from. */
 struct verify_config {
 	const char *node;
@@ -160,7 +184,9 @@ struct verify_report {
 	ARRAY_OF(struct verify_undecided) undecided;
 	ARRAY_OF(struct verify_broken) broken;
 	ARRAY_OF(struct verify_frontend) fronts;
+	ARRAY_OF(struct verify_local_reply) local_replies; /* by node and Service; each once */
 	ARRAY_OF(struct verify_skipped) skipped;
+	ARRAY_OF(struct verify_torn) torn; /* by node; of nodes that are not judged too */
 	ARRAY_OF(const char *) nodes;	/* judged */
 	ARRAY_OF(struct verify_config) configs; /* of the same nodes */
 	ARRAY_OF(const char *) assumed;	/* each once */
@@ -197,8 +223,16 @@ void verify_place_init(struct verify_place *p, const struct snapshot *s, const s
 void verify_place_release(struct verify_place *p);
 enum tri verify_is_here(void *arg, const struct ip_addr *a, const char **ret_why);
 int verify_expect_node(struct arena *arena, const struct snapshot *s, const struct snap_node *n, struct expect_node *ret);
-/* Does the node carry rules that kube-proxy writes? And a sign that it runs there? */
+/*
+ * kube-proxy's mode on the node: as it tells it there itself, else as it is configured, else by what is there (the nftables table
+ * kube-proxy, chains that only IPVS mode has); iptables where nothing tells.
+ */
+enum expect_mode verify_mode(const struct snapshot *s, const struct snap_node *n);
+const char *verify_mode_name(enum expect_mode m); /* "iptables", "nftables", "ipvs" */
+/* Does the node carry xtables rules that kube-proxy writes, in iptables or IPVS mode? Its nftables table of a family? */
 bool verify_has_proxy_rules(const struct snap_node *n);
+bool verify_has_proxy_table(const struct snap_node *n, bool six);
+size_t verify_proxy_table_rules(const struct snap_node *n, bool six); /* how many it holds */
 /*
  * Another program than kube-proxy that serves Services on a node: Cilium and Antrea where they are told to replace kube-proxy,
  * Calico's eBPF, OVN-Kubernetes, kube-router's service proxy. What shows it stands in lib/verify/plane.c.

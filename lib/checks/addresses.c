@@ -17,6 +17,20 @@ static bool node_needs_port(uint16_t port)
 	return false;
 }
 
+/* Of a node's address that a Service has taken, in IPVS mode: one for each node whose state is known. How many. */
+static size_t on_ipvs_nodes(struct run *r, struct svc *v, const struct ip_addr *a, const struct k8s_node *owner, const char *what)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < r->s->nodes.len; i++) {
+		const struct snap_node *n = r->s->nodes.v[i];
+
+		if (verify_mode(r->s, n) == MODE_IPVS && n->facts.addrs_known && (!r->o->node || str_is(r->o->node, n->name)))
+			found += ipvs_node_address(r, v, n, a, owner, what);
+	}
+	return found;
+}
+
 static bool takes_node_port(const struct k8s_service *s)
 {
 	for (size_t i = 0; i < s->nports; i++)
@@ -44,6 +58,8 @@ static void node_address(struct run *r, struct svc *v, const struct ip_addr *a, 
 	char buf[IP_ADDR_STRLEN];
 	struct finding *f;
 
+	if (on_ipvs_nodes(r, v, a, n, what))
+		return;
 	f = finding_of_service(r, ipvs ? "externalip-equals-node-ip-ipvs" : "externalip-equals-node-ip", NULL,
 			       ip_addr_format(a, buf), v);
 	f->rank = 10;

@@ -87,6 +87,13 @@ struct workload_list {
 			(r)->err = -ENOMEM; \
 	} while (0)
 
+/* ---- ipvs.c ---- */
+
+/* What it means on a node in IPVS mode, whose addresses are known, that a Service has the address of @owner as @what. False: nothing. */
+bool ipvs_node_address(struct run *r, struct svc *v, const struct snap_node *n, const struct ip_addr *a, const struct k8s_node *owner,
+		       const char *what);
+void ipvs_reply_findings(struct run *r);
+
 /* ---- context.c ---- */
 
 /* Builds the indexes over the Services that were asked for. */

@@ -12,9 +12,20 @@
 /* A node whose kube-proxy writes xtables rules for Services, in iptables mode. */
 static bool in_iptables_mode(const struct run *r, const struct snap_node *n)
 {
-	const char *mode = run_proxy_mode(r, n->name);
+	return (!r->o->node || str_is(n->name, r->o->node)) && verify_has_proxy_rules(n) && verify_mode(r->s, n) == MODE_IPTABLES;
+}
 
-	return (!r->o->node || str_is(n->name, r->o->node)) && verify_has_proxy_rules(n) && (!mode || str_is(mode, "iptables"));
+/* The chains that mark packets, and the mark itself, are the same in IPVS mode. */
+static bool marks_by_iptables(const struct run *r, const struct snap_node *n)
+{
+	return in_iptables_mode(r, n) ||
+	       ((!r->o->node || str_is(n->name, r->o->node)) && verify_has_proxy_rules(n) && verify_mode(r->s, n) == MODE_IPVS);
+}
+
+static bool in_nftables_mode(const struct run *r, const struct snap_node *n)
+{
+	return (!r->o->node || str_is(n->name, r->o->node)) && verify_mode(r->s, n) == MODE_NFTABLES &&
+	       (verify_has_proxy_table(n, false) || verify_has_proxy_table(n, true));
 }
 
 static const char *rule_text(struct run *r, const struct rs_rule *rule)
@@ -123,7 +134,7 @@ static void lost_masks(struct run *r, const struct snap_node *n)
 void check_mark_masks(struct run *r)
 {
 	for (size_t i = 0; i < r->s->nodes.len; i++)
-		if (in_iptables_mode(r, r->s->nodes.v[i]))
+		if (marks_by_iptables(r, r->s->nodes.v[i]))
 			lost_masks(r, r->s->nodes.v[i]);
 }
 
@@ -269,7 +280,7 @@ static void mark_conflict(struct run *r, const struct snap_node *n)
 void check_mark_bits(struct run *r)
 {
 	for (size_t i = 0; i < r->s->nodes.len; i++)
-		if (in_iptables_mode(r, r->s->nodes.v[i]))
+		if (marks_by_iptables(r, r->s->nodes.v[i]) || in_nftables_mode(r, r->s->nodes.v[i]))
 			mark_conflict(r, r->s->nodes.v[i]);
 }
 
@@ -327,7 +338,7 @@ void check_nft_forward(struct run *r)
 	for (size_t i = 0; i < r->s->nodes.len; i++) {
 		const struct snap_node *n = r->s->nodes.v[i];
 
-		if (!str_is(run_proxy_mode(r, n->name), "nftables") || (r->o->node && !str_is(n->name, r->o->node)))
+		if (verify_mode(r->s, n) != MODE_NFTABLES || (r->o->node && !str_is(n->name, r->o->node)))
 			continue;
 		for (size_t j = 0; j < n->rules.tables.len; j++) {
 			const struct rs_table *t = n->rules.tables.v[j];

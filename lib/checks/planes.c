@@ -413,17 +413,18 @@ static void ipvs_leftovers(struct run *r, const struct snap_node *n, const char 
 
 static void nftables_leftovers(struct run *r, const struct snap_node *n, const char *mode)
 {
+	const size_t rules[2] = { verify_proxy_table_rules(n, false), verify_proxy_table_rules(n, true) };
 	struct finding *f;
 
-	if (!n->nft_proxy_rules[0] && !n->nft_proxy_rules[1])
+	if (!rules[0] && !rules[1])
 		return;
 	f = leftover(r, n, "nftables", mode, SEVERITY_WARNING);
 	for (unsigned six = 0; six < 2; six++)
-		if (n->nft_proxy_rules[six])
-			finding_evidence(r, f, "table %s kube-proxy holds %zu rules", six ? "ip6" : "ip", n->nft_proxy_rules[six]);
-	finding_next(r, f, "sudo nft list table %s kube-proxy", n->nft_proxy_rules[0] ? "ip" : "ip6");
+		if (rules[six])
+			finding_evidence(r, f, "table %s kube-proxy holds %zu rules", six ? "ip6" : "ip", rules[six]);
+	finding_next(r, f, "sudo nft list table %s kube-proxy", rules[0] ? "ip" : "ip6");
 	for (unsigned six = 0; six < 2; six++)
-		if (n->nft_proxy_rules[six])
+		if (rules[six])
 			finding_fix(r, f, "sudo nft delete table %s kube-proxy", six ? "ip6" : "ip");
 }
 
@@ -465,6 +466,7 @@ static void plane_command(struct run *r, struct finding *f, const struct verify_
 static void two_planes(struct run *r, const struct snap_node *n, struct objects *o)
 {
 	const char *sign = verify_proxy_sign(r->s, n);
+	const size_t table = verify_proxy_table_rules(n, false) + verify_proxy_table_rules(n, true);
 	struct verify_plane p;
 	struct finding *f;
 	struct traces t;
@@ -473,7 +475,7 @@ static void two_planes(struct run *r, const struct snap_node *n, struct objects 
 		return;
 	index_objects(r, o);
 	look_at_all(n, o, &t);
-	if (!sign && !t.services && !n->nft_proxy_rules[0] && !n->nft_proxy_rules[1])
+	if (!sign && !t.services && !table)
 		return;
 	f = finding_new(r, "duplicate-service-proxies", n->name, p.name, run_printf(r, "Node %s", n->name));
 	f->rank = 6;
@@ -487,8 +489,8 @@ static void two_planes(struct run *r, const struct snap_node *n, struct objects 
 		finding_evidence(r, f, "kube-proxy: %s", sign);
 	if (t.services)
 		backend_evidence(r, f, &t, "kube-proxy's iptables rules", o);
-	if (n->nft_proxy_rules[0] + n->nft_proxy_rules[1])
-		finding_evidence(r, f, "the nftables table kube-proxy holds %zu rules", n->nft_proxy_rules[0] + n->nft_proxy_rules[1]);
+	if (table)
+		finding_evidence(r, f, "the nftables table kube-proxy holds %zu rules", table);
 	finding_next(r, f, "kubectl -n kube-system get daemonsets");
 	plane_command(r, f, &p);
 }

@@ -107,10 +107,14 @@ static void count_differences(const struct verify_report *v, const char *node, s
 
 /* ---- which state is it? ---- */
 
-/* kube-proxy says so itself: without a time, or with the zero time of Go. */
-static bool never_synced(const struct snap_proxy *p)
+/* kube-proxy says so itself. */
+static bool never_synced(const struct run *r, const struct snap_node *n)
 {
-	return p->healthz_known && (!p->healthz_last_updated || str_starts(p->healthz_last_updated, "0001-"));
+	for (size_t i = 0; i < r->d->verify.torn.len; i++)
+		if (r->d->verify.torn.v[i].unfinished && str_is(r->d->verify.torn.v[i].node, n->name))
+			return true;
+	/* without a time, or with the zero time of Go */
+	return n->proxy.healthz_known && (!n->proxy.healthz_last_updated || str_starts(n->proxy.healthz_last_updated, "0001-"));
 }
 
 static const char *state_of_family(const struct chains *c)
@@ -126,7 +130,7 @@ static const char *state_of_family(const struct chains *c)
 }
 
 /* The check that the node's state is, or NULL where single rules are at fault. */
-static const char *state_of_node(const struct snap_node *n, const struct chains c[static 2],
+static const char *state_of_node(const struct run *r, const struct snap_node *n, const struct chains c[static 2],
 				 const struct node_differences *d)
 {
 	if (d->end == d->first || c[0].damaged || c[1].damaged)
@@ -135,9 +139,9 @@ static const char *state_of_node(const struct snap_node *n, const struct chains 
 		const char *state = d->untranslated[six] ? state_of_family(&c[six]) : NULL;
 
 		if (state)
-			return str_is(state, "rules-flushed-by-other") && never_synced(&n->proxy) ? "rules-torn" : state;
+			return str_is(state, "rules-flushed-by-other") && never_synced(r, n) ? "rules-torn" : state;
 	}
-	return never_synced(&n->proxy) && d->services >= 2 ? "rules-torn" : NULL;
+	return never_synced(r, n) && d->services >= 2 ? "rules-torn" : NULL;
 }
 
 /* ---- the finding ---- */
@@ -187,7 +191,7 @@ static void proxy_evidence(struct run *r, struct finding *f, const struct snap_n
 	const char *at = n->proxy.healthz_last_updated;
 	struct pod_view w;
 
-	if (never_synced(&n->proxy))
+	if (never_synced(r, n))
 		finding_evidence(r, f, "kube-proxy's health port knows of no finished sync");
 	else if (n->proxy.healthz_known)
 		finding_evidence(r, f,
@@ -198,7 +202,7 @@ static void proxy_evidence(struct run *r, struct finding *f, const struct snap_n
 		finding_evidence(r, f, "Pod %s/%s: %s", p->meta.ns, p->meta.name, pod_line(r, &w));
 	}
 	if (!str_is(f->check->id, "rules-flushed-by-other") && n->proxy.healthz_known && !n->proxy.healthy &&
-	    !never_synced(&n->proxy))
+	    !never_synced(r, n))
 		f->since = at;
 }
 
@@ -231,6 +235,67 @@ static void state_text(struct run *r, struct finding *f, const char *node, const
 			node);
 }
 
+/* In the other modes: nothing at all of what it makes, though it runs. */
+static bool wrote_nothing(const struct run *r, const struct snap_node *n)
+{
+	if (verify_has_proxy_table(n, false) || verify_has_proxy_table(n, true) || n->rules.servers.len)
+		return false;
+	return !verify_has_proxy_rules(n) || verify_mode(r->s, n) == MODE_NFTABLES;
+}
+
+static void nothing_finding(struct run *r, const struct snap_node *n)
+{
+	const struct verify_report *v = &r->d->verify;
+	const bool nft = verify_mode(r->s, n) == MODE_NFTABLES;
+	struct node_differences d;
+	struct finding *f;
+
+	count_differences(v, n->name, &d);
+	if (d.services == 0 || !wrote_nothing(r, n))
+		return;
+	f = finding_new(r, "kube-proxy-wrote-nothing", n->name, NULL, run_printf(r, "Node %s", n->name));
+	f->rank = 1;
+	finding_cluster(f);
+	finding_text(r, f, "kube-proxy has written nothing on node %s: no Service can be reached there", n->name);
+	finding_evidence(r, f, nft ? "there is no table kube-proxy in nftables" : "there is no virtual server and no chain of kube-proxy");
+	for (size_t i = d.first; i < d.end; i++)
+		if (v->differences.v[i].service)
+			finding_concerns(r, f, v->differences.v[i].service);
+	proxy_evidence(r, f, n);
+	look_commands(r, f, n);
+}
+
+/* In the other modes: what verify found torn, once for both families. Leaves those that kube-proxy was done with to the differences. */
+static void torn_finding(struct run *r, const struct snap_node *n)
+{
+	const struct verify_report *v = &r->d->verify;
+	struct finding *f = NULL;
+	struct node_differences d;
+
+	count_differences(v, n->name, &d);
+	for (size_t i = 0; i < v->torn.len; i++) {
+		const struct verify_torn *t = &v->torn.v[i];
+
+		if (!str_is(t->node, n->name))
+			continue;
+		if (!f) {
+			f = finding_new(r, t->unfinished ? "rules-torn" : "rules-flushed-by-other", n->name, NULL, run_printf(r, "Node %s", n->name));
+			f->rank = 1;
+			finding_cluster(f);
+			finding_text(r, f, "%s", t->text);
+		}
+		for (size_t k = 0; k < t->nwhy; k++)
+			finding_evidence(r, f, "%s", t->why[k]);
+	}
+	if (!f)
+		return;
+	for (size_t i = d.first; i < d.end; i++)
+		if (v->differences.v[i].service)
+			finding_concerns(r, f, v->differences.v[i].service);
+	proxy_evidence(r, f, n);
+	look_commands(r, f, n);
+}
+
 static void node_finding(struct run *r, const struct snap_node *n)
 {
 	const struct verify_report *v = &r->d->verify;
@@ -242,7 +307,7 @@ static void node_finding(struct run *r, const struct snap_node *n)
 	count_chains(n, false, &c[0]);
 	count_chains(n, true, &c[1]);
 	count_differences(v, n->name, &d);
-	id = state_of_node(n, c, &d);
+	id = state_of_node(r, n, c, &d);
 	if (!id)
 		return;
 	f = finding_new(r, id, n->name, NULL, run_printf(r, "Node %s", n->name));
@@ -264,12 +329,19 @@ void node_rules_findings(struct run *r)
 {
 	const struct verify_report *v = &r->d->verify;
 
-	for (size_t i = 0; i < r->s->nodes.len; i++)
-		for (size_t j = 0; j < v->nodes.len; j++)
-			if (str_is(v->nodes.v[j], r->s->nodes.v[i]->name)) {
-				node_finding(r, r->s->nodes.v[i]);
-				break;
-			}
+	for (size_t i = 0; i < r->s->nodes.len; i++) {
+		const struct snap_node *n = r->s->nodes.v[i];
+		bool judged = false;
+
+		for (size_t j = 0; j < v->nodes.len && !judged; j++)
+			judged = str_is(v->nodes.v[j], n->name);
+		if (!judged || verify_mode(r->s, n) != MODE_IPTABLES)
+			torn_finding(r, n);
+		else
+			node_finding(r, n);
+		if (judged && verify_mode(r->s, n) != MODE_IPTABLES)
+			nothing_finding(r, n);
+	}
 }
 
 /* ---- delivery ---- */

@@ -486,6 +486,7 @@ void rules_findings(struct run *r)
 	/* first, so that it is the first that explains what follows */
 	node_rules_findings(r);
 	plane_findings(r);
+	ipvs_reply_findings(r);
 	group(r, &causes);
 	for (size_t i = 0; i < causes.v.len; i++) {
 		if (!r->err)

@@ -68,6 +68,12 @@ int lines_verify(const struct report *r, const struct verify_report *v)
 {
 	struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;
 	add_findings(&b, r->findings);
+	for (size_t i = 0; i < v->torn.len; i++) {
+		strbuf_adds(&b, "warning\trules\ttorn\t-\t");
+		field(&b, v->torn.v[i].node, '\t');
+		field(&b, "-", '\t');
+		field(&b, v->torn.v[i].text, '\n');
+	}
 	for (size_t i = 0; i < v->differences.len; i++) {
 		const struct verify_difference *x = &v->differences.v[i];
 		strbuf_addf(&b, "%s\trules\t%s\t", severity_name(difference_severity(x->severity)),

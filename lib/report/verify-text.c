@@ -75,6 +75,23 @@ static void broken_blocks(const struct report *r, struct strbuf *b, const struct
 	}
 }
 
+/* Before all that follows: it is not the state that kube-proxy wanted. */
+static void torn_blocks(const struct report *r, struct strbuf *b, const struct verify_report *v)
+{
+	for (size_t i = 0; i < v->torn.len; i++) {
+		const struct verify_torn *t = &v->torn.v[i];
+		strbuf_addc(b, '\n');
+		text_styled(r, b, STYLE_BAD, "torn");
+		strbuf_adds(b, "  ");
+		strbuf_add_clean(b, t->text);
+		strbuf_addc(b, '\n');
+		for (size_t k = 0; k < t->nwhy; k++) {
+			text_labelled(b, k ? "" : "seen", t->why[k]);
+		}
+	}
+	strbuf_adds(b, v->torn.len ? "\n" : "");
+}
+
 static int compare_text(const char *a, const char *b)
 {
 	return strcmp(a ? a : "", b ? b : "");
@@ -420,6 +437,7 @@ int verify_text(const struct report *r, const struct verify_report *v)
 	for (size_t i = 0; r->findings && i < r->findings->findings.len; i++) {
 		text_cause(r, &b, r->findings->findings.v[i], r->quiet ? DETAIL_LINE : DETAIL_FULL, false);
 	}
+	torn_blocks(r, &b, v);
 	if (!r->quiet) {
 		summary(r, &b, v);
 	}

@@ -190,6 +190,23 @@ static json_t *configs_json(struct doc *doc, const struct verify_report *v)
 	return a;
 }
 
+static json_t *torn_json(struct doc *doc, const struct verify_report *v)
+{
+	json_t *a = json_array();
+	for (size_t i = 0; i < v->torn.len; i++) {
+		const struct verify_torn *t = &v->torn.v[i];
+		json_t *o = json_object();
+		doc_set(doc, o, "node", doc_string(doc, t->node));
+		doc_set(doc, o, "family", doc_string(doc, t->family == AF_INET6 ? "ip6" : "ip"));
+		doc_set(doc, o, "finished", json_boolean(!t->unfinished));
+		doc_set(doc, o, "chains", json_integer((json_int_t)t->chains));
+		doc_set(doc, o, "seen", strings_json(doc, t->why, t->nwhy));
+		doc_set(doc, o, "text", doc_string(doc, t->text));
+		doc_add(doc, a, o);
+	}
+	return a;
+}
+
 static int verify_json(const struct report *r, const struct verify_report *v)
 {
 	struct doc doc;
@@ -209,6 +226,7 @@ static int verify_json(const struct report *r, const struct verify_report *v)
 	doc_set(&doc, doc.root, "decided", json_integer((json_int_t)v->decided));
 	doc_set(&doc, doc.root, "nodes", doc_sorted(&doc, v->nodes.v, v->nodes.len));
 	doc_set(&doc, doc.root, "config", configs_json(&doc, v));
+	doc_set(&doc, doc.root, "torn", torn_json(&doc, v));
 	doc_set(&doc, doc.root, "differences", differences);
 	doc_set(&doc, doc.root, "undecided", undecided);
 	doc_set(&doc, doc.root, "broken", broken);

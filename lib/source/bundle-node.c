@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "bundle-private.h"
+#include "proxy-metrics-private.h"
 
 #define SMALL_JSON_MAX (1u << 20)
 #define WORD_MAX 253
@@ -201,6 +202,25 @@ static int read_flags(struct node_read *r)
 	return result == -ENOMEM ? result : 0;
 }
 
+/* What iptables-restore says of a match or target that the kernel lacks: "Extension ipvs revision 0 not supported, missing kernel module?" */
+static int read_missing_extension(struct node_read *r)
+{
+	static const char before[] = "Extension ", after[] = " not supported, missing kernel module?";
+	const char *end = memmem(r->data, r->size, after, sizeof(after) - 1), *at = end;
+	const size_t head = sizeof(before) - 1;
+	size_t len;
+
+	while (at && at > r->data && at[-1] != '\n' && (size_t)(end - at) < WORD_MAX)
+		at--;
+	at = at ? memmem(at, (size_t)(end - at), before, head) : NULL;
+	if (!at)
+		return 0;
+	at += head;
+	len = strcspn(at, " \t\r\n");
+	r->n->proxy.missing_extension = arena_strndup(&r->b->s->arena, at, len);
+	return r->n->proxy.missing_extension ? 0 : -ENOMEM;
+}
+
 /* cmd/kube-proxy/app/server_linux.go createProxier says it once for each start; the last one counts. */
 static int read_log(struct node_read *r)
 {
@@ -219,7 +239,7 @@ static int read_log(struct node_read *r)
 		}
 		at += sizeof(after) - 1;
 	}
-	return read_flags(r);
+	return read_missing_extension(r) < 0 ? -ENOMEM : read_flags(r);
 }
 
 /* A small JSON document; NULL with a note. The caller releases it. */
@@ -293,6 +313,12 @@ static int read_configz(struct node_read *r)
 	return result;
 }
 
+static int read_metrics(struct node_read *r)
+{
+	proxy_metrics_read(r->data, r->size, &r->n->proxy);
+	return 0;
+}
+
 /* `uname -a`, "Linux node1 6.1.0-18-amd64 #1 SMP ...", or `uname -r` alone. */
 static int read_uname(struct node_read *r)
 {
@@ -335,6 +361,7 @@ static const struct node_file node_files[] = {
 	{ "kube-proxy-mode.txt", OTHER(read_mode) },
 	{ "kube-proxy-healthz.json", OTHER(read_healthz) },
 	{ "kube-proxy-configz.json", OTHER(read_configz) },
+	{ "kube-proxy-metrics.txt", OTHER(read_metrics) },
 	{ "uname.txt", OTHER(read_uname) },
 	{ "kube-proxy.log", OTHER(read_log) },
 };

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Blame: which rule is behind a difference. The rules that kube-proxy would have written are walked in the order in
+ * Blame: which rule, or what else, is behind a difference. The rules that kube-proxy would have written are walked in the order in
  * which the packet needs them; the first that is not there is the cause, with the chain where it belongs and its text.
  * Where a rule was changed instead of removed, the changed rule stands in that chain and nobody expects it: that one is
  * named. Where everything is there, the packet's own path tells.
  */
 #include <errno.h>
 
-#include "verify-private.h"
+#include "blame-private.h"
 
 static void by_from_rule(const struct blame_context *b, const struct rs_rule *r, struct verify_by *ret)
 {
@@ -16,135 +16,35 @@ static void by_from_rule(const struct blame_context *b, const struct rs_rule *r,
 	verify_by_from_nat(b->arena, b->v->snap->name, &by, ret);
 }
 
-static void by_missing(const struct blame_context *b, const struct expect_rule *e, struct verify_by *ret)
+static bool has_element(const struct nat_step *s)
 {
-	unsigned f = b->frontend->port->family == AF_INET6;
-
-	*ret = (struct verify_by){
-		.kind = BY_RULE, .node = b->v->snap->name, .backend = rs_backend_name(b->v->backend[f]),
-		.family = rs_family_name(f ? RS_IP6 : RS_IP4), .table = arena_strdup(b->arena, e->table),
-		.chain = arena_strdup(b->arena, e->chain), .text = arena_strdup(b->arena, e->text), .missing = true,
-	};
+	return s->by.elem && s->by.set && s->by.set->name;
 }
 
-bool blame_expects(const struct blame_context *b, const struct rs_rule *r)
+/* Is all that this step went by kube-proxy's own, for this port? */
+static bool expects_step(const struct blame_context *b, const struct nat_step *s)
 {
-	int family = b->frontend->port->family;
-	const char *key = expect_key(b->scratch, r->chain->table->name, r->chain->name, r->text, r->text_len);
-
-	if (!key || !vnode_common(b->v, family))
-		return false;
-	return map_gets(&b->v->common_set[family == AF_INET6], key) || map_gets(b->rules_set, key);
+	return blame_expects(b, s->by.rule) && (!has_element(s) || blame_expects_element(b, s->by.set, s->by.elem));
 }
 
-/* Chains that many Services share: a rule there that this port does not expect may be another's. */
-static bool is_shared(const char *chain)
+/* The rule of a step, or the element that it found where the rule is as it must be. */
+static void by_from_step(const struct blame_context *b, const struct nat_step *s, struct verify_by *ret)
 {
-	static const char *const shared[] = { "KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-EXTERNAL-SERVICES", "KUBE-PROXY-FIREWALL" };
+	if (has_element(s) && blame_expects(b, s->by.rule))
+		verify_by_from_nat(b->arena, b->v->snap->name, &s->by, ret);
+	else
+		by_from_rule(b, s->by.rule, ret);
+}
 
-	for (size_t i = 0; i < ARRAY_LEN(shared); i++)
-		if (strcmp(shared[i], chain) == 0)
-			return true;
-	return !is_proxy_chain(chain);
+/* kube-proxy's own table of nftables holds what other modes have in several. */
+static bool in_table(const struct rs_chain *c, const char *table)
+{
+	return !table || !c->table->xtables || strcmp(c->table->name, table) == 0;
 }
 
 static const struct nat_ending *ending_of(const struct blame_context *b, const struct found_difference *d)
 {
 	return d->ending < b->result->endings.len ? &b->result->endings.v[d->ending] : NULL;
-}
-
-static bool on_path(const struct blame_context *b, const struct rs_rule *r)
-{
-	for (size_t i = 0; i < b->result->endings.len; i++)
-		for (const struct nat_step *s = b->result->endings.v[i].path; s; s = s->prev)
-			if (s->by.kind == BY_RULE && s->by.rule == r)
-				return true;
-	return false;
-}
-
-/* A rule of @chain that nobody expects there, and that takes part. */
-static const struct rs_rule *altered_in(const struct blame_context *b, const struct rs_chain *chain)
-{
-	bool shared = is_shared(chain->name);
-	const struct rs_rule *found = NULL;
-
-	for (uint32_t i = 0; i < chain->nrules; i++) {
-		const struct rs_rule *r = chain->rules[i];
-
-		if (shared && !on_path(b, r))
-			continue;
-		if (blame_expects(b, r))
-			continue;
-		if (on_path(b, r))
-			return r;
-		if (!found && !shared)
-			found = r;
-	}
-	return found;
-}
-
-static bool applies(const struct blame_context *b, const struct expect_rule *e, const struct found_difference *d)
-{
-	const struct expect_frontend *f = b->frontend;
-
-	if (e->frontend && (e->frontend->kind != f->kind || !ip_addr_equal(&e->frontend->addr, &f->addr)))
-		return false;
-	if (e->endpoint && d->endpoint.family &&
-	    (!ip_addr_equal(&e->endpoint->addr, &d->endpoint) || e->endpoint->port != d->endpoint_port))
-		return false;
-	if (e->role == ROLE_FW_DROP || e->role == ROLE_REFUSE)
-		return e->frontend != NULL;
-	/* A convenience of kube-proxy's accounting: the general rule serves 127.0.0.1 just as well. */
-	if (e->optional)
-		return false;
-	if (e->role == ROLE_MASQ)
-		return f->kind == EXPECT_CLUSTER_IP ? !str_starts(e->chain, "KUBE-EXT-") && !str_starts(e->chain, "KUBE-XLB-") :
-						      !str_starts(e->chain, "KUBE-SVC-") && !str_starts(e->chain, "KUBE-SVL-");
-	if (e->role == ROLE_EXTERNAL || e->role == ROLE_FIREWALL)
-		return f->kind == EXPECT_LOAD_BALANCER || (e->role == ROLE_EXTERNAL && f->kind != EXPECT_CLUSTER_IP);
-	return true;
-}
-
-static bool older_than(const struct blame_context *b, int minor)
-{
-	return b->v->expect.minor >= 0 && b->v->expect.minor < minor;
-}
-
-/* The first rule of @role that must be there and is not: 1 with @ret filled, 0 when all are. */
-static int missing_of(const struct blame_context *b, enum expect_role role, const char *table, const char *chain,
-		      const char *target, const struct found_difference *d, struct verify_by *ret)
-{
-	int family = b->frontend->port->family;
-	const struct expect_rules *lists[2] = { vnode_common(b->v, family), b->rules };
-
-	for (unsigned l = 0; l < 2; l++) {
-		for (size_t i = 0; lists[l] && i < lists[l]->v.len; i++) {
-			const struct expect_rule *e = &lists[l]->v.v[i];
-			const struct rs_chain *c;
-			const struct rs_rule *altered;
-
-			if (e->role != role || strcmp(e->table, table) != 0 || (chain && strcmp(e->chain, chain) != 0) ||
-			    (target && (!e->target || strcmp(e->target, target) != 0)) || !applies(b, e, d))
-				continue;
-			if (vnode_find_rule(b->v, b->scratch, family, e->table, e->chain, e->text, &c))
-				continue;
-			/* The texts are of a newer kube-proxy, which has chains that this one never made. */
-			if (!c && (role == ROLE_AFFINITY || older_than(b, 24)))
-				continue;
-			altered = c ? altered_in(b, c) : NULL;
-			if (altered)
-				by_from_rule(b, altered, ret);
-			else
-				by_missing(b, e, ret);
-			return 1;
-		}
-	}
-	return 0;
-}
-
-static const char *entry_hook(const struct blame_context *b)
-{
-	return b->source->kind == SOURCE_NODE || b->source->kind == SOURCE_LOOPBACK ? "OUTPUT" : "PREROUTING";
 }
 
 /* Steps of a path from its start: the caller gives room for them. */
@@ -167,7 +67,7 @@ static size_t path_steps(const struct nat_ending *e, const struct nat_step **v, 
 static const struct nat_step *last_step(const struct nat_ending *e, enum nat_effect effect, const char *table)
 {
 	for (const struct nat_step *s = e->path; s; s = s->prev)
-		if (s->effect == effect && s->by.kind == BY_RULE && (!table || strcmp(s->by.chain->table->name, table) == 0))
+		if (s->effect == effect && s->by.kind == BY_RULE && in_table(s->by.chain, table))
 			return s;
 	return NULL;
 }
@@ -179,21 +79,18 @@ static const struct nat_step *last_step(const struct nat_ending *e, enum nat_eff
 #define TURNS_AWAY (EFFECTS(EFFECT_JUMP) | EFFECTS(EFFECT_GOTO) | EFFECTS(EFFECT_RETURN) | EFFECTS(EFFECT_ACCEPT) | \
 		    EFFECTS(EFFECT_DNAT) | EFFECTS(EFFECT_NOTRACK))
 
-/* The first rule on the way that nobody expects and that has one of @effects; @table NULL: any. */
-static const struct rs_rule *first_unexpected(const struct blame_context *b, const struct nat_ending *e, unsigned effects,
-					      const char *table)
+#define REFUSES (EFFECTS(EFFECT_JUMP) | EFFECTS(EFFECT_GOTO) | EFFECTS(EFFECT_DROP) | EFFECTS(EFFECT_REJECT))
+
+/* The first step on the way by what nobody expects and that has one of @effects; @table NULL: any. */
+static const struct nat_step *first_unexpected(const struct blame_context *b, const struct nat_ending *e, unsigned effects,
+					       const char *table)
 {
 	const struct nat_step *v[PATH_MAX_STEPS];
 	size_t n = path_steps(e, v, PATH_MAX_STEPS);
 
-	for (size_t i = 0; i < n; i++) {
-		if (v[i]->by.kind != BY_RULE || !(effects & EFFECTS(v[i]->effect)))
-			continue;
-		if (table && strcmp(v[i]->by.chain->table->name, table) != 0)
-			continue;
-		if (!blame_expects(b, v[i]->by.rule))
-			return v[i]->by.rule;
-	}
+	for (size_t i = 0; i < n; i++)
+		if (v[i]->by.kind == BY_RULE && (effects & EFFECTS(v[i]->effect)) && in_table(v[i]->by.chain, table) && !expects_step(b, v[i]))
+			return v[i];
 	return NULL;
 }
 
@@ -202,50 +99,13 @@ static int blame_path(const struct blame_context *b, const struct found_differen
 		      struct verify_by *ret)
 {
 	const struct nat_ending *e = ending_of(b, d);
-	const struct rs_rule *r = e ? first_unexpected(b, e, effects, table) : NULL;
+	const struct nat_step *s = e ? first_unexpected(b, e, effects, table) : NULL;
 
-	for (size_t i = 0; !r && !e && i < b->result->endings.len; i++)
-		r = first_unexpected(b, &b->result->endings.v[i], effects, table);
-	if (r)
-		by_from_rule(b, r, ret);
-	return r != NULL;
-}
-
-/* A place on the way that must be there: the rules of one role, in the order in which a packet needs them. */
-struct need {
-	enum expect_role role;
-	const char *table, *chain, *target; /* NULL: any */
-};
-
-static int first_missing(const struct blame_context *b, const struct need *v, size_t n, const struct found_difference *d,
-			 struct verify_by *ret)
-{
-	for (size_t i = 0; i < n; i++)
-		if (missing_of(b, v[i].role, v[i].table, v[i].chain, v[i].target, d, ret))
-			return 1;
-	return 0;
-}
-
-/* From the hook to the Service's own chains. */
-static int missing_entry(const struct blame_context *b, const struct found_difference *d, struct verify_by *ret)
-{
-	bool node_port = b->frontend->kind == EXPECT_NODE_PORT;
-	const struct need needs[] = {
-		{ ROLE_JUMP, "nat", entry_hook(b), NULL },
-		{ node_port ? ROLE_JUMP : ROLE_ENTRY, "nat", "KUBE-SERVICES", node_port ? "KUBE-NODEPORTS" : NULL },
-		{ node_port ? ROLE_NODEPORT : ROLE_ENTRY, "nat", NULL, NULL },
-		{ ROLE_FIREWALL, "nat", NULL, NULL },
-		{ ROLE_EXTERNAL, "nat", NULL, NULL },
-	};
-
-	return first_missing(b, needs, ARRAY_LEN(needs), d, ret);
-}
-
-static int missing_endpoint_rule(const struct blame_context *b, const struct found_difference *d, struct verify_by *ret)
-{
-	static const struct need needs[] = { { ROLE_BALANCE, "nat", NULL, NULL }, { ROLE_ENDPOINT, "nat", NULL, NULL } };
-
-	return first_missing(b, needs, ARRAY_LEN(needs), d, ret);
+	for (size_t i = 0; !s && !e && i < b->result->endings.len; i++)
+		s = first_unexpected(b, &b->result->endings.v[i], effects, table);
+	if (s)
+		by_from_step(b, s, ret);
+	return s != NULL;
 }
 
 static int blame_no_rule(const struct blame_context *b, const struct found_difference *d, struct verify_by *ret)
@@ -253,7 +113,7 @@ static int blame_no_rule(const struct blame_context *b, const struct found_diffe
 	const struct nat_ending *e = ending_of(b, d);
 	const struct nat_step *s;
 
-	if (missing_entry(b, d, ret) || missing_endpoint_rule(b, d, ret))
+	if (blame_missing(b, WAY_ENTRY, d, ret) || blame_missing(b, WAY_ENDPOINT, d, ret))
 		return 1;
 	/* All is there: something on the way turned the packet away before, or took it out of connection tracking. */
 	if (blame_path(b, d, EFFECTS(EFFECT_NOTRACK), NULL, ret) || blame_path(b, d, TURNS_AWAY, "nat", ret))
@@ -303,16 +163,35 @@ static int blame_share(const struct blame_context *b, const struct found_differe
 	struct found_difference any = *d;
 
 	any.endpoint.family = 0; /* the probability of one rule moves the shares of all behind it */
-	if (missing_of(b, ROLE_BALANCE, "nat", NULL, NULL, &any, ret) || blame_double(b, ret))
+	if (blame_missing(b, WAY_SHARE, &any, ret) || blame_double(b, ret))
 		return 1;
 	/* All are there: one too many, or chains whose names tell nothing. */
 	return blame_path(b, d, EFFECTS(EFFECT_CHANCE), NULL, ret) || blame_path(b, d, TURNS_AWAY, "nat", ret);
 }
 
+static bool asks_for_client(const struct rs_cond *c)
+{
+	return c->field == FIELD_RECENT || (c->field == FIELD_LOOKUP && c->u.lookup->name && str_starts(c->u.lookup->name, "affinity-"));
+}
+
+/* A virtual server is persistent or not, whatever else it is. */
+static int blame_persistence(const struct blame_context *b, struct verify_by *ret)
+{
+	const struct expect_frontend *f = b->frontend;
+	const struct vfound found = { .server = ruleset_find_server(&b->v->snap->rules, f->proto, &f->addr, f->number) };
+
+	if (!found.server || (found.server->persistent > 0) == f->port->service->affinity_client_ip)
+		return 0;
+	verify_by_found(b->arena, b->v->snap->name, &found, ret);
+	return 1;
+}
+
 /* The rule that looks up a client's endpoint, or one that nobody asked for. */
 static int blame_affinity(const struct blame_context *b, const struct found_difference *d, struct verify_by *ret)
 {
-	if (missing_of(b, ROLE_AFFINITY, "nat", NULL, NULL, d, ret))
+	if (b->v->expect.mode == MODE_IPVS)
+		return blame_persistence(b, ret);
+	if (blame_missing(b, WAY_AFFINITY, d, ret))
 		return 1;
 	for (size_t i = 0; i < b->rules->v.len; i++) {
 		const struct expect_rule *x = &b->rules->v.v[i];
@@ -320,7 +199,7 @@ static int blame_affinity(const struct blame_context *b, const struct found_diff
 
 		for (uint32_t k = 0; c && k < c->nrules; k++) {
 			for (unsigned n = 0; n < c->rules[k]->nconds; n++) {
-				if (c->rules[k]->conds[n].field == FIELD_RECENT && !blame_expects(b, c->rules[k])) {
+				if (asks_for_client(&c->rules[k]->conds[n]) && !blame_expects(b, c->rules[k])) {
 					by_from_rule(b, c->rules[k], ret);
 					return 1;
 				}
@@ -332,7 +211,7 @@ static int blame_affinity(const struct blame_context *b, const struct found_diff
 
 static int blame_missing_endpoint(const struct blame_context *b, const struct found_difference *d, struct verify_by *ret)
 {
-	return missing_endpoint_rule(b, d, ret) || missing_entry(b, d, ret) || blame_share(b, d, ret);
+	return blame_missing(b, WAY_ENDPOINT, d, ret) || blame_missing(b, WAY_ENTRY, d, ret) || blame_share(b, d, ret);
 }
 
 /* It went to the wrong place: by a rule that should not be there, for want of one that led elsewhere, or by its DNAT. */
@@ -347,7 +226,7 @@ static int blame_target(const struct blame_context *b, const struct found_differ
 		by_from_rule(b, s->by.rule, ret);
 		return 1;
 	}
-	if (named && (blame_path(b, d, leads, "nat", ret) || missing_entry(b, d, ret)))
+	if (named && (blame_path(b, d, leads, "nat", ret) || blame_missing(b, WAY_ENTRY, d, ret)))
 		return 1;
 	if (s)
 		by_from_rule(b, s->by.rule, ret);
@@ -383,9 +262,6 @@ static int blame_mark_path(const struct blame_context *b, const struct nat_endin
 
 static int blame_not_masqueraded(const struct blame_context *b, const struct found_difference *d, struct verify_by *ret)
 {
-	static const struct need needs[] = {
-		{ ROLE_MARK, "nat", NULL, NULL }, { ROLE_JUMP, "nat", "POSTROUTING", NULL }, { ROLE_POSTROUTING, "nat", NULL, NULL },
-	};
 	const struct nat_ending *e = ending_of(b, d);
 	struct found_difference self = *d;
 	int r;
@@ -397,11 +273,11 @@ static int blame_not_masqueraded(const struct blame_context *b, const struct fou
 	if (ip_addr_equal(&e->addr, &b->source->addr) && b->answer->masquerade != TRI_TRUE) {
 		self.endpoint = e->addr;
 		self.endpoint_port = e->port;
-		r = missing_of(b, ROLE_ENDPOINT_MASQ, "nat", NULL, NULL, &self, ret);
+		r = blame_missing(b, WAY_HAIRPIN, &self, ret);
 	} else {
-		r = missing_of(b, ROLE_MASQ, "nat", NULL, NULL, d, ret);
+		r = blame_missing(b, WAY_MARK, d, ret);
 	}
-	if (r || first_missing(b, needs, ARRAY_LEN(needs), d, ret))
+	if (r || blame_missing(b, WAY_AFTER_MARK, d, ret))
 		return 1;
 	return blame_path(b, d, TURNS_AWAY, "nat", ret);
 }
@@ -425,11 +301,11 @@ static int blame_needless(const struct blame_context *b, const struct found_diff
 	if (!e)
 		return 0;
 	/* Nobody marked it and kube-proxy's own rule rewrote it: the rule that lets unmarked packets pass is missing. */
-	if (!mark_was_set(b, e) && snat && is_proxy_chain(snat->by.chain->name) &&
-	    missing_of(b, ROLE_POSTROUTING, "nat", NULL, NULL, d, ret))
+	if (!mark_was_set(b, e) && snat && is_proxy_chain(snat->by.chain) &&
+	    blame_missing(b, WAY_POSTROUTING, d, ret))
 		return 1;
-	if (mark_was_set(b, e) && (blame_path(b, d, TURNS_AWAY | EFFECTS(EFFECT_MARK), "nat", ret) || missing_entry(b, d, ret) ||
-				   missing_endpoint_rule(b, d, ret)))
+	if (mark_was_set(b, e) && (blame_path(b, d, TURNS_AWAY | EFFECTS(EFFECT_MARK), "nat", ret) || blame_missing(b, WAY_ENTRY, d, ret) ||
+				   blame_missing(b, WAY_ENDPOINT, d, ret)))
 		return 1;
 	if (snat)
 		by_from_rule(b, snat->by.rule, ret);
@@ -439,21 +315,11 @@ static int blame_needless(const struct blame_context *b, const struct found_diff
 /* The refusing rule, then the jump that leads to its chain. */
 static int blame_not_refused(const struct blame_context *b, const struct found_difference *d, struct verify_by *ret)
 {
-	static const enum expect_role roles[] = { ROLE_REFUSE, ROLE_FW_DROP };
 	const struct nat_ending *e = ending_of(b, d);
 	const struct nat_step *s;
 
-	for (unsigned k = 0; k < ARRAY_LEN(roles); k++) {
-		if (missing_of(b, roles[k], "filter", NULL, NULL, d, ret))
-			return 1;
-		for (size_t i = 0; i < b->rules->v.len; i++) {
-			const struct expect_rule *x = &b->rules->v.v[i];
-
-			if (x->role == roles[k] && applies(b, x, d) &&
-			    missing_of(b, ROLE_JUMP, "filter", NULL, x->chain, d, ret))
-				return 1;
-		}
-	}
+	if (blame_missing(b, WAY_REFUSAL, d, ret))
+		return 1;
 	s = e ? last_step(e, EFFECT_ACCEPT, "filter") : NULL;
 	if (s && !blame_expects(b, s->by.rule)) {
 		by_from_rule(b, s->by.rule, ret);
@@ -469,25 +335,27 @@ static int blame_not_refused(const struct blame_context *b, const struct found_d
  */
 static int blame_refused(const struct blame_context *b, const struct found_difference *d, struct verify_by *ret)
 {
-	static const struct need forward[] = {
-		{ ROLE_JUMP, "filter", "FORWARD", "KUBE-FORWARD" }, { ROLE_FORWARD, "filter", NULL, NULL },
-	};
-	static const struct need health[] = {
-		{ ROLE_JUMP, "filter", "INPUT", "KUBE-NODEPORTS" }, { ROLE_ACCEPT, "filter", NULL, NULL },
-	};
 	const struct nat_ending *e = ending_of(b, d);
 	const struct rs_chain *refused_in = e ? (e->by.rule ? e->by.rule->chain : e->by.chain) : NULL;
 
 	if (!e)
 		return 0;
+	/* IPVS has no server to choose; or kube-proxy's own rules refuse, for an element that is too many or one that is missing. */
+	if (e->by.kind == BY_IPVS && blame_missing(b, WAY_ENDPOINT, d, ret))
+		return 1;
+	if (refused_in && is_proxy_chain(refused_in) && b->v->expect.mode != MODE_IPTABLES && b->answer->verdict == EXPECT_TRANSLATE &&
+	    (blame_path(b, d, REFUSES, NULL, ret) || blame_missing(b, WAY_ADMITTED, d, ret)))
+		return 1;
+	if (d->kind == DIFF_WRONG_REFUSAL && b->v->expect.mode != MODE_IPTABLES && (blame_path(b, d, REFUSES, NULL, ret) || blame_missing(b, WAY_REFUSAL, d, ret)))
+		return 1;
 	if (refused_in && refused_in->table->backend == b->v->backend[b->frontend->port->family == AF_INET6] &&
-	    !is_proxy_chain(refused_in->name)) {
-		if (refused_in->hook == HOOK_FORWARD && mark_was_set(b, e) && first_missing(b, forward, ARRAY_LEN(forward), d, ret))
+	    !is_proxy_chain(refused_in)) {
+		if (refused_in->hook == HOOK_FORWARD && mark_was_set(b, e) && blame_missing(b, WAY_FORWARD, d, ret))
 			return 1;
-		if (b->frontend->kind == EXPECT_HEALTH_CHECK && first_missing(b, health, ARRAY_LEN(health), d, ret))
+		if (b->frontend->kind == EXPECT_HEALTH_CHECK && blame_missing(b, WAY_HEALTH, d, ret))
 			return 1;
 	}
-	if (e->masquerade && !mark_was_set(b, e) && missing_of(b, ROLE_POSTROUTING, "nat", NULL, NULL, d, ret))
+	if (e->masquerade && !mark_was_set(b, e) && blame_missing(b, WAY_POSTROUTING, d, ret))
 		return 1;
 	verify_by_from_nat(b->arena, b->v->snap->name, &e->by, ret);
 	return ret->kind != BY_NONE;
@@ -514,7 +382,7 @@ static bool is_foreign(const struct blame_context *b, const struct verify_by *by
 		return false;
 	if (by->kind == BY_POLICY)
 		return true;
-	return by->rule && !is_proxy_chain(by->rule->chain->name) && !blame_expects(b, by->rule);
+	return by->rule && !is_proxy_chain(by->rule->chain) && !blame_expects(b, by->rule);
 }
 
 int blame(const struct blame_context *b, const struct found_difference *d, struct verify_by *ret, bool *ret_foreign)

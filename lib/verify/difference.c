@@ -98,6 +98,8 @@ static const char *sentence(struct arena *a, const struct verify_difference *d, 
 	case DIFF_NO_RULE:
 		return arena_printf(a, "%s is not translated: packets keep the frontend's address and reach no endpoint", d->frontend);
 	case DIFF_REJECTED:
+		if (d->by.kind == BY_IPVS)
+			return arena_printf(a, "%s is rejected by IPVS, which has no server to choose, although it has endpoints", d->frontend);
 		return arena_printf(a, "%s is rejected by %s although it has endpoints", d->frontend, whose);
 	case DIFF_DROPPED:
 		return arena_printf(a, "%s is dropped by %s although it has endpoints", d->frontend,
@@ -180,7 +182,7 @@ static bool is_harmless(const struct blame_context *b, const struct verify_diffe
 		return false;
 	while (s && s->effect != EFFECT_SNAT)
 		s = s->prev;
-	return !s || !s->by.chain || !is_proxy_chain(s->by.chain->name);
+	return !s || !s->by.chain || !is_proxy_chain(s->by.chain);
 }
 
 int difference_open(struct open_list *l, const struct blame_context *b, const struct found_difference *found,

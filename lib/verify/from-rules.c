@@ -8,29 +8,9 @@
 #include <errno.h>
 #include <netinet/in.h>
 
-#include "verify-private.h"
+#include "from-private.h"
 
 #define ENDPOINTS_MAX 100000u
-
-struct made_port {
-	struct k8s_service_port port;
-	const char *chain_svc; /* where it balances: the suffix of its chains */
-	ARRAY_OF(struct k8s_endpoint) endpoints;
-};
-struct made_service {
-	struct k8s_service *object;
-	ARRAY_OF(struct made_port) ports;
-	ARRAY_OF(struct ip_addr) cluster_ips, external_ips;
-	ARRAY_OF(struct k8s_ingress_point) ingress;
-	ARRAY_OF(const char *) ranges;
-};
-struct maker {
-	struct snapshot *s;
-	const struct snap_node *node;
-	struct arena *arena; /* the cluster's */
-	ARRAY_OF(struct made_service *) services;
-	struct map by_name;
-};
 
 static void maker_release(struct maker *m)
 {
@@ -75,8 +55,7 @@ bool rule_comment(const struct rs_rule *r, char buf[static RULE_COMMENT_MAX])
 	return true;
 }
 
-/* Splits "ns/name[:port] rest": cuts @text into its parts. False when it is not of this form. */
-static bool split_name(char *text, const char **ns, const char **name, const char **port, const char **rest)
+bool maker_split_name(char *text, const char **ns, const char **name, const char **port, const char **rest)
 {
 	char *slash = strchr(text, '/'), *space, *colon;
 
@@ -100,7 +79,7 @@ static bool split_name(char *text, const char **ns, const char **name, const cha
 	return is_k8s_name(*ns) && is_k8s_name(*name);
 }
 
-static struct made_service *service_of(struct maker *m, const char *ns, const char *name)
+struct made_service *maker_service(struct maker *m, const char *ns, const char *name)
 {
 	char *key = arena_printf(m->arena, "%s/%s", ns, name);
 	struct made_service *s = key ? map_gets(&m->by_name, key) : NULL;
@@ -125,7 +104,7 @@ static struct made_service *service_of(struct maker *m, const char *ns, const ch
 	return s;
 }
 
-static struct made_port *port_of(struct maker *m, struct made_service *s, const char *name, uint8_t proto)
+struct made_port *maker_port(struct maker *m, struct made_service *s, const char *name, uint8_t proto)
 {
 	struct made_port p = { .port = { .proto = proto } };
 
@@ -171,7 +150,7 @@ static bool endpoint_of(const struct rs_rule *r, struct ip_addr *addr, uint16_t 
 	return false;
 }
 
-static int add_endpoint(struct maker *m, struct made_port *p, const struct ip_addr *a, uint16_t port, bool local)
+int maker_endpoint(struct maker *m, struct made_port *p, const struct ip_addr *a, uint16_t port, bool local)
 {
 	struct k8s_endpoint e = { .ip = *a, .ready = 1, .serving = 1, .terminating = 0 };
 	char buf[IP_ADDR_STRLEN];
@@ -215,7 +194,7 @@ static int add_endpoints(struct maker *m, struct made_service *s, struct made_po
 			if (c->rules[i]->conds[k].field == FIELD_RECENT)
 				s->object->affinity_client_ip = true;
 		if (t && str_starts(t->name, "KUBE-SEP-") && endpoint_of(c->rules[i], &a, &port))
-			r = add_endpoint(m, p, &a, port, str_starts(c->name, "KUBE-SVL-") || str_starts(c->name, "KUBE-XLB-"));
+			r = maker_endpoint(m, p, &a, port, str_starts(c->name, "KUBE-SVL-") || str_starts(c->name, "KUBE-XLB-"));
 		else if (t && depth > 0 && (str_starts(t->name, "KUBE-SVC-") || str_starts(t->name, "KUBE-SVL-") || is_external_chain(t)))
 			r = add_endpoints(m, s, p, t, depth - 1);
 		if (r < 0)
@@ -260,6 +239,27 @@ static bool has_addr(const struct ip_addr *v, size_t n, const struct ip_addr *a)
 	return false;
 }
 
+int maker_cluster_ip(struct made_service *s, const struct ip_addr *a)
+{
+	return has_addr(s->cluster_ips.v, s->cluster_ips.len, a) ? 0 : array_push(&s->cluster_ips, *a);
+}
+
+int maker_external_ip(struct made_service *s, const struct ip_addr *a)
+{
+	return has_addr(s->external_ips.v, s->external_ips.len, a) ? 0 : array_push(&s->external_ips, *a);
+}
+
+int maker_ingress(struct made_service *s, const struct ip_addr *a)
+{
+	struct k8s_ingress_point point = { .ip = *a };
+
+	s->object->type = "LoadBalancer";
+	for (size_t i = 0; i < s->ingress.len; i++)
+		if (ip_addr_equal(&s->ingress.v[i].ip, a))
+			return 0;
+	return array_push(&s->ingress, point);
+}
+
 /* One entry of KUBE-SERVICES or KUBE-NODEPORTS, of nat or (a refusal) of filter. */
 static int learn_entry(struct maker *m, const struct rs_rule *r)
 {
@@ -272,11 +272,11 @@ static int learn_entry(struct maker *m, const struct rs_rule *r)
 	bool refusal = strcmp(r->chain->table->name, "filter") == 0;
 	int res = 0;
 
-	if (!rule_comment(r, comment) || !split_name(comment, &ns, &name, &port_name, &rest) ||
+	if (!rule_comment(r, comment) || !maker_split_name(comment, &ns, &name, &port_name, &rest) ||
 	    !rule_number(r, FIELD_PROTO, &proto) || !rule_number(r, FIELD_DPORT, &dport) || strstr(rest, "health check"))
 		return 0;
-	s = service_of(m, ns, name);
-	p = s ? port_of(m, s, port_name, (uint8_t)proto) : NULL;
+	s = maker_service(m, ns, name);
+	p = s ? maker_port(m, s, port_name, (uint8_t)proto) : NULL;
 	if (!p)
 		return -ENOMEM;
 	if (refusal && strstr(rest, "no local endpoints"))
@@ -287,23 +287,14 @@ static int learn_entry(struct maker *m, const struct rs_rule *r)
 			s->object->type = "NodePort";
 		}
 	} else if (strstr(rest, "loadbalancer")) {
-		struct k8s_ingress_point point = { .ip = a };
-
 		p->port.port = (uint16_t)dport;
-		for (size_t i = 0; i < s->ingress.len; i++)
-			if (ip_addr_equal(&s->ingress.v[i].ip, &a))
-				goto known;
-		res = array_push(&s->ingress, point);
-known:
-		s->object->type = "LoadBalancer";
+		res = maker_ingress(s, &a);
 	} else if (strstr(rest, "external IP")) {
 		p->port.port = (uint16_t)dport;
-		if (!has_addr(s->external_ips.v, s->external_ips.len, &a))
-			res = array_push(&s->external_ips, a);
+		res = maker_external_ip(s, &a);
 	} else if (strstr(rest, "cluster IP") || (refusal && strcmp(r->chain->name, "KUBE-SERVICES") == 0)) {
 		p->port.port = (uint16_t)dport;
-		if (!has_addr(s->cluster_ips.v, s->cluster_ips.len, &a))
-			res = array_push(&s->cluster_ips, a);
+		res = maker_cluster_ip(s, &a);
 		if (rule_chain(r) && str_starts(rule_chain(r)->name, "KUBE-SVL-"))
 			s->object->internal_local = true;
 	}
@@ -394,16 +385,36 @@ static bool is_whole(const struct made_service *s)
 	return s->cluster_ips.len > 0 && s->ports.len > 0;
 }
 
-int verify_services_from_rules(struct snapshot *s)
+static bool has_rules(const struct snap_node *n)
+{
+	return verify_has_proxy_rules(n) || verify_has_proxy_table(n, false) || verify_has_proxy_table(n, true);
+}
+
+static int learn_xtables(struct maker *m)
 {
 	static const char *const chains[] = { "KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-EXTERNAL-SERVICES" };
-	CLEANUP(maker_release) struct maker m = { .s = s, .arena = &s->cluster.arena };
 	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < m->node->rules.tables.len; i++) {
+		const struct rs_table *t = m->node->rules.tables.v[i];
+
+		if (!t->xtables || (strcmp(t->name, "nat") != 0 && strcmp(t->name, "filter") != 0))
+			continue;
+		for (size_t k = 0; r == 0 && k < ARRAY_LEN(chains); k++)
+			r = learn_chain(m, t, chains[k]);
+	}
+	return r;
+}
+
+int verify_services_from_rules(struct snapshot *s)
+{
+	CLEANUP(maker_release) struct maker m = { .s = s, .arena = &s->cluster.arena };
+	int r;
 
 	if (s->any_cluster || s->cluster.services.len)
 		return 0;
 	for (size_t i = 0; i < s->nodes.len; i++) {
-		if (!verify_has_proxy_rules(s->nodes.v[i]))
+		if (!has_rules(s->nodes.v[i]))
 			continue;
 		if (m.node)
 			return 0; /* several nodes contradict each other in ways that only the API settles */
@@ -411,14 +422,7 @@ int verify_services_from_rules(struct snapshot *s)
 	}
 	if (!m.node)
 		return 0;
-	for (size_t i = 0; r == 0 && i < m.node->rules.tables.len; i++) {
-		const struct rs_table *t = m.node->rules.tables.v[i];
-
-		if (!t->xtables || (strcmp(t->name, "nat") != 0 && strcmp(t->name, "filter") != 0))
-			continue;
-		for (size_t k = 0; r == 0 && k < ARRAY_LEN(chains); k++)
-			r = learn_chain(&m, t, chains[k]);
-	}
+	r = verify_mode(s, m.node) == MODE_NFTABLES ? maker_learn_nftables(&m) : learn_xtables(&m);
 	for (size_t i = 0; r == 0 && i < m.services.len; i++)
 		if (is_whole(m.services.v[i]))
 			r = finish_service(&m, m.services.v[i]);

@@ -101,7 +101,7 @@ static bool rewritten_by_others(const struct nat_result *r, const struct ip_addr
 			continue;
 		while (s && s->effect != EFFECT_SNAT)
 			s = s->prev;
-		if (s && s->by.chain && is_proxy_chain(s->by.chain->name))
+		if (s && s->by.chain && is_proxy_chain(s->by.chain))
 			return false;
 	}
 	return true;
@@ -158,6 +158,30 @@ static int note_losses(struct vworker *x, const struct expect_frontend *f, const
 			return r;
 	}
 	return 0;
+}
+
+static bool leads_away(const struct nat_result *r)
+{
+	for (size_t i = 0; i < r->endings.len; i++)
+		if (r->endings.v[i].verdict == NAT_ACCEPT && r->endings.v[i].translated && !r->endings.v[i].masquerade)
+			return true;
+	return false;
+}
+
+/* That the source is kept is as kube-proxy means it, so what becomes of the reply is no difference: it is told once, of the Service. */
+static int note_local_reply(struct vworker *x, const struct expect_frontend *f, const struct expect_answer *a, const struct vsource *s,
+			    const char *name)
+{
+	const struct verify_local_reply l = { x->v->snap->name, f->port->service, name };
+	struct verify_report *out = x->out;
+
+	if (x->v->expect.mode != MODE_IPVS || a->verdict != EXPECT_TRANSLATE || f->kind == EXPECT_CLUSTER_IP || f->port->nlocal ||
+	    !f->port->service->external_local || s->kind == SOURCE_POD || !leads_away(&x->walk))
+		return 0;
+	for (size_t i = out->local_replies.len; i-- > 0 && out->local_replies.v[i].service == l.service;)
+		if (strcmp(out->local_replies.v[i].frontend, name) == 0)
+			return 0;
+	return array_push(&out->local_replies, l);
 }
 
 static int note_assumed(struct vworker *x)
@@ -226,12 +250,18 @@ static int walk_again(struct vworker *x, const struct nat_packet *p)
 	return nat_walk(&x->v->nat, p, &o, &x->explained);
 }
 
+static struct judge_context context_of(const struct vworker *x, const struct expect_answer *a, const struct expect_frontend *f, const struct vsource *s)
+{
+	return (struct judge_context){ &x->v->expect, a, f, &s->addr, x->v->servers_only[f->port->family == AF_INET6] };
+}
+
 /* Walks again with the path and asks whose fault each difference is. */
 static int explain_differences(struct vworker *x, struct open_list *l, const struct expect_frontend *f, const struct vsource *s,
 			       const struct ip_addr *dst, const struct expect_answer *answer)
 {
 	const struct blame_context b = { x->v, &x->out->arena, &x->scratch, f, &x->port_rules, &x->port_rules_set, s, answer,
-					 &x->explained };
+					 &x->explained, dst };
+	const struct judge_context c = context_of(x, answer, f, s);
 	struct nat_packet p;
 	int r;
 
@@ -240,7 +270,7 @@ static int explain_differences(struct vworker *x, struct open_list *l, const str
 	if (r == 0)
 		r = build_port_rules(x, f->port);
 	if (r == 0)
-		r = judge(answer, f, &s->addr, &x->v->snap->facts, &x->explained, x->index, &x->judgement);
+		r = judge(&c, &x->explained, x->index, &x->judgement);
 	for (size_t i = 0; r == 0 && i < x->judgement.found.len; i++) {
 		struct found_difference d = x->judgement.found.v[i];
 
@@ -275,13 +305,24 @@ static int note_undecided(struct vworker *x, const struct expect_frontend *f, co
 	return u.text ? array_push(&out->undecided, u) : -ENOMEM;
 }
 
+/* In IPVS mode every virtual address is one of the node's. */
+static bool lies_on_ipvs_link(const struct vnode *v, const struct ip_addr *a)
+{
+	const struct node_facts *f = &v->snap->facts;
+
+	for (size_t i = 0; v->expect.mode == MODE_IPVS && i < f->addrs.len; i++)
+		if (ip_addr_equal(&f->addrs.v[i].addr, a) && f->addrs.v[i].ifname && strcmp(f->addrs.v[i].ifname, IPVS_LINK) != 0)
+			return false;
+	return v->expect.mode == MODE_IPVS;
+}
+
 /*
  * The ClusterIP is an address of the node itself, and what comes for it is kept out of connection tracking or delivered
  * here as it is: a node-local cache answers, not kube-proxy's endpoints.
  */
 static bool answered_here(const struct vworker *x, const struct expect_frontend *f, const struct ip_addr *dst)
 {
-	if (f->kind != EXPECT_CLUSTER_IP || node_is_local(&x->v->snap->facts, dst) != TRI_TRUE)
+	if (f->kind != EXPECT_CLUSTER_IP || node_is_local(&x->v->snap->facts, dst) != TRI_TRUE || lies_on_ipvs_link(x->v, dst))
 		return false;
 	for (size_t i = 0; i < x->walk.endings.len; i++)
 		if (x->walk.endings.v[i].translated || x->walk.endings.v[i].delivery != DELIVERY_LOCAL)
@@ -303,10 +344,14 @@ static int judge_source(struct vworker *x, struct open_list *l, const struct exp
 	struct nat_options o = { .flags = NAT_NO_PATH | NAT_AS_WALKED | NAT_REPLY, .classes = &x->classes, .tails = x->tails,
 				 .here = is_here, .here_arg = x };
 	struct expect_answer answer;
+	const struct judge_context c = context_of(x, &answer, f, s);
 	struct nat_packet p;
 	int r;
 
 	expect_answer(&x->v->expect, f, s->kind, &s->addr, dst, &answer);
+	/* Source ranges and health-check ports are the rules' work, and these are in no dump. */
+	if (c.servers_only && (answer.verdict == EXPECT_DROP || answer.verdict == EXPECT_ACCEPT))
+		answer.verdict = EXPECT_NOTHING;
 	x->asked_about++;
 	if (answer.verdict == EXPECT_NOTHING)
 		return 0;
@@ -323,7 +368,7 @@ static int judge_source(struct vworker *x, struct open_list *l, const struct exp
 	if (r == 0)
 		r = note_assumed(x);
 	if (r == 0)
-		r = judge(&answer, f, &s->addr, &x->v->snap->facts, &x->walk, x->index, &x->judgement);
+		r = judge(&c, &x->walk, x->index, &x->judgement);
 	if (r < 0 || !x->judgement.judged)
 		return r;
 	if (front->state == FRONTEND_NOT_JUDGED)
@@ -332,6 +377,8 @@ static int judge_source(struct vworker *x, struct open_list *l, const struct exp
 	if (answer.verdict == EXPECT_TRANSLATE)
 		front->endpoints = MAX(front->endpoints, answer.nendpoints);
 	r = note_losses(x, f, &answer, s);
+	if (r == 0)
+		r = note_local_reply(x, f, &answer, s, front->frontend);
 	if (r == 0 && x->judgement.masquerade_only && may_be_rewritten(f, s)) {
 		struct nat_by by = x->judgement.undecided_by;
 
@@ -372,12 +419,13 @@ static struct vsource next_class(struct vworker *x, const struct vseed *seed)
 	return s;
 }
 
-static int judge_seed(struct vworker *x, struct open_list *l, const struct expect_frontend *f, const struct vseed *seed,
+/* @number: of the seed, for all that is remembered of its sources. */
+static int judge_seed(struct vworker *x, struct open_list *l, const struct expect_frontend *f, const struct vseed *seed, size_t number,
 		      const struct ip_addr *dst, struct verify_frontend *front)
 {
 	int r = array_push(&x->classes.rest, seed->region);
 
-	x->classes.seed = (uint32_t)(seed - x->v->seeds[dst->family == AF_INET6].v);
+	x->classes.seed = (uint32_t)number;
 	while (r == 0 && x->classes.rest.len) {
 		struct vsource s = next_class(x, seed);
 
@@ -400,12 +448,13 @@ static int judge_address(struct vworker *x, struct open_list *l, const struct ex
 			 struct verify_frontend *front)
 {
 	const struct vseeds *seeds = &x->v->seeds[dst->family == AF_INET6];
-	int r = 0;
+	const struct vseed *own;
+	int r = vseed_own(x->v, &x->scratch, dst, &own);
 
 	for (size_t i = 0; r == 0 && i < seeds->len; i++)
-		if (vseed_can_reach(&seeds->v[i], f, dst))
-			r = judge_seed(x, l, f, &seeds->v[i], dst, front);
-	return r;
+		if (!(own && seeds->v[i].kind == own->kind) && vseed_can_reach(&seeds->v[i], f, dst))
+			r = judge_seed(x, l, f, &seeds->v[i], i, dst, front);
+	return r == 0 && own && vseed_can_reach(own, f, dst) ? judge_seed(x, l, f, own, seeds->len, dst, front) : r;
 }
 
 /* What must be true depends on which endpoints are on this node, or near it. */
@@ -434,7 +483,8 @@ static int judge_affinity(struct vworker *x, struct open_list *l, const struct e
 	bool foreign;
 	int r;
 
-	if (f->kind != EXPECT_CLUSTER_IP || l->v.len || !(x->asked_recent || f->port->service->affinity_client_ip) ||
+	if (f->kind != EXPECT_CLUSTER_IP || l->v.len ||
+	    !(x->asked_recent || f->port->service->affinity_client_ip || x->v->expect.mode == MODE_IPVS) ||
 	    !x->v->has_chains[f->port->family == AF_INET6])
 		return 0;
 	for (size_t i = 0; i < seeds->len && a.verdict != EXPECT_TRANSLATE; i++) {
@@ -446,7 +496,7 @@ static int judge_affinity(struct vworker *x, struct open_list *l, const struct e
 	r = a.verdict == EXPECT_TRANSLATE ? build_port_rules(x, f->port) : 0;
 	if (r < 0 || a.verdict != EXPECT_TRANSLATE)
 		return r;
-	struct blame_context b = { x->v, &x->out->arena, &x->scratch, f, &x->port_rules, &x->port_rules_set, &s, &a, &x->explained };
+	struct blame_context b = { x->v, &x->out->arena, &x->scratch, f, &x->port_rules, &x->port_rules_set, &s, &a, &x->explained, &f->addr };
 
 	make_packet(&s, f, &f->addr, &p);
 	x->source = &s;

@@ -163,14 +163,20 @@ static bool reply_is_stopped(const struct nat_ending *e)
 	return e->reply == TRI_FALSE && !e->reply_by.cause && (e->masquerade || e->reply_by.kind != BY_NONE);
 }
 
-static int judge_masquerade(const struct expect_answer *a, const struct ip_addr *src, const struct node_facts *facts,
-			    const struct nat_ending *e, size_t i, struct judgement *j)
+/* What must become of the source on its way to an expected endpoint. Where the rules that masquerade are in no dump, nobody knows. */
+static enum tri wanted_masquerade(const struct judge_context *c, size_t place)
 {
-	bool self = ip_addr_equal(&e->addr, src);
-	enum tri want = self ? TRI_TRUE : a->masquerade;
+	return c->servers_only ? TRI_UNKNOWN : expect_masquerade(c->node, c->answer, c->answer->endpoints[place], c->src);
+}
+
+static int judge_masquerade(const struct judge_context *c, const struct nat_ending *e, size_t i, struct judgement *j)
+{
+	const struct expect_answer *a = c->answer;
+	bool self = ip_addr_equal(&e->addr, c->src);
+	enum tri want = wanted_masquerade(c, j->places.v[i]);
 
 	/* What is delivered here passes no POSTROUTING, and its reply starts here: nothing to rewrite. */
-	if (want == TRI_TRUE && !e->masquerade && e->delivery != DELIVERY_LOCAL && node_is_local(facts, &e->addr) != TRI_TRUE)
+	if (want == TRI_TRUE && !e->masquerade && e->delivery != DELIVERY_LOCAL && node_is_local(c->node->facts, &e->addr) != TRI_TRUE)
 		return add(j, self && a->masquerade != TRI_TRUE ? DIFF_HAIRPIN : DIFF_NOT_MASQUERADED, NULL, 0, i);
 	if (reply_is_stopped(e))
 		return add(j, DIFF_REPLY_LOST, NULL, 0, i);
@@ -206,13 +212,24 @@ static int find_endings(const struct expect_answer *a, const struct nat_result *
 	return 0;
 }
 
-static int judge_ending(const struct expect_answer *a, const struct expect_frontend *f, const struct nat_ending *e, size_t i, struct endpoint_index *ix, struct judgement *j,
+/*
+ * What is left for kube-proxy's own refusals is what it has not translated. In iptables mode all of them hang behind the translation; in
+ * the others source ranges, and what has no endpoints, are refused by elements of their own.
+ */
+static bool is_catch_all(const struct rs_chain *c, enum expect_mode mode)
+{
+	if (!c || !is_proxy_chain(c) || mode == MODE_IPTABLES)
+		return c && is_proxy_chain(c);
+	return strcmp(c->name, mode == MODE_NFTABLES ? "cluster-ips-check" : "KUBE-IPVS-FILTER") == 0;
+}
+
+static int judge_ending(const struct judge_context *jc, const struct expect_answer *a, const struct expect_frontend *f, const struct nat_ending *e, size_t i, struct endpoint_index *ix, struct judgement *j,
 			struct tally *t)
 {
 	bool refused = e->verdict == NAT_DROP || e->verdict == NAT_REJECT;
 
 	/* Not translated and then refused by kube-proxy's own rules: what is wrong is that it was not translated. */
-	if (!e->translated && (!refused || (e->by.chain && is_proxy_chain(e->by.chain->name)))) {
+	if (!e->translated && (!refused || is_catch_all(e->by.chain, jc->node->mode))) {
 		t->first_untranslated = t->untranslated ? t->first_untranslated : i;
 		t->untranslated++;
 		return 0;
@@ -267,16 +284,16 @@ static int judge_missing(const struct expect_answer *a, const struct nat_result 
 	return 0;
 }
 
-static int judge_translate(const struct expect_answer *a, const struct expect_frontend *f, const struct ip_addr *src,
-			   const struct node_facts *facts, const struct nat_result *r, struct endpoint_index *ix, bool shares,
+static int judge_translate(const struct judge_context *c, const struct nat_result *r, struct endpoint_index *ix, bool shares,
 			   struct judgement *j)
 {
+	const struct expect_answer *a = c->answer;
 	struct tally t = { 0 };
 	int res = find_endings(a, r, j);
 
 	for (size_t i = 0; res == 0 && i < r->endings.len; i++)
 		if (r->endings.v[i].verdict != NAT_UNDECIDED)
-			res = judge_ending(a, f, &r->endings.v[i], i, ix, j, &t);
+			res = judge_ending(c, a, c->frontend, &r->endings.v[i], i, ix, j, &t);
 	if (res < 0)
 		return res;
 	if (t.untranslated && t.untranslated + t.stopped == r->endings.len)
@@ -289,7 +306,7 @@ static int judge_translate(const struct expect_answer *a, const struct expect_fr
 		return res;
 	for (size_t i = 0; res == 0 && i < r->endings.len; i++)
 		if (r->endings.v[i].verdict == NAT_ACCEPT && r->endings.v[i].translated)
-			res = judge_masquerade(a, src, facts, &r->endings.v[i], i, j);
+			res = judge_masquerade(c, &r->endings.v[i], i, j);
 	return res < 0 || !shares ? res : judge_shares(a, j);
 }
 
@@ -392,9 +409,9 @@ static const struct nat_by *unknown_reply(const struct nat_result *r)
 	return NULL;
 }
 
-int judge(const struct expect_answer *answer, const struct expect_frontend *f, const struct ip_addr *src,
-	  const struct node_facts *facts, const struct nat_result *r, struct endpoint_index *index, struct judgement *ret)
+int judge(const struct judge_context *c, const struct nat_result *r, struct endpoint_index *index, struct judgement *ret)
 {
+	const struct expect_answer *answer = c->answer;
 	const struct nat_by *unknown = unknown_part(r);
 	int res = 0;
 
@@ -404,11 +421,11 @@ int judge(const struct expect_answer *answer, const struct expect_frontend *f, c
 	ret->found.len = 0;
 	switch (answer->verdict) {
 	case EXPECT_TRANSLATE:
-		res = judge_translate(answer, f, src, facts, r, index, unknown == NULL, ret);
+		res = judge_translate(c, r, index, unknown == NULL, ret);
 		break;
 	case EXPECT_REJECT:
 	case EXPECT_DROP:
-		res = judge_refusal(answer, f, r, index, ret);
+		res = judge_refusal(answer, c->frontend, r, index, ret);
 		break;
 	case EXPECT_ACCEPT:
 		res = judge_accept(r, ret);

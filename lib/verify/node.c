@@ -5,9 +5,9 @@
 
 #include "verify-private.h"
 
-bool is_proxy_chain(const char *name)
+bool is_proxy_chain(const struct rs_chain *c)
 {
-	return str_starts(name, "KUBE-");
+	return c->table->xtables ? str_starts(c->name, "KUBE-") : strcmp(c->table->name, "kube-proxy") == 0;
 }
 
 void verify_nat_node(const struct snapshot *s, const struct snap_node *n, struct nat_node *ret)
@@ -25,199 +25,11 @@ void verify_nat_node(const struct snapshot *s, const struct snap_node *n, struct
 	}
 }
 
-/* ---- kube-proxy's configuration, read back from its own rules ---- */
-
-struct guess {
-	struct ip_prefix prefix;
-	size_t count;
-};
-
-static const struct rs_cond *find_cond(const struct rs_rule *r, enum rs_field f)
-{
-	for (unsigned i = 0; i < r->nconds; i++)
-		if (r->conds[i].field == f)
-			return &r->conds[i];
-	return NULL;
-}
-
-bool vcond_prefix(const struct rs_cond *c, struct ip_prefix *ret)
-{
-	struct ip_prefix p = { .addr.family = AF_INET };
-
-	if (c->op == OP_ADDR4) {
-		uint32_t mask = ntohl(c->u.addr4.mask);
-
-		memcpy(p.addr.b, &c->u.addr4.value, 4);
-		p.len = (uint8_t)(mask ? 32 - __builtin_ctz(mask) : 0);
-	} else if (c->op == OP_ADDR6) {
-		p.addr = c->u.addr6->value;
-		p.addr.family = AF_INET6;
-		while (p.len < 128 && (c->u.addr6->mask.b[p.len / 8] & (0x80 >> (p.len % 8))))
-			p.len++;
-	} else {
-		return false;
-	}
-	*ret = p;
-	return true;
-}
-
 static bool jumps_to(const struct rs_rule *r, const char *chain)
 {
-	const struct rs_stmt *s = rule_target(r);
+	const struct rs_chain *c = rule_chain(r);
 
-	return s && (s->kind == ST_JUMP || s->kind == ST_GOTO) && s->u.target && strcmp(s->u.target->name, chain) == 0;
-}
-
-struct rule_config {
-	struct guess guesses[8];
-	size_t nguesses;
-	size_t masq_all, service_chains, masq_chains;
-	bool addr_type_local, excludes_loopback;
-	const char *not_iif; /* "! -i IF" of the masquerade rules */
-	bool not_iif_wildcard;
-	struct ip_prefix nodeport[16];
-	size_t nnodeport;
-};
-
-static void learn_prefix(struct rule_config *k, const struct ip_prefix *p)
-{
-	for (size_t i = 0; i < k->nguesses; i++) {
-		if (k->guesses[i].prefix.len == p->len && ip_addr_equal(&k->guesses[i].prefix.addr, &p->addr)) {
-			k->guesses[i].count++;
-			return;
-		}
-	}
-	if (k->nguesses < ARRAY_LEN(k->guesses))
-		k->guesses[k->nguesses++] = (struct guess){ *p, 1 };
-}
-
-/* A rule that marks for masquerade who is no pod. */
-static void learn_masquerade(const struct rs_rule *r, struct rule_config *k)
-{
-	const struct rs_cond *cond;
-	struct ip_prefix p;
-
-	k->masq_chains++;
-	cond = find_cond(r, FIELD_IIF);
-	if (cond && cond->negate && cond->op == OP_IFNAME) {
-		k->not_iif = cond->u.ifname;
-		k->not_iif_wildcard = cond->flags & RS_WILDCARD;
-		return;
-	}
-	cond = find_cond(r, FIELD_SADDR);
-	if (!cond) {
-		k->masq_all++;
-		return;
-	}
-	if (!cond->negate || !vcond_prefix(cond, &p))
-		return;
-	learn_prefix(k, &p);
-}
-
-static void learn_service_chain(const struct rs_chain *c, struct rule_config *k)
-{
-	k->service_chains++;
-	if (c->nrules > 0 && jumps_to(c->rules[0], "KUBE-MARK-MASQ"))
-		learn_masquerade(c->rules[0], k);
-}
-
-/* kube-proxy 1.20 sets the mark beside the entry of the cluster IP; other addresses are marked there too, for all sources. */
-static void learn_entries(const struct rs_chain *c, struct rule_config *k)
-{
-	static const char what[] = " cluster IP\"";
-
-	for (uint32_t i = 0; i < c->nrules; i++)
-		if (jumps_to(c->rules[i], "KUBE-MARK-MASQ") && memmem(c->rules[i]->text, c->rules[i]->text_len, what, sizeof(what) - 1))
-			learn_masquerade(c->rules[i], k);
-}
-
-/* "pod traffic": who is a pod is let through to all endpoints of a Local Service. */
-static void learn_external_chain(const struct rs_chain *c, struct rule_config *k)
-{
-	for (uint32_t i = 0; i < c->nrules; i++) {
-		const struct rs_cond *cond = find_cond(c->rules[i], FIELD_SADDR);
-		const struct rs_stmt *s = rule_target(c->rules[i]);
-		struct ip_prefix p;
-
-		if (cond && !cond->negate && vcond_prefix(cond, &p) && s && s->kind == ST_JUMP && s->u.target &&
-		    str_starts(s->u.target->name, "KUBE-SVC-"))
-			learn_prefix(k, &p);
-	}
-}
-
-static void learn_nodeports(const struct rs_chain *c, struct rule_config *k)
-{
-	for (uint32_t i = 0; i < c->nrules; i++) {
-		const struct rs_rule *r = c->rules[i];
-		const struct rs_cond *d = find_cond(r, FIELD_DADDR);
-		struct ip_prefix p;
-
-		if (!jumps_to(r, "KUBE-NODEPORTS"))
-			continue;
-		if (find_cond(r, FIELD_DADDR_TYPE)) {
-			k->addr_type_local = true;
-			if (c->table->family == RS_IP4)
-				k->excludes_loopback = d && d->negate;
-		} else if (d && !d->negate && vcond_prefix(d, &p) && k->nnodeport < ARRAY_LEN(k->nodeport)) {
-			k->nodeport[k->nnodeport++] = p;
-		}
-	}
-}
-
-static int config_from_rules(struct arena *arena, const struct snap_node *n, struct kube_proxy_config *ret)
-{
-	struct rule_config k = { 0 };
-	struct kube_proxy_config c = { .masquerade_all = 0, .masquerade_bit = -1, .localhost_node_ports = 1 };
-	struct ip_prefix *cidrs = arena_array(arena, struct ip_prefix, ARRAY_LEN(k.guesses));
-	const char **addrs = arena_array(arena, const char *, ARRAY_LEN(k.nodeport));
-	size_t best[2] = { 0, 0 };
-
-	if (!cidrs || !addrs)
-		return -ENOMEM;
-	for (size_t i = 0; i < n->rules.tables.len; i++) {
-		const struct rs_table *t = n->rules.tables.v[i];
-
-		if (!t->xtables || strcmp(t->name, "nat") != 0)
-			continue;
-		for (size_t j = 0; j < t->chain_list.len; j++) {
-			if (str_starts(t->chain_list.v[j]->name, "KUBE-SVC-"))
-				learn_service_chain(t->chain_list.v[j], &k);
-			else if (str_starts(t->chain_list.v[j]->name, "KUBE-EXT-") || str_starts(t->chain_list.v[j]->name, "KUBE-XLB-"))
-				learn_external_chain(t->chain_list.v[j], &k);
-			if (strcmp(t->chain_list.v[j]->name, "KUBE-SERVICES") != 0)
-				continue;
-			learn_nodeports(t->chain_list.v[j], &k);
-			learn_entries(t->chain_list.v[j], &k);
-		}
-	}
-	if (k.service_chains == 0)
-		return 0;
-	/* The prefix that most chains of a family use; one that is used once among many is a changed rule. */
-	for (size_t i = 0; i < k.nguesses; i++)
-		best[k.guesses[i].prefix.addr.family == AF_INET6] =
-			MAX(best[k.guesses[i].prefix.addr.family == AF_INET6], k.guesses[i].count);
-	for (size_t i = 0; i < k.nguesses; i++)
-		if (k.guesses[i].count == best[k.guesses[i].prefix.addr.family == AF_INET6])
-			cidrs[c.ncluster_cidrs++] = k.guesses[i].prefix;
-	c.cluster_cidrs = cidrs;
-	c.masquerade_all = k.masq_all > k.masq_chains / 2;
-	c.detect_local_mode = c.ncluster_cidrs ? "ClusterCIDR" : k.not_iif ? (k.not_iif_wildcard ? "InterfaceNamePrefix" : "BridgeInterface") : "";
-	c.bridge_interface = k.not_iif_wildcard ? NULL : k.not_iif;
-	c.interface_prefix = k.not_iif_wildcard ? k.not_iif : NULL;
-	c.localhost_node_ports = !k.excludes_loopback;
-	for (size_t i = 0; i < k.nnodeport && !k.addr_type_local; i++) {
-		char buf[IP_PREFIX_STRLEN];
-
-		addrs[c.nnode_port_addresses] = arena_strdup(arena, ip_prefix_format(&k.nodeport[i], buf));
-		if (!addrs[c.nnode_port_addresses++])
-			return -ENOMEM;
-	}
-	c.node_port_addresses = addrs;
-	c.mode = "iptables";
-	c.source = "the rules themselves";
-	c.known = true;
-	*ret = c;
-	return 0;
+	return c && strcmp(c->name, chain) == 0;
 }
 
 /* The newest kube-proxy that writes rules as these, where they tell one older than 1.25; INT_MAX: they do not. */
@@ -343,11 +155,11 @@ int verify_expect_node(struct arena *arena, const struct snapshot *s, const stru
 		return -ENOMEM;
 	*own = *c;
 	if (!c->known) {
-		r = config_from_rules(arena, n, own);
+		r = config_from_rules(arena, n, verify_mode(s, n), own);
 		if (r < 0)
 			return r;
 	}
-	*ret = (struct expect_node){ .name = n->name, .facts = &n->facts, .config = own, .minor = -1 };
+	*ret = (struct expect_node){ .mode = verify_mode(s, n), .name = n->name, .facts = &n->facts, .config = own, .minor = -1 };
 	if (own->hostname_override && own->hostname_override[strspn(own->hostname_override, " \t")])
 		ret->name = own->hostname_override;
 	ret->name = node_name(arena, ret->name);
@@ -384,27 +196,44 @@ static bool is_named(const struct snapshot *s, const char *name)
 	return false;
 }
 
+/* Of the two backends the one whose chain KUBE-SERVICES holds rules. */
+static void find_backend(struct vnode *v, const struct snap_node *n, unsigned f)
+{
+	v->backend[f] = v->nat.nft_known[f] || !v->nat.legacy_known[f] ? BACKEND_NFT : BACKEND_LEGACY;
+	for (int b = BACKEND_LEGACY; b <= BACKEND_NFT; b++) {
+		const struct rs_table *t = ruleset_find_table(&n->rules, b, f ? RS_IP6 : RS_IP4, "nat");
+		const struct rs_chain *c = t ? table_find_chain(t, "KUBE-SERVICES") : NULL;
+
+		if (c && (!v->has_chains[f] || c->nrules > 0)) {
+			v->has_chains[f] = true;
+			v->backend[f] = (enum rs_backend)b;
+		}
+	}
+}
+
+static void find_rules(struct vnode *v, const struct snap_node *n, enum expect_mode mode, unsigned f)
+{
+	v->damaged[f] = vnode_bad_dump(n, mode, f, true);
+	if (mode == MODE_NFTABLES) {
+		v->backend[f] = BACKEND_NFT;
+		v->has_chains[f] = verify_has_proxy_table(n, f);
+		return;
+	}
+	find_backend(v, n, f);
+	if (mode == MODE_IPVS)
+		v->servers_only[f] = vnode_bad_dump(n, MODE_IPTABLES, f, false) || vnode_not_dumped(n, f);
+	else if (vnode_bad_dump(n, mode, f, false))
+		v->unknown_rules[f] = f ? "the IPv6 dump could not be read" : "the IPv4 dump could not be read";
+	else if (vnode_not_dumped(n, f))
+		v->unknown_rules[f] = f ? "kube-proxy's IPv6 rules are in no dump" : "kube-proxy's IPv4 rules are in no dump";
+}
+
 int vnode_init(struct vnode *v, const struct snapshot *s, const struct snap_node *n)
 {
 	*v = (struct vnode){ .snapshot = s, .snap = n };
 	verify_nat_node(s, n, &v->nat);
-	for (unsigned f = 0; f < 2; f++) {
-		if (vnode_bad_dump(n, f, false))
-			v->unknown_rules[f] = f ? "the IPv6 dump could not be read" : "the IPv4 dump could not be read";
-		else if (vnode_not_dumped(n, f))
-			v->unknown_rules[f] = f ? "kube-proxy's IPv6 rules are in no dump" : "kube-proxy's IPv4 rules are in no dump";
-		v->damaged[f] = vnode_bad_dump(n, f, true);
-		v->backend[f] = v->nat.nft_known[f] || !v->nat.legacy_known[f] ? BACKEND_NFT : BACKEND_LEGACY;
-		for (int b = BACKEND_LEGACY; b <= BACKEND_NFT; b++) {
-			const struct rs_table *t = ruleset_find_table(&n->rules, b, f ? RS_IP6 : RS_IP4, "nat");
-			const struct rs_chain *c = t ? table_find_chain(t, "KUBE-SERVICES") : NULL;
-
-			if (c && (!v->has_chains[f] || c->nrules > 0)) {
-				v->has_chains[f] = true;
-				v->backend[f] = (enum rs_backend)b;
-			}
-		}
-	}
+	for (unsigned f = 0; f < 2; f++)
+		find_rules(v, n, verify_mode(s, n), f);
 	v->nameless = !is_named(s, n->name);
 	for (size_t i = 0; i < n->facts.routes.len; i++)
 		v->routes_by_source = v->routes_by_source || n->facts.routes.v[i].from.len;
@@ -434,6 +263,7 @@ void vnode_release(struct vnode *v)
 	}
 	map_release(&v->signatures);
 	map_release(&v->node_ips);
+	vpresent_release(v);
 	array_free(&v->common[0].v);
 	array_free(&v->common[1].v);
 	map_release(&v->common_set[0]);

@@ -23,6 +23,7 @@ struct frontend_key {
 struct frontend {
 	struct frontend_key key;
 	const struct rs_rule *named_by; /* has the Service's name in its comment; NULL: none has */
+	const char *name;	/* "ns/name", of a chain of nftables mode; NULL: not known */
 	bool cluster;	/* some node sends it to all endpoints, or refuses */
 	bool external;	/* an external or load-balancer address */
 	bool local;	/* some node sends it to its own endpoints only */
@@ -46,6 +47,7 @@ struct peer_node {
 	const struct snap_node *snap;
 	struct nat_node nat;
 	struct ip_addr src[2];
+	enum expect_mode mode;
 	bool in[2];	/* its rules of IPv4, IPv6 are compared */
 	struct set set;
 	struct verify_peer *out; /* NULL: differs nowhere yet */
@@ -56,6 +58,7 @@ struct peers {
 	const struct verify_options *o;
 	struct verify_report *out;
 	bool objects;		/* the cluster's objects say who is right */
+	bool nameless;		/* a node in IPVS mode: what leads to local endpoints only is not told from the rest */
 	struct arena scratch;
 	struct map by_key, services, differing, asked;
 	ARRAY_OF(struct frontend *) frontends;
@@ -84,27 +87,40 @@ static void peers_release(struct peers *p)
 
 /* ---- who takes part ---- */
 
-/* In IPVS mode KUBE-SERVICES is there too, and names no frontend. */
-static bool looks_like_ipvs(const struct snap_node *n)
+static bool has_servers(const struct snap_node *n, unsigned f)
 {
-	for (size_t i = 0; i < n->rules.tables.len; i++)
-		if (table_find_chain(n->rules.tables.v[i], "KUBE-NODE-PORT") || table_find_chain(n->rules.tables.v[i], "KUBE-IPVS-FILTER"))
+	for (size_t i = 0; i < n->rules.servers.len; i++)
+		if (n->rules.servers.v[i]->addr.family == (f ? AF_INET6 : AF_INET) && !n->rules.servers.v[i]->fwmark)
 			return true;
 	return false;
 }
 
+/* What kube-proxy has made for that family is there, and wholly. */
+static bool takes_part(const struct peer_node *x, unsigned f)
+{
+	const struct snap_node *n = x->snap;
+
+	if (vnode_bad_dump(n, x->mode, f, false) || vnode_bad_dump(n, x->mode, f, true))
+		return false;
+	/* With chains of IPVS mode KUBE-SERVICES names no frontend, whatever kube-proxy was told to be. */
+	if (x->mode == MODE_IPTABLES)
+		return vnode_has_rules(n, f ? RS_IP6 : RS_IP4) && !vnode_has_ipvs_chains(n);
+	return x->mode == MODE_NFTABLES ? verify_has_proxy_table(n, f) : has_servers(n, f);
+}
+
 static int add_node(struct peers *p, const struct snap_node *n)
 {
-	struct peer_node x = { .snap = n };
+	struct peer_node x = { .snap = n, .mode = verify_mode(p->s, n) };
 	struct expect_node e;
 	int r;
 
-	if (strcmp(vnode_mode(p->s, n), "iptables") != 0 || looks_like_ipvs(n) || verify_other_plane(p->s, n))
+	if (verify_other_plane(p->s, n))
 		return 0;
 	for (unsigned f = 0; f < 2; f++)
-		x.in[f] = vnode_has_rules(n, f ? RS_IP6 : RS_IP4) && !vnode_bad_dump(n, f, false) && !vnode_bad_dump(n, f, true);
+		x.in[f] = takes_part(&x, f);
 	if (!x.in[0] && !x.in[1])
 		return 0;
+	p->nameless |= x.mode == MODE_IPVS;
 	r = verify_expect_node(&p->scratch, p->s, n, &e);
 	if (r < 0)
 		return r;
@@ -140,33 +156,113 @@ static void note_target(struct frontend *f, const struct rs_rule *r)
 		f->local = true;
 }
 
-static int note_rule(struct peers *p, const struct rs_rule *r)
+/* The frontend of that address, made where it was not met before; NULL: out of memory. */
+static struct frontend *frontend_of(struct peers *p, const struct ip_addr *a, uint8_t proto, uint16_t port)
 {
 	struct frontend_key k;
 	struct frontend *f;
-	uint32_t proto, port;
 
 	memset(&k, 0, sizeof(k));
-	if (!rule_host(r, FIELD_DADDR, &k.addr) || !rule_number(r, FIELD_PROTO, &proto) || !rule_number(r, FIELD_DPORT, &port))
-		return 0;
-	k.proto = (uint8_t)proto;
-	k.port = (uint16_t)port;
+	k.addr = *a;
+	k.proto = proto;
+	k.port = port;
 	f = map_get(&p->by_key, &k, sizeof(k));
-	if (!f) {
-		f = arena_new(&p->scratch, struct frontend);
-		if (!f)
-			return -ENOMEM;
-		f->key = k;
-		if (map_put(&p->by_key, &f->key, sizeof(f->key), f) < 0 || array_push(&p->frontends, f) < 0)
+	if (f)
+		return f;
+	f = arena_new(&p->scratch, struct frontend);
+	if (!f)
+		return NULL;
+	f->key = k;
+	return map_put(&p->by_key, &f->key, sizeof(f->key), f) < 0 || array_push(&p->frontends, f) < 0 ? NULL : f;
+}
+
+static int note_rule(struct peers *p, const struct rs_rule *r)
+{
+	struct ip_addr a = { 0 };
+	struct frontend *f;
+	uint32_t proto, port;
+
+	if (!rule_host(r, FIELD_DADDR, &a) || !rule_number(r, FIELD_PROTO, &proto) || !rule_number(r, FIELD_DPORT, &port))
+		return 0;
+	f = frontend_of(p, &a, (uint8_t)proto, (uint16_t)port);
+	if (!f)
+		return -ENOMEM;
+	note_target(f, r);
+	return 0;
+}
+
+/* An element of service-ips or no-endpoint-services. A refusal is of the cluster IP where all of them are listed. */
+static int note_element(struct peers *p, const struct rs_set *s, const struct rs_elem *e, const struct map *cluster_ips)
+{
+	struct vfrontend_key k;
+	struct frontend *f;
+
+	if (!velem_key(s, e, &k) || ip_addr_is_zero(&k.addr))
+		return 0;
+	f = frontend_of(p, &k.addr, k.proto, k.port);
+	if (!f)
+		return -ENOMEM;
+	if (!f->name) {
+		f->name = velem_service(&p->scratch, e);
+		if (!f->name)
 			return -ENOMEM;
 	}
-	note_target(f, r);
+	if (!map_get(cluster_ips, &f->key.addr, sizeof(f->key.addr)))
+		f->external = true;
+	else if (e->verdict == ST_DROP || (e->target && str_starts(e->target->name, "local-")))
+		f->local = true;
+	else
+		f->cluster = true;
+	return 0;
+}
+
+static int note_elements(struct peers *p, const struct peer_node *n, unsigned six)
+{
+	static const char *const maps[] = { "service-ips", "no-endpoint-services" };
+	const struct rs_table *t = ruleset_find_table(&n->snap->rules, BACKEND_NFT, six ? RS_IP6 : RS_IP4, "kube-proxy");
+	CLEANUP(map_release) struct map cluster_ips = { 0 };
+	int r = vset_addresses(&p->scratch, ruleset_find_set(&n->snap->rules, t, "cluster-ips"), &cluster_ips);
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(maps); i++) {
+		const struct rs_set *s = ruleset_find_set(&n->snap->rules, t, maps[i]);
+
+		for (size_t k = 0; r == 0 && s && k < s->nelems; k++)
+			r = note_element(p, s, &s->elems[k], &cluster_ips);
+	}
+	return r;
+}
+
+/* A virtual server is of a cluster IP when the set of these has it; node ports and outside addresses are in other sets. */
+static int note_servers(struct peers *p, const struct peer_node *n, unsigned six)
+{
+	const struct rs_set *s = vipset_find(&n->snap->rules, "KUBE-CLUSTER-IP", six);
+	const struct rs_set_ref ref = { .name = "KUBE-CLUSTER-IP", .set = s, .nfields = 2, .dst = { true, true } };
+
+	for (size_t i = 0; s && i < n->snap->rules.servers.len; i++) {
+		const struct rs_virtual_server *v = n->snap->rules.servers.v[i];
+		const struct rs_set_packet packet = { .src = v->addr, .dst = v->addr, .src_known = true, .proto = v->proto, .dport = v->port };
+		struct frontend *f;
+		bool state;
+
+		if (v->fwmark || v->addr.family != (six ? AF_INET6 : AF_INET))
+			continue;
+		f = frontend_of(p, &v->addr, v->proto, v->port);
+		if (!f)
+			return -ENOMEM;
+		*(rs_set_has(&ref, &packet, &state) == RS_YES ? &f->cluster : &f->external) = true;
+	}
 	return 0;
 }
 
 static int note_frontends(struct peers *p, const struct peer_node *n)
 {
 	const struct ruleset *rules = &n->snap->rules;
+
+	for (unsigned six = 0; n->mode != MODE_IPTABLES && six < 2; six++)
+		if (n->in[six] && (n->mode == MODE_IPVS ? note_servers(p, n, six) : note_elements(p, n, six)) < 0)
+			return -ENOMEM;
+	if (n->mode != MODE_IPTABLES)
+		return 0;
 
 	for (size_t i = 0; i < rules->tables.len; i++) {
 		const struct rs_table *t = rules->tables.v[i];
@@ -227,8 +323,11 @@ static int find_set(struct peers *p, struct peer_node *n, const struct frontend 
 {
 	const unsigned v6 = f->key.addr.family == AF_INET6;
 	const struct nat_options o = { .flags = NAT_NO_PATH };
+	/* What is an address of the node is reached from itself. */
+	bool own = n->mode == MODE_IPVS && node_is_local(&n->snap->facts, &f->key.addr) == TRI_TRUE;
 	const struct nat_packet packet = {
-		.src = n->src[v6], .dst = f->key.addr, .proto = f->key.proto, .sport = SOURCE_PORT, .dport = f->key.port, .from_node = true,
+		.src = own ? f->key.addr : n->src[v6], .dst = f->key.addr, .proto = f->key.proto, .sport = SOURCE_PORT, .dport = f->key.port,
+		.from_node = true,
 	};
 	int r;
 
@@ -397,6 +496,8 @@ static const char *service_name(struct peers *p, const struct frontend *f, const
 
 	if (s)
 		return arena_printf(&p->out->arena, "%s/%s", s->meta.ns, s->meta.name);
+	if (!f->named_by && f->name && *f->name)
+		return arena_clean(&p->out->arena, f->name);
 	if (!f->named_by || !rule_comment(f->named_by, comment))
 		return otherwise;
 	end = comment + strcspn(comment, " :");
@@ -440,6 +541,8 @@ static int make_difference(struct peers *p, const struct frontend *f, const stru
 	if (!d.name || beyond(p, peers, s, &d.missing, &d.nmissing) < 0 || beyond(p, s, peers, &d.extra, &d.nextra) < 0)
 		return -ENOMEM;
 	d.severity = severity_of(s, peers, &d);
+	if (p->nameless && !d.service)
+		d.severity = MIN(d.severity, VERIFY_WARNING);
 	d.text = difference_text(p, s, peers, &d, other);
 	*ret = d;
 	return d.text ? 0 : -ENOMEM;

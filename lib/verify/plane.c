@@ -28,6 +28,23 @@ bool verify_has_proxy_rules(const struct snap_node *n)
 	return vnode_has_rules(n, RS_IP4) || vnode_has_rules(n, RS_IP6);
 }
 
+bool verify_has_proxy_table(const struct snap_node *n, bool six)
+{
+	const struct rs_table *t = ruleset_find_table(&n->rules, BACKEND_NFT, six ? RS_IP6 : RS_IP4, "kube-proxy");
+
+	return t && !t->xtables && t->chain_list.len > 0;
+}
+
+size_t verify_proxy_table_rules(const struct snap_node *n, bool six)
+{
+	const struct rs_table *t = ruleset_find_table(&n->rules, BACKEND_NFT, six ? RS_IP6 : RS_IP4, "kube-proxy");
+	size_t rules = 0;
+
+	for (size_t i = 0; t && !t->xtables && i < t->chain_list.len; i++)
+		rules += t->chain_list.v[i]->nrules;
+	return rules;
+}
+
 static const char *label(const struct k8s_pod *p, const char *key)
 {
 	const char *v = k8s_label_get(&p->meta.labels, key);
@@ -84,14 +101,76 @@ const char *verify_proxy_sign(const struct snapshot *s, const struct snap_node *
 /* Rules, sets or tables of kube-proxy in any mode. */
 static bool has_anything_of_proxy(const struct snap_node *n)
 {
-	return verify_has_proxy_rules(n) || n->nft_proxy_rules[0] || n->nft_proxy_rules[1] || has_link(n, "kube-ipvs0");
+	return verify_has_proxy_rules(n) || verify_has_proxy_table(n, false) || verify_has_proxy_table(n, true) || has_link(n, "kube-ipvs0");
 }
 
-const char *vnode_mode(const struct snapshot *s, const struct snap_node *n)
-{
-	const char *mode = snapshot_proxy_mode(s, n);
+/* ---- its mode ---- */
 
-	return mode ? mode : "iptables";
+static const char *const mode_names[] = { [MODE_IPTABLES] = "iptables", [MODE_NFTABLES] = "nftables", [MODE_IPVS] = "ipvs" };
+
+const char *verify_mode_name(enum expect_mode m)
+{
+	return mode_names[m];
+}
+
+bool vset_is(const char *name, const char *what)
+{
+	const size_t six = 7, head = 5, len = strlen(name); /* "KUBE-6-", "KUBE-" */
+
+	if (strcmp(name, what) == 0)
+		return true;
+	return strncmp(name, "KUBE-6-", six) == 0 && (strcmp(name + six, what + head) == 0 ||
+						      (len == 31 && strncmp(name + six, what + head, len - six) == 0));
+}
+
+/* pkg/proxy/ipvs/proxier.go iptablesChains has what iptables mode does not make. */
+bool vnode_has_ipvs_chains(const struct snap_node *n)
+{
+	for (size_t i = 0; i < n->rules.tables.len; i++)
+		if (table_find_chain(n->rules.tables.v[i], "KUBE-NODE-PORT") || table_find_chain(n->rules.tables.v[i], "KUBE-IPVS-FILTER"))
+			return true;
+	return false;
+}
+
+/* Entries of Services in KUBE-SERVICES: of iptables mode. */
+static bool has_entries(const struct snap_node *n)
+{
+	for (size_t i = 0; i < n->rules.tables.len; i++) {
+		const struct rs_table *t = n->rules.tables.v[i];
+		const struct rs_chain *c = t->xtables ? table_find_chain(t, "KUBE-SERVICES") : NULL, *to;
+
+		for (uint32_t k = 0; c && k < c->nrules; k++)
+			if ((to = rule_chain(c->rules[k])) && (str_starts(to->name, "KUBE-SVC-") || str_starts(to->name, "KUBE-SVL-")))
+				return true;
+	}
+	return false;
+}
+
+static enum expect_mode mode_by_rules(const struct snap_node *n)
+{
+	if (has_entries(n))
+		return MODE_IPTABLES;
+	if (vnode_has_ipvs_chains(n))
+		return MODE_IPVS;
+	return verify_has_proxy_table(n, false) || verify_has_proxy_table(n, true) ? MODE_NFTABLES : MODE_IPTABLES;
+}
+
+/* -1: a mode that is not known here (userspace). */
+static int told_mode(const struct snapshot *s, const struct snap_node *n)
+{
+	const char *told = snapshot_proxy_mode(s, n);
+
+	for (size_t i = 0; told && i < ARRAY_LEN(mode_names); i++)
+		if (strcmp(told, mode_names[i]) == 0)
+			return (int)i;
+	return told ? -1 : (int)mode_by_rules(n);
+}
+
+enum expect_mode verify_mode(const struct snapshot *s, const struct snap_node *n)
+{
+	int mode = told_mode(s, n);
+
+	return mode < 0 ? MODE_IPTABLES : (enum expect_mode)mode;
 }
 
 /* ---- others ---- */
@@ -310,23 +389,38 @@ static int refuse(struct verify_skipped *ret, const char *node, const char *code
 	return reason ? 0 : -ENOMEM;
 }
 
-const char *vnode_bad_dump(const struct snap_node *n, unsigned v6, bool partly)
+static bool is_readable(enum known k)
 {
-	const enum snap_dump dumps[2] = { v6 ? DUMP_NFT6 : DUMP_NFT4, v6 ? DUMP_LEGACY6 : DUMP_LEGACY4 };
+	return k == KNOWN || k == PARTLY_KNOWN;
+}
 
-	for (unsigned i = 0; i < 2; i++) {
-		enum known k = n->dumps[dumps[i]];
+static bool is_bad(enum known k, bool partly)
+{
+	return partly ? k == PARTLY_KNOWN : !is_readable(k) && k != NOT_COLLECTED;
+}
 
-		if (partly ? k == PARTLY_KNOWN : k != KNOWN && k != PARTLY_KNOWN && k != NOT_COLLECTED)
-			return snap_dump_name(dumps[i]);
-	}
+const char *vnode_bad_dump(const struct snap_node *n, enum expect_mode mode, unsigned v6, bool partly)
+{
+	const enum snap_dump xtables[] = { v6 ? DUMP_NFT6 : DUMP_NFT4, v6 ? DUMP_LEGACY6 : DUMP_LEGACY4 };
+	static const enum snap_dump nftables[] = { DUMP_NFT_JSON }, ipvs[] = { DUMP_IPVS, DUMP_IPSET };
+	const enum snap_dump *own = mode == MODE_NFTABLES ? nftables : ipvs;
+	const size_t nown = mode == MODE_NFTABLES ? 1 : mode == MODE_IPVS ? 2 : 0;
+
+	/* In nftables mode the xtables dumps are those of others. */
+	for (size_t i = 0; i < nown; i++)
+		if (is_bad(n->dumps[own[i]], partly))
+			return snap_dump_name(own[i]);
+	for (size_t i = 0; i < ARRAY_LEN(xtables) && (mode != MODE_NFTABLES || partly); i++)
+		if (is_bad(n->dumps[xtables[i]], partly))
+			return snap_dump_name(xtables[i]);
 	return NULL;
 }
 
 bool vnode_not_dumped(const struct snap_node *n, unsigned v6)
 {
-	return !vnode_has_rules(n, v6 ? RS_IP6 : RS_IP4) && (n->dumps[v6 ? DUMP_NFT6 : DUMP_NFT4] == NOT_COLLECTED ||
-							     n->dumps[v6 ? DUMP_LEGACY6 : DUMP_LEGACY4] == NOT_COLLECTED);
+	bool nft = n->dumps[v6 ? DUMP_NFT6 : DUMP_NFT4] != NOT_COLLECTED || is_readable(n->dumps[DUMP_NFT_JSON]);
+
+	return !vnode_has_rules(n, v6 ? RS_IP6 : RS_IP4) && (!nft || n->dumps[v6 ? DUMP_LEGACY6 : DUMP_LEGACY4] == NOT_COLLECTED);
 }
 
 static bool objects_known(const struct snapshot *s)
@@ -336,21 +430,25 @@ static bool objects_known(const struct snapshot *s)
 	return (a == KNOWN || a == PARTLY_KNOWN) && (b == KNOWN || b == PARTLY_KNOWN);
 }
 
-int verify_admit(const struct snapshot *s, const struct snap_node *n, struct arena *arena, struct verify_skipped *ret)
+/* The dump without which nothing that this mode does is known. */
+static int admit_dump(const struct snap_node *n, struct arena *arena, enum expect_mode mode, struct verify_skipped *ret)
 {
-	const char *mode = vnode_mode(s, n), *bad = vnode_bad_dump(n, 0, false);
-	struct verify_plane other;
+	const enum snap_dump d = mode == MODE_NFTABLES ? DUMP_NFT_JSON : DUMP_IPVS;
+	const char *needs = mode == MODE_NFTABLES ? "nft -j list ruleset > nft-ruleset.json on the node" : "ipvsadm -Sn > ipvsadm-save.txt on the node";
+	const enum known k = n->dumps[d];
 
-	if (verify_plane_is_other(s, n, &other))
-		return refuse(ret, n->name, "unsupported",
-			      arena_printf(arena, "%s is the data plane of this node, not kube-proxy (%s); it is asked by: %s", other.name, other.sign,
-					   other.command), "");
-	if (!s->services_from_rules && !objects_known(s))
-		return refuse(ret, n->name, "not-collected", "the cluster's Services and EndpointSlices are not both known: what must be true "
-			      "of them cannot be told", "kubectl get svc,endpointslices,pods,nodes -A -o json > cluster.json");
-	if (strcmp(mode, "iptables") != 0)
-		return refuse(ret, n->name, "unsupported",
-			      arena_printf(arena, "kube-proxy runs in %s mode; this version judges iptables mode only", mode), "");
+	if (is_readable(k))
+		return 1;
+	return refuse(ret, n->name, known_code(k),
+		      arena_printf(arena, k == NOT_COLLECTED ? "kube-proxy runs in %s mode here, and there is no dump of %s" :
+				   "kube-proxy runs in %s mode here, and the dump of %s could not be read", mode_names[mode],
+				   mode == MODE_NFTABLES ? "nft's ruleset" : "the virtual servers"), needs);
+}
+
+static int admit_xtables(const struct snap_node *n, struct arena *arena, struct verify_skipped *ret)
+{
+	const char *bad = vnode_bad_dump(n, MODE_IPTABLES, 0, false);
+
 	if (!n->any_rules)
 		return refuse(ret, n->name, "not-collected", "no dump of the node's rules",
 			      "iptables-save > iptables-save.txt on the node");
@@ -361,7 +459,29 @@ int verify_admit(const struct snapshot *s, const struct snap_node *n, struct are
 	if (vnode_not_dumped(n, 0) && vnode_not_dumped(n, 1))
 		return refuse(ret, n->name, "not-collected", "the dumps that are there hold no rules of kube-proxy, and the other backend was "
 			      "not dumped", "iptables-nft-save and iptables-legacy-save of the node");
-	if (!verify_has_proxy_rules(n) && !verify_proxy_sign(s, n))
+	return 1;
+}
+
+int verify_admit(const struct snapshot *s, const struct snap_node *n, struct arena *arena, struct verify_skipped *ret)
+{
+	const int mode = told_mode(s, n);
+	struct verify_plane other;
+	int r;
+
+	if (verify_plane_is_other(s, n, &other))
+		return refuse(ret, n->name, "unsupported",
+			      arena_printf(arena, "%s is the data plane of this node, not kube-proxy (%s); it is asked by: %s", other.name, other.sign,
+					   other.command), "");
+	if (!s->services_from_rules && !objects_known(s))
+		return refuse(ret, n->name, "not-collected", "the cluster's Services and EndpointSlices are not both known: what must be true "
+			      "of them cannot be told", "kubectl get svc,endpointslices,pods,nodes -A -o json > cluster.json");
+	if (mode < 0)
+		return refuse(ret, n->name, "unsupported",
+			      arena_printf(arena, "kube-proxy runs in %s mode, which is not judged", snapshot_proxy_mode(s, n)), "");
+	r = mode == MODE_IPTABLES ? admit_xtables(n, arena, ret) : admit_dump(n, arena, (enum expect_mode)mode, ret);
+	if (r <= 0)
+		return r;
+	if (!(mode == MODE_IPTABLES ? verify_has_proxy_rules(n) : has_anything_of_proxy(n)) && !verify_proxy_sign(s, n))
 		return refuse(ret, n->name, "unsupported", "no rule of kube-proxy and no sign that it runs here: another data plane "
 			      "may serve Services", "");
 	return 1;

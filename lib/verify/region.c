@@ -205,7 +205,7 @@ static int add_group(struct strbuf *b, const struct snapshot *s, const struct vs
 	normalise(&all);
 	if (b->len)
 		strbuf_adds(b, ", ");
-	if (equal(&all, &part)) {
+	if (all.v.len == 0 || equal(&all, &part)) {
 		strbuf_adds(b, seed->words);
 		return 0;
 	}

@@ -26,7 +26,17 @@ void verify_by_from_nat(struct arena *arena, const char *node, const struct nat_
 		ret->table = c->table->name;
 		ret->chain = c->name;
 	}
-	if (by->rule) {
+	if (by->elem && by->set && by->set->name) {
+		ret->kind = BY_SET;
+		ret->backend = rs_backend_name(by->set->backend);
+		ret->family = rs_family_name(by->set->family);
+		ret->table = by->set->table ? by->set->table->name : NULL;
+		ret->chain = by->set->name;
+		ret->text = velem_text(arena, by->set, by->elem);
+	} else if (by->kind == BY_IPVS && by->server) {
+		ret->family = rs_family_name(by->server->addr.family == AF_INET6 ? RS_IP6 : RS_IP4);
+		ret->text = vserver_text(arena, by->server);
+	} else if (by->rule) {
 		ret->index = by->rule->index;
 		ret->text = arena_strndup(arena, by->rule->text, by->rule->text_len);
 	} else if (by->kind == BY_POLICY && c) {
@@ -45,6 +55,8 @@ void verify_report_release(struct verify_report *r)
 	array_free(&r->broken);
 	array_free(&r->fronts);
 	array_free(&r->skipped);
+	array_free(&r->torn);
+	array_free(&r->local_replies);
 	array_free(&r->nodes);
 	array_free(&r->configs);
 	array_free(&r->assumed);
@@ -166,6 +178,8 @@ int report_join(struct verify_report *to, struct verify_report *from)
 	}
 	if (r == 0)
 		r = JOIN(&to->differences, &from->differences);
+	if (r == 0)
+		r = JOIN(&to->local_replies, &from->local_replies);
 	if (r == 0)
 		r = JOIN(&to->undecided, &from->undecided);
 	if (r == 0)

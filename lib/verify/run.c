@@ -52,6 +52,25 @@ static int note_config(const struct snap_node *n, const struct vnode *v, struct 
 	return config->known && !c.source ? -ENOMEM : array_push(&out->configs, c);
 }
 
+/* What of IPVS mode cannot be judged without the other dumps. */
+static int note_ipvs(const struct snap_node *n, const struct vnode *v, struct verify_report *out)
+{
+	int r = 0;
+
+	for (unsigned six = 0; r == 0 && six < 2; six++)
+		if (v->servers_only[six])
+			r = report_skip(out, n->name, "not-collected", six ? "IPv6 masquerade and source ranges" : "masquerade and source ranges",
+					"kube-proxy's rules of iptables, which masquerade and refuse in IPVS mode, are in no dump",
+					six ? "ip6tables-save of both backends" : "iptables-save of both backends");
+	if (r == 0 && n->dumps[DUMP_IPSET] != KNOWN && n->dumps[DUMP_IPSET] != PARTLY_KNOWN)
+		r = report_skip(out, n->name, known_code(n->dumps[DUMP_IPSET]), "sets", "kube-proxy's rules of IPVS mode ask ipsets, and these are "
+				"not known", "ipset save > ipset-save.txt on the node");
+	if (r == 0 && !n->facts.addrs_known)
+		r = report_skip(out, n->name, "not-collected", "addresses", "which virtual addresses are on kube-ipvs0 is not known",
+				"ip -j addr > ip-addr.json on the node");
+	return r;
+}
+
 /* What no Service is needed for. */
 static int note_what_is_not_judged(const struct snapshot *s, const struct snap_node *n, struct vworker *w, struct verify_report *out)
 {
@@ -69,7 +88,7 @@ static int note_what_is_not_judged(const struct snapshot *s, const struct snap_n
 
 		r = reason ? report_skip(out, n->name, "unsupported", "nftables", reason, "") : -ENOMEM;
 	}
-	return r;
+	return r == 0 && vworker_node(w)->expect.mode == MODE_IPVS ? note_ipvs(n, vworker_node(w), out) : r;
 }
 
 /* Only where all Services are known: a rule is for nobody when none of them has its address. */
@@ -141,6 +160,16 @@ static int cmp_difference(const void *pa, const void *pb)
 	return c;
 }
 
+static int find_torn(const struct snapshot *s, const struct snap_node *n, struct verify_report *out)
+{
+	struct verify_torn torn[2];
+	int found = verify_torn_find(s, n, &out->arena, torn), r = found;
+
+	for (int i = 0; r >= 0 && i < found; i++)
+		r = array_push(&out->torn, torn[i]);
+	return r < 0 ? r : 0;
+}
+
 int verify_run(const struct snapshot *s, const struct verify_options *o, struct verify_report *ret)
 {
 	int r = 0;
@@ -152,7 +181,9 @@ int verify_run(const struct snapshot *s, const struct verify_options *o, struct 
 
 		if (o->node && strcmp(o->node, n->name) != 0)
 			continue;
-		r = verify_admit(s, n, &ret->arena, &skipped);
+		r = find_torn(s, n, ret);
+		if (r == 0)
+			r = verify_admit(s, n, &ret->arena, &skipped);
 		if (r == 0)
 			r = array_push(&ret->skipped, skipped);
 		else if (r > 0)

@@ -71,12 +71,35 @@ static int cmp_parts(const void *a, const void *b)
 	return c ? c : (x->len > y->len) - (x->len < y->len);
 }
 
+/* A rule of nftables has its words in order: what is left out is its comment and its counters. */
+static const char *native_signature(struct arena *arena, const char *text, size_t len)
+{
+	struct token v[TOKENS_MAX];
+	size_t n = tokenize(text, len, v);
+	CLEANUP(strbuf_release) struct strbuf sig = STRBUF_INIT;
+
+	for (size_t i = 0; i < n; i++) {
+		if (is(&v[i], "comment")) {
+			i++;
+		} else if (is(&v[i], "counter")) {
+			i += i + 4 < n && is(&v[i + 1], "packets") ? 4 : 0;
+		} else {
+			strbuf_add(&sig, v[i].s, v[i].len);
+			strbuf_addc(&sig, ' ');
+		}
+	}
+	/* a list longer than the tokens is told by its text as it is */
+	return sig.failed ? NULL : n < TOKENS_MAX ? arena_strndup(arena, strbuf_str(&sig), sig.len) : arena_strndup(arena, text, len);
+}
+
 const char *rule_signature(struct arena *arena, const char *text, size_t len)
 {
 	struct token v[TOKENS_MAX], parts[TOKENS_MAX];
 	size_t n = tokenize(text, len, v), nparts = 0;
 	CLEANUP(strbuf_release) struct strbuf all = STRBUF_INIT, sig = STRBUF_INIT;
 
+	if (len < 3 || memcmp(text, "-A ", 3) != 0)
+		return native_signature(arena, text, len);
 	/* Options, each with its values, one behind the other; parts point into `all` by offset until it is complete. */
 	for (size_t i = 0; i < n;) {
 		size_t head = i + (is(&v[i], "!") && i + 1 < n), start = all.len, end = head + 1;
@@ -156,8 +179,11 @@ int expect_set(struct arena *arena, const struct expect_rules *rules, struct map
 {
 	for (size_t i = 0; i < rules->v.len; i++) {
 		struct expect_rule *e = &rules->v.v[i];
-		const char *key = expect_key(arena, e->table, e->chain, e->text, strlen(e->text));
+		const char *key;
 
+		if (e->part != PART_RULE)
+			continue;
+		key = expect_key(arena, e->table, e->chain, e->text, strlen(e->text));
 		if (!key || map_puts(set, key, e) < 0)
 			return -ENOMEM;
 	}

@@ -466,7 +466,7 @@ static int add_node(const struct vnode *v, struct open_seeds *s, int family)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < f->addrs.len; i++)
-		if (!same_text(f->addrs.v[i].ifname, "kube-ipvs0") && node_is_local(f, &f->addrs.v[i].addr) != TRI_FALSE)
+		if (!same_text(f->addrs.v[i].ifname, IPVS_LINK) && node_is_local(f, &f->addrs.v[i].addr) != TRI_FALSE)
 			r = add_own(v, s, &f->addrs.v[i].addr, family);
 	for (size_t i = 0; r == 0 && !f->addrs_known && i < f->claimed.len; i++)
 		r = add_own(v, s, &f->claimed.v[i], family);
@@ -565,6 +565,33 @@ int vseeds_build(struct vnode *v, int family, struct vseeds *ret)
 	if (r == 0 && family == AF_INET)
 		r = add_loopback(&o);
 	return r < 0 ? r : close_seeds(v, &o, family, ret);
+}
+
+/*
+ * The way to an address that lies on kube-ipvs0 begins at that address itself. Where it does not lie there, and it should, the
+ * packet takes the node's address, and IPVS still meets it in OUTPUT.
+ */
+int vseed_own(const struct vnode *v, struct arena *arena, const struct ip_addr *dst, const struct vseed **ret)
+{
+	static const char words[] = "the node itself"; /* by its place it is told from that of the other seed */
+	const struct ip_addr *self = dst->family == AF_INET ? &v->expect.ip4 : &v->expect.ip6;
+	struct nat_span *span;
+	struct vseed *s;
+	struct ip_addr src;
+
+	*ret = NULL;
+	if (!expect_own_source(&v->expect, dst, &src) || ip_addr_is_loopback(dst))
+		return 0;
+	if (node_is_local(&v->snap->facts, dst) == TRI_FALSE && self->family)
+		src = *self;
+	s = arena_new(arena, struct vseed);
+	span = arena_new(arena, struct nat_span);
+	if (!s || !span)
+		return -ENOMEM;
+	*span = (struct nat_span){ { nat_key_of(&src), nat_key_of(&src) }, NULL };
+	*s = (struct vseed){ SOURCE_NODE, false, TRI_TRUE, words, { dst->family, 1, span } };
+	*ret = s;
+	return 0;
 }
 
 bool vseed_can_reach(const struct vseed *s, const struct expect_frontend *f, const struct ip_addr *dst)

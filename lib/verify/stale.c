@@ -61,7 +61,7 @@ static int look_at(struct stale *s, const struct rs_rule *r, int family)
 	c.key.addr.family = (uint8_t)family;
 	c.key.port = (uint16_t)port;
 	c.key.proto = (uint8_t)proto;
-	if (!decides(r) || !is_proxy_chain(r->chain->name))
+	if (!decides(r) || !is_proxy_chain(r->chain))
 		return 0;
 	if (!map_get(s->known, &c.key, sizeof(c.key)))
 		return array_push(&s->found, c);

@@ -18,6 +18,9 @@ struct vseeds {
 	bool built;
 };
 
+/* A name of the interface that kube-proxy makes in IPVS mode, for the addresses that it serves. */
+#define IPVS_LINK "kube-ipvs0"
+
 struct vnode {
 	const struct snapshot *snapshot;
 	const struct snap_node *snap;
@@ -33,6 +36,10 @@ struct vnode {
 	struct map node_ips;		/* struct ip_addr of every Node object -> itself */
 	bool nameless;			/* no object of the cluster knows a node of this name: which endpoints are local is not known */
 	const char *unknown_rules[2];	/* why the rules of a family are not known; NULL: they are */
+	struct map set_keys;		/* struct rs_set * (by pointer) -> lib/verify/present.c's own */
+	struct map sets, link_addresses; /* the same */
+	bool sets_built, link_built;
+	bool servers_only[2];		/* IPVS mode: the virtual servers are known, and kube-proxy's rules beside them are not */
 	struct vseeds seeds[2];
 	bool routes_by_source;		/* some IPv6 route is for certain sources only */
 	const char *damaged[2];		/* name of a dump of which a part could not be read; NULL: none */
@@ -53,10 +60,38 @@ const char *rule_signature(struct arena *arena, const char *text, size_t len);
 const struct rs_rule *vnode_find_rule(struct vnode *v, struct arena *scratch, int family, const char *table, const char *chain, const char *text,
 				      const struct rs_chain **ret_chain);
 
+/*
+ * present.c: what of a thing that kube-proxy must have made is there. Of one that is not @present, what stands in its place under the
+ * same key: an element with another verdict, a server with another scheduler.
+ */
+struct vfound {
+	bool present;
+	const struct rs_rule *rule;
+	const struct rs_chain *chain; /* of a rule: where it belongs, if that is there */
+	const struct rs_set *set;
+	const struct rs_elem *elem;
+	const struct rs_virtual_server *server;
+	const struct rs_real_server *real;
+};
+void vnode_look(struct vnode *v, struct arena *scratch, int family, const struct expect_rule *e, struct vfound *ret);
+void vpresent_release(struct vnode *v);
+/* A set or map of the table kube-proxy, or an ipset, by its name; NULL: none. */
+const struct rs_set *vnode_set(struct vnode *v, struct arena *scratch, int family, bool ipset, const char *name);
+/* As `nft list`, `ipset save` and `ipvsadm -Sn` have them; in @a, NULL: out of memory. */
+const char *velem_text(struct arena *a, const struct rs_set *s, const struct rs_elem *e);
+const char *vmember_text(struct arena *a, const struct rs_ipset *s, const struct rs_ipset_elem *e);
+const char *vserver_text(struct arena *a, const struct rs_virtual_server *s);
+const char *vreal_text(struct arena *a, const struct rs_virtual_server *s, const struct rs_real_server *r);
+/* What is missing, and what stands in its place. Texts in @a. */
+void verify_by_expected(struct arena *a, const char *node, enum rs_backend backend, int family, const struct expect_rule *e, struct verify_by *ret);
+void verify_by_found(struct arena *a, const char *node, const struct vfound *f, struct verify_by *ret);
+
 /* 1: the node's rules are kube-proxy's and can be judged. 0: not, @ret says why. -ENOMEM. Texts in @arena. */
 int verify_admit(const struct snapshot *s, const struct snap_node *n, struct arena *arena, struct verify_skipped *ret);
 
-/* node.c: the prefix that an address condition compares with, without its negation. False, @ret untouched: it compares with none. */
+/* config.c: kube-proxy's configuration as its own rules have it; @ret is untouched where they do not tell. 0 or -ENOMEM. */
+int config_from_rules(struct arena *arena, const struct snap_node *n, enum expect_mode mode, struct kube_proxy_config *ret);
+/* The prefix that an address condition compares with, without its negation. False, @ret untouched: it compares with none. */
 bool vcond_prefix(const struct rs_cond *c, struct ip_prefix *ret);
 
 /* from-rules.c */
@@ -65,12 +100,17 @@ bool vcond_prefix(const struct rs_cond *c, struct ip_prefix *ret);
 bool rule_comment(const struct rs_rule *r, char buf[static RULE_COMMENT_MAX]);
 
 /* plane.c: what of a node can be judged. */
-const char *vnode_mode(const struct snapshot *s, const struct snap_node *n); /* kube-proxy's; "iptables" where nothing tells */
+bool vset_is(const char *name, const char *what); /* an ipset of kube-proxy's: KUBE-CLUSTER-IP, or its IPv6 one, KUBE-6-CLUSTER-IP, cut to 31 letters */
 bool vnode_has_rules(const struct snap_node *n, enum rs_family family); /* kube-proxy's entry chains in table nat */
-/* A dump of that family that is there and cannot be read at all, or (@partly) not whole: its name, or NULL. */
-const char *vnode_bad_dump(const struct snap_node *n, unsigned v6, bool partly);
+bool vnode_has_ipvs_chains(const struct snap_node *n); /* chains that it makes in IPVS mode only */
+/* Of the dumps that a mode needs: one of that family that is there and cannot be read at all, or (@partly) not whole: its name, or NULL. */
+const char *vnode_bad_dump(const struct snap_node *n, enum expect_mode mode, unsigned v6, bool partly);
 /* kube-proxy's rules of a family are in no dump, and there is a backend of which none was made: they may be there. */
 bool vnode_not_dumped(const struct snap_node *n, unsigned v6);
+
+/* torn.c: at most one of each family. Returns how many, or -ENOMEM. Texts in @arena. */
+int verify_torn_find(const struct snapshot *s, const struct snap_node *n, struct arena *arena, struct verify_torn ret[static 2]);
+bool vnode_never_synced(const struct snap_node *n, unsigned six); /* kube-proxy says so itself */
 
 /* peers.c: fills what @ret says of peers, after its differences. 0 or -ENOMEM. */
 int verify_peers(const struct snapshot *s, const struct verify_options *o, struct verify_report *ret);
@@ -84,6 +124,11 @@ struct vseed {
 	struct nat_region region;
 };
 int vseeds_build(struct vnode *v, int family, struct vseeds *ret); /* in the node's arena; 0 or -ENOMEM */
+/*
+ * The node's own packets to @dst where they bear another source than the node's addresses (IPVS mode): a seed of its own, in
+ * @arena. NULL in @ret: they do not. 0 or -ENOMEM.
+ */
+int vseed_own(const struct vnode *v, struct arena *arena, const struct ip_addr *dst, const struct vseed **ret);
 bool vseed_can_reach(const struct vseed *s, const struct expect_frontend *f, const struct ip_addr *dst);
 
 /* A class of sources, with one of them that stands for all. */
@@ -132,8 +177,14 @@ struct endpoint_index *endpoint_index_new(const struct k8s_cluster *c); /* @c mu
 void endpoint_index_free(struct endpoint_index *i);
 enum address_is endpoint_index_find(struct endpoint_index *i, const struct ip_addr *a, uint16_t port, const struct k8s_service *self);
 
-int judge(const struct expect_answer *answer, const struct expect_frontend *f, const struct ip_addr *src,
-	  const struct node_facts *facts, const struct nat_result *r, struct endpoint_index *index, struct judgement *ret);
+struct judge_context {
+	const struct expect_node *node;
+	const struct expect_answer *answer;
+	const struct expect_frontend *frontend;
+	const struct ip_addr *src;
+	bool servers_only; /* as of the vnode: what kube-proxy's rules do is not judged */
+};
+int judge(const struct judge_context *c, const struct nat_result *r, struct endpoint_index *index, struct judgement *ret);
 
 bool judge_is_own(const struct expect_port *p, const struct ip_addr *addr, uint16_t port); /* some endpoint of the port, whoever it is for */
 
@@ -148,11 +199,12 @@ struct blame_context {
 	const struct vsource *source;
 	const struct expect_answer *answer;
 	const struct nat_result *result;
+	const struct ip_addr *dst;
 };
 /* Is this rule of the dump one that kube-proxy writes, for this port or for all? */
 bool blame_expects(const struct blame_context *b, const struct rs_rule *r);
 int blame(const struct blame_context *b, const struct found_difference *d, struct verify_by *ret, bool *ret_foreign);
-bool is_proxy_chain(const char *name);
+bool is_proxy_chain(const struct rs_chain *c); /* one that kube-proxy makes, in whatever mode */
 
 /* difference.c: differences of one frontend, while their sources are being joined. */
 struct open_difference {
@@ -185,6 +237,22 @@ struct vfrontend_key {
 	uint8_t proto;
 	uint16_t port;
 };
+/* elements.c: what an element of one of kube-proxy's maps stands for; false: it is none of this form. */
+bool velem_key(const struct rs_set *s, const struct rs_elem *e, struct vfrontend_key *ret);
+bool velem_address(const struct rs_set *s, const struct rs_elem *e, struct ip_addr *ret); /* of its first part */
+struct vchain_name { /* of a chain of nftables mode */
+	const char *ns;
+	size_t ns_len;
+	const char *name;
+	size_t name_len;
+	const char *port;
+	size_t port_len;
+};
+bool vchain_service(const char *chain, struct vchain_name *ret); /* false: it is no chain of a Service */
+const char *velem_service(struct arena *a, const struct rs_elem *e); /* "ns/name"; "" where nothing tells, NULL: out of memory */
+int vset_addresses(struct arena *a, const struct rs_set *s, struct map *ret); /* struct ip_addr -> itself; 0 or -ENOMEM */
+const struct rs_set *vipset_find(const struct ruleset *rs, const char *name, bool six); /* NULL: was not loaded */
+
 /* stale.c: rules of kube-proxy for what is not in @known; of the Services that were asked for, if any were. 0 or -ENOMEM. */
 int vstale_find(struct vnode *v, const struct map *known, const struct verify_options *o, struct verify_report *out);
 

@@ -41,11 +41,15 @@ def first_cause(service):
     return (causes[0]["check"], causes[0]["severity"]) if causes else None
 
 
-def diagnose(bundle, new_name=lambda n: n):
+# In IPVS mode a node's address that a Service took is lost to the other nodes.
+IN_IPVS = {"node-ip-stolen": ("externalip-equals-node-ip-ipvs", "error")}
+
+
+def diagnose(bundle, new_name=lambda n: n, differently={}):
     d = run("diagnose", "-A", "--bundle", bundle, "-o", "json", codes=[1]).json
     services = {s["service"]: s for s in d["services"]}
     shop = new_name("shop")
-    for service, want in CAUSES.items():
+    for service, want in {**CAUSES, **differently}.items():
         key = f"{shop}/{new_name(service)}"
         expect(key in services, f"{key} is not among {sorted(services)}")
         got = first_cause(services[key])
@@ -108,6 +112,51 @@ def lab_renamed(lab, chains):
     return f"{v['frontends']} frontends, {len(renamed)} Services"
 
 
+def of(d, service):
+    return next(s for s in d["services"] if s["service"] == service)
+
+
+def lab_ipvs():
+    """What only IPVS mode does: node1 takes itself for node2, and does not answer for a Local Service whose endpoint is elsewhere."""
+    d = diagnose("lab-ipvs", differently=IN_IPVS)
+    stolen = {f["node"]: f for f in of(d, "shop/node-ip-stolen")["causes"]}
+    expect_equal(sorted(stolen), ["node1", "node2"], "nodes")
+    for f in stolen.values():
+        expect_equal((f["check"], f["severity"]), ("externalip-equals-node-ip-ipvs", "error"), "check")
+    for word in ("172.30.99.2 of node node2 lies on kube-ipvs0", "every packet from node1", "on every port", "ends on node1"):
+        expect(word in stolen["node1"]["text"], f"node1 lacks '{word}'")
+    for word in ("on node node2 port 22/TCP", "goes to the Service shop/node-ip-stolen"):
+        expect(word in stolen["node2"]["text"], f"node2 lacks '{word}'")
+    expect("sudo ip addr del 172.30.99.2/32 dev kube-ipvs0" in stolen["node1"]["fix"], "no fix on node1")
+    lost = [(s["service"], f) for s in d["services"] for f in s["causes"] + s["explained"] if f["check"] == "ipvs-local-reply-lost"]
+    expect_equal([s for s, _ in lost], ["default/example-service"], "Services whose reply is lost")
+    f = lost[0][1]
+    expect_equal(f["severity"], "warning", "severity")
+    expect("do not answer through node node1" in f["text"], f["text"])
+    expect_equal(f["evidence"], ["node node1: no endpoint of its own for 203.0.113.80:8765/TCP, *:32147/TCP"], "evidence")
+    return f["text"]
+
+
+def torn(bundle, differences):
+    """Said before any difference, and with what shows it."""
+    r = run("verify", "-A", "--bundle", bundle, codes=[1, 2])
+    expect(r.out.index("torn  kube-proxy on node node2") < r.out.index("difference" if differences else "no Services are known"), "not first")
+    v = run("verify", "-A", "--bundle", bundle, "-o", "json", codes=[1, 2]).json
+    t = [x for x in v["torn"] if x["family"] == "ip"]
+    expect_equal([(x["node"], x["finished"]) for x in t], [("node2", False)], "torn")
+    seen = "\n".join(t[0]["seen"])
+    expect("filter KUBE-IPVS-FILTER" in seen and "hold no rule" in seen, seen)
+    expect("know of no finished sync of IPv4 rules" in seen, seen)
+    expect(("does not support the match or target 'ipvs'" in seen) == (not differences), seen)
+    expect_equal(len(v["differences"]) > 0, differences, "differences")
+    d = run("diagnose", "-A", "--bundle", bundle, "-o", "json", codes=[1]).json
+    f = [f for f in d["cluster"] if f["check"] == "rules-torn"]
+    expect_equal([(x["node"], x["severity"]) for x in f], [("node2", "error")], "rules-torn")
+    return t[0]["text"]
+
+
+OTHER_MODES = {"nftables": {}, "ipvs": IN_IPVS}
+
 if __name__ == "__main__":
     t = Tests()
     for backend, lab_ in LABS.items():
@@ -115,4 +164,10 @@ if __name__ == "__main__":
         t.run(f"lab-{backend}/diagnose", lab_diagnose, lab_)
         t.run(f"lab-{backend}/renamed-as-kube-proxy", lab_renamed, lab_, "hash")
         t.run(f"lab-{backend}/renamed-at-will", lab_renamed, lab_, "other")
+    for mode, differently_ in OTHER_MODES.items():
+        t.run(f"lab-{mode}/verify", lab_verify, f"lab-{mode}")
+        t.run(f"lab-{mode}/diagnose", lambda lab, d: f"{len(diagnose(lab, differently=d)['services'])} Services", f"lab-{mode}", differently_)
+    t.run("lab-ipvs/what only IPVS does", lab_ipvs)
+    t.run("lab-ipvs-first-sync/torn", torn, "lab-ipvs-first-sync", True)
+    t.run("lab-ipvs-missing-module/torn", torn, "lab-ipvs-missing-module", False)
     t.finish()
