@@ -75,6 +75,7 @@ struct vfound {
 };
 void vnode_look(struct vnode *v, struct arena *scratch, int family, const struct expect_rule *e, struct vfound *ret);
 void vpresent_release(struct vnode *v);
+bool vnode_on_ipvs_link(struct vnode *v, const struct ip_addr *a);
 /* A set or map of the table kube-proxy, or an ipset, by its name; NULL: none. */
 const struct rs_set *vnode_set(struct vnode *v, struct arena *scratch, int family, bool ipset, const char *name);
 /* As `nft list`, `ipset save` and `ipvsadm -Sn` have them; in @a, NULL: out of memory. */
