@@ -65,6 +65,7 @@ struct expect_frontend {
 	bool addrs_known;
 	uint8_t proto;
 	uint16_t number;	/* port that the client uses */
+	bool marked;		/* IPVS mode: a node port of policy Cluster has the same number, and so it is masqueraded like that */
 };
 
 /* All frontends of one Service on one node. Everything lies in @arena. A Service that kube-proxy leaves alone has none. 0 or -ENOMEM. */

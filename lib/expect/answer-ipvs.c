@@ -10,7 +10,9 @@
  * Masquerade is decided before IPVS, by ipsets. Cluster IPs: with masqueradeAll always, else when
  * the detector does not take the source for a pod; without a detector only a source that is the
  * virtual address itself, which is what the node's own packets bear. External addresses and node
- * ports: policy Cluster always, policy Local never, the node itself included.
+ * ports: policy Cluster always, policy Local never, the node itself included. All virtual addresses
+ * but external IPs also pass the rules of node ports: where such a port has the same number, it is
+ * masqueraded as that (expect_frontend.marked).
  *
  * Source ranges hang in INPUT, where a packet to a virtual address comes by from everywhere but
  * from the node itself: they drop also where there is no endpoint. The node itself is dropped behind
@@ -37,11 +39,12 @@ static void to_servers(const struct expect_port *p, bool local, enum tri masquer
 	}
 }
 
-static enum tri cluster_ip_masquerade(const struct expect_node *node, enum expect_source source,
-				      const struct ip_addr *src, const struct ip_addr *dst)
+static enum tri cluster_ip_masquerade(const struct expect_node *node, const struct expect_frontend *f,
+				      enum expect_source source, const struct ip_addr *src,
+				      const struct ip_addr *dst)
 {
 	struct local_detector d;
-	if (node->config->known && node->config->masquerade_all == 1) {
+	if (f->marked || (node->config->known && node->config->masquerade_all == 1)) {
 		return TRI_TRUE;
 	}
 	expect_detector(node, src->family, &d);
@@ -108,7 +111,7 @@ static void answer_external(const struct expect_node *node, const struct expect_
 	    keep_out(node, p, source, src, dst, ret)) {
 		return;
 	}
-	to_servers(p, local, local ? TRI_FALSE : TRI_TRUE, ret);
+	to_servers(p, local, local && !f->marked ? TRI_FALSE : TRI_TRUE, ret);
 }
 
 void expect_answer_ipvs(const struct expect_node *node, const struct expect_frontend *f,
@@ -121,7 +124,7 @@ void expect_answer_ipvs(const struct expect_node *node, const struct expect_fron
 		expect_say(ret, EXPECT_NOTHING, "IPVS mode has no virtual server on loopback");
 	} else if (f->kind == EXPECT_CLUSTER_IP) {
 		to_servers(f->port, expect_internal_local(node, f->port->service),
-			   cluster_ip_masquerade(node, source, src, dst), ret);
+			   cluster_ip_masquerade(node, f, source, src, dst), ret);
 	} else if (f->kind == EXPECT_NODE_PORT && !expect_is_node_port_addr(node, dst)) {
 		expect_say(ret, EXPECT_NOTHING, expect_why_no_node_port);
 	} else {

@@ -9,7 +9,7 @@
 
 #include <svcdoctor/expect.h>
 
-/* ---- version.c: what changed between kube-proxy 1.20 and 1.36 ---- */
+/* ---- version.c: what changed between kube-proxy 1.20 and 1.37 ---- */
 
 enum expect_change {
 	CHANGE_HEALTH_ACCEPT,       /* the health-check node port has an ACCEPT rule */
@@ -30,6 +30,7 @@ enum expect_change {
 	CHANGE_NFT_SERVICE_CIDRS,   /* nftables: unused addresses of the ServiceCIDRs are dropped */
 	CHANGE_NFT_LATE_REFUSALS,   /* nftables: refusals behind the translation, in OUTPUT too */
 	CHANGE_NFT_SETS,            /* nftables: endpoints in one map, hairpin and cluster IPs as sets, no chain for marking */
+	CHANGE_NFT_SINGLE,          /* nftables: a single endpoint without a map */
 	CHANGE_IPVS_FILTER,         /* IPVS: other ports of a virtual address are rejected */
 	CHANGE_IPVS_NODE_RANGES,    /* IPVS: source ranges hold for the node itself too */
 	EXPECT_CHANGES

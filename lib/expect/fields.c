@@ -203,11 +203,29 @@ static bool wants_primary(const struct expect_node *node)
 	return c->nnode_port_addresses == 1 && strcmp(c->node_port_addresses[0], "primary") == 0;
 }
 
-/* Prefix @i of nodePortAddresses; false when it is unreadable or of the other family. */
-static bool node_port_prefix(const struct kube_proxy_config *c, size_t i, int family, struct ip_prefix *ret)
+/* The words that 1.37 allows among the prefixes; a single "primary" is older. */
+static bool node_port_word(const struct expect_node *node, const char *word, int family, struct ip_prefix *ret)
 {
-	return c->node_port_addresses[i] && ip_prefix_parse(c->node_port_addresses[i], ret) == 0 &&
-	       ret->addr.family == family;
+	const char *text = NULL;
+	if (strcmp(word, "primary") == 0) {
+		const struct ip_addr *ip = expect_node_ip(node, family);
+		*ret = (struct ip_prefix){ .addr = *ip, .len = (uint8_t)(8 * ip_addr_size(ip)) };
+		return ip->family == family;
+	}
+	if (strcmp(word, "localhost") == 0) {
+		text = family == AF_INET ? "127.0.0.0/8" : "::1/128";
+	} else if (strcmp(word, "all") == 0) {
+		text = family == AF_INET ? "0.0.0.0/0" : "::/0";
+	}
+	return text && ip_prefix_parse(text, ret) == 0;
+}
+
+/* Prefix @i of nodePortAddresses; false when it is unreadable or of the other family. */
+static bool node_port_prefix(const struct expect_node *node, size_t i, int family, struct ip_prefix *ret)
+{
+	const char *text = node->config->node_port_addresses[i];
+	return text && (node_port_word(node, text, family, ret) ||
+			(ip_prefix_parse(text, ret) == 0 && ret->addr.family == family));
 }
 
 /* A family without a prefix of its own, or with a /0, takes all addresses. */
@@ -224,7 +242,7 @@ enum node_ports_kind expect_node_ports(const struct expect_node *node, int famil
 	bool any = false;
 	for (size_t i = 0; i < c->nnode_port_addresses; i++) {
 		struct ip_prefix p;
-		if (node_port_prefix(c, i, family, &p)) {
+		if (node_port_prefix(node, i, family, &p)) {
 			if (p.len == 0) {
 				return NODE_PORTS_ALL;
 			}
@@ -248,7 +266,7 @@ bool expect_localhost_node_ports(const struct expect_node *node)
 	const struct ip_addr lowest = { .family = AF_INET, .b = { 127, 0, 0, 0 } };
 	for (size_t i = 0; i < c->nnode_port_addresses && !wants_primary(node); i++) {
 		struct ip_prefix p;
-		if (node_port_prefix(c, i, AF_INET, &p) &&
+		if (node_port_prefix(node, i, AF_INET, &p) &&
 		    (ip_addr_is_loopback(&p.addr) || ip_prefix_contains(&p, &lowest))) {
 			return true;
 		}
@@ -276,7 +294,7 @@ bool expect_is_node_port_addr(const struct expect_node *node, const struct ip_ad
 	}
 	for (size_t i = 0; i < c->nnode_port_addresses; i++) {
 		struct ip_prefix p;
-		if (node_port_prefix(c, i, a->family, &p) && ip_prefix_contains(&p, a)) {
+		if (node_port_prefix(node, i, a->family, &p) && ip_prefix_contains(&p, a)) {
 			return true;
 		}
 	}

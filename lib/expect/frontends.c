@@ -18,6 +18,7 @@ struct node_addrs {
 
 struct builder {
 	struct arena *arena;
+	const struct k8s_cluster *cluster;
 	const struct expect_node *node;
 	struct expect_frontend *v;
 	size_t len;
@@ -147,11 +148,58 @@ static int add_on_node(struct builder *b, enum expect_kind kind, const struct ex
 	return 0;
 }
 
+static bool left_alone(const struct expect_node *node, const struct k8s_service *s)
+{
+	return k8s_service_skipped_by_proxy(s) ||
+	       (!expect_after(node, CHANGE_LABELS_APART) &&
+		k8s_label_get(&s->meta.labels, "service.kubernetes.io/headless"));
+}
+
+static bool has_node_port(const struct k8s_service *s, uint8_t proto, uint16_t number)
+{
+	for (size_t i = 0; i < s->nports; i++) {
+		if (s->ports[i].node_port == number && s->ports[i].proto == proto) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* kube-apiserver's default range: others' node ports are looked for there alone, for there can be many Services. */
+#define NODE_PORT_FIRST 30000
+#define NODE_PORT_LAST 32767
+
+/*
+ * In IPVS mode the addresses on kube-ipvs0 are local ones, and to a local address KUBE-NODE-PORT marks by the port alone:
+ * by ipsets of TCP and UDP ports, from which those of policy Local are taken out.
+ */
+static bool marked_as_node_port(const struct builder *b, const struct expect_port *p)
+{
+	uint8_t proto = p->port->proto;
+	uint16_t number = p->port->port;
+	if (b->node->mode != MODE_IPVS || proto == IPPROTO_SCTP) {
+		return false;
+	}
+	if (has_node_port(p->service, proto, number)) {
+		return !expect_external_local(p->service);
+	}
+	for (size_t i = 0; i < b->cluster->services.len && number >= NODE_PORT_FIRST && number <= NODE_PORT_LAST; i++) {
+		const struct k8s_service *s = b->cluster->services.v[i];
+		if (has_node_port(s, proto, number) && !left_alone(b->node, s)) {
+			return !expect_external_local(s);
+		}
+	}
+	return false;
+}
+
 /* The health-check port is the Service's, not a port's: it is given once a family. */
 static int add_frontends(struct builder *b, const struct expect_port *p, bool first_of_family)
 {
 	const struct k8s_service *s = p->service;
-	add(b, EXPECT_CLUSTER_IP, p)->addr = p->cluster_ip;
+	bool marked = marked_as_node_port(b, p);
+	struct expect_frontend *f = add(b, EXPECT_CLUSTER_IP, p);
+	f->addr = p->cluster_ip;
+	f->marked = marked;
 	for (size_t i = 0; i < s->nexternal_ips && expect_external_ips_on(b->node); i++) {
 		if (s->external_ips[i].family == p->family) {
 			add(b, EXPECT_EXTERNAL_IP, p)->addr = s->external_ips[i];
@@ -159,7 +207,9 @@ static int add_frontends(struct builder *b, const struct expect_port *p, bool fi
 	}
 	for (size_t i = 0; i < s->ningress; i++) {
 		if (expect_is_vip(b->node, &s->ingress[i], p->family)) {
-			add(b, EXPECT_LOAD_BALANCER, p)->addr = s->ingress[i].ip;
+			f = add(b, EXPECT_LOAD_BALANCER, p);
+			f->addr = s->ingress[i].ip;
+			f->marked = marked;
 		}
 	}
 	int r = 0;
@@ -187,13 +237,6 @@ static size_t families(const struct k8s_service *s, struct ip_addr ret[static 2]
 	return n;
 }
 
-static bool left_alone(const struct expect_node *node, const struct k8s_service *s)
-{
-	return k8s_service_skipped_by_proxy(s) ||
-	       (!expect_after(node, CHANGE_LABELS_APART) &&
-		k8s_label_get(&s->meta.labels, "service.kubernetes.io/headless"));
-}
-
 static int fill_port(struct arena *arena, const struct k8s_cluster *cluster, const struct expect_node *node,
 		     const struct k8s_service *s, const struct k8s_service_port *port,
 		     const struct ip_addr *ip, struct expect_port *ret)
@@ -213,7 +256,7 @@ int expect_service(struct arena *arena, const struct k8s_cluster *cluster, const
 		return 0;
 	}
 	struct expect_port *ports = arena_array(arena, struct expect_port, nports);
-	struct builder b = { .arena = arena, .node = node };
+	struct builder b = { .arena = arena, .cluster = cluster, .node = node };
 	/* Each port: the cluster IP, the node port, the health check, and all addresses of both lists. */
 	b.v = arena_array(arena, struct expect_frontend, nports * (3 + s->nexternal_ips + s->ningress));
 	if (!ports || !b.v) {

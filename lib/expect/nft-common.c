@@ -277,8 +277,11 @@ static void hooks(struct common *c)
 	bool late = expect_after(c->node, CHANGE_NFT_LATE_REFUSALS);
 	const struct jump *v = late ? jumps : old_jumps;
 	size_t n = late ? ARRAY_LEN(jumps) : ARRAY_LEN(old_jumps);
+	bool checks = expect_after(c->node, CHANGE_NFT_CLUSTER_IPS);
 	for (size_t i = 0; i < n; i++) {
-		emit(c, ROLE_JUMP, v[i].chain, v[i].target, "%sjump %s", v[i].text, v[i].target);
+		if (checks || strcmp(v[i].target, "cluster-ips-check") != 0) {
+			emit(c, ROLE_JUMP, v[i].chain, v[i].target, "%sjump %s", v[i].text, v[i].target);
+		}
 	}
 }
 

@@ -5,9 +5,10 @@
  * in the words of `nft list ruleset`. What all Services share is in nft-common.c.
  *
  * Two shapes. Since 1.36 a chain of a Service chooses and translates in one rule, by a map of
- * endpoints; an endpoint has a chain only where affinity must be noted, and who must be masqueraded
- * is told by sets. Before, every endpoint had its chain, with the hairpin rule in it, and a rule of
- * the Service's chain asked for sources that are no pods.
+ * endpoints (since 1.37 without a map where there is but one); an endpoint has a chain only where
+ * affinity must be noted, and who must be masqueraded is told by sets. Before, every endpoint had
+ * its chain, with the hairpin rule in it, and a rule of the Service's chain asked for sources that
+ * are no pods.
  */
 
 #include <errno.h>
@@ -288,6 +289,8 @@ static void balance_chain(struct nft *w, const char *chain, const struct expect_
 	if (t && t[0].chain) {
 		r.target = n == 1 ? t[0].chain : NULL;
 		emit(w, &r, "numgen random mod %zu vmap %s", n, numbered(w, t, n));
+	} else if (t && n == 1 && expect_after(w->node, CHANGE_NFT_SINGLE)) {
+		emit(w, &r, "meta l4proto %s dnat to %s", w->plan.proto, t[0].text);
 	} else if (t) {
 		emit(w, &r, "meta l4proto %s dnat %s to numgen random mod %zu map %s", w->plan.proto, w->ip, n,
 		     numbered(w, t, n));

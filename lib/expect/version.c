@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What changed in kube-proxy's behaviour between 1.20 and 1.36, as one table. A row says since
+ * What changed in kube-proxy's behaviour between 1.20 and 1.37, as one table. A row says since
  * which minor version the newer behaviour is there (by default, for what hangs on a feature gate)
  * and where that is written. The other files of lib/expect ask expect_after() and compare no
  * version themselves.
@@ -42,6 +42,7 @@ static const struct change changes[EXPECT_CHANGES] = {
 	[CHANGE_NFT_LATE_REFUSALS] = { 34, NULL, "pkg/proxy/nftables/proxier.go, pull request 132456" },
 	/* Before: one chain for each endpoint, with the hairpin rule in it, whichever node it is on. */
 	[CHANGE_NFT_SETS] = { 36, NULL, "pkg/proxy/nftables/proxier.go, pull requests 135800, 136499" },
+	[CHANGE_NFT_SINGLE] = { 37, NULL, "pkg/proxy/nftables/proxier.go, pull request 140723" },
 	[CHANGE_IPVS_FILTER] = { 26, NULL, "pkg/proxy/ipvs/proxier.go, pull request 108460" },
 	[CHANGE_IPVS_NODE_RANGES] = { 29, NULL, "pkg/proxy/ipvs/proxier.go, pull request 119791" },
 };

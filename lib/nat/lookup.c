@@ -486,6 +486,60 @@ static int find_by_key(const struct rs_lookup *l, const struct rs_part *key, str
 	return 0;
 }
 
+/* Of a request whose source still shows, by what stays as it is behind the translation: a tail can ask it again. */
+static bool is_repeatable(const struct state *st, const struct rs_lookup *l)
+{
+	if (st->is_reply || l->set->dynamic || st->nft_updates)
+		return false;
+	for (unsigned i = 0; i < l->nparts; i++) {
+		switch ((enum rs_field)l->parts[i].field) {
+		case FIELD_SADDR:
+			if (!client_shows(st, &l->parts[i]))
+				return false;
+			break;
+		case FIELD_DADDR:
+		case FIELD_PROTO:
+		case FIELD_DPORT:
+		case FIELD_NFPROTO:
+			break;
+		default:
+			return false;
+		}
+	}
+	return true;
+}
+
+/* A tail that is being noted learns what was found, or that it cannot be used. */
+static void note_for_tail(struct walk *w, const struct state *st, const struct rs_rule *r, const struct rs_lookup *l, const struct nat_found *f)
+{
+	if (!nat_tails_noting(w))
+		return;
+	if (is_repeatable(st, l) && !f->unsure && !f->too_many && f->len < 2)
+		nat_tails_note_lookup(w, l, r, f->len ? f->v[0].elem : NULL);
+	else
+		nat_tails_spoil(w);
+}
+
+static bool is_usable(const struct rs_lookup *l)
+{
+	return l->set && l->nparts == l->set->nfields && l->nparts <= RS_KEY_PARTS;
+}
+
+bool nat_lookup_again(struct walk *w, const struct state *st, const struct rs_rule *r, const struct rs_lookup *l, const struct rs_elem **ret)
+{
+	struct rs_part key[RS_KEY_PARTS];
+	struct rs_cursor c = { 0 };
+	bool sure = true;
+
+	*ret = NULL;
+	if (!make_key(w, st, r, l, key))
+		return false;
+	if (w->classes)
+		ask_client(w, st, r, l, key);
+	*ret = rs_elem_next(l->set, key, &c, &sure);
+	return sure && !(l->set->partly && !*ret);
+}
+
 int nat_lookup(struct walk *w, const struct state *st, const struct rs_rule *r, const struct rs_lookup *l, struct nat_found *ret)
 {
 	struct rs_part key[RS_KEY_PARTS];
@@ -494,12 +548,13 @@ int nat_lookup(struct walk *w, const struct state *st, const struct rs_rule *r, 
 	int res, put;
 
 	*ret = (struct nat_found){ .rest = 1 };
-	nat_tails_spoil(w);
-	if (!l->set || l->nparts != l->set->nfields || l->nparts > RS_KEY_PARTS) {
+	if (!is_usable(l)) {
+		nat_tails_spoil(w);
 		ret->unsure = ret->too_many = true;
 		return 0;
 	}
 	if (!make_key(w, st, r, l, key)) {
+		nat_tails_spoil(w);
 		ret->broken = true;
 		return 0;
 	}
@@ -507,6 +562,7 @@ int nat_lookup(struct walk *w, const struct state *st, const struct rs_rule *r, 
 		ask_alone(w, r);
 	put = updated(st, l, key);
 	if (put >= 0) {
+		nat_tails_spoil(w);
 		ret->put = put == TRI_TRUE;
 		ret->unsure = ret->too_many = put == TRI_UNKNOWN || (put == TRI_TRUE && l->set->is_map);
 		ret->rest = ret->put ? 0 : 1;
@@ -522,5 +578,7 @@ int nat_lookup(struct walk *w, const struct state *st, const struct rs_rule *r, 
 	ret->state = res == 0 && l->set->dynamic && !chance && (ret->len == 0 || ret->unsure);
 	if (res < 0)
 		nat_found_release(ret);
+	else
+		note_for_tail(w, st, r, l, ret);
 	return res;
 }

@@ -177,6 +177,8 @@ bool nat_is_native(const struct rs_rule *r); /* of nftables, not of xtables */
 /* 0 (the caller releases @ret) or -ENOMEM. */
 int nat_lookup(struct walk *w, const struct state *st, const struct rs_rule *r, const struct rs_lookup *l, struct nat_found *ret);
 void nat_found_release(struct nat_found *f);
+/* The same for a packet whose way is about to be looked up: the element or NULL. False: the answer is not so simple. */
+bool nat_lookup_again(struct walk *w, const struct state *st, const struct rs_rule *r, const struct rs_lookup *l, const struct rs_elem **ret);
 bool nat_lookup_asks_client(const struct state *st, const struct rs_lookup *l);
 /* 1: the key cannot be made, and the rule ends there; 0 or -ENOMEM. */
 int nat_do_update(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_update *u);
@@ -275,6 +277,8 @@ void nat_tails_spoil(struct walk *w);
 bool nat_tails_noting(const struct walk *w); /* what it asks is being noted */
 /* It asks this of the source's address, or of the interface; @c NULL: which interface it is. */
 void nat_tails_note(struct walk *w, const struct rs_cond *c, const struct rs_rule *by, const char *iif, bool about_iif, bool answer);
+/* It looks this up; @found: the element, NULL for none. */
+void nat_tails_note_lookup(struct walk *w, const struct rs_lookup *l, const struct rs_rule *by, const struct rs_elem *found);
 /* Asks @c (NULL: which it is) of the interface that the packet entered by, for all its class. */
 void nat_ask_iif(struct walk *w, const struct rs_cond *c, const struct rs_rule *by);
 /* The same: is it @dev? */

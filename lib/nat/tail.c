@@ -5,7 +5,8 @@
  *
  * It is sound because everything that the way asks is either in the key (mark, protocol, what conntrack knows, the seed of
  * the source), or cut into the classes of destinations and ports here (every address and port that a condition, a route or
- * a routing rule names bounds a class), or was noted while walking and is asked again (source address, interface). A way
+ * a routing rule names bounds a class), or was noted while walking and is asked again (source address, interface, what is looked up in
+ * sets and maps of nftables by addresses, protocol and destination port). A way
  * that asks anything else, that splits, or that ends in several ways, is spoiled: it is never looked up, always walked. So is
  * that of a client here to itself, which hangs on its own bridge port; other clients are taken to have ports of their own.
  */
@@ -30,6 +31,9 @@ struct tail_question {
 	const struct rs_rule *by;
 	const char *iif;	    /* of the packet that was asked */
 	bool about_iif, answer;
+	/* nftables: what was looked up, and what of it was found; lookup NULL: one of the above */
+	const struct rs_lookup *lookup;
+	const struct rs_elem *found;
 };
 
 struct tail {
@@ -321,7 +325,17 @@ void nat_tails_note(struct walk *w, const struct rs_cond *c, const struct rs_rul
 
 	if (!t || !t->recording)
 		return;
-	if (array_push(&t->asked, ((struct tail_question){ c, by, iif, about_iif, answer })) < 0)
+	if (array_push(&t->asked, ((struct tail_question){ .cond = c, .by = by, .iif = iif, .about_iif = about_iif, .answer = answer })) < 0)
+		t->error = -ENOMEM;
+}
+
+void nat_tails_note_lookup(struct walk *w, const struct rs_lookup *l, const struct rs_rule *by, const struct rs_elem *found)
+{
+	struct nat_tails *t = w->tails;
+
+	if (!t || !t->recording)
+		return;
+	if (array_push(&t->asked, ((struct tail_question){ .by = by, .lookup = l, .found = found })) < 0)
 		t->error = -ENOMEM;
 }
 
@@ -359,8 +373,12 @@ static bool same_name(const char *a, const char *b)
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-static bool answers_alike(const struct state *st, const struct tail_question *q)
+static bool answers_alike(struct walk *w, const struct state *st, const struct tail_question *q)
 {
+	const struct rs_elem *found;
+
+	if (q->lookup)
+		return nat_lookup_again(w, st, q->by, q->lookup, &found) && (q->lookup->set->is_map ? found == q->found : !found == !q->found);
 	if (!q->about_iif)
 		return cond_match_addr(q->cond, &st->orig_src) == q->answer;
 	if (!q->cond || !q->iif || !st->iif)
@@ -368,12 +386,12 @@ static bool answers_alike(const struct state *st, const struct tail_question *q)
 	return cond_match_ifname(q->cond, st->iif) == q->answer;
 }
 
-static bool fits(const struct tail *t, const struct tail_key *k, const struct state *st)
+static bool fits(struct walk *w, const struct tail *t, const struct tail_key *k, const struct state *st)
 {
 	if (memcmp(&t->key, k, sizeof(*k)) != 0)
 		return false;
 	for (size_t i = 0; i < t->nquestions; i++)
-		if (!answers_alike(st, &t->questions[i]))
+		if (!answers_alike(w, st, &t->questions[i]))
 			return false;
 	return true;
 }
@@ -385,6 +403,8 @@ static void ask_again(struct walk *w, const struct state *st, const struct tail 
 		const struct tail_question *q = &t->questions[i];
 		struct nat_range range;
 
+		if (q->lookup)
+			continue; /* looking up has cut it */
 		if (q->about_iif)
 			nat_classes_ask_iif(w->classes, st->iif, q->cond, q->by);
 		else if (nat_cond_range(q->cond, &st->orig_src, &range))
@@ -542,7 +562,7 @@ int nat_tails_run(struct walk *w, struct state *st)
 	int r;
 
 	make_key(w, st, &k);
-	for (e = t->buckets[hash_key(&k) & t->mask]; e && !fits(e, &k, st); e = e->next)
+	for (e = t->buckets[hash_key(&k) & t->mask]; e && !fits(w, e, &k, st); e = e->next)
 		;
 	if (e && !e->spoiled)
 		return take(w, st, e);

@@ -38,6 +38,8 @@ class NftNode(Node):
         out = []
         for rule in rules:
             nets = re.findall(r'"addr": "([\d.]+)", "len": (\d+)', rule) + [(a, 32) for a in re.findall(r'"saddr"}}, "right": "([\d.]+)"', rule)]
+            # An element that names a source: of the pairs of source and destination.
+            nets += [(a, 32) for a in re.findall(r'"concat": \["([\d.]+)", "[\d.]+",', rule)]
             for addr, length in nets:
                 net = ipaddress.ip_network(f"{addr}/{length}", strict=False)
                 inside = [int(net[0])] if net.num_addresses == 1 else [int(net[0]) + 1, int(net[-1]) - 1]

@@ -435,6 +435,8 @@ def foreign_expr(r, hook):
     field = {"payload": {"protocol": "ip", "field": r.choice(["daddr", "saddr"])}}
     where = r.choice([{"prefix": {"addr": "10.244.0.0", "len": 16}}, {"prefix": {"addr": "10.244.2.0", "len": 24}}, "10.244.1.135", "10.96.136.124",
                       {"prefix": {"addr": "203.0.113.0", "len": 24}}, {"prefix": {"addr": "192.0.2.0", "len": 24}}])
+    if where == "10.96.136.124":
+        field["payload"]["field"] = "daddr"  # nobody sends from there
     more = r.choice([[], [], [{"match": {"op": "==", "left": {"payload": {"protocol": "tcp", "field": "dport"}}, "right": r.choice([80, 9376, 53])}}]])
     last = {"drop": None} if hook == "postrouting" or r.random() < 0.7 else {"reject": {"type": "icmp", "expr": "port-unreachable"}}
     return [new, {"match": {"op": "==", "left": field, "right": where}}, *more, last]

@@ -49,7 +49,9 @@ static void test_servers(void **state)
 	f->service.type = "NodePort";
 	f->port.node_port = 30080;
 	port_rules(f, &r);
-	assert_has(&r, PART_SERVER, "-A -t 10.96.0.5:80 -s rr");
+	assert_int_equal(find(&r, PART_SERVER, "-A -t 10.96.0.5:80 -s rr")->role, ROLE_ENTRY);
+	assert_int_equal(find(&r, PART_MEMBER, "add KUBE-CLUSTER-IP 10.96.0.5,tcp:80")->role, ROLE_SET);
+	assert_int_equal(find(&r, PART_MEMBER, "add KUBE-IPVS-IPS 10.96.0.5")->role, ROLE_SET);
 	assert_has(&r, PART_REAL, "-a -t 10.96.0.5:80 -r 10.244.2.6:8080 -m -w 1");
 	const struct expect_rule *s = find(&r, PART_SERVER, "-A -t 192.0.2.1:30080 -s rr");
 	assert_non_null(s);
@@ -225,6 +227,12 @@ static void test_cluster_ip_masquerade(void **state)
 	struct expect_rules r = { 0 };
 	common_rules(f, AF_INET, &r);
 	assert_has(&r, PART_RULE, "-A KUBE-SERVICES ! -s 10.244.0.0/16 " CLUSTER_IPS "dst,dst -j KUBE-MARK-MASQ");
+	/* External IPs of policy Local are let through, never marked. */
+	for (size_t i = 0; i < r.v.len; i++) {
+		if (strstr(r.v.v[i].text, "KUBE-EXTERNAL-IP-LOCAL")) {
+			assert_null(strstr(r.v.v[i].text, "KUBE-MARK-MASQ"));
+		}
+	}
 	f->config.detect_local_mode = "InterfaceNamePrefix";
 	f->config.interface_prefix = "cali";
 	common_rules(f, AF_INET, &r);

@@ -50,6 +50,7 @@ static void test_policy_cluster(void **state)
 		{ EXPECT_CLUSTER_IP, SOURCE_OUTSIDE, OUT, CIP, { "T 5,6 y", "T 5,6 y", "T 5,6 y" } },
 		{ EXPECT_CLUSTER_IP, SOURCE_NODE, NODE, CIP, { "T 5,6 y", "T 5,6 y", "T 5,6 y" } },
 		{ EXPECT_CLUSTER_IP, SOURCE_NODE, CIP, CIP, { "T 5,6 y", "T 5,6 y", "T 5,6 y" } },
+		{ EXPECT_CLUSTER_IP, SOURCE_LOOPBACK, "127.0.0.1", CIP, { "-", "-", "-" } },
 		{ EXPECT_LOAD_BALANCER, SOURCE_POD, POD, LB, { "T 5,6 y", "T 5,6 y", "T 5,6 y" } },
 		{ EXPECT_EXTERNAL_IP, SOURCE_POD, POD, EXT, { "T 5,6 y", "T 5,6 y", "T 5,6 y" } },
 		{ EXPECT_NODE_PORT, SOURCE_OUTSIDE, OUT, NODE, { "T 5,6 y", "T 5,6 y", "T 5,6 y" } },
@@ -159,9 +160,16 @@ static void test_source_ranges(void **state)
 		{ EXPECT_LOAD_BALANCER, SOURCE_NODE, LB, LB, { "T 5,6 y", "T 5,6 y", "T 5,6 y" } },
 		{ EXPECT_LOAD_BALANCER, SOURCE_OUTSIDE, OUT, LB, { "D", "D", "D" } },
 	};
+	/* The load-balancer IP itself is in the ranges, and the node's address is not. */
+	static const struct row virtual[] = {
+		{ EXPECT_LOAD_BALANCER, SOURCE_NODE, LB, LB, { "T 5,6 y", "T 5,6 y", "D" } },
+	};
 	struct fixture *f = *state;
 	two(f);
 	all_kinds(f);
+	f->ranges[0] = "203.0.113.80/30";
+	f->service.nsource_ranges = 1;
+	check(f, "source ranges with the load-balancer IP", virtual);
 	f->ranges[0] = "198.51.100.0/24";
 	f->service.nsource_ranges = 1;
 	check(f, "source ranges", with);
@@ -187,6 +195,19 @@ static void test_node_port_addresses(void **state)
 		{ EXPECT_NODE_PORT, SOURCE_OUTSIDE, OUT, BRIDGE, { "T 5,6 y", "-", "T 5,6 y" } },
 		{ EXPECT_NODE_PORT, SOURCE_LOOPBACK, "127.0.0.1", "127.0.0.1", { "T 5,6 y", "-", "-" } },
 	};
+	static const struct row listed[] = {
+		{ EXPECT_NODE_PORT, SOURCE_OUTSIDE, OUT, NODE, { "-", "-", "-" } },
+		{ EXPECT_NODE_PORT, SOURCE_OUTSIDE, OUT, BRIDGE, { "T 5,6 y", "T 5,6 y", "T 5,6 y" } },
+	};
+	static const struct row localhost[] = {
+		{ EXPECT_NODE_PORT, SOURCE_OUTSIDE, OUT, NODE, { "-", "-", "-" } },
+		{ EXPECT_NODE_PORT, SOURCE_LOOPBACK, "127.0.0.1", "127.0.0.1", { "T 5,6 y", "-", "-" } },
+	};
+	static const struct row rows_of_both[] = {
+		{ EXPECT_NODE_PORT, SOURCE_OUTSIDE, OUT, NODE, { "T 5,6 y", "T 5,6 y", "T 5,6 y" } },
+		{ EXPECT_NODE_PORT, SOURCE_OUTSIDE, OUT, BRIDGE, { "-", "-", "-" } },
+		{ EXPECT_NODE_PORT, SOURCE_LOOPBACK, "127.0.0.1", "127.0.0.1", { "T 5,6 y", "-", "-" } },
+	};
 	static const size_t naddrs[] = { 4, 1, 3 };
 	struct fixture *f = *state;
 	two(f);
@@ -199,6 +220,9 @@ static void test_node_port_addresses(void **state)
 		assert_int_equal(frontend(f, EXPECT_NODE_PORT)->naddrs, naddrs[m]);
 		assert_true(frontend(f, EXPECT_NODE_PORT)->addrs_known);
 	}
+	f->node_ports[0] = "10.244.1.0/24";
+	f->config.nnode_port_addresses = 1;
+	check(f, "node-port addresses that are listed", listed);
 	/* Asked for, or before 1.30: all but loopback in nftables mode. */
 	f->node.mode = MODE_NFTABLES;
 	f->node_ports[0] = "0.0.0.0/0";
@@ -210,6 +234,17 @@ static void test_node_port_addresses(void **state)
 	f->node.minor = 29;
 	assert_string_equal(ask(f, EXPECT_NODE_PORT, SOURCE_OUTSIDE, OUT, BRIDGE), "T 5,6 y");
 	f->node.minor = -1;
+	/* Words among the prefixes: since 1.37, in every mode. */
+	f->node_ports[0] = "localhost";
+	f->config.nnode_port_addresses = 1;
+	check(f, "localhost", localhost);
+	f->node_ports[1] = "primary";
+	f->config.nnode_port_addresses = 2;
+	check(f, "localhost and primary", rows_of_both);
+	f->node_ports[1] = "all";
+	assert_string_equal(ask(f, EXPECT_NODE_PORT, SOURCE_OUTSIDE, OUT, BRIDGE), "T 5,6 y");
+	f->config.nnode_port_addresses = 0;
+	f->node.mode = MODE_NFTABLES;
 	/* No primary address, and nobody to ask for it. */
 	f->node.ip4.family = 0;
 	f->node.object = NULL;
@@ -237,6 +272,7 @@ static void test_node_port_addresses6(void **state)
 		f->node.mode = (enum expect_mode)m;
 		run(f);
 		assert_int_equal(frontend(f, EXPECT_NODE_PORT)->naddrs, naddrs[m]);
+		assert_true(ip_addr_equal(&frontend(f, EXPECT_NODE_PORT)->addrs[0], &own[0].addr));
 	}
 }
 
@@ -280,6 +316,51 @@ static void test_no_detector(void **state)
 	check(f, "no local detector, policy Local", local);
 	f->config.masquerade_all = 1;
 	check(f, "masqueradeAll", all);
+}
+
+/* Virtual addresses are local ones in IPVS mode: who shares its number with a node port is masqueraded as that. */
+static void test_port_of_a_node_port(void **state)
+{
+	static const struct row own[] = {
+		{ EXPECT_CLUSTER_IP, SOURCE_POD, POD, CIP, { "T 5,6 n", "T 5,6 n", "T 5,6 y" } },
+		{ EXPECT_EXTERNAL_IP, SOURCE_POD, POD, EXT, { "T 5,6 y", "T 5,6 y", "T 5,6 y" } },
+	};
+	static const struct row local[] = {
+		{ EXPECT_CLUSTER_IP, SOURCE_POD, POD, CIP, { "T 5,6 n", "T 5,6 n", "T 5,6 n" } },
+		{ EXPECT_LOAD_BALANCER, SOURCE_OUTSIDE, OUT, LB, { "T 5 n", "T 5 n", "T 5 n" } },
+	};
+	static const struct row others[] = {
+		{ EXPECT_CLUSTER_IP, SOURCE_POD, POD, CIP, { "T 5,6 n", "T 5,6 n", "T 5,6 y" } },
+		{ EXPECT_LOAD_BALANCER, SOURCE_OUTSIDE, OUT, LB, { "T 5 n", "T 5 n", "T 5 y" } },
+		{ EXPECT_EXTERNAL_IP, SOURCE_OUTSIDE, OUT, EXT, { "T 5 n", "T 5 n", "T 5 n" } },
+		{ EXPECT_NODE_PORT, SOURCE_OUTSIDE, OUT, NODE, { "T 5 n", "T 5 n", "T 5 n" } },
+	};
+	struct fixture *f = *state;
+	struct k8s_service_port ports[] = { { .name = "a", .proto = IPPROTO_UDP, .port = 1, .node_port = 30080 },
+					    { .name = "b", .proto = IPPROTO_TCP, .port = 2, .node_port = 30080 } };
+	struct k8s_service other = f->service;
+	other.meta.name = "other";
+	other.ports = ports;
+	other.nports = 1;
+	two(f);
+	all_kinds(f);
+	f->port.port = 30080;
+	check(f, "its own node port", own);
+	f->service.external_local = true;
+	check(f, "its own node port, policy Local", local);
+	f->port.node_port = 30081;
+	check(f, "nobody's node port", local);
+	assert_int_equal(array_push(&f->cluster.services, &other), 0);
+	check(f, "another's node port of another protocol", local);
+	other.nports = 2;
+	check(f, "another's node port", others);
+	other.type = "NodePort";
+	other.external_local = true;
+	check(f, "another's node port of policy Local", local);
+	other.external_local = false;
+	other.headless = true;
+	check(f, "a Service that kube-proxy leaves alone", local);
+	array_free(&f->cluster.services);
 }
 
 static void test_health_check(void **state)
@@ -401,6 +482,7 @@ int main(void)
 		T(test_node_port_addresses6),
 		T(test_local_route),
 		T(test_no_detector),
+		T(test_port_of_a_node_port),
 		T(test_health_check),
 		T(test_hairpin),
 		T(test_own_source),

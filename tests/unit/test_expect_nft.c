@@ -173,6 +173,98 @@ static void test_new_shape(void **state)
 	array_free(&r.v);
 }
 
+/* Where the policies lead, and what has no chain. */
+static void test_policies(void **state)
+{
+	struct fixture *f = *state;
+	struct expect_rules r = { 0 };
+	two(f);
+	f->node.mode = MODE_NFTABLES;
+	f->service.internal_local = true;
+	f->ranges[0] = "198.51.100.0/24"; /* without a load-balancer IP: nothing to keep anybody from */
+	f->service.nsource_ranges = 1;
+	port_rules(f, &r);
+	assert_has(&r, "service-ips", line("10.96.0.5 . tcp . 80 : goto %s", named("local-")));
+	assert_has(&r, named("local-"), "meta l4proto tcp dnat to 10.244.1.5:8080");
+	f->node.minor = 36;
+	port_rules(f, &r);
+	assert_has(&r, named("local-"), "meta l4proto tcp dnat ip to numgen random mod 1 map { 0 : 10.244.1.5 . 8080 }");
+	for (size_t i = 0; i < r.v.len; i++) {
+		assert_true(r.v.v[i].role != ROLE_FW_DROP && r.v.v[i].role != ROLE_FIREWALL);
+	}
+	f->ep[0].node_name = "n3";
+	port_rules(f, &r);
+	assert_has(&r, "no-endpoint-services", "10.96.0.5 . tcp . 80 comment \"ns/svc:http\" : drop");
+	f->service.internal_local = false;
+	f->service.external_local = true;
+	f->service.type = "NodePort";
+	f->port.node_port = 30080;
+	port_rules(f, &r);
+	assert_has(&r, "no-endpoint-nodeports", "tcp . 30080 comment \"ns/svc:http\" : drop");
+	assert_has(&r, "service-nodeports", line("tcp . 30080 : goto %s", named("external-")));
+	assert_has(&r, named("external-"), line("ip saddr 10.244.0.0/16 goto %s comment \"short-circuit pod traffic\"",
+						named("service-")));
+	assert_null(find(&r, named("external-"), line("goto %s", named("local-"))));
+	f->config.ncluster_cidrs = 0; /* no detector: the short way of the node itself only */
+	port_rules(f, &r);
+	assert_null(find(&r, named("external-"), line("goto %s comment \"short-circuit pod traffic\"", named("service-"))));
+	assert_has(&r, named("external-"), "fib saddr type local " MARK " comment \"masquerade local traffic\"");
+	array_free(&r.v);
+}
+
+/* What a rule or an element says of itself beside its text. */
+static void test_fields(void **state)
+{
+	struct fixture *f = *state;
+	struct expect_rules r = { 0 };
+	add_ep(f, "10.244.1.5", "n1", 1, 1, 0);
+	f->node.mode = MODE_NFTABLES;
+	f->service.affinity_client_ip = true;
+	port_rules(f, &r);
+	assert_int_equal(find(&r, "cluster-ips", "10.96.0.5")->role, ROLE_SET);
+	const char *chain = named_endpoint("endpoint-", "10.244.1.5");
+	const struct expect_rule *x = find(&r, named("service-"), line("numgen random mod 1 vmap { 0 : goto %s }", chain));
+	assert_non_null(x);
+	assert_string_equal(x->target, chain);
+	assert_ptr_equal(x->endpoint, &f->out.ports[0].all[0]);
+	assert_has(&r, named_endpoint("affinity-", "10.244.1.5"), "type ipv4_addr; flags dynamic,timeout; timeout 10800s");
+	add_ep(f, "10.244.2.6", "n2", 1, 1, 0);
+	f->service.affinity_client_ip = false;
+	port_rules(f, &r);
+	x = find(&r, named("service-"), "meta l4proto tcp dnat ip to numgen random mod 2 map "
+					"{ 0 : 10.244.1.5 . 8080, 1 : 10.244.2.6 . 8080 }");
+	assert_non_null(x);
+	assert_null(x->endpoint);
+	assert_null(x->target);
+	/* Two addresses of the node in the prefixes, one of them on two interfaces. */
+	struct node_address again = { .addr = ip(NODE), .plen = 32, .ifname = "eth1" };
+	assert_int_equal(array_push(&f->facts.addrs, again), 0);
+	f->node_ports[0] = "192.0.2.0/24";
+	f->node_ports[1] = "198.51.100.0/24";
+	f->config.nnode_port_addresses = 2;
+	common_rules(f, AF_INET, &r);
+	size_t found = 0;
+	for (size_t i = 0; i < r.v.len; i++) {
+		found += r.v.v[i].part == PART_ELEMENT;
+		assert_false(r.v.v[i].optional);
+	}
+	assert_int_equal(found, 2);
+	assert_int_equal(find(&r, "nodeport-ips", "198.51.100.7")->role, ROLE_SET);
+	f->config.masquerade_all = 1;
+	common_rules(f, AF_INET, &r);
+	assert_true(find(&r, "services", "ip daddr @cluster-ips " MARK)->optional);
+	f->node.minor = 33;
+	common_rules(f, AF_INET, &r);
+	assert_true(find(&r, "reject-chain", "reject")->optional);
+	f->config.ncluster_cidrs = 0;
+	port_rules(f, &r);
+	assert_has(&r, named("service-"), "ip daddr 10.96.0.5 tcp dport 80 jump mark-for-masquerade");
+	f->config.masquerade_all = 0;
+	port_rules(f, &r);
+	assert_null(find(&r, named("service-"), "ip daddr 10.96.0.5 tcp dport 80 jump mark-for-masquerade"));
+	array_free(&r.v);
+}
+
 static void test_ipv6(void **state)
 {
 	struct fixture *f = *state;
@@ -183,6 +275,9 @@ static void test_ipv6(void **state)
 	f->cluster_cidr = prefix("fd00:10::/64");
 	add_ep(f, "fd00:1::5", "n1", 1, 1, 0);
 	port_rules(f, &r);
+	assert_has(&r, named("service-"), "meta l4proto tcp dnat to [fd00:1::5]:8080");
+	f->node.minor = 36;
+	port_rules(f, &r);
 	assert_has(&r, named("service-"),
 		   "meta l4proto tcp dnat ip6 to numgen random mod 1 map { 0 : fd00:1::5 . 8080 }");
 	f->service.affinity_client_ip = true;
@@ -190,6 +285,7 @@ static void test_ipv6(void **state)
 	const char *chain = named_endpoint("endpoint-", "fd00:1::5");
 	assert_has(&r, chain, line("update @%s { ip6 saddr }", named_endpoint("affinity-", "fd00:1::5")));
 	assert_has(&r, chain, "meta l4proto tcp dnat to [fd00:1::5]:8080");
+	assert_has(&r, named_endpoint("affinity-", "fd00:1::5"), "type ipv6_addr; flags dynamic,timeout; timeout 10800s");
 	common_rules(f, AF_INET6, &r);
 	assert_has(&r, "services",
 		   "ip6 daddr @cluster-ips ip6 saddr != fd00:10::/64 " MARK
@@ -325,7 +421,7 @@ static void dumped(struct arena *arena, char *data, expect_lines *ret)
 	}
 }
 
-static void expected(struct expect_lab *l, int family, expect_lines *ret)
+static void expected(struct expect_lab *l, int family, bool rules_only, expect_lines *ret)
 {
 	const char *ip = family == AF_INET ? "ip" : "ip6";
 	struct expect_rules r = { 0 };
@@ -339,6 +435,8 @@ static void expected(struct expect_lab *l, int family, expect_lines *ret)
 		if (x->part == PART_RULE) {
 			assert_string_equal(x->table, "kube-proxy");
 			add_line(ret, arena_printf(&l->arena, "%s %s %u: %s", ip, x->chain, number, x->text));
+		} else if (rules_only) {
+			continue;
 		} else if (x->part == PART_SET) {
 			add_line(ret, arena_printf(&l->arena, "%s %s", ip, x->set));
 		} else {
@@ -355,10 +453,45 @@ static void compare(const char *node, const char *list)
 	expect_lines have = { 0 }, want = { 0 };
 	expect_lab_open(&l, "lab-nftables", node, MODE_NFTABLES);
 	dumped(&l.arena, expect_lab_file(&l.arena, list), &have);
-	expected(&l, AF_INET, &want);
-	expected(&l, AF_INET6, &want);
+	expected(&l, AF_INET, false, &want);
+	expected(&l, AF_INET6, false, &want);
 	expect_lines_compare(node, &have, &want, 130);
 	expect_lab_release(&l);
+}
+
+/* The rules as the reader of nft's JSON brings them: blame compares what is expected with these. */
+static void brought(const struct ruleset *rules, struct arena *arena, expect_lines *ret)
+{
+	for (size_t i = 0; i < rules->tables.len; i++) {
+		const struct rs_table *t = rules->tables.v[i];
+		for (size_t j = 0; j < t->chain_list.len && strcmp(t->name, "kube-proxy") == 0; j++) {
+			const struct rs_chain *c = t->chain_list.v[j];
+			for (size_t k = 0; k < c->nrules; k++) {
+				const struct rs_rule *r = c->rules[k];
+				add_line(ret, arena_printf(arena, "%s %s %u: %.*s", rs_family_name(t->family), c->name,
+							   r->index, (int)r->text_len, r->text));
+			}
+		}
+	}
+}
+
+static void compare_brought(const char *node)
+{
+	struct expect_lab l;
+	expect_lines have = { 0 }, want = { 0 };
+	expect_lab_open(&l, "lab-nftables", node, MODE_NFTABLES);
+	brought(&l.snap->rules, &l.arena, &have);
+	expected(&l, AF_INET, true, &want);
+	expected(&l, AF_INET6, true, &want);
+	expect_lines_compare(node, &have, &want, 80);
+	expect_lab_release(&l);
+}
+
+static void test_brought(void **state)
+{
+	(void)state;
+	compare_brought("node1");
+	compare_brought("node2");
 }
 
 static void test_lab(void **state)
@@ -368,18 +501,67 @@ static void test_lab(void **state)
 	compare("node2", "tests/corpus/nft-list/lab-node2.txt");
 }
 
+/*
+ * "test_expect_nft print MINOR DETECTOR WORD...": all that a kube-proxy of that version would have written on node1, for
+ * scenario/test_nft_texts.py. Words: all (masqueradeAll), any (nodePortAddresses), ranges (source ranges that touch).
+ */
+static int print_expected(int n, char *const words[])
+{
+	static const char *const any[] = { "0.0.0.0/0" };
+	static const char *const ranges[] = { "198.51.100.0/24", "10.0.0.0/25", "10.0.0.128/25", "172.30.99.0/24" };
+	static const char *const parts[] = { "rule", "set", "element" };
+	struct expect_lab l;
+	struct expect_rules r = { 0 };
+	expect_lab_open(&l, "lab-nftables", "node1", MODE_NFTABLES);
+	struct kube_proxy_config config = *l.node.config;
+	config.detect_local_mode = words[1];
+	config.bridge_interface = "cni0";
+	config.interface_prefix = "veth";
+	l.node.config = &config;
+	l.node.minor = (int)strtol(words[0], NULL, 10);
+	for (int i = 2; i < n; i++) {
+		if (strcmp(words[i], "all") == 0) {
+			config.masquerade_all = 1;
+		} else if (strcmp(words[i], "any") == 0) {
+			config.node_port_addresses = any;
+			config.nnode_port_addresses = 1;
+		}
+		for (size_t j = 0; j < l.lab.s.cluster.services.len && strcmp(words[i], "ranges") == 0; j++) {
+			struct k8s_service *s = l.lab.s.cluster.services.v[j];
+			if (s->nsource_ranges) {
+				s->source_ranges = ranges;
+				s->nsource_ranges = ARRAY_LEN(ranges);
+			}
+		}
+	}
+	expect_lab_rules(&l, AF_INET, &r);
+	for (size_t i = 0; i < r.v.len; i++) {
+		const struct expect_rule *x = &r.v.v[i];
+		printf("%s\t%s\t%s\n", parts[x->part], x->part == PART_RULE ? x->chain : x->set, x->text);
+	}
+	array_free(&r.v);
+	expect_lab_release(&l);
+	return 0;
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
-int main(void)
+int main(int argc, char **argv)
 {
+	if (argc >= 4 && strcmp(argv[1], "print") == 0) {
+		return print_expected(argc - 2, argv + 2);
+	}
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
 		T(test_old_shape),
 		T(test_new_shape),
+		T(test_policies),
+		T(test_fields),
 		T(test_ipv6),
 		T(test_source_ranges),
 		T(test_common),
 		cmocka_unit_test(test_lab),
+		cmocka_unit_test(test_brought),
 	};
 	return cmocka_run_group_tests_name("expect-nft", tests, NULL, NULL);
 }
