@@ -39,7 +39,8 @@ struct vnode {
 	struct map set_keys;		/* struct rs_set * (by pointer) -> lib/verify/present.c's own */
 	struct map sets, link_addresses; /* the same */
 	bool sets_built, link_built;
-	bool servers_only[2];		/* IPVS mode: the virtual servers are known, and kube-proxy's rules beside them are not */
+	bool servers_only[2];		/* IPVS mode: the virtual servers are known, and kube-proxy's rules beside them, or their sets, are not */
+	bool locals_unknown;		/* IPVS mode: which addresses are the node's is in no file */
 	struct vseeds seeds[2];
 	bool routes_by_source;		/* some IPv6 route is for certain sources only */
 	const char *damaged[2];		/* name of a dump of which a part could not be read; NULL: none */
