@@ -424,6 +424,9 @@ struct rs_ipset {
 	struct rs_ipset_elem *elems;
 	uint32_t nelems, nbuckets;
 	uint32_t *buckets;
+	/* of an address part that is a single address in all elements of a large set, else NULL: offsets into the positions of those of one hash */
+	const uint32_t *addr_start[2], *addr_elems[2];
+	const uint32_t *port_start, *port_elems; /* the same of a port part */
 	uint8_t lens[2][129], nlens[2]; /* the prefix lengths in use, longest first */
 };
 struct rs_set_index;
