@@ -214,6 +214,19 @@ static int blame_missing_endpoint(const struct blame_context *b, const struct fo
 	return blame_missing(b, WAY_ENDPOINT, d, ret) || blame_missing(b, WAY_ENTRY, d, ret) || blame_share(b, d, ret);
 }
 
+/* The real server that it went to. */
+static int blame_server(const struct blame_context *b, const struct found_difference *d, struct verify_by *ret)
+{
+	struct vfound f = { .server = ruleset_find_server(&b->v->snap->rules, b->frontend->proto, b->dst, b->frontend->number) };
+
+	for (size_t i = 0; f.server && !f.real && i < f.server->nservers; i++)
+		if (ip_addr_equal(&f.server->servers[i].addr, &d->endpoint) && f.server->servers[i].port == d->endpoint_port)
+			f.real = &f.server->servers[i];
+	if (f.real)
+		verify_by_found(b->arena, b->v->snap->name, &f, ret);
+	return f.real != NULL;
+}
+
 /* It went to the wrong place: by a rule that should not be there, for want of one that led elsewhere, or by its DNAT. */
 static int blame_target(const struct blame_context *b, const struct found_difference *d, struct verify_by *ret)
 {
@@ -222,6 +235,8 @@ static int blame_target(const struct blame_context *b, const struct found_differ
 	bool named = b->v->has_chains[b->frontend->port->family == AF_INET6];
 	unsigned leads = EFFECTS(EFFECT_JUMP) | EFFECTS(EFFECT_GOTO) | EFFECTS(EFFECT_DNAT);
 
+	if (b->v->expect.mode == MODE_IPVS && blame_server(b, d, ret))
+		return 1;
 	if (s && (d->kind == DIFF_STALE_ENDPOINT || !named) && !blame_expects(b, s->by.rule)) {
 		by_from_rule(b, s->by.rule, ret);
 		return 1;
