@@ -630,6 +630,12 @@ static bool is_settled(struct walk *w, const struct rs_set_ref *ref)
 	return false;
 }
 
+/* Nothing can cut it: the node itself, which replies to it ask thousands of elements about. */
+static bool is_one_address(const struct nat_region *r)
+{
+	return r->len == 1 && nat_key_cmp(r->v[0].range.first, r->v[0].range.last) == 0;
+}
+
 /* A set as it looks from where the packet goes (a reply: from where it comes from): which clients are in it, and of which that is not known. */
 static void ask_client_of_set(struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
 {
@@ -642,6 +648,8 @@ static void ask_client_of_set(struct walk *w, const struct state *st, const stru
 	nat_tails_spoil(w);
 	if (asks_interface(&ref))
 		nat_ask_iif(w, NULL, r);
+	if (is_one_address(&w->classes->now))
+		return;
 	if (!client_shows(st, c)) {
 		if (nat_connection(st)->src_derived)
 			ask_only(w, client, r);

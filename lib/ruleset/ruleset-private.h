@@ -23,6 +23,9 @@ int chain_shorten(struct ruleset *rs, struct rs_chain *c);
 void rule_note_sets(const struct rs_rule *r);
 int ruleset_index_set(struct ruleset *rs, struct rs_set *s);
 
+/* set.c: where the elements with this first address begin, from 1; others are among them. Of a set that has `firsts`. */
+uint32_t ipset_first(const struct rs_ipset *s, const struct ip_addr *a);
+
 /* ipvs.c: finds virtual servers by what a packet is. 0 or -ENOMEM. */
 int ruleset_index_servers(struct ruleset *rs);
 

@@ -105,6 +105,11 @@ static int cut_set(struct cuts *c, const struct rs_set_ref *ref, const struct rs
 		return SD_EFORMAT;
 	if (!s->any_family && (set->family == RS_IP6) != (p->dst.family == AF_INET6))
 		return 0;
+	if (s->firsts && ref->dst[0]) {
+		for (uint32_t i = ipset_first(s, &p->dst); i && r == 0; i = s->elems[i - 1].next_first)
+			r = cut_elem(c, ref, s, &s->elems[i - 1], p, out, depth);
+		return r;
+	}
 	for (uint32_t i = 0; i < s->nelems && r == 0; i++)
 		r = cut_elem(c, ref, s, &s->elems[i], p, out, depth);
 	return r;

@@ -83,6 +83,33 @@ static void note_length(bool used[2][129], const struct rs_ipset_elem *e)
 	used[1][e->len[1]] = true;
 }
 
+static uint32_t first_bucket(const struct rs_ipset *s, const struct ip_addr *a)
+{
+	return hash_bytes(a->b, sizeof(a->b)) & (s->nbuckets - 1);
+}
+
+uint32_t ipset_first(const struct rs_ipset *s, const struct ip_addr *a)
+{
+	return s->firsts[first_bucket(s, a)];
+}
+
+/* hash:ip,port,ip and hash:ip,port,net: thousands of elements, of which a destination fits a few. */
+static int index_firsts(struct ruleset *rs, struct rs_ipset *s)
+{
+	if (s->type->part[0] != SETPART_IP || (s->type->part[2] != SETPART_IP && s->type->part[2] != SETPART_NET) || s->has_mask)
+		return 0;
+	s->firsts = arena_array(&rs->arena, uint32_t, s->nbuckets);
+	if (!s->firsts)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < s->nelems; i++) {
+		uint32_t b = first_bucket(s, &s->elems[i].addr[0]);
+
+		s->elems[i].next_first = s->firsts[b];
+		s->firsts[b] = i + 1;
+	}
+	return 0;
+}
+
 int rs_ipset_index(struct ruleset *rs, struct rs_ipset *s)
 {
 	bool used[2][129] = { { false } };
@@ -109,7 +136,7 @@ int rs_ipset_index(struct ruleset *rs, struct rs_ipset *s)
 		for (unsigned len = 129; len-- > 0;)
 			if (used[side][len])
 				s->lens[side][s->nlens[side]++] = (uint8_t)len;
-	return 0;
+	return index_firsts(rs, s);
 }
 
 /* ---- one packet ---- */
