@@ -26,7 +26,7 @@ static int run(struct context *c)
 {
 	static const struct version_fact facts[] = {
 		{ "sources", "bundle, demo" },
-		{ "rules", "iptables-save (legacy, nft; IPv4, IPv6)" },
+		{ "rules", "iptables-save (legacy, nft; IPv4, IPv6), nft -j" },
 		{ "formats", "text, json, lines, junit" },
 		{ "jansson", JANSSON_VERSION },
 		{ "compiler", COMPILER },

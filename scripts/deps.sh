@@ -15,6 +15,10 @@ CC=${CC:-cc}
 MODULES=${MODULES:-jansson:2.13 libarchive:3.4 libmd:1 yaml-0.1:0.1}
 
 missing=
+wanted=
+want() { # PACKAGE... : as need, but nothing fails for the lack of it
+	wanted="$wanted $*"
+}
 need() { # PACKAGE...
 	for p in "$@"; do
 		case " $missing " in *" $p "*) ;; *) missing="$missing $p" ;; esac
@@ -78,6 +82,10 @@ probe_check() {
 	has nft || need nftables
 	has conntrack || need conntrack
 	has ipset || need ipset
+	# A kernel with IPVS to judge by; not every distribution has it, and what needs it is skipped then.
+	if [ "$(uname -m)" = x86_64 ]; then
+		has linux.uml && has modprobe && has ipvsadm || want user-mode-linux kmod ipvsadm
+	fi
 	has xz || need xz-utils
 	has ip || need iproute2
 	has setpriv && has unshare || need util-linux
@@ -99,11 +107,19 @@ case $action in test | install) ;; *)
 esac
 probe() {
 	missing=
+	wanted=
 	for set in "$@"; do
 		"probe_$set"
 	done
 }
 probe "$@"
+if [ -n "$wanted" ] && [ "$action" = install ] && has apt-get; then
+	sudo=
+	[ "$(id -u)" = 0 ] || sudo="sudo -n"
+	# shellcheck disable=SC2086 # lists
+	$sudo env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -y -qq install --no-install-recommends $wanted \
+		</dev/null >/dev/null 2>&1 || true
+fi
 [ -z "$missing" ] && exit 0
 
 line="apt-get install -y --no-install-recommends$missing"

@@ -33,7 +33,8 @@
  * of this node, when the endpoint is here, or when the client is. Where an address is attached only the caller can say
  * (nat_options.here); client and endpoint on one bridge without bridge netfilter is the exception, for there the frame is
  * switched past the rules. A packet that bridge netfilter translates and that would have to leave by the bridge port that
- * it came in by needs that port's hairpin mode: without it the ending is lost (cause "hairpin-mode").
+ * it came in by needs that port's hairpin mode: without it the ending is lost (cause "hairpin-mode"). IPVS takes the packet up to
+ * the node, and there it is the reply to a masqueraded one that is translated while bridging, and lost.
  *
  * IPVS (lib/nat/ipvs.c). A request is taken in INPUT at 99, for its destination must be local, or in OUTPUT at -98. Which server it
  * gets is a matter of the scheduler: rr and wrr have shares, of the others only the servers are known that it may be (weight NAN), and
@@ -41,7 +42,7 @@
  * With a server elsewhere the packet enters OUTPUT from its beginning, then POSTROUTING, never FORWARD; with one on this node it goes
  * on where it is. Replies pass FORWARD (or INPUT, OUTPUT) from the server's address and are translated behind the filter. Conntrack
  * knows the server but has no DNAT status. The route and tunnel methods leave the packet as it is: translated is false, and the
- * ending's address is the server's; such a server answers the client itself.
+ * ending's address is that of the server, unless it is this node; such a server answers the client itself.
  *
  * A nat chain is followed whether or not something in the network namespace has switched connection tracking on: on a
  * node with kube-proxy it is.

@@ -34,6 +34,7 @@ enum {
 	PRIO_NAT_DST = -100,
 	PRIO_FILTER = 0,
 	PRIO_SECURITY = 50,
+	PRIO_SECURITY_NFT = 150, /* where iptables-nft registers that table: behind the nat chains of INPUT */
 	PRIO_NAT_SRC = 100,
 };
 
@@ -148,6 +149,7 @@ enum {
 enum {
 	RS_WILDCARD = 1,	/* interface name ends in + or * */
 	RS_LIMIT_IIF = 2, RS_LIMIT_OIF = 4, /* addrtype --limit-iface-in / -out */
+	RS_WITH_STATE = 8,	/* conntrack: --ctstate stands in the same match */
 };
 
 struct rs_u32_range {

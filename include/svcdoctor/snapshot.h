@@ -50,6 +50,7 @@ struct snap_node {
 	enum known dumps[DUMP_KINDS];
 	bool dump_empty[DUMP_KINDS];	/* known and nothing in it */
 	size_t nft_proxy_rules[2];	/* IPv4, IPv6: how many rules the nftables table kube-proxy holds */
+	bool nft_incompatible[2];	/* IPv4, IPv6: the text of iptables-nft-save says that it leaves a table out, and is whole otherwise */
 	const char *nft_not_modelled;	/* "bridge filter": the first nftables table of a family that is not modelled and acts on packets; NULL: none */
 	/* a dump said that legacy tables are there too ("# Warning: iptables-legacy tables present") */
 	bool legacy_warned[2];		/* IPv4, IPv6 */

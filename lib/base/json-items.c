@@ -10,8 +10,12 @@
 
 #include "json-private.h"
 
-/* One element. The API server takes no request above 3 MiB and etcd no object above 1.5 MiB. */
+/*
+ * One element. The API server takes no request above 3 MiB and etcd no object above 1.5 MiB. Of other lists: nft writes a map with
+ * all its elements as one.
+ */
 #define ELEMENT_MAX (8u << 20)
+#define OTHER_ELEMENT_MAX (32u << 20)
 #define WORD_SIZE 128
 #define BATCH_SIZE (256u << 10) /* bytes of elements that are decoded in one go */
 #define BATCHES_MAX 64u		/* before they are joined: each may have as many records as are kept at all */
@@ -111,7 +115,9 @@ struct splitter {
 	json_part_fn fn;
 	void *const *parts; /* one for each thread; a second one only when a second thread may help */
 	bool may_share;
+	bool pooled; /* its elements are decoded in a pool */
 	bool damaged;
+	size_t element_max;
 	size_t elements; /* cut so far */
 	size_t count;	 /* delivered */
 	struct place ahead, behind; /* of the batch that is filled; of records, which come in their order */
@@ -151,8 +157,9 @@ static json_t *load(struct batch *b, const struct span *e)
 	json_error_t error;
 	json_t *v;
 
-	if (size > ELEMENT_MAX) {
-		batch_note(b, e->from, "too-large", "one object is larger than 8 MiB");
+	if (size > b->s->element_max) {
+		batch_note(b, e->from, "too-large",
+			   b->s->element_max == ELEMENT_MAX ? "one object is larger than 8 MiB" : "one object is larger than 32 MiB");
 		return NULL;
 	}
 	v = json_loadb(e->from, size, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
@@ -189,7 +196,7 @@ static void decode(void *arg, void *job, unsigned who)
 	struct batch *b = job;
 	struct place at = { .line_at = b->spans.v[0].from, .line = b->line };
 
-	pool = s->may_share ? malloc(sizeof(*pool)) : NULL;
+	pool = s->pooled ? malloc(sizeof(*pool)) : NULL;
 	for (size_t i = 0; b->r == 0 && i < b->spans.len; i++) {
 		if (pool)
 			pool->used = 0;
@@ -562,6 +569,11 @@ static ssize_t split(struct splitter *s, const char *data, size_t size)
 {
 	int r = 0;
 
+	/* The seed is made with the first object otherwise, by whichever thread. */
+	if (s->pooled) {
+		json_object_seed(0);
+		json_set_alloc_funcs(pool_malloc, pool_free);
+	}
 	s->c = (struct cursor){ data, data + size };
 	s->behind = (struct place){ data, data, 1, 1 };
 	if (!begin(s))
@@ -587,14 +599,9 @@ ssize_t json_each_shared(const char *data, size_t size, const char *file, struct
 {
 	struct splitter s CLEANUP(splitter_release) = {
 		.file = file, .array_key = "items", .notes = notes, .list_fn = list_fn, .arg = arg, .fn = fn,
-		.parts = parts, .may_share = size > 2 * BATCH_SIZE,
+		.parts = parts, .may_share = size > 2 * BATCH_SIZE, .pooled = size > 2 * BATCH_SIZE, .element_max = ELEMENT_MAX,
 	};
 
-	/* The seed is made with the first object otherwise, by whichever thread. */
-	if (s.may_share) {
-		json_object_seed(0);
-		json_set_alloc_funcs(pool_malloc, pool_free);
-	}
 	return split(&s, data, size);
 }
 
@@ -618,7 +625,8 @@ static ssize_t split_plain(const char *data, size_t size, const char *file, stru
 	void *const parts[CREW_SIZE] = { &plain };
 	struct splitter s CLEANUP(splitter_release) = {
 		.file = file, .array_key = array_key, .notes = notes, .list_fn = list_fn, .arg = arg,
-		.fn = plain_item, .parts = parts,
+		.fn = plain_item, .parts = parts, .pooled = size > 2 * BATCH_SIZE,
+		.element_max = strcmp(array_key, "items") == 0 ? ELEMENT_MAX : OTHER_ELEMENT_MAX,
 	};
 
 	return split(&s, data, size);

@@ -209,10 +209,13 @@ static bool route_to_server(struct walk *w, struct state *st, const struct ipvs_
 	return false;
 }
 
-static void check_loopback(struct walk *w, struct state *st, const struct ipvs_conn *c, bool local)
+/* crosses_local_route_boundary(), and the one check of ip_vs_nat_xmit() */
+static void check_boundary(struct walk *w, struct state *st, const struct ipvs_conn *c, bool local)
 {
 	bool wire = !st->from_node;
 
+	if (local && (c->method == 'r' || c->method == 't') && !nat_dst_is_local(w, st))
+		nat_lose(w, st, BY_KERNEL, "martian", "martian: IPVS hands nothing to this node that it does not rewrite and whose destination is another's");
 	if (local && wire && ip_addr_is_loopback(&c->daddr))
 		nat_lose(w, st, BY_KERNEL, "martian", "martian: IPVS hands nothing that came from the wire to a loopback address");
 	else if (!local && !wire && ip_addr_is_loopback(&st->src))
@@ -277,7 +280,7 @@ static void transmit(struct walk *w, struct state *st, struct ipvs_conn *c)
 	record_choice(w, st, c);
 	st->ipvs = c;
 	st->ipvs_done = true;
-	check_loopback(w, st, c, local);
+	check_boundary(w, st, c, local);
 	if (!c->tracked && (c->method != 't' || local))
 		leave_conntrack(st);
 	if (c->method == 'm') {
@@ -426,7 +429,7 @@ void nat_ipvs_ending(const struct state *st, struct nat_ending *e)
 {
 	e->ipvs = st->ipvs->server;
 	e->server = st->ipvs->real;
-	if (st->ipvs->method != 'm') {
+	if (st->ipvs->method != 'm' && st->delivery != DELIVERY_LOCAL) {
 		e->addr = st->ipvs->daddr;
 		e->port = st->ipvs->dport;
 	}

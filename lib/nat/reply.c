@@ -72,6 +72,16 @@ static void note_untranslated(struct walk *w, const struct state *st)
 	note_lost(w->reply, &by, text);
 }
 
+/* As the client expects it? The port that it comes to is not looked at but for one that was to be another: SNAT keeps it where it can. */
+static bool is_translated(const struct walk *w, const struct state *st)
+{
+	const struct state *r = st->request;
+
+	if (st->dst_hidden || !ip_addr_equal(&st->dst, &w->packet->src) || !ip_addr_equal(&st->src, &w->packet->dst))
+		return false;
+	return st->sport == w->packet->dport && !(st->notrack && r && r->snat);
+}
+
 void nat_reply_end(struct walk *w, const struct state *st, enum nat_verdict v, const struct nat_by *by)
 {
 	struct reply *r = w->reply;
@@ -83,7 +93,7 @@ void nat_reply_end(struct walk *w, const struct state *st, enum nat_verdict v, c
 		note_lost(r, by, NULL);
 	} else if (st->lost) {
 		note_lost(r, &st->lost_by, NULL);
-	} else if (st->dst_hidden || !ip_addr_equal(&st->dst, &w->packet->src) || !ip_addr_equal(&st->src, &w->packet->dst)) {
+	} else if (!is_translated(w, st)) {
 		note_untranslated(w, st);
 	} else {
 		r->home++;
@@ -98,7 +108,7 @@ static void make_reply(const struct state *end, bool local, bool switched, struc
 		.icmp_type = end->icmp_type == 8 && end->proto == IPPROTO_ICMP ? 0 :
 			     end->icmp_type == 128 && end->proto == IPPROTO_ICMPV6 ? 129 : end->icmp_type,
 		.ctmark = end->ctmark, .src_known = true, .weight = 1, .from_node = local, .iif = local ? NULL : end->oif,
-		.is_reply = true, .switched = switched, .ipvs = end->ipvs,
+		.is_reply = true, .switched = switched, .ipvs = end->ipvs, .remembered = end->remembered, .changed_sets = end->changed_sets,
 		.hook = local ? HOOK_OUTPUT : HOOK_PREROUTING,
 	};
 	if (!end->notrack) {
@@ -225,7 +235,8 @@ static enum tri leaves_bridge(struct walk *w, const struct state *st, struct por
 	struct node_route_result way;
 	struct nat_ends ends = { .from = st->orig_src, .to = st->dst };
 
-	if (st->from_node || (!st->dnat && !st->ipvs) || ip_addr_equal(&st->orig_dst, &st->dst))
+	/* IPVS takes the packet up to the node, which sends it on by the bridge device. */
+	if (st->from_node || !st->dnat || st->ipvs || ip_addr_equal(&st->orig_dst, &st->dst))
 		return TRI_TRUE;
 	ret->text = "not judged: which interface the pod hangs on is not known (ip-route.json)";
 	if (!st->iif || !st->oif) /* of two hosts it is their replies that are in question */
@@ -408,10 +419,48 @@ static enum way find_way(struct walk *w, const struct state *st, const struct na
 	}
 }
 
+/* The reply to a masqueraded packet of IPVS is translated while it is bridged: may it leave by the port that it came in by? */
+static enum tri reply_leaves_bridge(struct walk *w, const struct state *st, struct port_verdict *ret)
+{
+	struct node_route_result way;
+	struct nat_ends ends = { .from = st->orig_src, .to = st->dst };
+
+	if (!st->ipvs || !st->snat || st->from_node || !st->iif || !st->oif)
+		return TRI_TRUE;
+	nat_ask_whether_iif(w, st->oif);
+	if (strcmp(st->iif, st->oif) != 0)
+		return TRI_TRUE;
+	if (client_way(w, st, &way) && way.gateway.family) {
+		ends.from = way.gateway;
+		ends.routed = true;
+	}
+	if (st->gateway.family) {
+		ends.to = st->gateway;
+		ends.routed = true;
+	}
+	return nat_may_turn_back(w, st->oif, &ends, ret);
+}
+
 static void judge_translated(struct walk *w, const struct state *st, struct nat_ending *e)
 {
+	struct port_verdict v;
+	struct nat_by by = { .kind = BY_BRIDGE, .cause = "hairpin-mode" };
 	struct reason r;
 	enum way way = find_way(w, st, e, &r);
+
+	if (way == WAY_HERE && e->delivery != DELIVERY_LOCAL) {
+		enum tri leaves = reply_leaves_bridge(w, st, &v);
+
+		if (leaves == TRI_UNKNOWN) {
+			set_unknown(e, v.text);
+			return;
+		}
+		if (leaves == TRI_FALSE) {
+			by.text = v.text;
+			set_lost(w, e, &by, v.text);
+			return;
+		}
+	}
 
 	if (way == WAY_UNKNOWN)
 		set_unknown(e, r.why);

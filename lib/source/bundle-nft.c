@@ -17,6 +17,10 @@ static void take_result(struct snap_node *n, const struct nft_text *t, bool cut)
 	n->nft_proxy_rules[0] = t->proxy_rules[0];
 	n->nft_proxy_rules[1] = t->proxy_rules[1];
 	n->nft_not_modelled = t->not_modelled;
+	/* What iptables-nft-save left out is here. */
+	for (int ip6 = 0; ip6 < 2 && !damaged; ip6++)
+		if (n->nft_incompatible[ip6])
+			n->dumps[ip6 ? DUMP_NFT6 : DUMP_NFT4] = KNOWN;
 }
 
 static int take(struct bundle *b, struct snap_node *n, const char *data, size_t size, const char *path, bool cut)

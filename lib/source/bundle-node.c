@@ -73,7 +73,10 @@ static bool is_double(struct snap_node *n, enum snap_dump d, const char *file, s
 static void take_result(struct snap_node *n, enum snap_dump d, bool ip6, const struct xtables_text *t,
 			bool cut)
 {
-	n->dumps[d] = t->truncated || t->damaged || t->incompatible || cut ? PARTLY_KNOWN : KNOWN;
+	bool damaged = t->truncated || t->damaged || cut;
+
+	n->dumps[d] = damaged || t->incompatible ? PARTLY_KNOWN : KNOWN;
+	n->nft_incompatible[ip6] |= t->incompatible && !damaged;
 	n->dump_empty[d] = t->empty && n->dumps[d] == KNOWN;
 	n->legacy_warned[ip6] |= t->legacy_warning;
 }

@@ -72,6 +72,8 @@ static void describe_payload(const json_t *arg, struct nft_part *p, struct impli
 {
 	const char *protocol = json_str(arg, "protocol"), *field = json_str(arg, "field");
 
+	if (json_object_get(arg, "tunnel")) /* of the packet within */
+		return;
 	if (!protocol || !field) {
 		describe_raw(arg, p);
 		return;
@@ -345,6 +347,8 @@ enum rs_field nft_text_field(const json_t *e)
 	if (!arg)
 		return FIELD_OPAQUE;
 	name = json_str(arg, "key") ? json_str(arg, "key") : json_str(arg, "field");
+	if (strcmp(kind, "payload") == 0 && json_object_get(arg, "tunnel"))
+		return FIELD_OPAQUE;
 	if (strcmp(kind, "payload") == 0 && str_is(json_str(arg, "protocol"), "ether"))
 		return str_is(name, "saddr") ? FIELD_MAC : FIELD_OPAQUE;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)

@@ -94,8 +94,11 @@ static int match_bits(struct nft_reader *x, const struct nft_part *p, enum op op
 
 	if (op == OP_IN || op == OP_NONE_OF)
 		return add_bits(x, p, OP_ANY, op == OP_NONE_OF, v & mask, 0);
+	/* "ct state != new,established" compares with both bits at once, and so holds always. */
+	if (whole && p->type == NFT_CT_STATE && (v == 0 || v & (v - 1)))
+		return op == OP_NOT ? 0 : nft_add_text_cond(x, FIELD_FALSE, false);
 	if (whole && p->type == NFT_CT_STATE)
-		return v && (v & (v - 1)) == 0 ? add_bits(x, p, OP_ANY, op == OP_NOT, v, 0) : SD_EPARSE;
+		return add_bits(x, p, OP_ANY, op == OP_NOT, v, 0);
 	if (whole && p->type == NFT_CT_STATUS)
 		return SD_EPARSE;
 	if (whole)
@@ -324,7 +327,7 @@ static bool reverse_path(const json_t *left, const char *op, const json_t *right
 
 	if (!fib || (!none && !json_is_true(right)) || (op && !negated && strcmp(op, "==") != 0))
 		return false;
-	if (!(str_is(json_str(fib, "result"), "oif") || str_is(json_str(fib, "result"), "oifname")) || !nft_has_word(flags, "saddr") ||
+	if (!(str_is(json_str(fib, "result"), "oif") || str_is(json_str(fib, "result"), "check")) || !nft_has_word(flags, "saddr") ||
 	    nft_has_word(flags, "daddr") || nft_has_word(flags, "oif"))
 		return false;
 	*ret_negate = none != negated;

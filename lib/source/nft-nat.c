@@ -171,25 +171,41 @@ int nft_nat_statement(struct nft_reader *x, enum rs_stmt_kind kind, const json_t
 
 /* ---- reject ---- */
 
-/* The names are those of iptables, which the rest of the program knows; icmpx is of both families. */
+/* The names are those of iptables, which the rest of the program knows; icmpx is of both families. `nft -n` writes the codes. */
 static const struct {
-	const char *type, *expr, *text;
+	const char *type, *expr;
+	int code;
+	const char *text;
 } rejects[] = {
-	{ "icmp", "port-unreachable", "icmp-port-unreachable" },	 { "icmp", "net-unreachable", "icmp-net-unreachable" },
-	{ "icmp", "host-unreachable", "icmp-host-unreachable" },	 { "icmp", "prot-unreachable", "icmp-proto-unreachable" },
-	{ "icmp", "net-prohibited", "icmp-net-prohibited" },		 { "icmp", "host-prohibited", "icmp-host-prohibited" },
-	{ "icmp", "admin-prohibited", "icmp-admin-prohibited" },	 { "icmpv6", "port-unreachable", "icmp6-port-unreachable" },
-	{ "icmpv6", "no-route", "icmp6-no-route" },			 { "icmpv6", "admin-prohibited", "icmp6-adm-prohibited" },
-	{ "icmpv6", "addr-unreachable", "icmp6-addr-unreachable" },	 { "icmpv6", "policy-fail", "icmp6-policy-fail" },
-	{ "icmpv6", "reject-route", "icmp6-reject-route" },		 { "icmpx", "port-unreachable", "icmpx-port-unreachable" },
-	{ "icmpx", "admin-prohibited", "icmpx-admin-prohibited" },	 { "icmpx", "no-route", "icmpx-no-route" },
-	{ "icmpx", "host-unreachable", "icmpx-host-unreachable" },
+	{ "icmp", "port-unreachable", 3, "icmp-port-unreachable" },	{ "icmp", "net-unreachable", 0, "icmp-net-unreachable" },
+	{ "icmp", "host-unreachable", 1, "icmp-host-unreachable" },	{ "icmp", "prot-unreachable", 2, "icmp-proto-unreachable" },
+	{ "icmp", "net-prohibited", 9, "icmp-net-prohibited" },		{ "icmp", "host-prohibited", 10, "icmp-host-prohibited" },
+	{ "icmp", "admin-prohibited", 13, "icmp-admin-prohibited" },	{ "icmpv6", "port-unreachable", 4, "icmp6-port-unreachable" },
+	{ "icmpv6", "no-route", 0, "icmp6-no-route" },			{ "icmpv6", "admin-prohibited", 1, "icmp6-adm-prohibited" },
+	{ "icmpv6", "addr-unreachable", 3, "icmp6-addr-unreachable" },	{ "icmpv6", "policy-fail", 5, "icmp6-policy-fail" },
+	{ "icmpv6", "reject-route", 6, "icmp6-reject-route" },		{ "icmpx", "port-unreachable", 1, "icmpx-port-unreachable" },
+	{ "icmpx", "admin-prohibited", 3, "icmpx-admin-prohibited" },	{ "icmpx", "no-route", 0, "icmpx-no-route" },
+	{ "icmpx", "host-unreachable", 2, "icmpx-host-unreachable" },
 };
+
+/* NULL: not known. Without a code it is the first of its type. */
+static const char *reject_text(const char *type, const json_t *expr)
+{
+	const char *word = json_string_value(expr);
+
+	if (strcmp(type, "tcp reset") == 0)
+		return "tcp-reset";
+	for (size_t i = 0; i < ARRAY_LEN(rejects); i++)
+		if (strcmp(rejects[i].type, type) == 0 &&
+		    (!expr || str_is(word, rejects[i].expr) || (json_is_integer(expr) && json_integer_value(expr) == rejects[i].code)))
+			return rejects[i].text;
+	return NULL;
+}
 
 int nft_reject_statement(struct nft_reader *x, const json_t *arg)
 {
 	static const char *const of_family[] = { [RS_IP4] = "icmp", [RS_IP6] = "icmpv6", [RS_INET] = "icmpx" };
-	const char *type = json_str(arg, "type"), *expr = json_str(arg, "expr");
+	const char *type = json_str(arg, "type");
 	struct rs_stmt s = { .kind = ST_REJECT };
 	bool inet = x->table->family == RS_INET;
 	int r = 0;
@@ -198,11 +214,7 @@ int nft_reject_statement(struct nft_reader *x, const json_t *arg)
 		r = nft_add_implied(x, FIELD_PROTO, IPPROTO_TCP);
 	else if (inet && (str_is(type, "icmp") || str_is(type, "icmpv6")))
 		r = nft_add_implied(x, FIELD_NFPROTO, strcmp(type, "icmp") == 0 ? 2 : 10);
-	type = type ? type : of_family[x->table->family];
-	s.u.text = strcmp(type, "tcp reset") == 0 ? "tcp-reset" : NULL;
-	for (size_t i = 0; i < ARRAY_LEN(rejects); i++)
-		if (strcmp(rejects[i].type, type) == 0 && strcmp(rejects[i].expr, expr ? expr : "port-unreachable") == 0)
-			s.u.text = rejects[i].text;
+	s.u.text = reject_text(type ? type : of_family[x->table->family], json_object_get(arg, "expr"));
 	if (!s.u.text)
 		s.u.text = nft_stmt_text(x);
 	return r < 0 ? r : s.u.text ? nft_add_stmt(x, s) : -ENOMEM;

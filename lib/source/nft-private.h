@@ -90,7 +90,7 @@ struct nft_reader {
 void nft_note(struct nft_reader *x, const char *code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* The chain @name of the current table into *@slot, now or at the end. 0 or -ENOMEM. */
 int nft_jump_to(struct nft_reader *x, const struct rs_table *t, const char *name, const struct rs_chain **slot);
-/* "table\0kind\0name" and the like as one key, in @x->names. NULL when memory is out. */
+/* What an object of that kind is known by, in @x->names. NULL when memory is out. */
 const char *nft_name_key(struct nft_reader *x, const struct rs_table *t, const char *kind, const char *name);
 /* Adds to the rule. 0 or -ENOMEM. */
 int nft_add_cond(struct nft_reader *x, struct rs_cond c);
@@ -160,6 +160,7 @@ int nft_nat_statement(struct nft_reader *x, enum rs_stmt_kind kind, const json_t
 int nft_reject_statement(struct nft_reader *x, const json_t *arg);
 
 /* nft-text.c: what does not fit into @max is cut off. */
+void nft_print_value(struct strbuf *b, const json_t *v, size_t max);
 void nft_print_stmt(struct strbuf *b, const json_t *s, size_t max);
 void nft_print_rule(struct strbuf *b, const json_t *expr, const char *comment);
 

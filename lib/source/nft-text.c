@@ -131,12 +131,18 @@ static void print_list(struct printer *p, const json_t *list, const char *betwee
 	}
 }
 
+static int take_json(const char *s, size_t len, void *arg)
+{
+	struct printer *p = arg;
+
+	if (!full(p))
+		strbuf_add(p->b, s, MIN(len, p->max));
+	return 0;
+}
+
 static void print_json(struct printer *p, const json_t *e)
 {
-	char *s = json_dumps(e, JSON_COMPACT | JSON_ENCODE_ANY);
-
-	adds(p, s);
-	free(s);
+	(void)json_dump_callback(e, take_json, p, JSON_COMPACT | JSON_ENCODE_ANY);
 }
 
 /* { a, b }, and of a map { a : b, c : d }. */
@@ -201,6 +207,10 @@ static void print_payload(struct printer *p, const json_t *arg)
 		(void)json_int(arg, "len", &len);
 		strbuf_addf(p->b, "@%s,%lld,%lld", json_str(arg, "base"), (long long)offset, (long long)len);
 		return;
+	}
+	if (json_str(arg, "tunnel")) {
+		adds(p, json_str(arg, "tunnel"));
+		adds(p, " ");
 	}
 	adds(p, json_str(arg, "protocol"));
 	adds(p, " ");
@@ -547,17 +557,18 @@ static void print_nat(struct printer *p, const char *kind, const json_t *arg)
 
 static void print_reject(struct printer *p, const json_t *arg)
 {
-	const char *type = json_str(arg, "type"), *expr = json_str(arg, "expr");
+	const char *type = json_str(arg, "type");
+	const json_t *expr = json_object_get(arg, "expr");
 
 	adds(p, "reject");
 	/* The default is left out. */
-	if (!type || (!expr && strcmp(type, "tcp reset") != 0) || str_is(expr, "port-unreachable"))
+	if (!type || (!expr && strcmp(type, "tcp reset") != 0) || str_is(json_string_value(expr), "port-unreachable"))
 		return;
 	adds(p, " with ");
 	adds(p, type);
 	if (expr) {
 		adds(p, " ");
-		adds(p, expr);
+		print(p, expr, just(FORM_PLAIN));
 	}
 }
 
@@ -751,6 +762,13 @@ static void print_other(struct printer *p, const char *kind, const json_t *arg, 
 	} else {
 		print_json(p, s);
 	}
+}
+
+void nft_print_value(struct strbuf *b, const json_t *v, size_t max)
+{
+	struct printer p = { b, max, 0 };
+
+	print(&p, v, just(FORM_PLAIN));
 }
 
 void nft_print_stmt(struct strbuf *b, const json_t *s, size_t max)

@@ -180,6 +180,9 @@ static int from_number(enum nft_type t, uint64_t n, uint32_t *ret)
 {
 	if (n > nft_max(t))
 		return SD_EPARSE;
+	/* `nft -n` of 1.0.6 writes these as they lie in memory; numbers below 0x600 are no types. */
+	if (t == NFT_ETHERTYPE && (n < 0x600 || n == 0xdd86 || n == 0x0608))
+		n = (n & 0xff) << 8 | n >> 8;
 	*ret = t == NFT_CT_STATE ? ct_state_bits((uint32_t)n) : t == NFT_FIB_TYPE ? 1u << n : (uint32_t)n;
 	if (t == NFT_ICMP_TYPE || t == NFT_ICMP6_TYPE)
 		*ret <<= 8;
@@ -330,11 +333,10 @@ static int name_value(struct nft_reader *x, const json_t *v, struct rs_value *re
 
 static int opaque_value(struct nft_reader *x, const json_t *v, struct rs_value *ret)
 {
-	char *s = json_is_string(v) ? NULL : json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
-	const char *text = json_is_string(v) ? json_string_value(v) : s;
+	CLEANUP(strbuf_release) struct strbuf b = STRBUF_INIT;
 
-	ret->u.name = text ? arena_strndup(&x->rs->arena, text, MIN(strlen(text), NFT_PART_TEXT_MAX)) : NULL;
-	free(s);
+	nft_print_value(&b, v, NFT_PART_TEXT_MAX);
+	ret->u.name = b.failed ? NULL : arena_strndup(&x->rs->arena, strbuf_str(&b), MIN(b.len, NFT_PART_TEXT_MAX));
 	return ret->u.name ? 0 : -ENOMEM;
 }
 

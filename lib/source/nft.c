@@ -25,7 +25,7 @@ void nft_note(struct nft_reader *x, const char *code, const char *fmt, ...)
 
 const char *nft_name_key(struct nft_reader *x, const struct rs_table *t, const char *kind, const char *name)
 {
-	return arena_printf(&x->names, "%s %s %s %s", rs_family_name(t->family), kind, t->name, name);
+	return arena_printf(&x->names, "%s %s %zu %s %s", rs_family_name(t->family), kind, strlen(t->name), t->name, name);
 }
 
 /* ---- tables ---- */
@@ -183,10 +183,13 @@ static void read_base(struct nft_reader *x, const json_t *o, struct rs_chain *c)
 	x->ret->empty &= c->policy == POLICY_ACCEPT;
 }
 
+/* Rules that follow are those of the first one again, unless it has none. */
 static int close_chain(struct nft_reader *x, struct rs_chain *c)
 {
-	const char *key = nft_name_key(x, c->table, "chain", c->name);
+	const char *key = c->nrules ? nft_name_key(x, c->table, "chain", c->name) : NULL;
 
+	if (!c->nrules)
+		return 0;
 	return key ? map_puts(&x->closed, key, c) : -ENOMEM;
 }
 
@@ -432,14 +435,14 @@ static int on_map(struct nft_reader *x, const json_t *o)
 /* What a rule that names it must know: is it met below its limit, or above? */
 static int on_limit(struct nft_reader *x, const char *kind, const json_t *o)
 {
-	static char below[] = "", above[] = "inv";
+	static const char below[] = "", above[] = "inv";
 	const char *name = json_str(o, "name"), *key;
 	int r = 0;
 
 	if (!name || !enter_table(x, json_str(o, "family"), json_str(o, "table"), false, &r))
 		return r;
 	key = nft_name_key(x, x->table, kind, name);
-	return key ? map_puts(&x->objects, key, json_tri(o, "inv") > 0 ? above : below) : -ENOMEM;
+	return key ? map_puts(&x->objects, key, (void *)(uintptr_t)(json_tri(o, "inv") > 0 ? above : below)) : -ENOMEM;
 }
 
 static int on_object(void *arg, struct json_t *item, const char *list_kind, const char *api_version, uint32_t line)

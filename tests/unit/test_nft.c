@@ -335,6 +335,13 @@ static const struct {
 	{ "ip", MATCH(EQ, "{'&': [" PAYLOAD("tcp", "flags") ", {'|': ['syn', 'ack', 'fin', 'rst']}]}", "'syn'") ACCEPT,
 	  "PROTO=6 TCP_FLAGS=0x2/0x17 : ACCEPT", "tcp flags syn / syn,ack,fin,rst accept" },
 	{ "ip", MATCH(NE, "{'&': [" CT("status") ", ['dnat', 'snat']]}", "0") ACCEPT, "CT_STATUS&0x30 : ACCEPT", NULL },
+	/* several states at once: `nft --debug=netlink` shows one comparison with both bits */
+	{ "ip", MATCH(NE, CT("state"), "{'|': ['established', 'new']}") ACCEPT, ": ACCEPT", "ct state != established | new accept" },
+	{ "ip", MATCH(EQ, CT("state"), "{'|': ['established', 'new']}") ACCEPT, "FALSE : ACCEPT", NULL },
+	{ "ip", MATCH(NE, CT("state"), "{'set': ['established', 'new']}") ACCEPT, "!CT_STATE&0x6 : ACCEPT", NULL },
+	{ "ip", MATCH("'op': '!', ", CT("state"), "['established', 'new']") ACCEPT, "!CT_STATE&0x6 : ACCEPT", "ct state ! established,new accept" },
+	{ "ip", MATCH(NE, PAYLOAD("tcp", "flags"), "18") ACCEPT, "PROTO=6 !TCP_FLAGS=0x12/0xff : ACCEPT", NULL },
+	{ "ip", MATCH(EQ, "{'&': [" CT("state") ", ['established', 'new']]}", "'new'") ACCEPT, "CT_STATE=0x2/0x6 : ACCEPT", NULL },
 	/* ports in raw bytes */
 	{ "ip", MATCH(EQ, "{'payload': {'base': 'th', 'offset': 16, 'len': 16}}", "53") ACCEPT, "DPORT=53 : ACCEPT", "@th,16,16 0x35 accept" },
 	{ "ip", MATCH(EQ, "{'payload': {'base': 'th', 'offset': 8, 'len': 16}}", "53") ACCEPT, "OPAQUE<@th,8,16 0x35> : ACCEPT ?", NULL },
@@ -358,7 +365,8 @@ static const struct {
 	/* what is looked up */
 	{ "ip", MATCH(EQ, "{'fib': {'result': 'type', 'flags': 'daddr'}}", "'local'") ACCEPT, "DADDR_TYPE&0x4 : ACCEPT", NULL },
 	{ "ip", MATCH(EQ, "{'fib': {'result': 'type', 'flags': ['daddr', 'oif']}}", "2") ACCEPT, "DADDR_TYPE&0x4@oif : ACCEPT", NULL },
-	{ "ip", MATCH(EQ, "{'fib': {'result': 'check', 'flags': ['saddr', 'iif']}}", "true") ACCEPT, "FIB<fib saddr . iif check exists> : ACCEPT", NULL },
+	{ "ip", MATCH(EQ, "{'fib': {'result': 'check', 'flags': ['saddr', 'iif']}}", "true") ACCEPT, "RPFILTER<fib saddr . iif check exists> : ACCEPT", NULL },
+	{ "ip", MATCH(EQ, "{'fib': {'result': 'oifname', 'flags': ['saddr', 'iif']}}", "true") ACCEPT, "FIB<fib saddr . iif oifname exists> : ACCEPT", NULL },
 	{ "ip", MATCH(NE, "{'fib': {'result': 'oif', 'flags': ['saddr', 'iif']}}", "0") ACCEPT, "RPFILTER<fib saddr . iif oif != 0> : ACCEPT", NULL },
 	{ "ip", MATCH(EQ, PAYLOAD("ip", "saddr"), "'@nowhere'") ACCEPT, "LOOKUP(SADDR)@nowhere- : ACCEPT", NULL },
 	{ "ip", "{'vmap': {'key': " PAYLOAD("ip", "saddr") ", 'data': '@nowhere'}}", ": VMAP (SADDR)@nowhere-", "ip saddr vmap @nowhere" },
@@ -408,6 +416,16 @@ static const struct {
 	{ "inet", "{'reject': {'type': 'icmpv6', 'expr': 'admin-prohibited'}}", "NFPROTO=10 : REJECT<icmp6-adm-prohibited>",
 	  "reject with icmpv6 admin-prohibited" },
 	{ "ip", "{'reject': {'type': 'icmp', 'expr': 'frag-needed'}}", ": REJECT<reject with icmp frag-needed>", NULL },
+	/* nft -n */
+	{ "ip", "{'reject': {'type': 'icmp', 'expr': 1}}", ": REJECT<icmp-host-unreachable>", "reject with icmp 1" },
+	{ "ip6", "{'reject': {'type': 'icmpv6', 'expr': 0}}", ": REJECT<icmp6-no-route>", NULL },
+	{ "ip", "{'reject': {'type': 'icmpx', 'expr': 3}}", ": REJECT<icmpx-admin-prohibited>", NULL },
+	{ "ip", "{'reject': {'type': 'icmp', 'expr': 99}}", ": REJECT<reject with icmp 99>", NULL },
+	{ "inet", MATCH(EQ, META("protocol"), "8") ACCEPT, "ETHERTYPE=2048 : ACCEPT", NULL },
+	{ "inet", MATCH(EQ, META("protocol"), "{'set': [2048, 56710, 34525]}") ACCEPT, "ETHERTYPE=2048,34525,34525 : ACCEPT", NULL },
+	/* the packet within a tunnel */
+	{ "ip", MATCH(EQ, "{'payload': {'tunnel': 'vxlan', 'protocol': 'ip', 'field': 'saddr'}}", "'10.0.0.1'") ACCEPT, "OPAQUE<vxlan ip saddr 10.0.0.1> : ACCEPT ?",
+	  NULL },
 	/* sets that rules change */
 	{ "ip", "{'set': {'op': 'add', 'elem': " PAYLOAD("ip", "saddr") ", 'set': '@nowhere'}}", ": UPDATE (SADDR)@nowhere-", NULL },
 	{ "ip", "{'map': {'op': 'add', 'elem': " PAYLOAD("ip", "saddr") ", 'data': 5, 'map': '@nowhere'}}", ": UPDATE (SADDR)@nowhere-", NULL },
@@ -627,7 +645,8 @@ static void test_damage(void **state)
 		{ "{'rule': {'family': 5, 'table': 't', 'chain': 'c', 'expr': []}}", 1, "neither family nor table" },
 		{ "{'rule': 5}", 1, "not an object of nftables" },
 		{ "{'chain': {'family': 'ip', 'table': 't', 'name': 5}}", 1, "has no name" },
-		{ "{'chain': {'family': 'ip', 'table': 't', 'name': 'c', 'type': 'nat', 'hook': 'output', 'prio': 0}}", 0, "is there twice" },
+		{ "{'chain': {'family': 'ip', 'table': 't', 'name': 'c', 'type': 'nat', 'hook': 'output', 'prio': 0}}", 1, "is there twice" },
+		{ "{'rule': {'family': 'ip', 'table': 't', 'chain': 'c', 'expr': []}}, {'chain': {'family': 'ip', 'table': 't', 'name': 'c'}}", 1, "is there twice" },
 		{ "{'set': {'family': 'ip', 'table': 't', 'name': 's', 'type': 'mark', 'elem': [1, 'x', 99999999999, -1, 2]}}", 1, "some elements of set 's'" },
 		{ "{'set': {'family': 'ip', 'table': 't', 'name': 's', 'type': 'mark', 'elem': 5}}", 1, "some elements of set 's'" },
 		{ "{'map': {'family': 'ip', 'table': 't', 'name': 's', 'type': 'mark', 'map': 'verdict', 'elem': [[1, {'jump': 5}], 2]}}", 1, "some elements of map 's'" },
