@@ -5,10 +5,11 @@
 #   make check      build and run every test            SANITIZE=1: with ASan and UBSan    CC=clang
 #   make fuzz       every fuzz target for FUZZ_SECONDS=60
 #   make mutations  500 random mutations of recorded rules, judged by the linear evaluator of the tests (make check: a share of them)
+#   make check-kernel  2,000 random rulesets of each backend, judged by the running kernel (make check: 100 of each)
 #   make bench      times, memory and growth on large clusters in every mode
 #   V=1             shows the commands
 #
-# `demo`, `check`, `mutations`, `fuzz` and `bench` install what they need where they may, and otherwise print the line that does.
+# `demo`, `check`, `check-kernel`, `mutations`, `fuzz` and `bench` install what they need where they may, and otherwise print the line that does.
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -60,12 +61,14 @@ UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_HELP := $(sort $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c)))
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 BENCH_SRC := tests/bench/bench.c
+JUDGE_SRC := tests/judge/judge.c
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$1)
 LIB_OBJ := $(call obj,$(LIB_SRC))
 CMD_OBJ := $(call obj,$(CMD_SRC))
 UNIT_BIN := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
 FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/%,$(FUZZ_SRC))
 BENCH_BIN := $(BUILD)/tests/bench
+JUDGE_BIN := $(BUILD)/tests/judge
 ARCHIVE := $(BUILD)/libsvcdoctor.a
 LIBFUZZER_BIN := $(patsubst tests/fuzz/%.c,$(BUILD)/libfuzzer/%,$(FUZZ_SRC))
 
@@ -78,7 +81,7 @@ SUBMAKE = +$(Q)$(MAKE) --no-print-directory $(JOBS)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all demo check check-programs fuzz fuzz-programs mutations bench lint install clean FORCE
+.PHONY: all demo check check-kernel check-programs fuzz fuzz-programs mutations bench lint install clean FORCE
 
 all:
 	$(SUBMAKE) $(BUILD)/svcdoctor
@@ -93,7 +96,12 @@ check:
 	$(SUBMAKE) WERROR=1 check-programs
 	+$(Q)BUILD='$(BUILD)' CC='$(CC)' SANITIZE='$(SANITIZE)' MAKE='$(MAKE)' tests/run.sh
 
-check-programs: $(BUILD)/svcdoctor $(UNIT_BIN) $(FUZZ_BIN) $(BENCH_BIN) $(if $(filter-out 0,$(SANITIZE)),,$(LIBFUZZER_BIN))
+check-programs: $(BUILD)/svcdoctor $(UNIT_BIN) $(FUZZ_BIN) $(BENCH_BIN) $(JUDGE_BIN) $(if $(filter-out 0,$(SANITIZE)),,$(LIBFUZZER_BIN))
+
+check-kernel:
+	$(Q)CC='$(CC)' MODULES='$(MODULES)' scripts/deps.sh install build check
+	$(SUBMAKE) $(BUILD)/svcdoctor $(JUDGE_BIN)
+	$(Q)BUILD='$(BUILD)' KERNEL_SEEDS=2000 TEST_TIMEOUT=3000 tests/run.sh scenario/test_kernel
 
 fuzz:
 	$(Q)CC='$(CC)' MODULES='$(MODULES)' scripts/deps.sh install build fuzz
@@ -165,6 +173,10 @@ $(BENCH_BIN): $(call obj,$(BENCH_SRC)) $(ARCHIVE)
 	$(Q)mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
+$(JUDGE_BIN): $(call obj,$(JUDGE_SRC)) $(ARCHIVE)
+	$(Q)mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,--wrap=nat_match_rule -Wl,--wrap=nat_apply -o $@ $^ $(LIBS)
+
 # The same sources once more for libFuzzer, always by clang.
 FUZZ_CFLAGS = -std=gnu11 -pthread -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
 FUZZ_OBJ := $(patsubst %.c,$(BUILD)/libfuzzer/obj/%.o,$(LIB_SRC) $(CMD_SRC))
@@ -181,7 +193,8 @@ $(LIBFUZZER_BIN): $(BUILD)/libfuzzer/%: $(BUILD)/libfuzzer/obj/tests/fuzz/%.o $(
 # ---- the other compiler: every source must pass both without a warning ----
 
 OTHER_CC ?= $(if $(findstring clang,$(CC)),gcc,clang)
-LINT := $(patsubst %.c,$(BUILD)/lint/%.ok,$(LIB_SRC) $(CMD_SRC) cmd/main.c $(UNIT_SRC) $(UNIT_HELP) $(FUZZ_SRC) tests/fuzz/driver.c $(BENCH_SRC))
+LINT := $(patsubst %.c,$(BUILD)/lint/%.ok,$(LIB_SRC) $(CMD_SRC) cmd/main.c $(UNIT_SRC) $(UNIT_HELP) $(FUZZ_SRC) tests/fuzz/driver.c $(BENCH_SRC) \
+	$(JUDGE_SRC))
 lint: $(LINT)
 $(BUILD)/lint/%.ok: %.c $(BUILD)/flags $(BUILD)/demo.tar.gz
 	$(Q)mkdir -p $(@D)
@@ -210,4 +223,4 @@ clean:
 	$(Q)rm -rf build
 
 -include $(wildcard $(patsubst %.c,$(BUILD)/obj/%.d,$(LIB_SRC) $(CMD_SRC) cmd/main.c $(UNIT_SRC) $(UNIT_HELP) $(FUZZ_SRC) \
-	tests/fuzz/driver.c $(BENCH_SRC)) $(patsubst %.o,%.d,$(FUZZ_OBJ)) $(patsubst %.c,$(BUILD)/libfuzzer/obj/%.d,$(FUZZ_SRC)) $(LINT:.ok=.d))
+	tests/fuzz/driver.c $(BENCH_SRC) $(JUDGE_SRC)) $(patsubst %.o,%.d,$(FUZZ_OBJ)) $(patsubst %.c,$(BUILD)/libfuzzer/obj/%.d,$(FUZZ_SRC)) $(LINT:.ok=.d))

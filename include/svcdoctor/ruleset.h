@@ -34,6 +34,7 @@ enum {
 	PRIO_NAT_DST = -100,
 	PRIO_FILTER = 0,
 	PRIO_SECURITY = 50,
+	PRIO_SECURITY_NFT = 150, /* where iptables-nft registers that table: behind the nat chains of INPUT */
 	PRIO_NAT_SRC = 100,
 };
 
@@ -148,6 +149,7 @@ enum {
 enum {
 	RS_WILDCARD = 1,	/* interface name ends in + or * */
 	RS_LIMIT_IIF = 2, RS_LIMIT_OIF = 4, /* addrtype --limit-iface-in / -out */
+	RS_WITH_STATE = 8,	/* conntrack: --ctstate stands in the same match */
 };
 
 struct rs_u32_range {
@@ -422,6 +424,9 @@ struct rs_ipset {
 	struct rs_ipset_elem *elems;
 	uint32_t nelems, nbuckets;
 	uint32_t *buckets;
+	/* of an address part that is a single address in all elements of a large set, else NULL: offsets into the positions of those of one hash */
+	const uint32_t *addr_start[2], *addr_elems[2];
+	const uint32_t *port_start, *port_elems; /* the same of a port part */
 	uint8_t lens[2][129], nlens[2]; /* the prefix lengths in use, longest first */
 };
 struct rs_set_index;

@@ -50,6 +50,8 @@ static const char *stopped_check(const struct verify_difference *d)
 {
 	if (d->by.kind == BY_POLICY)
 		return str_is(d->by.chain, "FORWARD") ? "forward-policy-drop" : "foreign-rule-drops";
+	if (d->by.missing && d->by.kind == BY_IPVS)
+		return "rules-endpoints-diff";
 	if (d->by.missing)
 		return built_in(d->by.chain) ? "kube-chain-not-jumped" : "rules-missing-for-service";
 	return d->foreign ? foreign_check(d) : "rules-endpoints-diff";
@@ -57,6 +59,9 @@ static const char *stopped_check(const struct verify_difference *d)
 
 static const char *difference_check(const struct verify_difference *d)
 {
+	/* in IPVS mode: an address that is not there, or one of nobody */
+	if (d->by.kind == BY_LINK && d->by.text && strstr(d->by.text, " dev kube-ipvs0"))
+		return "kube-ipvs0-up-or-foreign-addr";
 	/* a jump that is not there is the same fault whatever comes of it */
 	if (d->by.missing && built_in(d->by.chain))
 		return "kube-chain-not-jumped";
@@ -193,7 +198,7 @@ static const char *rule_place(struct run *r, const struct verify_by *by)
 {
 	if (!by->chain)
 		return by->text ? by->text : "";
-	return run_printf(r, "%s%s%s%s", by->table ? by->table : "", by->table ? " " : "", by->chain,
+	return run_printf(r, "%s%s%s%s", by->table ? by->table : by->kind == BY_SET ? "ipset" : "", by->table || by->kind == BY_SET ? " " : "", by->chain,
 			  by->index ? run_printf(r, " rule %u", by->index) : "");
 }
 
@@ -240,9 +245,10 @@ static void evidence_of(struct run *r, struct finding *f, const struct cause *c)
 {
 	const struct verify_by *by = c->by;
 
-	if (by->missing)
-		finding_evidence(r, f, "missing in %s%s%s: %s", by->table ? by->table : "", by->table ? " " : "",
-				 by->chain ? by->chain : "?", by->text ? by->text : "the rule");
+	if (by->missing && !by->chain)
+		finding_evidence(r, f, "missing: %s", by->text ? by->text : "?");
+	else if (by->missing)
+		finding_evidence(r, f, "missing in %s: %s", rule_place(r, by), by->text ? by->text : "the rule");
 	else if (by->kind == BY_RULE || by->kind == BY_SET)
 		finding_evidence(r, f, "%s: %s", rule_place(r, by), by->text ? by->text : "");
 	else if (by->kind != BY_NONE && by->text)
@@ -278,6 +284,16 @@ static void look_commands(struct run *r, struct finding *f, const struct cause *
 	const struct verify_by *by = c->by;
 
 	trace_command(r, f, c->first);
+	if (str_is(by->table, "kube-proxy")) {
+		finding_next(r, f, "sudo nft list %t %t kube-proxy %t", by->kind == BY_SET ? "map" : "chain", by->family, by->chain);
+		return;
+	}
+	if (by->kind == BY_IPVS)
+		finding_next(r, f, "sudo ipvsadm -Sn");
+	if (by->kind == BY_SET && !by->table && by->chain)
+		finding_next(r, f, "sudo ipset list %t", by->chain);
+	if (by->kind == BY_LINK)
+		finding_next(r, f, "ip addr show kube-ipvs0");
 	if (by->table && by->chain && (by->kind == BY_RULE || by->kind == BY_POLICY || by->missing))
 		finding_next(r, f, "sudo %t -t %t | grep -e %t", save_tool(by), by->table, by->chain);
 }
@@ -333,6 +349,11 @@ static const char *cause_text(struct run *r, const struct cause *c, size_t servi
 			node, who);
 	if (str_is(id, "hairpin-masquerade-missing"))
 		return run_printf(r, "on node %s a pod that reaches itself through %s gets packets from its own address", node, who);
+	if (str_is(id, "kube-ipvs0-up-or-foreign-addr"))
+		return run_printf(r, c->by->missing ? "on node %s an address of %s is not on kube-ipvs0: pods and outside clients do not reach it" :
+				  "on node %s kube-ipvs0 has an address of no Service", node, who);
+	if (str_is(id, "rules-missing-for-service") && c->by->kind == BY_IPVS)
+		return run_printf(r, "node %s has no virtual server for an address of %s", node, who);
 	if (str_is(id, "rules-missing-for-service"))
 		return run_printf(r, "node %s has no rule for an address of %s", node, who);
 	if (str_is(id, "rules-endpoints-diff") && (c->first->kind == DIFF_DROPPED || c->first->kind == DIFF_REJECTED))

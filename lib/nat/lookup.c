@@ -77,6 +77,7 @@ static void set_type(struct walk *w, const struct state *st, const struct rs_rul
 static bool set_conntrack(const struct state *st, struct rs_part *p, const struct rs_selector *sel)
 {
 	const struct state *c = nat_connection(st);
+	uint32_t port;
 
 	if (sel->field == FIELD_CT_STATE) {
 		set_num(p, sel, nat_ct_state(st) & (CTSTATE_INVALID | CTSTATE_NEW | CTSTATE_ESTABLISHED | CTSTATE_RELATED | CTSTATE_UNTRACKED));
@@ -104,16 +105,16 @@ static bool set_conntrack(const struct state *st, struct rs_part *p, const struc
 		set_addr(p, sel, &c->orig_dst, true);
 		break;
 	case FIELD_CT_ORIG_SPORT:
-		set_num(p, sel, c->orig_sport);
-		break;
 	case FIELD_CT_ORIG_DPORT:
-		set_num(p, sel, c->orig_dport);
+	case FIELD_CT_REPL_SPORT:
+	case FIELD_CT_REPL_DPORT:
+		if (nat_ct_port(st, (enum rs_field)sel->field, &port))
+			set_num(p, sel, port);
+		else
+			p->how = PART_UNKNOWN;
 		break;
 	case FIELD_CT_REPL_SADDR:
 		set_addr(p, sel, &c->dst, true);
-		break;
-	case FIELD_CT_REPL_SPORT:
-		set_num(p, sel, c->dport);
 		break;
 	case FIELD_CT_REPL_DADDR:
 		set_addr(p, sel, &c->src, c->src_known);
@@ -183,6 +184,7 @@ static bool make_part(struct walk *w, const struct state *st, const struct rs_ru
 	case FIELD_CT_REPL_SADDR:
 	case FIELD_CT_REPL_SPORT:
 	case FIELD_CT_REPL_DADDR:
+	case FIELD_CT_REPL_DPORT:
 		return set_conntrack(st, p, sel);
 	default:
 		p->how = PART_UNKNOWN;

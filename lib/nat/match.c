@@ -87,8 +87,8 @@ static const char *in_interface(const struct state *st)
 {
 	bool in_hook = st->hook == HOOK_PREROUTING || st->hook == HOOK_INPUT || st->hook == HOOK_FORWARD;
 
-	/* A forwarded packet keeps its input device in POSTROUTING: ip_output() since Linux 5.7. */
-	return in_hook || (st->hook == HOOK_POSTROUTING && !st->from_node) ? st->iif : "";
+	/* A forwarded packet keeps its input device in POSTROUTING: ip_output() since Linux 5.7; not so br_nf_post_routing(). */
+	return in_hook || (st->hook == HOOK_POSTROUTING && !st->from_node && !st->bridged) ? st->iif : "";
 }
 
 static const char *out_interface(const struct state *st)
@@ -197,80 +197,6 @@ static enum match_kind match_bridge_port(struct walk *w, const struct state *st,
 	if (c->field == FIELD_PHYSOUT)
 		return behind ? match_any_port(f, l, c) : MATCH_NO;
 	return yes_no(behind != c->negate);
-}
-
-/* nf_conntrack's state as the chain sees it: before priority -200 there is none, which reads as INVALID. */
-uint32_t nat_ct_state(const struct state *st)
-{
-	const struct state *connection = nat_connection(st);
-
-	if (st->notrack)
-		return CTSTATE_UNTRACKED;
-	if (!nat_has_connection(st))
-		return CTSTATE_INVALID;
-	return (st->request ? CTSTATE_ESTABLISHED : CTSTATE_NEW) | (connection->dnat ? CTSTATE_DNAT : 0) |
-	       (connection->snat ? CTSTATE_SNAT : 0);
-}
-
-uint32_t nat_ct_status(const struct state *st)
-{
-	const struct state *c = nat_connection(st);
-
-	return (c->dnat ? CTSTATUS_DNAT : 0u) | (c->snat ? CTSTATUS_SNAT : 0u) |
-	       (st->request ? CTSTATUS_SEEN_REPLY | CTSTATUS_CONFIRMED : 0u);
-}
-
-/* The state alone, as nftables has it: what was translated is in its status. */
-#define PURE_STATES ((uint32_t)(CTSTATE_INVALID | CTSTATE_NEW | CTSTATE_ESTABLISHED | CTSTATE_RELATED | CTSTATE_UNTRACKED))
-
-static bool rule_asks_state(const struct rs_rule *r)
-{
-	for (unsigned i = 0; i < r->nconds; i++)
-		if (r->conds[i].field == FIELD_CT_STATE)
-			return true;
-	return false;
-}
-
-static enum match_kind match_conntrack(const struct state *p, const struct rs_cond *c, const struct rs_rule *r)
-{
-	const struct state *st = nat_connection(p);
-
-	if (c->field == FIELD_CT_STATE)
-		return yes_no(cond_match_u32(c, nat_ct_state(p) & (nat_is_native(r) ? PURE_STATES : UINT32_MAX)));
-	/* nft_ct_get_eval(): without a connection the rule ends, whatever it asks for. */
-	if (nat_is_native(r) && !nat_has_connection(p))
-		return MATCH_NO;
-	/* Without a connection xt_conntrack looks at the state only: net/netfilter/xt_conntrack.c, "if (ct == NULL)". */
-	if (!nat_has_connection(p))
-		return yes_no(c->field != FIELD_CT_MARK && rule_asks_state(r)); /* connmark: "if (ct == NULL) return false" */
-	switch (c->field) {
-	case FIELD_CT_STATUS:
-		return yes_no(cond_match_u32(c, nat_ct_status(p)));
-	case FIELD_CT_DIR:
-		return yes_no(cond_match_u32(c, p->request != NULL));
-	case FIELD_CT_MARK:
-		return yes_no(cond_match_u32(c, p->ctmark));
-	case FIELD_CT_PROTO:
-		return yes_no(cond_match_u32(c, st->proto));
-	case FIELD_CT_ORIG_SADDR:
-		return yes_no(cond_match_addr(c, &st->orig_src));
-	case FIELD_CT_ORIG_DADDR:
-		return yes_no(cond_match_addr(c, &st->orig_dst));
-	case FIELD_CT_ORIG_SPORT:
-		return yes_no(cond_match_u32(c, st->orig_sport));
-	case FIELD_CT_ORIG_DPORT:
-		return yes_no(cond_match_u32(c, st->orig_dport));
-	case FIELD_CT_REPL_SADDR: /* the reply comes from where the packet goes */
-		return yes_no(cond_match_addr(c, &st->dst));
-	case FIELD_CT_REPL_SPORT:
-		return yes_no(cond_match_u32(c, st->dport));
-	case FIELD_CT_REPL_DADDR:
-		return st->src_known ? yes_no(cond_match_addr(c, &st->src)) : MATCH_UNKNOWN;
-	case FIELD_CT_REPL_DPORT:
-		return st->snat ? MATCH_UNKNOWN : yes_no(cond_match_u32(c, st->sport));
-	default:
-		return MATCH_UNKNOWN;
-	}
 }
 
 /* ipv6_addr_type() & IPV6_ADDR_UNICAST: net/ipv6/addrconf_core.c */
@@ -521,7 +447,7 @@ static enum match_kind match_cond(struct walk *w, const struct state *st, const 
 	case FIELD_CT_REPL_DADDR:
 	case FIELD_CT_REPL_SPORT:
 	case FIELD_CT_REPL_DPORT:
-		return match_conntrack(st, c, r);
+		return nat_match_conntrack(st, c, r);
 	case FIELD_SADDR_TYPE:
 	case FIELD_DADDR_TYPE:
 		return match_addr_type(w, st, c, r);
@@ -623,6 +549,10 @@ static bool match_special(const struct state *st, const struct rs_cond *c, struc
 			m->never = true;
 			return true;
 		}
+		if (st->is_reply) { /* decoded for a first packet */
+			m->kind = MATCH_UNKNOWN;
+			return true;
+		}
 		break;
 	case FIELD_LIMIT:
 	case FIELD_HASHLIMIT:
@@ -700,6 +630,12 @@ static bool is_settled(struct walk *w, const struct rs_set_ref *ref)
 	return false;
 }
 
+/* Nothing can cut it: the node itself, which replies to it ask thousands of elements about. */
+static bool is_one_address(const struct nat_region *r)
+{
+	return r->len == 1 && nat_key_cmp(r->v[0].range.first, r->v[0].range.last) == 0;
+}
+
 /* A set as it looks from where the packet goes (a reply: from where it comes from): which clients are in it, and of which that is not known. */
 static void ask_client_of_set(struct walk *w, const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
 {
@@ -712,6 +648,8 @@ static void ask_client_of_set(struct walk *w, const struct state *st, const stru
 	nat_tails_spoil(w);
 	if (asks_interface(&ref))
 		nat_ask_iif(w, NULL, r);
+	if (is_one_address(&w->classes->now))
+		return;
 	if (!client_shows(st, c)) {
 		if (nat_connection(st)->src_derived)
 			ask_only(w, client, r);

@@ -62,6 +62,7 @@ struct state {
 	bool dst_hidden; /* destination before it is translated back: not known */
 	bool invalid;	/* a reply without connection: INVALID wherever conntrack has looked */
 	bool switched;	/* stays on its bridge: no routing */
+	bool bridged;	/* translated by bridge netfilter, and sent on by the bridge that it came by */
 	bool dst_bound, src_bound, dnat, snat;
 	const struct ipvs_conn *ipvs; /* NULL: of none */
 	bool ipvs_done;	/* IPVS has handled the packet */
@@ -154,8 +155,13 @@ void nat_match_rule(struct walk *w, const struct state *st, const struct rs_rule
 /* What else asks the packet as match.c does. Interfaces: NULL: not known, "": none. Types: RTN_*, -1: not known. */
 const char *nat_interface(struct walk *w, const struct state *st, enum rs_field f, const struct rs_rule *r);
 int nat_addr_type(struct walk *w, const struct state *st, enum rs_field f, unsigned flags, const struct rs_rule *r);
+
+/* conntrack.c */
 uint32_t nat_ct_state(const struct state *st);
 uint32_t nat_ct_status(const struct state *st);
+/* A port of a tuple, as rules may ask for it. False: not known. */
+bool nat_ct_port(const struct state *st, enum rs_field f, uint32_t *ret);
+enum match_kind nat_match_conntrack(const struct state *st, const struct rs_cond *c, const struct rs_rule *r);
 
 /* lookup.c: nftables */
 struct nat_way {

@@ -72,6 +72,16 @@ static void note_untranslated(struct walk *w, const struct state *st)
 	note_lost(w->reply, &by, text);
 }
 
+/* As the client expects it? The port that it comes to is not looked at but for one that was to be another: SNAT keeps it where it can. */
+static bool is_translated(const struct walk *w, const struct state *st)
+{
+	const struct state *r = st->request;
+
+	if (st->dst_hidden || !ip_addr_equal(&st->dst, &w->packet->src) || !ip_addr_equal(&st->src, &w->packet->dst))
+		return false;
+	return st->sport == w->packet->dport && !(st->notrack && r && r->snat);
+}
+
 void nat_reply_end(struct walk *w, const struct state *st, enum nat_verdict v, const struct nat_by *by)
 {
 	struct reply *r = w->reply;
@@ -83,7 +93,7 @@ void nat_reply_end(struct walk *w, const struct state *st, enum nat_verdict v, c
 		note_lost(r, by, NULL);
 	} else if (st->lost) {
 		note_lost(r, &st->lost_by, NULL);
-	} else if (st->dst_hidden || !ip_addr_equal(&st->dst, &w->packet->src) || !ip_addr_equal(&st->src, &w->packet->dst)) {
+	} else if (!is_translated(w, st)) {
 		note_untranslated(w, st);
 	} else {
 		r->home++;
@@ -98,7 +108,7 @@ static void make_reply(const struct state *end, bool local, bool switched, struc
 		.icmp_type = end->icmp_type == 8 && end->proto == IPPROTO_ICMP ? 0 :
 			     end->icmp_type == 128 && end->proto == IPPROTO_ICMPV6 ? 129 : end->icmp_type,
 		.ctmark = end->ctmark, .src_known = true, .weight = 1, .from_node = local, .iif = local ? NULL : end->oif,
-		.is_reply = true, .switched = switched, .ipvs = end->ipvs,
+		.is_reply = true, .switched = switched, .ipvs = end->ipvs, .remembered = end->remembered, .changed_sets = end->changed_sets,
 		.hook = local ? HOOK_OUTPUT : HOOK_PREROUTING,
 	};
 	if (!end->notrack) {

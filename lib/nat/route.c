@@ -164,6 +164,17 @@ void nat_take_route(struct walk *w, struct state *st, const struct ip_addr *dst,
 	}
 }
 
+/* Translated to the bridge that it came by, with bridge netfilter, it is bridged: br_nf_pre_routing_finish() asks for no forwarding. */
+static bool stays_on_bridge(const struct walk *w, const struct state *st, const struct node_route_result *r)
+{
+	const struct node_link *l = st->iif ? node_link_by_name(w->node->facts, st->iif) : NULL;
+	bool changed = st->is_reply ? st->request && st->request->snat : !ip_addr_equal(&st->dst, &st->orig_dst);
+	const char *why;
+
+	return l && changed && r->kind == NR_UNICAST && r->dev && strcmp(r->dev, st->iif) == 0 && nat_is_bridge(w->node->facts, l) &&
+	       nat_bridge_netfilter(w, l, &why) == TRI_TRUE;
+}
+
 void nat_route_input(struct walk *w, struct state *st, bool *ret_local)
 {
 	struct node_route_query q = { .src = st->src, .dst = st->dst, .mark = st->mark, .iif = st->iif };
@@ -181,7 +192,9 @@ void nat_route_input(struct walk *w, struct state *st, bool *ret_local)
 	*ret_local = r.kind == NR_LOCAL || r.kind == NR_BROADCAST;
 	if (*ret_local)
 		return;
-	check_forwarding(w, st);
+	st->bridged = stays_on_bridge(w, st, &r);
+	if (!st->bridged)
+		check_forwarding(w, st);
 	nat_take_route(w, st, &st->dst, &r);
 }
 

@@ -205,6 +205,26 @@ static int remember(struct walk *w, struct state *st, const struct rs_recent *li
 	return 0;
 }
 
+/*
+ * A rule that did not run has remembered all the same what it came to: xt_recent.c does so when the match is asked, negated or not,
+ * whatever stands behind it.
+ */
+static int remember_passing(struct walk *w, struct state *st, const struct rs_rule *r)
+{
+	for (unsigned i = 0; i < r->nconds; i++) {
+		const struct rs_cond *c = &r->conds[i];
+		struct match m = { .kind = MATCH_YES, .chance = 1 };
+
+		if (c->field != FIELD_RECENT_SET || c->op != OP_RECENT)
+			continue;
+		if (i > 0)
+			nat_match_rule(w, st, r, 0, i, &m);
+		if (m.kind == MATCH_YES && !m.has_state && m.chance >= 1 && remember(w, st, c->u.recent) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 /* How many conditions must hold before the statement at @i; of behind the last, all. */
 static unsigned conds_before(const struct rs_rule *r, unsigned i)
 {
@@ -271,6 +291,8 @@ static int take_chance(struct walk *w, struct state *st, const struct rs_rule *r
 	if (res < 0)
 		return res;
 	st->weight *= 1 - p;
+	if (r->remembers && remember_passing(w, st, r) < 0)
+		return -ENOMEM;
 	pass_rule(st);
 	return 0;
 }
@@ -331,6 +353,8 @@ static int step(struct walk *w, struct state *st)
 	conds = conds_before(r, st->next_stmt);
 	nat_match_rule(w, st, r, st->next_cond, conds, &m);
 	if (m.kind == MATCH_NO && st->rule_stage == 0) {
+		if (r->remembers && remember_passing(w, st, r) < 0)
+			return -ENOMEM;
 		pass_rule(st);
 		return 0;
 	}
@@ -345,6 +369,8 @@ static int step(struct walk *w, struct state *st)
 			return res < 0 ? res : 1;
 		}
 		if (!m.state_default) {
+			if (r->remembers && remember_passing(w, st, r) < 0)
+				return -ENOMEM;
 			prepare_state(st, false);
 			return 0;
 		}
@@ -517,6 +543,7 @@ static int leave_hook(struct walk *w, struct state *st)
 			return 0;
 		}
 		if (st->switched) {
+			st->bridged = true;
 			st->oif = st->iif;
 			nat_enter_hook(st, HOOK_FORWARD);
 			return 0;

@@ -223,6 +223,11 @@ void text_by(struct strbuf *b, const struct verify_by *by, bool backend)
 	case BY_RULE:
 	case BY_SET:
 	case BY_POLICY:
+		if (by->kind == BY_SET && !by->table) {
+			strbuf_adds(b, "ipset ");
+			strbuf_add_clean(b, by->chain ? by->chain : "?");
+			return;
+		}
 		if (backend && by->backend) {
 			strbuf_addf(b, "%s %s ", by->family && strcmp(by->family, "ip6") == 0 ? "ip6" : "ip",
 				    by->backend);

@@ -290,6 +290,8 @@ bool chain_set_xtables_base(struct rs_chain *c)
 					c->priority = PRIO_NAT_SRC;
 			} else if (c->priority == PRIO_MANGLE && h == HOOK_OUTPUT) {
 				c->type = CHAIN_ROUTE;
+			} else if (c->priority == PRIO_SECURITY && c->table->backend == BACKEND_NFT) {
+				c->priority = PRIO_SECURITY_NFT;
 			}
 			return true;
 		}

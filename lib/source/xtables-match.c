@@ -551,17 +551,13 @@ static int emit_ct_tuple(struct xt_reader *x, const struct xt_inst *m)
 	return r;
 }
 
-static int emit_conntrack(struct xt_reader *x, const struct xt_inst *m)
+static int emit_ct_rest(struct xt_reader *x, const struct xt_inst *m)
 {
 	struct rs_u32_range range;
 	uint8_t proto;
-	int r = m->again || !m->seen ? SD_EPARSE : 0;
+	int r = 0;
 
-	if (r == 0 && seen(m, CT_STATE))
-		r = emit_ct_state(x, m);
-	if (r < 0 || m->seen == 1u << CT_STATE)
-		return r;
-	if (r == 0 && seen(m, CT_STATUS))
+	if (seen(m, CT_STATUS))
 		r = emit_ct_status(x, m);
 	if (r == 0 && seen(m, CT_PROTO)) {
 		r = xt_proto(&m->v[CT_PROTO][0], &proto);
@@ -576,6 +572,22 @@ static int emit_conntrack(struct xt_reader *x, const struct xt_inst *m)
 			r = xt_add_range(x, FIELD_CT_EXPIRE, negated(m, CT_EXPIRE), range.lo, range.hi);
 	}
 	return r == 0 ? emit_ct_tuple(x, m) : r;
+}
+
+static int emit_conntrack(struct xt_reader *x, const struct xt_inst *m)
+{
+	int r = m->again || !m->seen ? SD_EPARSE : 0;
+	size_t first;
+
+	if (r == 0 && seen(m, CT_STATE))
+		r = emit_ct_state(x, m);
+	if (r < 0 || m->seen == 1u << CT_STATE)
+		return r;
+	first = x->conds.len;
+	r = emit_ct_rest(x, m);
+	for (size_t i = first; seen(m, CT_STATE) && i < x->conds.len; i++)
+		x->conds.v[i].flags |= RS_WITH_STATE;
+	return r;
 }
 
 /* ---- headers of IPv6 ---- */

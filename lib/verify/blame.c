@@ -214,6 +214,19 @@ static int blame_missing_endpoint(const struct blame_context *b, const struct fo
 	return blame_missing(b, WAY_ENDPOINT, d, ret) || blame_missing(b, WAY_ENTRY, d, ret) || blame_share(b, d, ret);
 }
 
+/* The real server that it went to. */
+static int blame_server(const struct blame_context *b, const struct found_difference *d, struct verify_by *ret)
+{
+	struct vfound f = { .server = ruleset_find_server(&b->v->snap->rules, b->frontend->proto, b->dst, b->frontend->number) };
+
+	for (size_t i = 0; f.server && !f.real && i < f.server->nservers; i++)
+		if (ip_addr_equal(&f.server->servers[i].addr, &d->endpoint) && f.server->servers[i].port == d->endpoint_port)
+			f.real = &f.server->servers[i];
+	if (f.real)
+		verify_by_found(b->arena, b->v->snap->name, &f, ret);
+	return f.real != NULL;
+}
+
 /* It went to the wrong place: by a rule that should not be there, for want of one that led elsewhere, or by its DNAT. */
 static int blame_target(const struct blame_context *b, const struct found_difference *d, struct verify_by *ret)
 {
@@ -222,6 +235,8 @@ static int blame_target(const struct blame_context *b, const struct found_differ
 	bool named = b->v->has_chains[b->frontend->port->family == AF_INET6];
 	unsigned leads = EFFECTS(EFFECT_JUMP) | EFFECTS(EFFECT_GOTO) | EFFECTS(EFFECT_DNAT);
 
+	if (b->v->expect.mode == MODE_IPVS && blame_server(b, d, ret))
+		return 1;
 	if (s && (d->kind == DIFF_STALE_ENDPOINT || !named) && !blame_expects(b, s->by.rule)) {
 		by_from_rule(b, s->by.rule, ret);
 		return 1;
@@ -260,6 +275,18 @@ static int blame_mark_path(const struct blame_context *b, const struct nat_endin
 	return 0;
 }
 
+/* IPVS takes the connection away from conntrack, and so from every rule that masquerades. */
+static int blame_vs_conntrack(const struct blame_context *b, struct verify_by *ret)
+{
+	const struct nat_by by = { .kind = BY_SYSCTL, .text = "net.ipv4.vs.conntrack = 0" };
+	const char *value = node_sysctl(&b->v->snap->facts, "net.ipv4.vs.conntrack");
+
+	if (b->v->expect.mode != MODE_IPVS || !value || strcmp(value, "0") != 0)
+		return 0;
+	verify_by_from_nat(b->arena, b->v->snap->name, &by, ret);
+	return 1;
+}
+
 static int blame_not_masqueraded(const struct blame_context *b, const struct found_difference *d, struct verify_by *ret)
 {
 	const struct nat_ending *e = ending_of(b, d);
@@ -268,7 +295,7 @@ static int blame_not_masqueraded(const struct blame_context *b, const struct fou
 
 	if (!e)
 		return 0;
-	if (blame_mark_path(b, e, ret))
+	if (blame_vs_conntrack(b, ret) || blame_mark_path(b, e, ret))
 		return 1;
 	if (ip_addr_equal(&e->addr, &b->source->addr) && b->answer->masquerade != TRI_TRUE) {
 		self.endpoint = e->addr;

@@ -451,7 +451,8 @@ static int judge_address(struct vworker *x, struct open_list *l, const struct ex
 	const struct vseed *own;
 	int r = vseed_own(x->v, &x->scratch, dst, &own);
 
-	for (size_t i = 0; r == 0 && i < seeds->len; i++)
+	/* Only what the node itself sends meets IPVS wherever the address lies. */
+	for (size_t i = 0; r == 0 && i < seeds->len && !x->v->locals_unknown; i++)
 		if (!(own && seeds->v[i].kind == own->kind) && vseed_can_reach(&seeds->v[i], f, dst))
 			r = judge_seed(x, l, f, &seeds->v[i], i, dst, front);
 	return r == 0 && own && vseed_can_reach(own, f, dst) ? judge_seed(x, l, f, own, seeds->len, dst, front) : r;

@@ -157,6 +157,12 @@ static enum verify_kind misdirected(const struct expect_answer *a, const struct 
 	return is == ADDRESS_NOBODY ? DIFF_STALE_ENDPOINT : DIFF_WRONG_ENDPOINT;
 }
 
+/* kube-proxy's rules of IPVS mode ask sets that are not known: what hangs on them is told as not judged. */
+static bool is_left_out(const struct judge_context *c, const struct nat_by *by)
+{
+	return c->servers_only && by->chain && is_proxy_chain(by->chain);
+}
+
 /* By a rule, or to an address that is not this node's. What the node itself is to blame for is told once for the node. */
 static bool reply_is_stopped(const struct nat_ending *e)
 {
@@ -178,7 +184,7 @@ static int judge_masquerade(const struct judge_context *c, const struct nat_endi
 	/* What is delivered here passes no POSTROUTING, and its reply starts here: nothing to rewrite. */
 	if (want == TRI_TRUE && !e->masquerade && e->delivery != DELIVERY_LOCAL && node_is_local(c->node->facts, &e->addr) != TRI_TRUE)
 		return add(j, self && a->masquerade != TRI_TRUE ? DIFF_HAIRPIN : DIFF_NOT_MASQUERADED, NULL, 0, i);
-	if (reply_is_stopped(e))
+	if (reply_is_stopped(e) && !is_left_out(c, &e->reply_by))
 		return add(j, DIFF_REPLY_LOST, NULL, 0, i);
 	if (want == TRI_FALSE && e->masquerade)
 		return add(j, DIFF_NEEDLESS_MASQUERADE, NULL, 0, i);
@@ -213,14 +219,14 @@ static int find_endings(const struct expect_answer *a, const struct nat_result *
 }
 
 /*
- * What is left for kube-proxy's own refusals is what it has not translated. In iptables mode all of them hang behind the translation; in
- * the others source ranges, and what has no endpoints, are refused by elements of their own.
+ * What is left for kube-proxy's own refusals is what it has not translated: they hang behind the translation. Source ranges do not in
+ * nftables and IPVS mode, nor, in the latter, do any but one chain.
  */
 static bool is_catch_all(const struct rs_chain *c, enum expect_mode mode)
 {
 	if (!c || !is_proxy_chain(c) || mode == MODE_IPTABLES)
 		return c && is_proxy_chain(c);
-	return strcmp(c->name, mode == MODE_NFTABLES ? "cluster-ips-check" : "KUBE-IPVS-FILTER") == 0;
+	return mode == MODE_NFTABLES ? !str_starts(c->name, "firewall-") : strcmp(c->name, "KUBE-IPVS-FILTER") == 0;
 }
 
 static int judge_ending(const struct judge_context *jc, const struct expect_answer *a, const struct expect_frontend *f, const struct nat_ending *e, size_t i, struct endpoint_index *ix, struct judgement *j,
@@ -228,6 +234,8 @@ static int judge_ending(const struct judge_context *jc, const struct expect_answ
 {
 	bool refused = e->verdict == NAT_DROP || e->verdict == NAT_REJECT;
 
+	if (refused && is_left_out(jc, &e->by))
+		return 0;
 	/* Not translated and then refused by kube-proxy's own rules: what is wrong is that it was not translated. */
 	if (!e->translated && (!refused || is_catch_all(e->by.chain, jc->node->mode))) {
 		t->first_untranslated = t->untranslated ? t->first_untranslated : i;
@@ -307,7 +315,8 @@ static int judge_translate(const struct judge_context *c, const struct nat_resul
 	for (size_t i = 0; res == 0 && i < r->endings.len; i++)
 		if (r->endings.v[i].verdict == NAT_ACCEPT && r->endings.v[i].translated)
 			res = judge_masquerade(c, &r->endings.v[i], i, j);
-	return res < 0 || !shares ? res : judge_shares(a, j);
+	/* With something left out the ways of an endpoint add up to more than one. */
+	return res < 0 || !shares || c->servers_only ? res : judge_shares(a, j);
 }
 
 /* An endpoint of the port, for this client or another. */
@@ -326,16 +335,17 @@ bool judge_is_own(const struct expect_port *p, const struct ip_addr *addr, uint1
 	return lo < p->nall && cmp_endpoint(&p->all[lo], addr, port) == 0;
 }
 
-static int judge_refusal(const struct expect_answer *a, const struct expect_frontend *f, const struct nat_result *r,
-			 struct endpoint_index *ix, struct judgement *j)
+static int judge_refusal(const struct judge_context *c, const struct nat_result *r, struct endpoint_index *ix, struct judgement *j)
 {
+	const struct expect_answer *a = c->answer;
+	const struct expect_frontend *f = c->frontend;
 	enum nat_verdict want = a->verdict == EXPECT_REJECT ? NAT_REJECT : NAT_DROP;
 
 	for (size_t i = 0; i < r->endings.len; i++) {
 		const struct nat_ending *e = &r->endings.v[i];
 		int res = 0;
 
-		if (e->verdict == want || e->verdict == NAT_UNDECIDED)
+		if (e->verdict == want || e->verdict == NAT_UNDECIDED || is_left_out(c, &e->by))
 			continue;
 		if (e->verdict == NAT_DROP || e->verdict == NAT_REJECT)
 			res = add(j, DIFF_WRONG_REFUSAL, NULL, 0, i);
@@ -374,7 +384,7 @@ static int judge_accept(const struct nat_result *r, struct judgement *j)
 }
 
 /* Something unknown takes part: the endings carry what they assume. */
-static const struct nat_by *unknown_part(const struct nat_result *r)
+static const struct nat_by *unknown_part(const struct judge_context *c, const struct nat_result *r)
 {
 	for (size_t i = 0; i < r->endings.len; i++) {
 		const struct nat_ending *e = &r->endings.v[i];
@@ -382,7 +392,7 @@ static const struct nat_by *unknown_part(const struct nat_result *r)
 		if (e->verdict == NAT_UNDECIDED)
 			return &e->by;
 		for (const struct nat_assume *as = e->assumes; as; as = as->next)
-			if (!as->state)
+			if (!as->state && !is_left_out(c, &as->by))
 				return &as->by;
 	}
 	return NULL;
@@ -401,10 +411,11 @@ static bool is_certain(const struct expect_answer *a, const struct nat_result *r
 }
 
 /* A reply whose fate hangs on a rule that is not known. */
-static const struct nat_by *unknown_reply(const struct nat_result *r)
+static const struct nat_by *unknown_reply(const struct judge_context *c, const struct nat_result *r)
 {
 	for (size_t i = 0; i < r->endings.len; i++)
-		if (r->endings.v[i].verdict == NAT_ACCEPT && r->endings.v[i].reply == TRI_UNKNOWN && r->endings.v[i].reply_by.kind != BY_NONE)
+		if (r->endings.v[i].verdict == NAT_ACCEPT && r->endings.v[i].reply == TRI_UNKNOWN && r->endings.v[i].reply_by.kind != BY_NONE &&
+		    !is_left_out(c, &r->endings.v[i].reply_by))
 			return &r->endings.v[i].reply_by;
 	return NULL;
 }
@@ -412,7 +423,7 @@ static const struct nat_by *unknown_reply(const struct nat_result *r)
 int judge(const struct judge_context *c, const struct nat_result *r, struct endpoint_index *index, struct judgement *ret)
 {
 	const struct expect_answer *answer = c->answer;
-	const struct nat_by *unknown = unknown_part(r);
+	const struct nat_by *unknown = unknown_part(c, r);
 	int res = 0;
 
 	ret->judged = answer->verdict != EXPECT_NOTHING;
@@ -425,7 +436,7 @@ int judge(const struct judge_context *c, const struct nat_result *r, struct endp
 		break;
 	case EXPECT_REJECT:
 	case EXPECT_DROP:
-		res = judge_refusal(answer, c->frontend, r, index, ret);
+		res = judge_refusal(c, r, index, ret);
 		break;
 	case EXPECT_ACCEPT:
 		res = judge_accept(r, ret);
@@ -435,9 +446,9 @@ int judge(const struct judge_context *c, const struct nat_result *r, struct endp
 	}
 	if (res == 0 && index->failed)
 		res = -ENOMEM;
-	if (res == 0 && !unknown && answer->verdict == EXPECT_TRANSLATE && ret->found.len == 0 && unknown_reply(r)) {
+	if (res == 0 && !unknown && answer->verdict == EXPECT_TRANSLATE && ret->found.len == 0 && unknown_reply(c, r)) {
 		ret->undecided = true;
-		ret->undecided_by = *unknown_reply(r);
+		ret->undecided_by = *unknown_reply(c, r);
 	}
 	if (res < 0 || !unknown || !ret->judged)
 		return res;

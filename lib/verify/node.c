@@ -221,11 +221,20 @@ static void find_rules(struct vnode *v, const struct snap_node *n, enum expect_m
 	}
 	find_backend(v, n, f);
 	if (mode == MODE_IPVS)
-		v->servers_only[f] = vnode_bad_dump(n, MODE_IPTABLES, f, false) || vnode_not_dumped(n, f);
+		v->servers_only[f] = vnode_bad_dump(n, MODE_IPTABLES, f, false) || vnode_not_dumped(n, f) ||
+				     (n->dumps[DUMP_IPSET] != KNOWN && n->dumps[DUMP_IPSET] != PARTLY_KNOWN);
 	else if (vnode_bad_dump(n, mode, f, false))
 		v->unknown_rules[f] = f ? "the IPv6 dump could not be read" : "the IPv4 dump could not be read";
 	else if (vnode_not_dumped(n, f))
 		v->unknown_rules[f] = f ? "kube-proxy's IPv6 rules are in no dump" : "kube-proxy's IPv4 rules are in no dump";
+}
+
+static bool has_local_routes(const struct node_facts *f)
+{
+	for (size_t i = 0; i < f->routes.len; i++)
+		if (f->routes.v[i].type == RT_LOCAL)
+			return true;
+	return false;
 }
 
 int vnode_init(struct vnode *v, const struct snapshot *s, const struct snap_node *n)
@@ -234,6 +243,7 @@ int vnode_init(struct vnode *v, const struct snapshot *s, const struct snap_node
 	verify_nat_node(s, n, &v->nat);
 	for (unsigned f = 0; f < 2; f++)
 		find_rules(v, n, verify_mode(s, n), f);
+	v->locals_unknown = verify_mode(s, n) == MODE_IPVS && !n->facts.addrs_known && !has_local_routes(&n->facts);
 	v->nameless = !is_named(s, n->name);
 	for (size_t i = 0; i < n->facts.routes.len; i++)
 		v->routes_by_source = v->routes_by_source || n->facts.routes.v[i].from.len;

@@ -234,20 +234,26 @@ static const struct rs_real_server *find_real(const struct rs_virtual_server *s,
 
 /* ---- addresses ---- */
 
-static bool on_link(struct vnode *v, const char *link, const char *address)
+bool vnode_on_ipvs_link(struct vnode *v, const struct ip_addr *a)
 {
 	const struct node_facts *f = &v->snap->facts;
-	struct ip_addr a;
 
 	for (size_t i = 0; !v->link_built && i < f->addrs.len; i++) {
 		const struct node_address *x = &f->addrs.v[i];
 
-		if (x->ifname && strcmp(x->ifname, link) == 0 &&
+		if (x->ifname && strcmp(x->ifname, IPVS_LINK) == 0 &&
 		    map_put(&v->link_addresses, &x->addr, sizeof(x->addr), (void *)(uintptr_t)x) < 0)
 			return true;
 	}
 	v->link_built = true;
-	return ip_addr_parse(address, &a) < 0 || map_get(&v->link_addresses, &a, sizeof(a));
+	return map_get(&v->link_addresses, a, sizeof(*a));
+}
+
+static bool on_link(struct vnode *v, const char *address)
+{
+	struct ip_addr a;
+
+	return ip_addr_parse(address, &a) < 0 || vnode_on_ipvs_link(v, &a);
 }
 
 /* ---- all of it ---- */
@@ -303,7 +309,7 @@ void vnode_look(struct vnode *v, struct arena *scratch, int family, const struct
 		ret->present = sets != KNOWN || (ret->set && find_key(v, ret->set, e->key));
 		break;
 	case PART_ADDRESS:
-		ret->present = !v->snap->facts.addrs_known || on_link(v, e->set, e->key);
+		ret->present = !v->snap->facts.addrs_known || on_link(v, e->key);
 		break;
 	}
 }

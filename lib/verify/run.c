@@ -55,19 +55,21 @@ static int note_config(const struct snap_node *n, const struct vnode *v, struct 
 /* What of IPVS mode cannot be judged without the other dumps. */
 static int note_ipvs(const struct snap_node *n, const struct vnode *v, struct verify_report *out)
 {
+	const enum known sets = n->dumps[DUMP_IPSET];
 	int r = 0;
 
 	for (unsigned six = 0; r == 0 && six < 2; six++)
-		if (v->servers_only[six])
+		if (v->servers_only[six] && (sets == KNOWN || sets == PARTLY_KNOWN))
 			r = report_skip(out, n->name, "not-collected", six ? "IPv6 masquerade and source ranges" : "masquerade and source ranges",
 					"kube-proxy's rules of iptables, which masquerade and refuse in IPVS mode, are in no dump",
 					six ? "ip6tables-save of both backends" : "iptables-save of both backends");
-	if (r == 0 && n->dumps[DUMP_IPSET] != KNOWN && n->dumps[DUMP_IPSET] != PARTLY_KNOWN)
-		r = report_skip(out, n->name, known_code(n->dumps[DUMP_IPSET]), "sets", "kube-proxy's rules of IPVS mode ask ipsets, and these are "
+	if (r == 0 && sets != KNOWN && sets != PARTLY_KNOWN)
+		r = report_skip(out, n->name, known_code(sets), "masquerade and source ranges", "kube-proxy's rules of IPVS mode ask ipsets, and these are "
 				"not known", "ipset save > ipset-save.txt on the node");
 	if (r == 0 && !n->facts.addrs_known)
-		r = report_skip(out, n->name, "not-collected", "addresses", "which virtual addresses are on kube-ipvs0 is not known",
-				"ip -j addr > ip-addr.json on the node");
+		r = report_skip(out, n->name, "not-collected", "addresses", v->locals_unknown ?
+				"which addresses the node has, virtual ones too, is not known: only its own packets are judged" :
+				"which virtual addresses are on kube-ipvs0 is not known", "ip -j addr > ip-addr.json on the node");
 	return r;
 }
 

@@ -582,7 +582,7 @@ int vseed_own(const struct vnode *v, struct arena *arena, const struct ip_addr *
 	*ret = NULL;
 	if (!expect_own_source(&v->expect, dst, &src) || ip_addr_is_loopback(dst))
 		return 0;
-	if (node_is_local(&v->snap->facts, dst) == TRI_FALSE && self->family)
+	if (!v->locals_unknown && node_is_local(&v->snap->facts, dst) == TRI_FALSE && self->family)
 		src = *self;
 	s = arena_new(arena, struct vseed);
 	span = arena_new(arena, struct nat_span);

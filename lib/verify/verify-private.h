@@ -39,7 +39,8 @@ struct vnode {
 	struct map set_keys;		/* struct rs_set * (by pointer) -> lib/verify/present.c's own */
 	struct map sets, link_addresses; /* the same */
 	bool sets_built, link_built;
-	bool servers_only[2];		/* IPVS mode: the virtual servers are known, and kube-proxy's rules beside them are not */
+	bool servers_only[2];		/* IPVS mode: the virtual servers are known, and kube-proxy's rules beside them, or their sets, are not */
+	bool locals_unknown;		/* IPVS mode: which addresses are the node's is in no file */
 	struct vseeds seeds[2];
 	bool routes_by_source;		/* some IPv6 route is for certain sources only */
 	const char *damaged[2];		/* name of a dump of which a part could not be read; NULL: none */
@@ -75,6 +76,7 @@ struct vfound {
 };
 void vnode_look(struct vnode *v, struct arena *scratch, int family, const struct expect_rule *e, struct vfound *ret);
 void vpresent_release(struct vnode *v);
+bool vnode_on_ipvs_link(struct vnode *v, const struct ip_addr *a);
 /* A set or map of the table kube-proxy, or an ipset, by its name; NULL: none. */
 const struct rs_set *vnode_set(struct vnode *v, struct arena *scratch, int family, bool ipset, const char *name);
 /* As `nft list`, `ipset save` and `ipvsadm -Sn` have them; in @a, NULL: out of memory. */

@@ -331,7 +331,7 @@ def read_recent(rule, no):
     name = words[words.index("--name") + 1] if "--name" in words else "DEFAULT"
     field = "dst" if "--rdest" in words else "src"
     if "--set" in words:
-        rule.sets_recent.append((name, field))
+        rule.sets_recent.append((name, field, len(rule.conds), len(rule.chances)))
         if no:
             rule.conds.append(lambda s: False)
         return
@@ -481,7 +481,7 @@ class World:
             going = []
             for s in states:
                 if not all(c(s) for c in rule.conds):
-                    going.append(s)
+                    going.append(self.remember(rule, s))
                     continue
                 for met, t in self.split(rule, s):
                     if not met:
@@ -523,9 +523,20 @@ class World:
         for met, t in ways:
             if met and rule.sets_recent:
                 t = t.copy()
-                t.recent = t.recent | {(name, getattr(t, field)) for name, field in rule.sets_recent}
-            out.append((met, t))
+                t.recent = t.recent | {(name, getattr(t, field)) for name, field, _, _ in rule.sets_recent}
+            out.append((met, t if met else World.remember(rule, t)))
         return out
+
+    @staticmethod
+    def remember(rule, s):
+        """A rule that is not met has set what stands before whatever failed: xt_recent does that when it is asked."""
+        new = set() if rule.unknown else {(name, getattr(s, field)) for name, field, conds, chances in rule.sets_recent
+                                          if chances == 0 and all(c(s) for c in rule.conds[:conds])}
+        if not new - s.recent:
+            return s
+        t = s.copy()
+        t.recent = s.recent | new
+        return t
 
     def apply(self, table, rule, s, done, fell, going):
         j = rule.jump
