@@ -65,16 +65,16 @@ def random_servers(r):
         lines.append(f"-A {key} -s {s}{persistent}{flags}{' -o' if key[1] == 'u' and r.random() < 0.1 else ''}")
         there = set()
         for server in r.sample(SERVERS, r.choice([0, 1, 1, 2, 2, 3, 4])):
-            how = "-g" if r.random() < 0.06 else "-m"
+            how = r.choice(["-g", "-i"]) if r.random() < 0.1 else "-m"
             if key.startswith("-f") or key.endswith(":0"):
                 server = server.rpartition(":")[0] + (":0" if key.endswith(":0") or r.random() < 0.7 else ":8081")
-            if how == "-g":
+            if how != "-m":
                 server = server.rpartition(":")[0] + ":" + (key.rpartition(":")[2] if ":" in key else "0")
             if server in there:
                 continue
             there.add(server)
             # ovf asks how many connections there are: few, for these weights.
-            lines.append(f"-a {key} -r {server} {how} -w {r.choice([0, 1, 1, 1, 2, 3]) * (100 if s == 'ovf' else 1)}")
+            lines.append(f"-a {key} -r {server} {how}{' --tun-type ipip' if how == '-i' else ''} -w {r.choice([0, 1, 1, 1, 2, 3]) * (100 if s == 'ovf' else 1)}")
     return "\n".join(dict.fromkeys(lines)) + "\n"
 
 

@@ -132,6 +132,9 @@ def read_ip(ip):
     """(proto, src, dst, sport, dport, flags, sequence number) of TCP and UDP; (1, src, dst, type, code, the packet that it is about) of ICMP; or None."""
     if len(ip) < 28 or ip[0] != 0x45:
         return None
+    if ip[9] == 4:  # a tunnel: the packet in it, to the end of the tunnel
+        inner = read_ip(ip[20:])
+        return inner and inner[0] != 1 and (*inner[:2], socket.inet_ntoa(ip[16:20]), *inner[3:]) or None
     src, dst, body = socket.inet_ntoa(ip[12:16]), socket.inet_ntoa(ip[16:20]), ip[20:]
     if ip[9] in (6, 17):
         ports = struct.unpack("!HH", body[:4])
