@@ -410,7 +410,7 @@ struct rs_ipset_elem {
 	uint32_t mark;
 	const char *iface, *member; /* member: of a list:set, the set's name */
 	const struct rs_set *set;   /* that set; NULL: it was not loaded */
-	uint32_t next, next_first; /* in its buckets, from 1; lib/ruleset's own */
+	uint32_t next;		/* in its bucket, from 1; lib/ruleset's own */
 };
 struct rs_ipset_type;
 struct rs_ipset {
@@ -424,7 +424,9 @@ struct rs_ipset {
 	struct rs_ipset_elem *elems;
 	uint32_t nelems, nbuckets;
 	uint32_t *buckets;
-	uint32_t *firsts;	/* as many, by the first address alone: of types that have a second one behind a host; NULL: of others */
+	/* of an address part that is a single address in all elements of a large set, else NULL: offsets into the positions of those of one hash */
+	const uint32_t *addr_start[2], *addr_elems[2];
+	const uint32_t *port_start, *port_elems; /* the same of a port part */
 	uint8_t lens[2][129], nlens[2]; /* the prefix lengths in use, longest first */
 };
 struct rs_set_index;

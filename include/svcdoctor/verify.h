@@ -27,14 +27,17 @@ enum verify_kind {
 };
 const char *verify_kind_name(enum verify_kind k);
 
-/* BY of the contract, with the place of a rule that is missing. */
+/*
+ * BY of the contract, with the place of what is missing. BY_SET: an element of a set or map of nftables (@chain is its name), or a member
+ * of an ipset (no table). BY_IPVS: the line of a virtual or real server. BY_LINK: "10.96.0.1/32 dev kube-ipvs0".
+ */
 struct verify_by {
 	enum nat_by_kind kind;	/* BY_NONE: not known */
 	const char *node;
 	const char *backend, *family, *table, *chain; /* NULL where they do not apply */
 	uint32_t index;		/* from 1; 0: no rule, or it is missing */
 	const char *text;	/* NUL-terminated */
-	bool missing;		/* this rule is not there: it belongs in `chain` */
+	bool missing;		/* this is not there: a rule or element belongs in `chain` */
 	const struct rs_rule *rule; /* NULL: missing or no rule */
 };
 /* Fills @ret from the engine's form; text copied into @arena. */
@@ -122,8 +125,8 @@ struct verify_skipped {
 };
 
 /*
- * Node against node. Of every ClusterIP, protocol and port that kube-proxy's rules of any node name, the endpoints that a
- * connection of the node itself ends at, on every node with kube-proxy's rules of iptables mode: it needs no objects of the
+ * Node against node. Of every ClusterIP, protocol and port that kube-proxy's rules, maps or virtual servers of any node name, the
+ * endpoints that a connection of the node itself ends at, on every node whose kube-proxy has made them: it needs no objects of the
  * cluster. Who differs from what more than half of at least three nodes do, differs from its peers; where there is no such
  * majority, nobody knows who is right. Where the objects are known they decide: a node whose rules are as the API wants them
  * (internalTrafficPolicy Local, hints) is never named, and one that is not is named beside its differences.
@@ -325,11 +328,16 @@ int follow_run(const struct snapshot *s, const struct snap_node *start, const st
 /* The interface of @n's route to @a, by which packets from there are taken to come in; NULL: not known. */
 const char *follow_interface(const struct snap_node *n, const struct ip_addr *a);
 
-/* A table row of the command `rules`: one chain (or entry place) of a Service port on a node. */
+/*
+ * A table row of the command `rules`: one chain (or entry place) of a Service port on a node; of nftables also an element of a map, or
+ * all that it has in one set; of IPVS a virtual server, a real server, all its members of one ipset, an address.
+ */
 struct rules_row {
-	const char *role;	/* "entry", "nodeport", "service", "local", "external", "firewall", "endpoint", "refuse" */
-	const char *table, *chain;
-	size_t needed, found;	/* rules that must be there; those of them that are */
+	/* "entry", "nodeport", "service", "local", "external", "firewall", "endpoint", "refuse", "set", "affinity", "server", "address" */
+	const char *role;
+	const char *table;	/* of rules; "kube-proxy" of nftables, "ipvs", "ipset", "link" */
+	const char *chain;	/* or the set, the virtual server ("-t 10.96.0.1:443"), the link */
+	size_t needed, found;	/* rules, or whatever it is, that must be there; those of them that are */
 	size_t foreign;		/* rules in a chain of this Service that kube-proxy would not write */
 	bool has_packets;
 	uint64_t packets;

@@ -23,11 +23,17 @@ int chain_shorten(struct ruleset *rs, struct rs_chain *c);
 void rule_note_sets(const struct rs_rule *r);
 int ruleset_index_set(struct ruleset *rs, struct rs_set *s);
 
-/* set.c: where the elements with this first address begin, from 1; others are among them. Of a set that has `firsts`. */
-uint32_t ipset_first(const struct rs_ipset *s, const struct ip_addr *a);
-
 /* ipvs.c: finds virtual servers by what a packet is. 0 or -ENOMEM. */
 int ruleset_index_servers(struct ruleset *rs);
+
+/*
+ * set.c: the positions of the elements that may have this address as their part @side, @ret_len of them. NULL: all elements may, for
+ * they hold prefixes there, or are few.
+ */
+const uint32_t *ipset_with_addr(const struct rs_ipset *s, unsigned side, const struct ip_addr *a, uint32_t *ret_len);
+const uint32_t *ipset_with_port(const struct rs_ipset *s, uint16_t port, uint32_t *ret_len);
+/* net/netfilter/ipset/ip_set_getport.c: ICMP's type and code stand for its port; a protocol without ports has port 0. */
+uint16_t ipset_port(const struct rs_set_packet *p, bool dst);
 
 /*
  * When all is read: joins what names sets with the sets (@ipsets: name -> struct rs_set). A SET target whose set no rule asks

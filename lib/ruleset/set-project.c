@@ -35,7 +35,7 @@ static int add_cuts(struct cuts *c, const struct rs_ipset *s, const struct rs_ip
 	return r == 0 && ip_addr_next(&next, &next) ? array_push(&c->at, next) : r;
 }
 
-/* Can the element say anything of a packet whose destination is this? Its other parts are left to the lookup. */
+/* Can the element say anything of a packet with this destination and these ports? Its other parts are left to the lookup. */
 static bool dst_fits(const struct rs_set_ref *ref, const struct rs_ipset *s, const struct rs_ipset_elem *e,
 		     const struct rs_set_packet *p)
 {
@@ -44,7 +44,7 @@ static bool dst_fits(const struct rs_set_ref *ref, const struct rs_ipset *s, con
 	for (unsigned i = 0; i < RS_IPSET_PARTS; i++) {
 		uint8_t part = s->type->part[i];
 
-		if (part == SETPART_PORT && e->proto && e->proto != p->proto)
+		if (part == SETPART_PORT && ((e->proto && e->proto != p->proto) || e->port != ipset_port(p, ref->dst[i])))
 			return false;
 		if (part != SETPART_IP && part != SETPART_NET)
 			continue;
@@ -91,10 +91,32 @@ static bool mask_has_holes(const struct rs_ipset *s)
 	return s->has_mask && !ip_addr_equal(&whole, &s->mask);
 }
 
+/* The elements that can say anything of a packet to this destination: their positions; NULL: all of them. */
+static const uint32_t *elems_of(const struct rs_set_ref *ref, const struct rs_ipset *s, const struct rs_set_packet *p, uint32_t *ret_len)
+{
+	const uint32_t *v = NULL;
+	unsigned side = 0;
+	int port = -1;
+
+	*ret_len = s->nelems;
+	for (unsigned i = 0; i < RS_IPSET_PARTS && !v; i++) {
+		if (s->type->part[i] == SETPART_PORT)
+			port = (int)i;
+		if (s->type->part[i] != SETPART_IP && s->type->part[i] != SETPART_NET)
+			continue;
+		if (ref->dst[i])
+			v = ipset_with_addr(s, side, &p->dst, ret_len);
+		side++;
+	}
+	return !v && port >= 0 ? ipset_with_port(s, ipset_port(p, ref->dst[port]), ret_len) : v;
+}
+
 static int cut_set(struct cuts *c, const struct rs_set_ref *ref, const struct rs_set *set, const struct rs_set_packet *p,
 		   struct rs_set_sources *out, unsigned depth)
 {
 	const struct rs_ipset *s = set ? set->ipset : NULL;
+	const uint32_t *some;
+	uint32_t n;
 	int r = 0;
 
 	if (!s || !s->type || depth > 1)
@@ -105,13 +127,9 @@ static int cut_set(struct cuts *c, const struct rs_set_ref *ref, const struct rs
 		return SD_EFORMAT;
 	if (!s->any_family && (set->family == RS_IP6) != (p->dst.family == AF_INET6))
 		return 0;
-	if (s->firsts && ref->dst[0]) {
-		for (uint32_t i = ipset_first(s, &p->dst); i && r == 0; i = s->elems[i - 1].next_first)
-			r = cut_elem(c, ref, s, &s->elems[i - 1], p, out, depth);
-		return r;
-	}
-	for (uint32_t i = 0; i < s->nelems && r == 0; i++)
-		r = cut_elem(c, ref, s, &s->elems[i], p, out, depth);
+	some = elems_of(ref, s, p, &n);
+	for (uint32_t i = 0; i < n && r == 0; i++)
+		r = cut_elem(c, ref, s, &s->elems[some ? some[i] : i], p, out, depth);
 	return r;
 }
 

@@ -83,31 +83,87 @@ static void note_length(bool used[2][129], const struct rs_ipset_elem *e)
 	used[1][e->len[1]] = true;
 }
 
-static uint32_t first_bucket(const struct rs_ipset *s, const struct ip_addr *a)
+#define ADDR_INDEX_MIN 64u
+
+static uint32_t addr_bucket(const struct rs_ipset *s, const struct ip_addr *a)
 {
-	return hash_bytes(a->b, sizeof(a->b)) & (s->nbuckets - 1);
+	uint32_t v[4];
+
+	memcpy(v, a->b, sizeof(v));
+	return (((v[0] * 31 + v[1]) * 31 + v[2]) * 31 + v[3]) * 0x9e3779b9u >> 7 & (s->nbuckets - 1);
 }
 
-uint32_t ipset_first(const struct rs_ipset *s, const struct ip_addr *a)
+static uint32_t port_bucket(const struct rs_ipset *s, uint16_t port)
 {
-	return s->firsts[first_bucket(s, a)];
+	return port * 0x9e3779b9u >> 7 & (s->nbuckets - 1);
 }
 
-/* hash:ip,port,ip and hash:ip,port,net: thousands of elements, of which a destination fits a few. */
-static int index_firsts(struct ruleset *rs, struct rs_ipset *s)
+static uint32_t part_bucket(const struct rs_ipset *s, const struct rs_ipset_elem *e, int side)
 {
-	if (s->type->part[0] != SETPART_IP || (s->type->part[2] != SETPART_IP && s->type->part[2] != SETPART_NET) || s->has_mask)
-		return 0;
-	s->firsts = arena_array(&rs->arena, uint32_t, s->nbuckets);
-	if (!s->firsts)
+	return side < 0 ? port_bucket(s, e->port) : addr_bucket(s, &e->addr[side]);
+}
+
+/*
+ * Which elements have an address as the part @side, or a port (-1): where one asks for a single address or port, of a set of
+ * thousands few come into question.
+ */
+static int index_part(struct ruleset *rs, struct rs_ipset *s, int side, const uint32_t **ret_start, const uint32_t **ret_elems)
+{
+	uint32_t *start = arena_array(&rs->arena, uint32_t, (size_t)s->nbuckets + 1), *elems = arena_array(&rs->arena, uint32_t, s->nelems), sum = 0;
+
+	if (!start || !elems)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < s->nelems; i++) {
-		uint32_t b = first_bucket(s, &s->elems[i].addr[0]);
-
-		s->elems[i].next_first = s->firsts[b];
-		s->firsts[b] = i + 1;
+	for (uint32_t i = 0; i < s->nelems; i++)
+		start[part_bucket(s, &s->elems[i], side)]++;
+	for (uint32_t b = 0; b < s->nbuckets; b++) {
+		sum += start[b];
+		start[b] = sum;
 	}
+	start[s->nbuckets] = sum;
+	for (uint32_t i = s->nelems; i-- > 0;)
+		elems[--start[part_bucket(s, &s->elems[i], side)]] = i;
+	*ret_start = start;
+	*ret_elems = elems;
 	return 0;
+}
+
+const uint32_t *ipset_with_addr(const struct rs_ipset *s, unsigned side, const struct ip_addr *a, uint32_t *ret_len)
+{
+	uint32_t b;
+
+	if (side > 1 || !s->addr_start[side])
+		return NULL;
+	b = addr_bucket(s, a);
+	*ret_len = s->addr_start[side][b + 1] - s->addr_start[side][b];
+	return s->addr_elems[side] + s->addr_start[side][b];
+}
+
+const uint32_t *ipset_with_port(const struct rs_ipset *s, uint16_t port, uint32_t *ret_len)
+{
+	uint32_t b;
+
+	if (!s->port_start)
+		return NULL;
+	b = port_bucket(s, port);
+	*ret_len = s->port_start[b + 1] - s->port_start[b];
+	return s->port_elems + s->port_start[b];
+}
+
+/* For large sets, of single addresses. */
+static int index_parts(struct ruleset *rs, struct rs_ipset *s)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < RS_IPSET_PARTS && r == 0 && s->nelems >= ADDR_INDEX_MIN && !s->port_start; i++)
+		if (s->type && s->type->part[i] == SETPART_PORT)
+			r = index_part(rs, s, -1, &s->port_start, &s->port_elems);
+	for (int side = 0; side < 2 && r == 0 && s->nelems >= ADDR_INDEX_MIN; side++) {
+		const struct ip_addr *any = &s->elems[0].addr[side];
+
+		if (any->family && s->nlens[side] == 1 && s->lens[side][0] == 8 * ip_addr_size(any) && !(s->has_mask && side == 0))
+			r = index_part(rs, s, side, &s->addr_start[side], &s->addr_elems[side]);
+	}
+	return r;
 }
 
 int rs_ipset_index(struct ruleset *rs, struct rs_ipset *s)
@@ -136,7 +192,7 @@ int rs_ipset_index(struct ruleset *rs, struct rs_ipset *s)
 		for (unsigned len = 129; len-- > 0;)
 			if (used[side][len])
 				s->lens[side][s->nlens[side]++] = (uint8_t)len;
-	return index_firsts(rs, s);
+	return index_parts(rs, s);
 }
 
 /* ---- one packet ---- */
@@ -244,23 +300,19 @@ static enum rs_answer probe_all(struct lookup *l)
 	return l->pending && l->said != a ? RS_UNKNOWN : a;
 }
 
-/* net/netfilter/ipset/ip_set_getport.c: ICMP's type and code stand for its port; a protocol without ports has port 0. */
-static void take_port(struct set_key *k, const struct rs_set_packet *p, bool dst)
+uint16_t ipset_port(const struct rs_set_packet *p, bool dst)
 {
-	k->proto = p->proto;
 	switch (p->proto) {
 	case IPPROTO_TCP:
 	case IPPROTO_UDP:
 	case IPPROTO_SCTP:
 	case IPPROTO_UDPLITE:
-		k->port = dst ? p->dport : p->sport;
-		break;
+		return dst ? p->dport : p->sport;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
-		k->port = (uint16_t)(p->icmp_type << 8 | p->icmp_code);
-		break;
+		return (uint16_t)(p->icmp_type << 8 | p->icmp_code);
 	default:
-		break;
+		return 0;
 	}
 }
 
@@ -293,7 +345,8 @@ static bool take_parts(struct lookup *l, const struct rs_set_packet *p, enum rs_
 			l->addr[naddr++] = dst ? p->dst : p->src;
 			break;
 		case SETPART_PORT:
-			take_port(&l->key, p, dst);
+			l->key.proto = p->proto;
+			l->key.port = ipset_port(p, dst);
 			break;
 		case SETPART_IFACE:
 			l->iface = dst ? p->oif : p->iif;

@@ -63,6 +63,7 @@ struct nft_reader {
 	struct sd_notes *notes;
 	struct nft_text *ret;
 	unsigned nnotes;
+	bool out_of_memory;
 	uint32_t line;		/* of the current object */
 
 	struct arena names;	/* keys of the maps, names in @jumps */

@@ -62,6 +62,7 @@ static void not_modelled(struct nft_reader *x, const char *family, const char *t
 	x->ret->empty = false;
 	if (!x->ret->not_modelled)
 		x->ret->not_modelled = arena_printf(&x->rs->arena, "%s %s", family, table);
+	x->out_of_memory |= !x->ret->not_modelled;
 }
 
 /*
@@ -457,6 +458,7 @@ static int on_object(void *arg, struct json_t *item, const char *list_kind, cons
 	struct nft_reader *x = arg;
 	const char *kind = NULL;
 	const json_t *o = nft_member(item, &kind);
+	int r;
 
 	(void)list_kind;
 	(void)api_version;
@@ -465,9 +467,12 @@ static int on_object(void *arg, struct json_t *item, const char *list_kind, cons
 		nft_note(x, "bad-value", "this is not an object of nftables");
 		return 0;
 	}
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		if (strcmp(rows[i].kind, kind) == 0)
-			return rows[i].read(x, o);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (strcmp(rows[i].kind, kind) == 0) {
+			r = rows[i].read(x, o);
+			return x->out_of_memory ? -ENOMEM : r;
+		}
+	}
 	if (strcmp(kind, "quota") == 0 || strcmp(kind, "limit") == 0)
 		return on_limit(x, kind, o);
 	for (size_t i = 0; i < ARRAY_LEN(others); i++)

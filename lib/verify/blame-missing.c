@@ -212,7 +212,8 @@ static const struct need nftables_refusal[] = {
 /* Without a virtual server, or without the address, IPVS does not refuse for want of a server. */
 static const struct need ipvs_refusal[] = {
 	{ ROLE_ADDRESS, NULL, NULL, NULL, 0, NULL }, { ROLE_ENTRY, "", NULL, NULL, OTHER_THAN_NODE_PORT, NULL }, { ROLE_NODEPORT, "", NULL, NULL, NODE_PORT, NULL },
-	{ ROLE_SET, NULL, NULL, NULL, 0, NULL }, { ROLE_FIREWALL, "filter", NULL, NULL, BALANCER, NULL }, { ROLE_FW_DROP, "filter", NULL, NULL, BALANCER, NULL },
+	{ ROLE_SET, NULL, NULL, NULL, 0, NULL }, { ROLE_CATCH, "filter", NULL, NULL, 0, NULL },
+	{ ROLE_FIREWALL, "filter", NULL, NULL, BALANCER, NULL }, { ROLE_FW_DROP, "filter", NULL, NULL, BALANCER, NULL },
 	{ ROLE_JUMP, "filter", NULL, "KUBE-PROXY-FIREWALL", BALANCER, NULL }, { ROLE_JUMP, "filter", NULL, "KUBE-IPVS-OUT-FILTER", BALANCER, NULL }, { 0 }
 };
 static const struct need iptables_forward[] = { { ROLE_JUMP, "filter", "FORWARD", "KUBE-FORWARD", 0, NULL }, { ROLE_FORWARD, "filter", NULL, NULL, 0, NULL }, { 0 } };

@@ -275,6 +275,18 @@ static int blame_mark_path(const struct blame_context *b, const struct nat_endin
 	return 0;
 }
 
+/* IPVS takes the connection away from conntrack, and so from every rule that masquerades. */
+static int blame_vs_conntrack(const struct blame_context *b, struct verify_by *ret)
+{
+	const struct nat_by by = { .kind = BY_SYSCTL, .text = "net.ipv4.vs.conntrack = 0" };
+	const char *value = node_sysctl(&b->v->snap->facts, "net.ipv4.vs.conntrack");
+
+	if (b->v->expect.mode != MODE_IPVS || !value || strcmp(value, "0") != 0)
+		return 0;
+	verify_by_from_nat(b->arena, b->v->snap->name, &by, ret);
+	return 1;
+}
+
 static int blame_not_masqueraded(const struct blame_context *b, const struct found_difference *d, struct verify_by *ret)
 {
 	const struct nat_ending *e = ending_of(b, d);
@@ -283,7 +295,7 @@ static int blame_not_masqueraded(const struct blame_context *b, const struct fou
 
 	if (!e)
 		return 0;
-	if (blame_mark_path(b, e, ret))
+	if (blame_vs_conntrack(b, ret) || blame_mark_path(b, e, ret))
 		return 1;
 	if (ip_addr_equal(&e->addr, &b->source->addr) && b->answer->masquerade != TRI_TRUE) {
 		self.endpoint = e->addr;

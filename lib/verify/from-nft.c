@@ -31,6 +31,12 @@ static bool data_address(const struct rs_set *s, const struct rs_elem *e, struct
 	return true;
 }
 
+/* Endpoints of this node are those that may be clients of themselves. */
+static int add_endpoint(struct maker *m, struct made_port *p, const struct ip_addr *a, uint16_t port, bool local)
+{
+	return maker_endpoint(m, p, a, port, local || map_get(&m->here, a, sizeof(*a)));
+}
+
 static int add_map(struct maker *m, struct made_port *p, const struct rs_nat *nat, bool local)
 {
 	const struct rs_set *s = nat->addr_map->set;
@@ -43,9 +49,9 @@ static int add_map(struct maker *m, struct made_port *p, const struct rs_nat *na
 		if (!data_address(s, e, &a))
 			continue;
 		if (nat->addr_map_has_port && s->ndata > 1)
-			r = maker_endpoint(m, p, &a, (uint16_t)e->data[1].u.num.lo, local);
+			r = add_endpoint(m, p, &a, (uint16_t)e->data[1].u.num.lo, local);
 		else if (nat->has_port)
-			r = maker_endpoint(m, p, &a, nat->port_lo, local);
+			r = add_endpoint(m, p, &a, nat->port_lo, local);
 	}
 	return r;
 }
@@ -61,7 +67,7 @@ static int add_statement(struct maker *m, struct made_service *s, struct made_po
 	case ST_DNAT:
 		if (st->u.nat->addr_map)
 			return add_map(m, p, st->u.nat, local);
-		return st->u.nat->has_addr && st->u.nat->has_port ? maker_endpoint(m, p, &st->u.nat->lo, st->u.nat->port_lo, local) : 0;
+		return st->u.nat->has_addr && st->u.nat->has_port ? add_endpoint(m, p, &st->u.nat->lo, st->u.nat->port_lo, local) : 0;
 	case ST_JUMP:
 	case ST_GOTO:
 		return st->u.target && depth ? add_chain(m, s, p, st->u.target, local, depth - 1) : 0;
@@ -254,6 +260,8 @@ int maker_learn_nftables(struct maker *m)
 		if (!t || t->xtables)
 			continue;
 		r = vset_addresses(m->arena, ruleset_find_set(&m->node->rules, t, "cluster-ips"), &cluster_ips);
+		if (r == 0)
+			r = vset_addresses(m->arena, ruleset_find_set(&m->node->rules, t, "hairpin-connections"), &m->here);
 		for (size_t i = 0; r == 0 && i < ARRAY_LEN(maps); i++) {
 			const struct rs_set *s = ruleset_find_set(&m->node->rules, t, maps[i].name);
 

@@ -24,6 +24,7 @@ struct maker {
 	struct arena *arena; /* the cluster's */
 	ARRAY_OF(struct made_service *) services;
 	struct map by_name;
+	struct map here; /* nftables: struct ip_addr of endpoints of this node */
 };
 
 /* Splits "ns/name[:port] rest": cuts @text into its parts. False when it is not of this form. */

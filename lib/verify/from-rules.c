@@ -28,6 +28,7 @@ static void maker_release(struct maker *m)
 	}
 	array_free(&m->services);
 	map_release(&m->by_name);
+	map_release(&m->here);
 }
 
 bool rule_comment(const struct rs_rule *r, char buf[static RULE_COMMENT_MAX])

@@ -219,14 +219,14 @@ static int find_endings(const struct expect_answer *a, const struct nat_result *
 }
 
 /*
- * What is left for kube-proxy's own refusals is what it has not translated. In iptables mode all of them hang behind the translation; in
- * the others source ranges, and what has no endpoints, are refused by elements of their own.
+ * What is left for kube-proxy's own refusals is what it has not translated: they hang behind the translation. Source ranges do not in
+ * nftables and IPVS mode, nor, in the latter, do any but one chain.
  */
 static bool is_catch_all(const struct rs_chain *c, enum expect_mode mode)
 {
 	if (!c || !is_proxy_chain(c) || mode == MODE_IPTABLES)
 		return c && is_proxy_chain(c);
-	return strcmp(c->name, mode == MODE_NFTABLES ? "cluster-ips-check" : "KUBE-IPVS-FILTER") == 0;
+	return mode == MODE_NFTABLES ? !str_starts(c->name, "firewall-") : strcmp(c->name, "KUBE-IPVS-FILTER") == 0;
 }
 
 static int judge_ending(const struct judge_context *jc, const struct expect_answer *a, const struct expect_frontend *f, const struct nat_ending *e, size_t i, struct endpoint_index *ix, struct judgement *j,

@@ -153,9 +153,12 @@ def write_rules(folder, mode, config, objects, slices):
             kube_proxy_nft.write_json(f, {"IPv4": ports}, config, {"IPv4": [node_ip(0)]}, [SERVICE_CIDR], shape)
         return None
     node = kube_proxy_ipvs.Node(ports, config, False, [node_ip(0), "10.0.0.1"])
-    for name, write in (("ipvsadm-save.txt", node.write_servers), ("ipset-save.txt", node.write_sets), ("iptables-legacy-save.txt", node.write_save)):
+    six = kube_proxy_ipvs.Node([], config, True, [])
+    for name, *writers in (("ipvsadm-save.txt", node.write_servers), ("ipset-save.txt", node.write_sets, six.write_sets),
+                           ("iptables-legacy-save.txt", node.write_save), ("ip6tables-legacy-save.txt", six.write_save)):
         with create(name) as f:
-            write(f)
+            for write in writers:
+                write(f)
     return node
 
 

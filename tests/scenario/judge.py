@@ -60,6 +60,7 @@ class Node:
     """One node of a lab: who can start there, and where their packets end. The rules are iptables'; judge_modes.py has the other modes."""
 
     FOREIGN = ("lo",)   # interfaces whose addresses are not the node's own
+    WITHOUT = ()        # files that would tell the same as another one
 
     JUDGED = {"cluster": {"pod", "node"}, "external": {"pod", "node", "outside"}, "nodeport": {"pod", "node", "outside", "other-pod"},
               "health": {"pod", "node", "outside"}, "loopback": {"loopback"}}

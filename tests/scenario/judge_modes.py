@@ -76,6 +76,7 @@ class IpvsNode(Node):
     address as its source."""
 
     FOREIGN = ("lo", "kube-ipvs0")
+    WITHOUT = ("ipvsadm-ln.txt",)
     FILES = ["iptables-legacy-save.txt", "ipvsadm-save.txt", "ipset-save.txt", "ip-addr.json", "ip-route.json", "sysctl.txt"]
 
     def __init__(self, name):

@@ -166,6 +166,7 @@ if __name__ == "__main__":
     for node_ in ("node1", "node2"):
         t.run(f"generator-nftables/{node_}", recorded_nft, node_)
         t.run(f"generator-ipvs/{node_}", recorded_ipvs, node_)
-    t.run("generator-small", generated, 60)
-    t.run("generator-large", generated, 400)
+    for mode_ in ("iptables", "nftables", "nftables-chains", "ipvs"):
+        t.run(f"generator-{mode_}/small", generated, 60, mode_)
+        t.run(f"generator-{mode_}/large", generated, 400, mode_)
     t.finish()

@@ -25,6 +25,7 @@ def alone(name):
         for other in ("node1", "node2"):
             if other != name:
                 shutil.rmtree(copy.file("nodes", other))
+        os.remove(copy.file("nodes", name, "ipvsadm-ln.txt"))
         shutil.rmtree(copy.file("cluster"))
         yield copy
 

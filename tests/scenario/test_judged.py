@@ -54,7 +54,9 @@ def judge(node, mutation, found):
             wrong.append(("not reported", f"{label}: {cases[0][2]}"))
     if changed or not found or node.changed(tables, node.named(mutation.rules, more), mutation.touched) or node.remembers(tables, packets):
         return wrong, bool(changed)
-    return wrong + [("made up", f"{label}: {text}") for label, text in found.items()], False
+    # Replies are no part of what the evaluators judge: a rule that asks for the state of a connection may meet them alone.
+    replies = any("ctstate" in rule or '"state"' in rule for rule in mutation.rules)
+    return wrong + [("made up", f"{label}: {text}") for label, text in found.items() if not (replies and text.startswith("reply-lost"))], False
 
 
 def mutations(mode, numbers):
@@ -62,6 +64,9 @@ def mutations(mode, numbers):
     failures, count = [], Counter()
     nodes = [make(name) for name in ("node1", "node2")]
     with Copy(lab) as copy:
+        for node in nodes:
+            for name in node.WITHOUT:
+                os.remove(copy.file("nodes", node.name, name))
         for n in numbers:
             node = nodes[n % 2]
             m = mutation(random.Random(f"{mode} {n}"), start(node))
@@ -87,7 +92,7 @@ def main():
         mode, n = one.split(":")
         t.run(f"judged-{mode}", mutations, mode, [int(n)])
     else:
-        modes = os.environ.get("JUDGED_LABS", ",".join(LABS)).split(",")
+        modes = os.environ.get("JUDGED_LABS", ",".join(MODES)).split(",")
         for mode in modes:
             t.run(f"judged-{mode}", mutations, mode, range(int(os.environ.get("JUDGED", "200")) // len(modes)))
     t.finish()

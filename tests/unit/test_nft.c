@@ -5,6 +5,7 @@
  * What other versions write is written by hand here.
  */
 #include <fcntl.h>
+#include <glob.h>
 #include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -784,39 +785,53 @@ static bool is_allowed(const char *text)
 	return false;
 }
 
+static void check_known(const char *path, const struct rs_rule *r)
+{
+	for (unsigned i = 0; i < r->nconds; i++)
+		if (r->conds[i].op == OP_TEXT && !is_allowed(r->conds[i].u.text))
+			fail_msg("%s: '%s' is not known", path, r->conds[i].u.text);
+	for (unsigned i = 0; i < r->nstmts; i++)
+		if (r->stmts[i].kind == ST_UNKNOWN && !is_allowed(r->stmts[i].u.text))
+			fail_msg("%s: '%s' is not known", path, r->stmts[i].u.text);
+}
+
+static void check_recording(const char *path)
+{
+	struct dump d;
+
+	dump_file(&d, path);
+	print_notes(&d);
+	assert_int_equal(d.notes.len, 0);
+	assert_null(d.t.not_modelled);
+	assert_int_equal(d.t.proxy_rules[0] + d.t.proxy_rules[1] > 0, strstr(path, "nftables") != NULL);
+	for (size_t t = 0; t < d.rs.tables.len; t++) {
+		for (size_t k = 0; k < d.rs.tables.v[t]->chain_list.len; k++) {
+			const struct rs_chain *c = d.rs.tables.v[t]->chain_list.v[k];
+
+			for (uint32_t n = 0; n < c->nrules; n++)
+				check_known(path, c->rules[n]);
+		}
+	}
+	for (size_t k = 0; k < d.rs.sets.len; k++)
+		assert_false(d.rs.sets.v[k]->partly);
+	dump_release(&d);
+}
+
 static void test_recordings(void **state)
 {
-	static const char *const labs[] = { "lab-nftables", "lab-iptables-nft", "lab-iptables-legacy" };
+	static const char *const patterns[] = {
+		"tests/corpus/lab-nftables/nodes/*/nft-ruleset.json", "tests/corpus/lab-iptables-nft/nodes/*/nft-ruleset.json",
+		"tests/corpus/lab-iptables-legacy/nodes/*/nft-ruleset.json", "tests/corpus/flows-nftables/*/nft-ruleset.json",
+	};
 
 	(void)state;
-	for (size_t i = 0; i < 2 * ARRAY_LEN(labs); i++) {
-		char path[128];
-		struct dump d;
+	for (size_t i = 0; i < ARRAY_LEN(patterns); i++) {
+		glob_t g;
 
-		snprintf(path, sizeof(path), "tests/corpus/%s/nodes/node%zu/nft-ruleset.json", labs[i / 2], i % 2 + 1);
-		dump_file(&d, path);
-		assert_int_equal(d.notes.len, 0);
-		assert_null(d.t.not_modelled);
-		assert_int_equal(d.t.proxy_rules[0] > 0, i < 2);
-		for (size_t t = 0; t < d.rs.tables.len; t++) {
-			for (size_t k = 0; k < d.rs.tables.v[t]->chain_list.len; k++) {
-				const struct rs_chain *c = d.rs.tables.v[t]->chain_list.v[k];
-
-				for (uint32_t n = 0; n < c->nrules; n++) {
-					const struct rs_rule *r = c->rules[n];
-
-					for (unsigned m = 0; m < r->nconds; m++)
-						if (r->conds[m].op == OP_TEXT && !is_allowed(r->conds[m].u.text))
-							fail_msg("%s: '%s' is not known", path, r->conds[m].u.text);
-					for (unsigned m = 0; m < r->nstmts; m++)
-						if (r->stmts[m].kind == ST_UNKNOWN && !is_allowed(r->stmts[m].u.text))
-							fail_msg("%s: '%s' is not known", path, r->stmts[m].u.text);
-				}
-			}
-		}
-		for (size_t k = 0; k < d.rs.sets.len; k++)
-			assert_false(d.rs.sets.v[k]->partly);
-		dump_release(&d);
+		assert_int_equal(glob(patterns[i], 0, NULL, &g), 0);
+		for (size_t k = 0; k < g.gl_pathc; k++)
+			check_recording(g.gl_pathv[k]);
+		globfree(&g);
 	}
 }
 
