@@ -38,7 +38,9 @@ def refusal_of(text, fam):
 
 
 class Disagreement(common.Failure):
-    pass
+    def __init__(self, text, kept, packet, link):
+        super().__init__(text)
+        self.kept, self.packet, self.link = kept, packet, link
 
 
 class Engine:
@@ -140,7 +142,7 @@ class Judge:
         sport = f" --sport {p.sport}" if p.proto not in (kp.ICMP, kp.ICMP6) else ""
         by = f" --in {INTERFACE[link]}" if link else ""
         command = f"svcdoctor trace {p.src} {dst}/{PROTOCOLS[p.proto]} --bundle {kept}/bundle --node n{by}{sport}"
-        return Disagreement(f"{what}: {why}\nreplay: {command}")
+        return Disagreement(f"{what}: {why}\nreplay: {command}", kept, p, link)
 
     # ---- one packet ----
 

@@ -60,8 +60,8 @@ def c_addr(r, at):
         right = neq(r) + r.choice(["@hosts", "@nets"])
     elif at.fam == 4:
         return f"{at.ip} {field} & 255.0.0.255 {r.choice(['==', '!='])} 10.0.0.9"
-    else:
-        right = r.choice(["< ", "> ", "<= ", ">= "]) + r.choice(hosts)
+    else:  # no "<=": nft lists it with a ">=" as a range, and one that is empty is not to be read
+        right = r.choice(["< ", "> ", ">= "]) + r.choice(hosts)
     return f"{at.ip} {field} {right}"
 
 
@@ -78,7 +78,7 @@ def c_port(r, at):
     if kind < 0.7:
         return f"{proto} dport {neq(r)}{{ {', '.join(distinct(r, PORTS))} }}"
     if kind < 0.8:
-        return f"{proto} dport {r.choice(['<', '>', '<=', '>='])} {r.choice(PORTS)}"
+        return f"{proto} dport {r.choice(['<', '>', '>='])} {r.choice(PORTS)}"
     if kind < 0.9:
         return f"{proto} dport {neq(r)}@ports"
     return f"meta l4proto {{ tcp, udp }} th dport {neq(r)}{r.choice(PORTS)}"
