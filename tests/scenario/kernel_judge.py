@@ -172,7 +172,8 @@ class Judge:
         self.fates[outcome[0]] = self.fates.get(outcome[0], 0) + 1
         if not fitting:
             raise self.keep(what, p, link, f"{words(p, link)}: the kernel: {say(outcome)}; the engine: " + " | ".join(say_ending(e) for e in endings))
-        if outcome[0] == "nothing" and all(e["verdict"] == "reject" and e["cause"] == "-" for e in fitting):
+        turned = any(v == "off" for k, v in self.settings.items() if "hairpin" in k) and link and INTERFACE[link] == "cni0"  # the bridge may lose it
+        if outcome[0] == "nothing" and not turned and all(e["verdict"] == "reject" and e["cause"] == "-" for e in fitting):
             self.silent_refusal(p, link, what, fitting)
         if outcome[0] in ("sent", "local") and all(e["verdict"] == "accept" and e["delivery"] != "unknown" for e in fitting):
             self.reply(p, link, outcome, seen, fitting, what)
