@@ -175,7 +175,7 @@ $(BENCH_BIN): $(call obj,$(BENCH_SRC)) $(ARCHIVE)
 
 $(JUDGE_BIN): $(call obj,$(JUDGE_SRC)) $(ARCHIVE)
 	$(Q)mkdir -p $(@D)
-	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,--wrap=nat_match_rule -Wl,--wrap=nat_apply -o $@ $^ $(LIBS)
+	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,--wrap=nat_match_rule -Wl,--wrap=nat_apply -Wl,--wrap=nat_lookup -o $@ $^ $(LIBS)
 
 # The same sources once more for libFuzzer, always by clang.
 FUZZ_CFLAGS = -std=gnu11 -pthread -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
