@@ -433,6 +433,10 @@ void nat_ipvs_ending(const struct state *st, struct nat_ending *e)
 		e->addr = st->ipvs->daddr;
 		e->port = st->ipvs->dport;
 	}
+	if (st->outer) { /* what is in the tunnel comes out of it as it was */
+		e->source = st->ipvs->caddr;
+		e->masquerade = false;
+	}
 }
 
 /* ---- -m ipvs ---- */

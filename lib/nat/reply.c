@@ -495,7 +495,7 @@ static void judge_untranslated(struct walk *w, const struct state *st, struct na
 static void judge_forwarded(const struct state *st, struct nat_ending *e)
 {
 	set_unknown(e, "not judged: IPVS sends it on as it is, and the source was rewritten");
-	if (st->snat)
+	if (st->snat && !st->outer)
 		return;
 	e->reply = TRI_TRUE;
 	e->reply_why = "the server answers the client itself: IPVS sends the packet on as it is";

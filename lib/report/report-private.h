@@ -130,7 +130,7 @@ int verify_text(const struct report *r, const struct verify_report *v);
 
 /* What a rule asks, in words: "destination is 10.96.0.10, dport 53/udp". */
 void words_of_rule(struct strbuf *b, const struct rs_rule *rule);
-/* "@service-ips: 10.96.0.1 . tcp . 443 : goto service-...": the element of a set or map that a rule found. */
+/* "@service-ips: 10.96.0.1 . tcp . 443": the element of a set or map that a rule found. */
 void words_of_element(struct strbuf *b, const struct rs_set *set, const struct rs_elem *e);
 
 /* ---- trace.c, trace-json.c, trace-path.c ---- */

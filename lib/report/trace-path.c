@@ -52,8 +52,14 @@ static bool is_idle(const struct nat_step *s, const struct nat_step *next, bool 
 	if (verbose || (s->effect != EFFECT_JUMP && s->effect != EFFECT_GOTO)) {
 		return false;
 	}
-	return !next || next->effect == EFFECT_ENTER || next->effect == EFFECT_ROUTE ||
-	       next->hook != s->hook || next->depth <= s->depth;
+	if (!next || next->effect == EFFECT_ENTER || next->effect == EFFECT_ROUTE || next->hook != s->hook) {
+		return true;
+	}
+	/* what a chain does that was gone to stands as deep as what went there */
+	if (s->effect == EFFECT_GOTO && next->depth == s->depth) {
+		return (next->by.rule ? next->by.rule->chain : next->by.chain) != s->target;
+	}
+	return next->depth <= s->depth;
 }
 
 /*

@@ -332,8 +332,10 @@ void words_of_rule(struct strbuf *b, const struct rs_rule *rule)
 
 void words_of_element(struct strbuf *b, const struct rs_set *set, const struct rs_elem *e)
 {
+	struct rs_set keys = *set; /* what it maps to is what happens */
 	char buf[512];
-	(void)rs_elem_print(set, e, buf, sizeof(buf));
+	keys.is_map = keys.is_vmap = false;
+	(void)rs_elem_print(&keys, e, buf, sizeof(buf));
 	if (set->name) {
 		strbuf_addc(b, '@');
 		strbuf_add_clean(b, set->name);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * When nft-ruleset.json is read: behind the texts of iptables-nft-save, which say more of the tables that both show. Where they
- * have not come yet it is kept until all members are there.
+ * have not come yet, and it may hold a table of theirs, it is kept until all members are there.
  */
 
 #include <errno.h>
@@ -52,6 +52,29 @@ static bool both_texts_are_read(const struct snap_node *n)
 	return n->dumps[DUMP_NFT4] != NOT_COLLECTED && n->dumps[DUMP_NFT6] != NOT_COLLECTED;
 }
 
+/* Is a member @key of some object, quotes included, the name of a table of iptables? */
+static bool names_xtables(const char *data, size_t size, const char *key)
+{
+	static const char *const names[] = { "\"raw\"", "\"mangle\"", "\"nat\"", "\"filter\"", "\"security\"" };
+	const char *p = data, *end = data + size;
+
+	while ((p = memmem(p, (size_t)(end - p), key, strlen(key)))) {
+		p += strlen(key);
+		while (p < end && (*p == ' ' || *p == ':' || *p == '\t' || *p == '\n' || *p == '\r'))
+			p++;
+		for (size_t i = 0; i < ARRAY_LEN(names); i++)
+			if ((size_t)(end - p) >= strlen(names[i]) && memcmp(p, names[i], strlen(names[i])) == 0)
+				return true;
+	}
+	return false;
+}
+
+/* Then a text of its node may still show that table. */
+static bool may_hold_xtables(const char *data, size_t size)
+{
+	return names_xtables(data, size, "\"name\"") || names_xtables(data, size, "\"table\"");
+}
+
 int nft_use(struct bundle *b, struct snap_node *n, const char *path, bool cut, char **data, size_t size)
 {
 	struct nft_seen seen = { .node = n, .size = size, .cut = cut };
@@ -59,7 +82,7 @@ int nft_use(struct bundle *b, struct snap_node *n, const char *path, bool cut, c
 
 	if (is_double(b, n, path))
 		return 0;
-	if (both_texts_are_read(n))
+	if (both_texts_are_read(n) || !may_hold_xtables(*data, size))
 		return take(b, n, *data, size, path, cut);
 	seen.path = strdup(path);
 	seen.data = *data;

@@ -159,7 +159,7 @@ int verify_expect_node(struct arena *arena, const struct snapshot *s, const stru
 		if (r < 0)
 			return r;
 	}
-	*ret = (struct expect_node){ .mode = verify_mode(s, n), .name = n->name, .facts = &n->facts, .config = own, .minor = -1 };
+	*ret = (struct expect_node){ .mode = verify_mode(s, n), .cluster = &s->cluster, .name = n->name, .facts = &n->facts, .config = own, .minor = -1 };
 	if (own->hostname_override && own->hostname_override[strspn(own->hostname_override, " \t")])
 		ret->name = own->hostname_override;
 	ret->name = node_name(arena, ret->name);

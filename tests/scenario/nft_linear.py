@@ -566,7 +566,7 @@ class NftWorld(linear.World):
         elif step.kind == "ctmark" and s.ct == "new":
             s.ctmark = value & 0xffffffff
         elif step.kind == "set":
-            self.remember(step, value, s)
+            self.put_in_set(step, value, s)
         elif step.kind == "notrack" and s.ct is None:
             s.ct = "untracked"
         elif step.kind == "reject":
@@ -579,7 +579,7 @@ class NftWorld(linear.World):
             return False
         return True
 
-    def remember(self, step, key, s):
+    def put_in_set(self, step, key, s):
         entry = (step.table.name, step.json["set"][1:]), as_key(key)
         s.recent = s.recent - {entry} if step.json["op"] == "delete" else s.recent | {entry}
 

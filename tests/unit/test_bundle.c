@@ -422,6 +422,35 @@ static void test_nft_json(void **state)
 	}
 }
 
+/* However the members follow each other, a table is taken from the text that holds it, and only once. */
+static void test_nft_order(void **state)
+{
+	static const char json[] = "{\"nftables\": [{\"rule\": {\"family\": \"ip\", \"table\": \"kube-proxy\", \"chain\": \"c\", \"expr\": []}}"
+				   ", {\"table\": {\"family\": \"ip\", \"name\" : \"filter\"}}"
+				   ", {\"rule\": {\"family\": \"ip\", \"table\": \"filter\", \"chain\": \"INPUT\", \"expr\": []}}]}";
+	static const char *const names[] = { "nodes/n/nft-ruleset.json", "nodes/n/iptables-nft-save.txt", "nodes/n/ip6tables-nft-save.txt" };
+	static const char *const texts[] = { json, RULES, "" };
+	static const uint8_t orders[][3] = { { 0, 1, 2 }, { 1, 0, 2 }, { 1, 2, 0 }, { 2, 0, 1 } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(orders); i++) {
+		struct tar t = { 0 };
+		struct snapshot s;
+
+		for (size_t k = 0; k < 3; k++)
+			tar_file(&t, names[orders[i][k]], texts[orders[i][k]]);
+		tar_file(&t, names[0], json); /* a second time: not used */
+		tar_end(&t);
+		assert_int_equal(open_tar(&s, &t), 0);
+		assert_int_equal(s.nodes.v[0]->rules.nrules, 2);
+		assert_true(ruleset_find_table(&s.nodes.v[0]->rules, BACKEND_NFT, RS_IP4, "filter")->xtables);
+		assert_int_equal(s.nodes.v[0]->nft_proxy_rules[0], 1);
+		assert_int_equal(s.nodes.v[0]->dumps[DUMP_NFT_JSON], KNOWN);
+		snapshot_release(&s);
+		strbuf_release(&t.b);
+	}
+}
+
 /* iptables-nft-save leaves out a table with a native rule in it; nft shows it. */
 static void test_incompatible(void **state)
 {
@@ -853,7 +882,7 @@ int main(void)
 		cmocka_unit_test(test_config_from_flags),	cmocka_unit_test(test_lab_archives),
 		cmocka_unit_test(test_other_planes),	cmocka_unit_test(test_one_node),
 		cmocka_unit_test(test_double_dump),	cmocka_unit_test(test_empty_lists),
-		cmocka_unit_test(test_nft_json), cmocka_unit_test(test_incompatible),	cmocka_unit_test(test_configmap),
+		cmocka_unit_test(test_nft_json), cmocka_unit_test(test_incompatible), cmocka_unit_test(test_nft_order),	cmocka_unit_test(test_configmap),
 		cmocka_unit_test(test_no_bundle),	cmocka_unit_test(test_folder_traps),
 		cmocka_unit_test(test_unreadable),	cmocka_unit_test(test_archive_traps),
 		cmocka_unit_test(test_huge_members),	cmocka_unit_test(test_truncation),

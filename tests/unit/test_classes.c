@@ -101,6 +101,7 @@ static void assert_same(const struct nat_result *class, const struct nat_result 
 		const struct nat_ending *x = &class->endings.v[i], *y = &one->endings.v[i];
 
 		if (class->endings.len != one->endings.len || !nat_same_fate(x, y) || fabs(x->weight - y->weight) > 1e-12 ||
+		    isnan(x->weight) != isnan(y->weight) || x->server != y->server ||
 		    x->delivery != y->delivery ||
 		    x->by.kind != y->by.kind || x->by.rule != y->by.rule || (x->interface && strcmp(x->interface, y->interface) != 0))
 			fail_msg("%s -> %s:%u fares otherwise than its class", ip_addr_format(&p->src, a), ip_addr_format(&p->dst, b), p->dport);
@@ -225,6 +226,7 @@ static void test_labs(void **state)
 	(void)state;
 	run_lab("tests/corpus/lab-iptables-nft", 2500);
 	run_lab("tests/corpus/lab-iptables-legacy", 2500);
+	run_lab("tests/corpus/lab-ipvs", 1500);
 }
 
 /* ---- seeds and words ---- */

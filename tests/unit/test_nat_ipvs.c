@@ -376,6 +376,8 @@ static void test_methods(void **state)
 		(struct packet){ .src = POD }, "drop");
 	walk_is(FILTER("-A OUTPUT -d 10.96.0.1 -j DROP\n"), RR TO(FAR ":80", "-i -w 1"), NULL, (struct packet){ .src = POD },
 		"accept untranslated 10.244.2.7:80 by eth0 home");
+	walk_is("*nat\n:POSTROUTING ACCEPT\n-A POSTROUTING -j MASQUERADE\nCOMMIT\n", RR TO(FAR ":80", "-i -w 1"), NULL, (struct packet){ .src = POD },
+		"accept untranslated 10.244.2.7:80 by eth0 home");
 	walk_is(FILTER(""), RR TO(NODE ":80", "-g -w 1"), NULL, (struct packet){ .src = POD }, "accept untranslated 10.96.0.1:80 by itself home");
 	/* one packet at a time: the connection is forgotten before the reply comes */
 	walk_is(FILTER(""), "-A -u 10.96.0.1:53 -s rr -o\n-a -u 10.96.0.1:53 -r 10.244.2.7:53 -m -w 1\n", NULL,
