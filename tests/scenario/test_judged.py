@@ -6,7 +6,7 @@ Wherever, for a frontend and a judged source, verdict, address, port or masquera
 of 1/n, `verify` must report a difference of that frontend. It must report none where the endings for all frontends and for everything
 that the changed rules name are as they were, and so is what they remember of a client.
 
-JUDGED=N sets the number of mutations for all labs together (default 300; `make mutations` runs 1250), JUDGED_ONE=LAB:N runs one, JUDGED_LABS=LAB,...
+JUDGED=N sets the number of mutations for all labs together (default 200; `make mutations` runs 1250), JUDGED_ONE=LAB:N runs one, JUDGED_LABS=LAB,...
 some labs only."""
 import json
 import os
@@ -102,7 +102,7 @@ def main():
     else:
         modes = os.environ.get("JUDGED_LABS", ",".join(MODES)).split(",")
         for mode in modes:
-            t.run(f"judged-{mode}", mutations, mode, range(int(os.environ.get("JUDGED", "300")) // len(modes)))
+            t.run(f"judged-{mode}", mutations, mode, range(int(os.environ.get("JUDGED", "200")) // len(modes)))
     t.finish()
 
 
