@@ -83,7 +83,7 @@ class Engine:
 
     def close(self):
         self.p.stdin.close()
-        self.p.wait()
+        common.expect_equal(self.p.wait(), 0, "the exit status of the engine's program")
 
 
 class Judge:
