@@ -52,6 +52,14 @@ static int note_config(const struct snap_node *n, const struct vnode *v, struct 
 	return config->known && !c.source ? -ENOMEM : array_push(&out->configs, c);
 }
 
+static bool has_servers(const struct snap_node *n, unsigned six)
+{
+	for (size_t i = 0; i < n->rules.servers.len; i++)
+		if (n->rules.servers.v[i]->addr.family == (six ? AF_INET6 : AF_INET))
+			return true;
+	return false;
+}
+
 /* What of IPVS mode cannot be judged without the other dumps. */
 static int note_ipvs(const struct snap_node *n, const struct vnode *v, struct verify_report *out)
 {
@@ -59,7 +67,7 @@ static int note_ipvs(const struct snap_node *n, const struct vnode *v, struct ve
 	int r = 0;
 
 	for (unsigned six = 0; r == 0 && six < 2; six++)
-		if (v->servers_only[six] && (sets == KNOWN || sets == PARTLY_KNOWN))
+		if (v->servers_only[six] && (sets == KNOWN || sets == PARTLY_KNOWN) && has_servers(n, six))
 			r = report_skip(out, n->name, "not-collected", six ? "IPv6 masquerade and source ranges" : "masquerade and source ranges",
 					"kube-proxy's rules of iptables, which masquerade and refuse in IPVS mode, are in no dump",
 					six ? "ip6tables-save of both backends" : "iptables-save of both backends");
