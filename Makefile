@@ -4,7 +4,7 @@
 #   make demo       build, and diagnose a recorded broken cluster
 #   make check      build and run every test            SANITIZE=1: with ASan and UBSan    CC=clang
 #   make fuzz       every fuzz target for FUZZ_SECONDS=60
-#   make mutations  500 random mutations of recorded rules, judged by the linear evaluator of the tests (make check: a share of them)
+#   make mutations  1250 random mutations of recorded rules in every mode, judged by the plain evaluators of the tests (make check: a share of them)
 #   make check-kernel  2,000 random rulesets of each backend, judged by the running kernel (make check: 100 of each)
 #   make bench      times, memory and growth on large clusters in every mode
 #   V=1             shows the commands
@@ -113,7 +113,7 @@ fuzz-programs: $(LIBFUZZER_BIN)
 mutations:
 	$(Q)CC='$(CC)' MODULES='$(MODULES)' scripts/deps.sh install build check
 	$(SUBMAKE) $(BUILD)/svcdoctor
-	$(Q)SVCDOCTOR='$(abspath $(BUILD))/svcdoctor' SANITIZE='$(SANITIZE)' JUDGED=500 python3 tests/scenario/test_judged.py
+	$(Q)SVCDOCTOR='$(abspath $(BUILD))/svcdoctor' SANITIZE='$(SANITIZE)' JUDGED=1250 python3 tests/scenario/test_judged.py
 
 bench:
 	$(Q)CC='$(CC)' MODULES='$(MODULES)' scripts/deps.sh install build bench
@@ -175,7 +175,7 @@ $(BENCH_BIN): $(call obj,$(BENCH_SRC)) $(ARCHIVE)
 
 $(JUDGE_BIN): $(call obj,$(JUDGE_SRC)) $(ARCHIVE)
 	$(Q)mkdir -p $(@D)
-	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,--wrap=nat_match_rule -Wl,--wrap=nat_apply -o $@ $^ $(LIBS)
+	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,--wrap=nat_match_rule -Wl,--wrap=nat_apply -Wl,--wrap=nat_lookup -o $@ $^ $(LIBS)
 
 # The same sources once more for libFuzzer, always by clang.
 FUZZ_CFLAGS = -std=gnu11 -pthread -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all

@@ -30,9 +30,12 @@ static bool sysctl_is(const struct walk *w, const char *name, const char *value)
 	return v && strcmp(v, value) == 0;
 }
 
-/* kube-proxy sets it to 1, and where it is not known nothing else would work. */
-static bool keeps_connections(const struct walk *w)
+static const char NO_CONNTRACK[] = "net.ipv4.vs.conntrack is not known (sysctl.txt): it is taken as 1, as kube-proxy sets it";
+
+static bool keeps_connections(struct walk *w)
 {
+	if (!node_sysctl(w->node->facts, "net.ipv4.vs.conntrack"))
+		nat_assumed(w, NO_CONNTRACK);
 	return !sysctl_is(w, "net.ipv4.vs.conntrack", "0");
 }
 

@@ -79,6 +79,8 @@ static bool is_translated(const struct walk *w, const struct state *st)
 
 	if (st->dst_hidden || !ip_addr_equal(&st->dst, &w->packet->src) || !ip_addr_equal(&st->src, &w->packet->dst))
 		return false;
+	if (!r) /* a datagram of a connection of its own, which may be translated as such */
+		return st->sport == w->packet->dport && st->dport == w->packet->sport;
 	return st->sport == w->packet->dport && !(st->notrack && r && r->snat);
 }
 
@@ -107,8 +109,10 @@ static void make_reply(const struct state *end, bool local, bool switched, struc
 		.src = end->dst, .dst = end->src, .sport = end->dport, .dport = end->sport, .proto = end->proto,
 		.icmp_type = end->icmp_type == 8 && end->proto == IPPROTO_ICMP ? 0 :
 			     end->icmp_type == 128 && end->proto == IPPROTO_ICMPV6 ? 129 : end->icmp_type,
+		.icmp_code = end->icmp_code,
 		.ctmark = end->ctmark, .src_known = true, .weight = 1, .from_node = local, .iif = local ? NULL : end->oif,
 		.is_reply = true, .switched = switched, .ipvs = end->ipvs, .remembered = end->remembered, .changed_sets = end->changed_sets,
+		.nft_updates = end->nft_updates,
 		.hook = local ? HOOK_OUTPUT : HOOK_PREROUTING,
 	};
 	if (!end->notrack) {

@@ -496,11 +496,11 @@ static int do_mark_map(struct walk *w, struct state *st, const struct rs_rule *r
 	return do_mark(w, st, r, e->data[0].u.num.lo);
 }
 
-/* xt_connmark.c, connmark_tg_shift(): without a connection nothing happens. */
+/* xt_connmark.c, connmark_tg_shift(): without a connection nothing happens. In nftables a rule that asks for its mark ends. */
 static int do_connmark(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_stmt *s)
 {
-	if (!nat_has_connection(st))
-		return ACTION_NEXT;
+	if (!nat_has_connection(st)) /* nft_ct_get_eval() ends the rule, nft_ct_set_eval() goes on */
+		return nat_is_native(r) && s->kind == ST_CONNMARK_RESTORE ? ACTION_BREAK : ACTION_NEXT;
 	switch ((enum rs_stmt_kind)s->kind) {
 	case ST_CONNMARK:
 		st->ctmark = (st->ctmark & ~s->u.bits.mask) ^ s->u.bits.value;

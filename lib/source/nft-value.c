@@ -4,6 +4,7 @@
  * are those of nft's own tables (src/datatype.c, src/ct.c, src/fib.c, src/proto.c); protocols are named as /etc/protocols does.
  */
 #include <errno.h>
+#include <stdio.h>
 
 #include "nft-private.h"
 
@@ -189,6 +190,18 @@ static int from_number(enum nft_type t, uint64_t n, uint32_t *ret)
 	return 0;
 }
 
+/* How nft 1.0.6 writes a port of `ct original proto-dst`, whose type it does not know. */
+static bool odd_number(const char *s, uint64_t *ret)
+{
+	unsigned v;
+	int n = 0;
+
+	if (sscanf(s, "0x%8x%n", &v, &n) != 1 || strcmp(s + n, " [invalid type]") != 0)
+		return false;
+	*ret = v;
+	return true;
+}
+
 static int from_word(enum nft_type t, const char *s, uint32_t *ret)
 {
 	size_t row = row_of(t);
@@ -202,7 +215,7 @@ static int from_word(enum nft_type t, const char *s, uint32_t *ret)
 			return 0;
 		}
 	}
-	return parse_uint(s, strlen(s), UINT32_MAX, &n) < 0 ? SD_EPARSE : from_number(t, n, ret);
+	return !odd_number(s, &n) && parse_uint(s, strlen(s), UINT32_MAX, &n) < 0 ? SD_EPARSE : from_number(t, n, ret);
 }
 
 static bool is_bits(enum nft_type t)

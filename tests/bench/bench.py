@@ -80,7 +80,7 @@ def commands(bundle, mode, dump):
     restore = restore_command() if mode == "iptables" else None
     if restore:
         yield RESTORE, restore, dump
-    yield "grep -c (the floor)", ["grep", "-c", "KUBE" if mode == "iptables" else "service", dump], None
+    yield "grep -c (the floor)", ["grep", "-c", {"iptables": "KUBE", "ipvs": "rr"}.get(mode, "service"), dump], None
     for args in (["verify", "-A"], ["diagnose", "-A"], ["rules", "-A"]):
         yield "svcdoctor " + " ".join(args), [PROGRAM, *args, "--bundle", bundle, "-o", "json"], None
     yield "svcdoctor trace", [PROGRAM, "trace", SOURCES[0], "172.20.1.7:80", "--bundle", bundle, "--node", "n1", "-o", "json"], None

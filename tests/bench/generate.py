@@ -24,9 +24,9 @@ SERVICE_CIDR = "172.20.0.0/14"
 CONFIG = {"mode": "iptables", "hostnameOverride": NODE, "clusterCIDR": CLUSTER_CIDR, "detectLocalMode": "ClusterCIDR", "nodePortAddresses": None,
           "iptables": {"masqueradeBit": 14, "masqueradeAll": False, "localhostNodePorts": True}, "ipvs": {"scheduler": ""},
           "nftables": {"masqueradeBit": 14, "masqueradeAll": False}}
-# Of the node: what kube-proxy is configured to, and its version. Endpoint maps came after v1.33.
+# Of the node: what kube-proxy is configured to, and its version. Endpoint maps came with v1.36.
 MODES = {"iptables": (CONFIG, "v1.36.2"), "nftables": ({**CONFIG, "mode": "nftables", "nodePortAddresses": ["primary"]}, "v1.36.2"),
-         "nftables-chains": ({**CONFIG, "mode": "nftables", "nodePortAddresses": ["primary"]}, "v1.33.2"), "ipvs": ({**CONFIG, "mode": "ipvs"}, "v1.36.2")}
+         "nftables-chains": ({**CONFIG, "mode": "nftables", "nodePortAddresses": ["primary"]}, "v1.35.4"), "ipvs": ({**CONFIG, "mode": "ipvs"}, "v1.36.2")}
 
 
 def cluster_ip(i):

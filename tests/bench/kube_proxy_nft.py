@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The rules that kube-proxy in nftables mode writes for a cluster's Services and EndpointSlices on one node, as `nft -j list ruleset` prints
-them, in two shapes: that of v1.36, whose Service chains hold a map of endpoints, and that of v1.31 to v1.33, with a chain for each endpoint. For the
+them, in two shapes: that of v1.36, whose Service chains hold a map of endpoints, and that of v1.34 and v1.35, with a chain for each endpoint. For the
 clusters of tests/corpus the first is the recorded dump but for order and handles (tests/scenario/test_generator.py). After
 pkg/proxy/nftables/proxier.go.
 

@@ -10,7 +10,7 @@
  *        verdict address port weight masquerade source delivery interface refusal cause reply unknowns states decided-by
  *   table                               how often each condition and statement was met and not: "kind name met not-met"
  *
- * The linker puts the two functions below before the engine's own (--wrap), so that the engine itself counts nothing.
+ * The linker puts the three functions below before the engine's own (--wrap), so that the engine itself counts nothing.
  */
 #include <errno.h>
 #include <math.h>
@@ -88,6 +88,9 @@ int __real_nat_apply(struct walk *w, struct state *st, const struct rs_rule *r, 
 void __wrap_nat_match_rule(struct walk *w, const struct state *st, const struct rs_rule *r, unsigned from, unsigned to, struct match *ret);
 int __wrap_nat_apply(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_stmt *s);
 
+int __real_nat_lookup(struct walk *w, const struct state *st, const struct rs_rule *r, const struct rs_lookup *l, struct nat_found *ret);
+int __wrap_nat_lookup(struct walk *w, const struct state *st, const struct rs_rule *r, const struct rs_lookup *l, struct nat_found *ret);
+
 static const char *cond_kind(const struct rs_cond *c)
 {
 	return c->negate ? "negated" : "match";
@@ -132,6 +135,18 @@ int __wrap_nat_apply(struct walk *w, struct state *st, const struct rs_rule *r, 
 	return __real_nat_apply(w, st, r, s);
 }
 
+/* What a key is made of. A lookup in a condition comes by twice; that changes no zero. */
+int __wrap_nat_lookup(struct walk *w, const struct state *st, const struct rs_rule *r, const struct rs_lookup *l, struct nat_found *ret)
+{
+	int res = __real_nat_lookup(w, st, r, l, ret);
+
+	for (unsigned i = 0; res >= 0 && i < l->nparts; i++)
+		count("key", field_word((enum rs_field)l->parts[i].field), ret->len > 0);
+	for (unsigned i = 0; res >= 0 && ret->len > 0 && ret->rest > 0 && i < l->nparts; i++)
+		count("key", field_word((enum rs_field)l->parts[i].field), false); /* by chance */
+	return res;
+}
+
 /* ---- commands ---- */
 
 static enum tri is_here(void *arg, const struct ip_addr *a, const char **ret_why)
@@ -149,6 +164,18 @@ static void print_notes(const struct sd_notes *notes)
 {
 	for (size_t i = 0; i < notes->len; i++)
 		printf("note\t%s\n", notes->v[i].text ? notes->v[i].text : "");
+}
+
+static void print_unknown(const struct ruleset *rules)
+{
+	for (size_t t = 0; t < rules->tables.len; t++)
+		for (size_t c = 0; c < rules->tables.v[t]->chain_list.len; c++)
+			for (uint32_t i = 0; i < rules->tables.v[t]->chain_list.v[c]->nrules; i++) {
+				const struct rs_rule *r = rules->tables.v[t]->chain_list.v[c]->rules[i];
+
+				if (r->unknown)
+					printf("note\tunknown: %.*s\n", (int)r->text_len, r->text);
+			}
 }
 
 static int load(struct judge *j, char **words, size_t n)
@@ -176,6 +203,7 @@ static int load(struct judge *j, char **words, size_t n)
 	verify_nat_node(&j->snapshot, node, &j->node);
 	j->loaded = true;
 	print_notes(&j->snapshot.notes);
+	print_unknown(&node->rules);
 	printf("rules\t%zu\t%zu\n", node->rules.nrules, node->rules.nunknown);
 	return 0;
 }
@@ -260,7 +288,7 @@ static int print_table(void)
 static int print_names(void)
 {
 	for (unsigned i = 0; i < FIELD_COUNT; i++)
-		printf("match\t%s\n", field_word((enum rs_field)i));
+		printf("match\t%s\nkey\t%s\n", field_word((enum rs_field)i), field_word((enum rs_field)i));
 #define X(name, text) printf("target\t%s\n", stmt_word(name));
 	RS_STATEMENTS(X)
 #undef X

@@ -69,7 +69,7 @@ class Node:
         """@files: what a mutation may change; the first is the dump of rules."""
         self.lab, self.name, self.dump, self.backend = lab, name, files[0], backend
         folder = os.path.join(CORPUS, lab, "nodes", name)
-        self.files = {f: read(os.path.join(folder, f)) for f in files}
+        self.files = {**{f: read(os.path.join(folder, f)) for f in files}, **self.instead(folder)}
         self.text = self.files[self.dump]
         self.facts = linear.Facts.from_folder(folder, 4)
         self.own = [linear.address_text(a[0], 4) for a in self.facts.addresses if a[2] not in self.FOREIGN]
@@ -85,6 +85,15 @@ class Node:
         self.sources = [str(here[200]), str(there[200]), "198.51.100.9", "203.0.113.9", "172.30.99.77", "127.0.0.1", *self.own,
                         *(a for a in self.node_addresses if a not in self.own), *self.sides(self.parts(self.text)),
                         *(e for f in self.frontends for e in f.endpoints)]
+
+    def instead(self, folder):
+        """{file: what is judged in place of what was recorded}"""
+        return {}
+
+    def prepare(self, copy):
+        """Makes a copy of the lab what this node expects."""
+        for name in self.WITHOUT:
+            os.remove(copy.file("nodes", self.name, name))
 
     def all_frontends(self):
         return frontends(self.lab, self.own)

@@ -1,14 +1,27 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """judge.py for nftables and IPVS mode: their frontends, who is judged there, and the evaluators that find the endings."""
 import copy
+import io
 import ipaddress
 import json
+import os
 import re
+import sys
 
 import ipvs_linear
 import linear
 import nft_linear
+from common import CORPUS, ROOT, read
 from judge import Frontend, Node, frontends
+
+sys.path.insert(0, os.path.join(ROOT, "tests", "bench"))
+import kube_proxy  # noqa: E402  pylint: disable=wrong-import-position
+import kube_proxy_nft  # noqa: E402  pylint: disable=wrong-import-position
+
+
+def some_ports(node, named):
+    """Node ports too, which a rule asks for by a map or set; not too many."""
+    return sorted({f.port for f in node.frontends if f.kind == "nodeport"}) + sorted(named)[:60]
 
 
 class NftNode(Node):
@@ -54,9 +67,33 @@ class NftNode(Node):
                 hosts |= {str(ipaddress.ip_address(a) + d) for d in (-1, 0, 1) if 0 <= int(ipaddress.ip_address(a)) + d < 1 << 32}
             ports |= {int(x) + d for x in re.findall(r'(?<![\d."])(\d+)(?![\d."])', rule) if 1 < int(x) < 65535 for d in (-1, 0, 1)}
             protos |= set(re.findall(r'"(tcp|udp)"', rule))
-        # What is asked of maps by name, without an address in the rule: every frontend at another port.
-        ports = sorted(ports)[:60]
-        return named_packets(self, hosts, ports, protos, more)
+        return named_packets(self, hosts, some_ports(self, ports), protos, more)
+
+
+class OldNftNode(NftNode):
+    """The same cluster as kube-proxy v1.35 wrote it, with a chain for each endpoint (tests/bench/kube_proxy_nft.py)."""
+
+    VERSION = "v1.35.4"
+
+    def instead(self, folder):
+        def load(*parts):
+            return json.loads(read(os.path.join(CORPUS, self.lab, *parts)))
+        services, slices = load("cluster", "services.json")["items"], load("cluster", "endpointslices.json")["items"]
+        primary = next(a["address"] for n in load("cluster", "nodes.json")["items"] if n["metadata"]["name"] == self.name
+                       for a in n["status"]["addresses"] if a["type"] == "InternalIP")
+        config = load("nodes", self.name, "kube-proxy-configz.json")["kubeproxy.config.k8s.io"]
+        cidrs = [c for s in load("cluster", "servicecidrs.json")["items"] for c in s["spec"]["cidrs"]]
+        out = io.StringIO()
+        kube_proxy_nft.write_json(out, {"IPv4": kube_proxy.ports_of(services, slices, self.name, False)}, config, {"IPv4": [primary]}, cidrs,
+                                  kube_proxy_nft.CHAINS)
+        return {self.dump: out.getvalue()}
+
+    def prepare(self, copy):
+        super().prepare(copy)
+        copy.write(self.text, "nodes", self.name, self.dump)
+        for name in ("kube-proxy.log", "kube-proxy-metrics.txt"):
+            copy.write(re.sub(r"v1\.36\.\d+", self.VERSION, copy.read("nodes", self.name, name)), "nodes", self.name, name)
+        copy.write(copy.read("cluster", "nodes.json").replace("v1.36.2", self.VERSION), "cluster", "nodes.json")
 
 
 def named_packets(node, hosts, ports, protos, more):
@@ -126,4 +163,4 @@ class IpvsNode(Node):
                 hosts |= {str(ipaddress.ip_address(a) + d) for d in (-1, 0, 1) if 0 <= int(ipaddress.ip_address(a)) + d < 1 << 32}
             ports |= {int(x) + d for x in re.findall(r"(?:[:\s])(\d+)(?![\d.])", rule) if 1 < int(x) < 65535 for d in (-1, 0, 1)}
             protos |= {"udp"} if re.search(r"\budp\b|-u ", rule) else set()
-        return [x for x in named_packets(self, hosts, sorted(ports)[:60], protos, more) if self.origin(x[1])[0] != "node" or x[1] == x[0].address]
+        return [x for x in named_packets(self, hosts, some_ports(self, ports), protos, more) if self.origin(x[1])[0] != "node" or x[1] == x[0].address]

@@ -22,6 +22,7 @@ REFUSALS = {
     "icmp6-no-route": (1, 0), "icmp6-adm-prohibited": (1, 1), "icmp6-addr-unreachable": (1, 3), "icmp6-port-unreachable": (1, 4),
     "icmp6-policy-fail": (1, 5), "icmp6-reject-route": (1, 6),
 }
+ICMPX = {"port-unreachable": ((3, 3), (1, 4)), "admin-prohibited": ((3, 13), (1, 1)), "no-route": ((3, 0), (1, 0)), "host-unreachable": ((3, 1), (1, 3))}
 PROTOCOLS = {kp.TCP: "tcp", kp.UDP: "udp", kp.SCTP: "sctp", kp.ICMP: "icmp", kp.ICMP6: "icmp"}
 FACTS = {"ip-addr.json": ("ip", "-j", "addr"), "ip-link.json": ("ip", "-j", "-d", "link"), "ip-route.json": ("ip", "-j", "route", "show", "table", "all"),
          "ip-route6.json": ("ip", "-6", "-j", "route", "show", "table", "all"), "ip-rule.json": ("ip", "-j", "rule"), "ip-neigh.json": ("ip", "-j", "neigh"),
@@ -29,6 +30,11 @@ FACTS = {"ip-addr.json": ("ip", "-j", "addr"), "ip-link.json": ("ip", "-j", "-d"
 DUMPS = {"iptables-nft-save.txt": ("iptables-nft-save", "-c"), "ip6tables-nft-save.txt": ("ip6tables-nft-save",),
          "iptables-legacy-save.txt": ("iptables-legacy-save",), "ip6tables-legacy-save.txt": ("ip6tables-legacy-save", "-c"),
          "ipset-save.txt": ("ipset", "save"), "nft-ruleset.json": ("nft", "-j", "list", "ruleset")}
+
+
+def refusal_of(text, fam):
+    """ICMP type and code; "icmpx" is of either family."""
+    return ICMPX[text[6:]][fam == 6] if text.startswith("icmpx-") else REFUSALS.get(text)
 
 
 class Disagreement(common.Failure):
@@ -85,6 +91,7 @@ class Judge:
         self.facts = {}
         self.bundle = os.path.join(self.folder, "bundle")
         self.loaded, self.reload = None, None
+        self.text = ""  # the rules as they were loaded, to be kept with a disagreement
         self.counts = {"packets": 0, "sure": 0, "replies": 0, "replies judged": 0, "refusals": 0, "silent refusals": 0}
         self.fates = {}
 
@@ -127,6 +134,7 @@ class Judge:
         kept = tempfile.mkdtemp(prefix="svcdoctor-disagreement-")
         shutil.copytree(self.bundle, os.path.join(kept, "bundle"))
         common.write(json.dumps({"packet": vars(p), "link": link, "settings": dict(self.settings)}), os.path.join(kept, "packet.json"))
+        common.write(self.text, os.path.join(kept, "rules.txt"))
         port = f":{p.dport}" if p.dport else ""
         dst = f"[{p.dst}]{port}" if ":" in p.dst and port else p.dst + port
         sport = f" --sport {p.sport}" if p.proto not in (kp.ICMP, kp.ICMP6) else ""
@@ -171,15 +179,16 @@ class Judge:
         """Rules may stop the refusal too. Then the counter of the rule that refuses says whether it did, to another packet like it."""
         self.counts["silent refusals"] += 1
         before = rule_counters(self.dumps)
-        again = replace(p, **dict(zip(("sport", "ident"), self.world.number())))
-        if self.reload:
-            self.reload()
-        self.observe(again, link)
-        after = rule_counters(self.dumps)
         rules = [e["by"].split(":")[0] for e in endings]
-        if not any(after.get(n, 0) > before.get(n, 0) for n in rules):
-            raise self.keep(what, p, link, f"{words(p, link)}: nothing comes out, and the rule that should refuse it has not counted it: "
-                            + " | ".join(say_ending(e) for e in endings))
+        for _ in range(60 if endings[0]["weight"] != 1 else 1):
+            if self.reload:
+                self.reload()
+            self.observe(replace(p, **dict(zip(("sport", "ident"), self.world.number()))), link)
+            after = rule_counters(self.dumps)
+            if any(after.get(n, 0) > before.get(n, 0) for n in rules):
+                return
+        raise self.keep(what, p, link, f"{words(p, link)}: nothing comes out, and the rule that should refuse it has not counted it: "
+                        + " | ".join(say_ending(e) for e in endings))
 
     def fits(self, e, outcome):
         kind, where, s = outcome
@@ -192,7 +201,7 @@ class Judge:
         if e["verdict"] == "reject":
             if kind == "refused":
                 self.counts["refusals"] += 1
-                return REFUSALS.get(e["refusal"]) == (("reset",) if s.kind == "reset" else s.refusal)
+                return refusal_of(e["refusal"], family(s.src)) == (("reset",) if s.kind == "reset" else s.refusal)
             return kind == "nothing"
         if e["delivery"] == "lost":
             return kind in ("nothing", "refused")

@@ -251,7 +251,8 @@ class World:
                               b"\0" * 6 + socket.inet_aton(tip))
 
     def collect(self, link, ident):
-        """[(where, Packet)] of what belongs to @ident: where is a far end, or "node". Returns when the marker sent behind it is back."""
+        """[(where, Packet)] of what belongs to @ident, or to one of several: where is a far end, or "node". Returns when the marker sent behind it is back."""
+        wanted = ident if isinstance(ident, set) else {ident}
         self.marker(link)
         seen, end, done = [], time.monotonic() + MARKER_SECONDS, False
         while not done:
@@ -259,14 +260,14 @@ class World:
                 raise OSError(f"no answer to the marker on {link}")
             select.select(list(self.wires.values()), [], [], 0.5)
             for d, s in self.wires.items():
-                done = self.read_wire(d, s, ident, seen, link) or done
+                done = self.read_wire(d, s, wanted, seen, link) or done
         for d, s in self.wires.items():
-            self.read_wire(d, s, ident, seen, link)
-        self.read_raw(ident, seen)
+            self.read_wire(d, s, wanted, seen, link)
+        self.read_raw(wanted, seen)
         return seen
 
     @staticmethod
-    def read_wire(d, s, ident, seen, link):
+    def read_wire(d, s, wanted, seen, link):
         marked = False
         while True:
             try:
@@ -279,10 +280,10 @@ class World:
                 marked = marked or (d == link and data[20:22] == b"\0\2")
             elif data[:6] == mac(PEER_MAC[d]):
                 p = kp.read_ip(data[14:])
-                if p and p.ident == ident:
+                if p and p.ident in wanted:
                     seen.append((d, p))
 
-    def read_raw(self, ident, seen):
+    def read_raw(self, wanted, seen):
         for s, fam, proto in self.raw:
             while True:
                 try:
@@ -294,7 +295,7 @@ class World:
                 else:
                     to = next((socket.inet_ntop(fam, x[2][:16]) for x in anc if x[1] == socket.IPV6_PKTINFO), "::")
                     p = kp.read_transport(address[0].split("%")[0], to, proto, data)
-                if p and p.ident == ident:
+                if p and p.ident in wanted:
                     seen.append(("node", p))
 
     def is_own(self, a):

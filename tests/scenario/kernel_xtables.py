@@ -252,6 +252,10 @@ def m_nfacct(r, p, at):
     return "-m nfacct --nfacct-name ct_state_invalid_dropped_pkts"
 
 
+def m_never(r, p, at):
+    return "-m conntrack --ctstatus NONE"
+
+
 def m_comment(r, p, at):
     return '-m comment --comment "a \\"quoted\\" word"'
 
@@ -259,7 +263,7 @@ def m_comment(r, p, at):
 MATCHES = [(m_saddr, 4), (m_daddr, 5), (m_proto, 3), (m_ports, 4), (m_multiport, 2), (m_icmp, 2), (m_tcp_flags, 2), (m_fragment, 1), (m_iif, 3), (m_oif, 3),
            (m_physdev, 4), (m_mark, 3), (m_connmark, 2), (m_state, 4), (m_ct, 8), (m_addrtype, 4), (m_set, 5), (m_iprange, 1), (m_statistic, 1),
            (m_rpfilter, 4), (m_owner, 3), (m_helper, 1), (m_exthdr, 3), (m_recent, 2), (m_connbytes, 2), (m_limit, 1), (m_hashlimit, 1), (m_connlimit, 1),
-           (m_quota, 1), (m_nfacct, 1), (m_comment, 1)]
+           (m_quota, 1), (m_nfacct, 1), (m_comment, 1), (m_never, 1)]
 CHOICE = [m for m, n in MATCHES for _ in range(n)]
 
 

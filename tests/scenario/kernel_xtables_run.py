@@ -38,7 +38,7 @@ class Backend:
         fam = r.choice([4, 4, 6])
         text = kx.ruleset(r, fam)
         self.restore(fam, text)
-        return text, fam, self.dumps(fam)
+        return text, (fam,), self.dumps(fam)
 
     def load_lab(self, node):
         text = ""

@@ -481,7 +481,7 @@ class World:
             going = []
             for s in states:
                 if not all(c(s) for c in rule.conds):
-                    going.append(self.remember(rule, s))
+                    going.append(self.set_in_passing(rule, s))
                     continue
                 for met, t in self.split(rule, s):
                     if not met:
@@ -524,11 +524,11 @@ class World:
             if met and rule.sets_recent:
                 t = t.copy()
                 t.recent = t.recent | {(name, getattr(t, field)) for name, field, _, _ in rule.sets_recent}
-            out.append((met, t if met else World.remember(rule, t)))
+            out.append((met, t if met else World.set_in_passing(rule, t)))
         return out
 
     @staticmethod
-    def remember(rule, s):
+    def set_in_passing(rule, s):
         """A rule that is not met has set what stands before whatever failed: xt_recent does that when it is asked."""
         new = set() if rule.unknown else {(name, getattr(s, field)) for name, field, conds, chances in rule.sets_recent
                                           if chances == 0 and all(c(s) for c in rule.conds[:conds])}

@@ -7,7 +7,8 @@ import re
 
 import mutate
 
-SERVERS, SETS, RULES, ADDRESSES, ROUTES, SYSCTL = "ipvsadm-save.txt", "ipset-save.txt", "iptables-legacy-save.txt", "ip-addr.json", "ip-route.json", "sysctl.txt"
+SERVERS, SETS, RULES = "ipvsadm-save.txt", "ipset-save.txt", "iptables-legacy-save.txt"
+ADDRESSES, ROUTES, SYSCTL = "ip-addr.json", "ip-route.json", "sysctl.txt"
 
 
 class Mutation:

@@ -8,8 +8,7 @@ Written after nft(8), libnftables-json(5) and the kernel's nft_*.c, nf_nat_core.
     world = NftWorld(Facts.from_folder(node_folder, 4), parse(json.loads(text), 4), [linear.parse(text, "nft", 4), ...])
     world.endings(Packet(...))   as linear.World"""
 import linear
-from linear import ONE, PROTOCOLS, Unparsable, address, bind_dst, bind_src
-from linear import Fraction
+from linear import PROTOCOLS, Fraction, Unparsable, address, bind_dst, bind_src
 
 FAMILIES = {4: ("ip", "inet"), 6: ("ip6", "inet")}
 HOOKS = {"prerouting": "PREROUTING", "input": "INPUT", "forward": "FORWARD", "output": "OUTPUT", "postrouting": "POSTROUTING"}
@@ -161,7 +160,8 @@ def guess_kinds(json, family):
 class Chain:
     def __init__(self, table, row):
         self.table, self.name, self.rules = table, row["name"], []
-        self.type, self.hook, self.prio, self.policy = row.get("type"), HOOKS.get(row.get("hook")), row.get("prio"), row.get("policy", "accept").upper()
+        self.type, self.hook, self.prio = row.get("type"), HOOKS.get(row.get("hook")), row.get("prio")
+        self.policy = row.get("policy", "accept").upper()
 
 
 class Table:
@@ -314,7 +314,8 @@ def numgen(json):
     return "integer", lambda s: Chance((Fraction(1, mod), offset + i) for i in range(mod))
 
 
-OPERATORS = {"&": lambda a, b: a & b, "|": lambda a, b: a | b, "^": lambda a, b: a ^ b, "<<": lambda a, b: a << b & 0xffffffff, ">>": lambda a, b: a >> b}
+OPERATORS = {"&": lambda a, b: a & b, "|": lambda a, b: a | b, "^": lambda a, b: a ^ b, "<<": lambda a, b: a << b & 0xffffffff,
+             ">>": lambda a, b: a >> b}
 SIMPLE = {"payload": payload, "meta": meta, "ct": ct, "fib": fib, "numgen": numgen}
 
 

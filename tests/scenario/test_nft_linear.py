@@ -6,7 +6,6 @@ rulesets (nft_random.py) with random packets, some of them beside tables of ipta
 LINEAR_SEEDS=N runs N bundles (default 20); LINEAR_SEED=S runs one and shows the rules of a disagreement."""
 import json
 import os
-import random
 
 import linear
 import nft_linear

@@ -36,7 +36,8 @@ PODS.update({six(ip): pod for ip, pod in list(PODS.items())})
 NAMES = ["ip_vs", *(f"ip_vs_{s}" for s in "rr wrr lc wlc sh dh mh sed nq fo ovf lblc lblcr".split()), "dummy", "bridge", "br_netfilter", "veth",
          "iptable_raw", "iptable_mangle", "iptable_nat", "iptable_filter", "xt_tcpudp", "xt_mark", "xt_conntrack", "xt_ipvs",
          "xt_MASQUERADE", "xt_set", "xt_comment", "xt_addrtype", "xt_physdev", "xt_nat", "ipt_REJECT", "xt_multiport", "xt_connmark", "xt_CT",
-         "ip6table_raw", "ip6table_mangle", "ip6table_nat", "ip6table_filter", "ip6t_REJECT", "ip_set_hash_ip", "ip_set_hash_net", "ip_set_hash_ipport", "ip_set_hash_ipportip", "ip_set_hash_ipportnet", "ip_set_bitmap_port"]
+         "ip6table_raw", "ip6table_mangle", "ip6table_nat", "ip6table_filter", "ip6t_REJECT",
+         "ip_set_hash_ip", "ip_set_hash_net", "ip_set_hash_ipport", "ip_set_hash_ipportip", "ip_set_hash_ipportnet", "ip_set_bitmap_port"]
 TABLES = {"raw": ["PREROUTING", "OUTPUT"], "mangle": ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"],
           "nat": ["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"], "filter": ["INPUT", "FORWARD", "OUTPUT"]}
 NODE_OBJECTS = {"items": [
@@ -86,7 +87,8 @@ def make_world():
     for ns in ("out", "a", "b"):
         sh("ip", "-n", ns, "link", "set", "peer0", "up")
         sh("ip", "netns", "exec", ns, "sysctl", "-qw", "net.ipv6.conf.peer0.disable_ipv6=1")
-    for name, value in (("net.ipv4.ip_forward", 1), ("net.ipv6.conf.all.forwarding", 1), ("net.ipv6.icmp.ratelimit", 0), ("net.ipv4.icmp_ratelimit", 0), ("net.ipv4.icmp_msgs_per_sec", 100000),
+    for name, value in (("net.ipv4.ip_forward", 1), ("net.ipv6.conf.all.forwarding", 1), ("net.ipv6.icmp.ratelimit", 0),
+                        ("net.ipv4.icmp_ratelimit", 0), ("net.ipv4.icmp_msgs_per_sec", 100000),
                         ("net.netfilter.nf_conntrack_max", 200000), ("net.ipv4.tcp_syn_retries", 1),
                         ("net.ipv4.vs.expire_quiescent_template", 1), ("net.ipv4.vs.expire_nodest_conn", 1), ("net.ipv4.conf.all.send_redirects", 0)):
         sysctl(name, value)
@@ -281,7 +283,8 @@ def dump(number):
     cluster = os.path.join(FOLDER, f"bundle-{number}", "cluster")
     os.makedirs(node)
     os.makedirs(cluster)
-    files = {"iptables-legacy-save.txt": ["iptables-legacy-save"], "ip6tables-legacy-save.txt": ["ip6tables-legacy-save"], "ipset-save.txt": ["ipset", "save"], "ipvsadm-save.txt": ["ipvsadm", "-Sn"],
+    files = {"iptables-legacy-save.txt": ["iptables-legacy-save"], "ip6tables-legacy-save.txt": ["ip6tables-legacy-save"],
+             "ipset-save.txt": ["ipset", "save"], "ipvsadm-save.txt": ["ipvsadm", "-Sn"],
              "ipvsadm-ln.txt": ["ipvsadm", "-ln"], "ip-addr.json": ["ip", "-j", "addr"], "ip-link.json": ["ip", "-j", "-d", "link"],
              "ip-route.json": ["ip", "-j", "route", "show", "table", "all"], "ip-rule.json": ["ip", "-j", "rule"],
              "ip-neigh.json": ["ip", "-j", "neigh"], "bridge-fdb.json": ["bridge", "-j", "fdb", "show"]}
