@@ -189,7 +189,10 @@ static bool is_harmless(const struct blame_context *b, const struct verify_diffe
 
 static bool is_caught(const struct blame_context *b, const struct found_difference *d)
 {
-	return b->v->expect.mode != MODE_IPTABLES && d->ending < b->result->endings.len && b->result->endings.v[d->ending].verdict != NAT_ACCEPT;
+	const struct nat_ending *e = d->ending < b->result->endings.len ? &b->result->endings.v[d->ending] : NULL;
+	const char *chain = e && e->verdict != NAT_ACCEPT && e->by.chain ? e->by.chain->name : "";
+
+	return strcmp(chain, "cluster-ips-check") == 0 || strcmp(chain, "KUBE-IPVS-FILTER") == 0;
 }
 
 int difference_open(struct open_list *l, const struct blame_context *b, const struct found_difference *found,
