@@ -228,7 +228,7 @@
 { .id = "nftables-forward-drop-no-accept", .axis = AXIS_RULES, .severity = SEVERITY_ERROR, .scope = SCOPE_NODE, .needs = 0,
   .title = "FORWARD drops, and kube-proxy in nftables mode accepts nothing there",
   .meaning = "In iptables mode kube-proxy accepts in FORWARD what it has marked; in nftables mode it does not, and could not: a drop of any base chain is final. With the policy DROP and no rule that accepts pods, everything that the node forwards is lost.",
-  .lookalikes = "forward-policy-drop is the same fault in iptables mode, where each packet is followed.",
+  .lookalikes = "forward-policy-drop is what it does to packets; in the other modes kube-proxy accepts what it has marked.",
   .next = "The counter of the policy while a client tries.",
   .fix = "Rules that accept the pods' range in FORWARD, from the network plugin or by hand; or the policy ACCEPT.",
   .source = "KEP-3866, https://kubernetes.io/docs/reference/networking/virtual-ips/" },
