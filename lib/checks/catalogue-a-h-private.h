@@ -223,7 +223,7 @@
   .lookalikes = "ip-forward-disabled loses the same packets before any rule.",
   .next = "The counter of the policy: iptables -L FORWARD -n -v.",
   .fix = "iptables -P FORWARD ACCEPT, kept across restarts, or the plugin's own accept rules.",
-  .explains = EXPLAINS("rules-wrong-refusal", "reply-lost", "node-differs-from-peers"),
+  .explains = EXPLAINS("rules-wrong-refusal", "reply-lost", "node-differs-from-peers", "nftables-forward-drop-no-accept"),
   .source = "kubernetes/kubernetes issue 40182" },
 { .id = "hairpin-lb-client-ip", .axis = AXIS_RULES, .severity = SEVERITY_INFO, .scope = SCOPE_SERVICE, .needs = NEEDS_SERVICES,
   .title = "Clients in the cluster cannot always use a load balancer that keeps the client's address",

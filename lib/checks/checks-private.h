@@ -93,6 +93,7 @@ struct workload_list {
 bool ipvs_node_address(struct run *r, struct svc *v, const struct snap_node *n, const struct ip_addr *a, const struct k8s_node *owner,
 		       const char *what);
 void ipvs_reply_findings(struct run *r);
+void check_ipvs_filter(struct run *r);
 
 /* ---- context.c ---- */
 

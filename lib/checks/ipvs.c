@@ -150,3 +150,52 @@ void ipvs_reply_findings(struct run *r)
 		add_frontends(r, f, v, i, end);
 	}
 }
+
+/* ---- the node's own ports on virtual addresses ---- */
+
+/* A jump of INPUT to it, in either backend; and kube-proxy's other chains of IPVS mode, without which nothing is known of this one. */
+static bool lacks_filter(const struct snap_node *n)
+{
+	bool written = false;
+
+	for (size_t i = 0; i < n->rules.tables.len; i++) {
+		const struct rs_table *t = n->rules.tables.v[i];
+		const struct rs_chain *c;
+
+		if (!t->xtables || t->family != RS_IP4 || !str_is(t->name, "filter"))
+			continue;
+		c = table_find_chain(t, "KUBE-IPVS-FILTER");
+		if (c && c->referenced)
+			return false;
+		written |= table_find_chain(t, "KUBE-FORWARD") != NULL;
+	}
+	return written;
+}
+
+static size_t virtual_addresses(const struct snap_node *n)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < n->facts.addrs.len; i++)
+		found += str_is(n->facts.addrs.v[i].ifname, LINK) && n->facts.addrs.v[i].addr.family == AF_INET;
+	return found;
+}
+
+void check_ipvs_filter(struct run *r)
+{
+	for (size_t i = 0; i < r->s->nodes.len; i++) {
+		const struct snap_node *n = r->s->nodes.v[i];
+		const size_t addresses = virtual_addresses(n);
+		struct finding *f;
+
+		if ((r->o->node && !str_is(r->o->node, n->name)) || verify_mode(r->s, n) != MODE_IPVS || !addresses || !lacks_filter(n))
+			continue;
+		f = finding_new(r, "ipvs-vip-hostport-exposure", n->name, NULL, run_printf(r, "Node %s", n->name));
+		f->rank = 30;
+		finding_cluster(f);
+		finding_partial(f);
+		finding_text(r, f, "on node %s its own ports answer on %zu addresses of Services: nothing leads to KUBE-IPVS-FILTER", n->name, addresses);
+		finding_next(r, f, "sudo iptables-save -t filter | grep -e KUBE-IPVS-FILTER");
+		finding_next(r, f, "ip addr show kube-ipvs0");
+	}
+}

@@ -72,6 +72,7 @@ static const struct {
 	{ "nftables-forward-drop-no-accept", NULL, check_nft_forward },
 	{ "externally-edited-kube-chains", NULL, check_edited_chains },
 	{ "vip-local-on-node-non-ipvs", NULL, check_local_vips },
+	{ "ipvs-vip-hostport-exposure", NULL, check_ipvs_filter },
 	{ "topology-hints-off-or-imbalanced", check_topology_hints, NULL },
 	{ "traffic-distribution-hotspot", check_traffic_distribution, NULL },
 	{ "session-affinity-sticky", check_affinity, NULL },

@@ -325,6 +325,16 @@ def untold(bundle, mode):
         return f"{v['decided']} frontends"
 
 
+def exposed():
+    """Without the way to KUBE-IPVS-FILTER the node's own ports answer on virtual addresses."""
+    with Copy(IPVS) as b:
+        def ids():
+            return [f["node"] for f in run("diagnose", "-A", "--bundle", b.path, "-o", "json", codes=[1]).json["cluster"] if f["check"] == "ipvs-vip-hostport-exposure"]
+        expect_equal(ids(), [], "sound")
+        b.edit(lambda t: re.sub(r"^.*-A INPUT .*-j KUBE-IPVS-FILTER\n", "", t, flags=re.M), "nodes", "node1", "iptables-legacy-save.txt")
+        expect_equal(ids(), ["node1"], "nodes")
+
+
 # ---- leftovers ----
 
 def leftovers():
@@ -403,6 +413,7 @@ if __name__ == "__main__":
     t.run("lab-nftables/without the dump", nft_not_dumped)
     t.run("lab-nftables/nothing tells the mode", untold, NFT, "nftables")
     t.run("lab-ipvs/nothing tells the mode", untold, IPVS, "ipvs")
+    t.run("lab-ipvs/the node's own ports", exposed)
     t.run("leftovers of other modes", leftovers)
     t.run("lab-nftables/peers", peers, NFT, without_element("service-ips", "10.96.136.124 . tcp . 80"), "refuses it")
     t.run("lab-ipvs/peers", peers, IPVS, servers("-a -t 10.96.136.124:80 -r 10.244.1.135:80 -m -w 1"), "does not send to 10.244.1.135:80")
