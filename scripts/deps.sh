@@ -82,6 +82,8 @@ probe_check() {
 	has nft || need nftables
 	has conntrack || need conntrack
 	has ipset || need ipset
+	has nfacct || need nfacct
+	has sysctl || need procps
 	# A kernel with IPVS to judge by; not every distribution has it, and what needs it is skipped then.
 	if [ "$(uname -m)" = x86_64 ]; then
 		has linux.uml && has modprobe && has ipvsadm || want user-mode-linux kmod ipvsadm

@@ -393,6 +393,31 @@ static void translate_reply(struct walk *w, struct state *st)
 	nat_route_output(w, st, true);
 }
 
+/*
+ * tcp_conn_schedule() takes a SYN with an ACK too, and udp_conn_schedule() anything: a virtual server for every port of the node's
+ * address, or for a mark, takes the replies to the node's own connections. 1: the reply has ended.
+ */
+static int take_reply(struct walk *w, struct state *st)
+{
+	const struct rs_virtual_server *s = is_scheduled(st) && st->proto != IPPROTO_SCTP && !st->dst_hidden ? find_server(w, st) : NULL;
+	struct nat_by by = { .kind = BY_IPVS, .server = s };
+	enum nat_verdict v = NAT_DROP;
+	int res;
+
+	if (!s || (s->port == FTP_PORT && st->dport != FTP_PORT && !s->persistent))
+		return 0;
+	by.text = arena_printf(&w->out->arena, "%s takes it for a request", s->text);
+	if (!by.text)
+		return -ENOMEM;
+	nat_tails_spoil(w);
+	/* Sent on to the very address that it has it arrives all the same. */
+	for (size_t i = 0; i < s->nservers && v == NAT_DROP; i++)
+		if (ip_addr_equal(&s->servers[i].addr, &st->dst))
+			v = NAT_UNDECIDED;
+	res = nat_end(w, st, v, &by, NULL);
+	return res < 0 ? res : 1;
+}
+
 /* ---- from the walk ---- */
 
 /* The nat hook of OUTPUT finds that the connection's ends do not agree, and asks for the way again: nf_nat_ipv4_local_fn(). */
@@ -419,7 +444,7 @@ int nat_ipvs(struct walk *w, struct state *st)
 	if (st->is_reply) {
 		if (st->ipvs && !st->ipvs_done)
 			translate_reply(w, st);
-		return 0;
+		return st->ipvs_done || st->hook == HOOK_FORWARD ? 0 : take_reply(w, st);
 	}
 	if (!st->ipvs_done)
 		return st->hook == HOOK_FORWARD ? 0 : take_request(w, st);

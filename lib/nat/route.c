@@ -193,7 +193,8 @@ void nat_route_input(struct walk *w, struct state *st, bool *ret_local)
 	if (*ret_local)
 		return;
 	st->bridged = stays_on_bridge(w, st, &r);
-	if (!st->bridged)
+	/* Not so a reply that IPVS translates on its way, by Linux 6.1. */
+	if (!st->bridged || (st->is_reply && st->ipvs && st->dst.family == AF_INET))
 		check_forwarding(w, st);
 	nat_take_route(w, st, &st->dst, &r);
 }

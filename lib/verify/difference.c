@@ -86,7 +86,7 @@ int difference_push_actual(struct arena *a, const struct nat_result *r, struct v
 	return 0;
 }
 
-/* @own: the endpoint in question is one of this port. @refused: what the rules did that catch what is not translated, else NAT_ACCEPT. */
+/* @own: the endpoint in question is one of this port. @refused: NAT_REJECT: as a port of no Service; NAT_DROP: by others of its rules. */
 static const char *sentence(struct arena *a, const struct verify_difference *d, const struct expect_answer *x, bool own, enum nat_verdict refused)
 {
 	char ep[IP_ENDPOINT_STRLEN] = "";
@@ -191,7 +191,12 @@ static bool is_harmless(const struct blame_context *b, const struct verify_diffe
 
 static enum nat_verdict caught_by(const struct blame_context *b, const struct found_difference *d)
 {
-	return b->v->expect.mode != MODE_IPTABLES && d->ending < b->result->endings.len ? b->result->endings.v[d->ending].verdict : NAT_ACCEPT;
+	const struct nat_ending *e = d->ending < b->result->endings.len ? &b->result->endings.v[d->ending] : NULL;
+	const char *chain = e && e->verdict != NAT_ACCEPT && e->by.chain ? e->by.chain->name : "";
+
+	if (strcmp(chain, "cluster-ips-check") == 0 || strcmp(chain, "KUBE-IPVS-FILTER") == 0)
+		return NAT_REJECT;
+	return b->v->expect.mode != MODE_IPTABLES && e && e->verdict == NAT_DROP ? NAT_DROP : NAT_ACCEPT;
 }
 
 int difference_open(struct open_list *l, const struct blame_context *b, const struct found_difference *found,

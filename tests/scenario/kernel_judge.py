@@ -38,7 +38,9 @@ def refusal_of(text, fam):
 
 
 class Disagreement(common.Failure):
-    pass
+    def __init__(self, text, kept, packet, link):
+        super().__init__(text)
+        self.kept, self.packet, self.link = kept, packet, link
 
 
 class Engine:
@@ -140,7 +142,7 @@ class Judge:
         sport = f" --sport {p.sport}" if p.proto not in (kp.ICMP, kp.ICMP6) else ""
         by = f" --in {INTERFACE[link]}" if link else ""
         command = f"svcdoctor trace {p.src} {dst}/{PROTOCOLS[p.proto]} --bundle {kept}/bundle --node n{by}{sport}"
-        return Disagreement(f"{what}: {why}\nreplay: {command}")
+        return Disagreement(f"{what}: {why}\nreplay: {command}", kept, p, link)
 
     # ---- one packet ----
 
@@ -170,7 +172,8 @@ class Judge:
         self.fates[outcome[0]] = self.fates.get(outcome[0], 0) + 1
         if not fitting:
             raise self.keep(what, p, link, f"{words(p, link)}: the kernel: {say(outcome)}; the engine: " + " | ".join(say_ending(e) for e in endings))
-        if outcome[0] == "nothing" and all(e["verdict"] == "reject" and e["cause"] == "-" for e in fitting):
+        turned = any(v == "off" for k, v in self.settings.items() if "hairpin" in k) and link and INTERFACE[link] == "cni0"  # the bridge may lose it
+        if outcome[0] == "nothing" and not turned and all(e["verdict"] == "reject" and e["cause"] == "-" for e in fitting):
             self.silent_refusal(p, link, what, fitting)
         if outcome[0] in ("sent", "local") and all(e["verdict"] == "accept" and e["delivery"] != "unknown" for e in fitting):
             self.reply(p, link, outcome, seen, fitting, what)

@@ -6,17 +6,21 @@ import glob
 import json
 import os
 import random
+import shutil
 import signal
 import sys
+import time
+from dataclasses import replace
 
 import common
 import kernel_packets as kp
 import kernel_xtables as kx
-from kernel_judge import Judge
+from kernel_judge import Disagreement, Judge
 from kernel_packets import Packet
 from kernel_world import PORTS, World, run
 
 PACKETS = 10
+REDUCE_SECONDS = 10  # so long a failing ruleset is made smaller before it is printed
 LONG = 1000  # so many rulesets are a long run, in which every cell of the table is met often
 RECENT = "/proc/self/net/xt_recent"
 
@@ -177,6 +181,39 @@ class Run:
                 why = e
         raise common.Failure(f"the kernel takes no ruleset: {why}")
 
+    def fails(self, lines, families, e):
+        """Does the kernel still disagree about such a packet with these rules?"""
+        try:
+            dumps = self.backend.load_text("\n".join(lines) + "\n", families[0])
+        except OSError:
+            return False
+        self.restore.ipsets()
+        self.restore = Restore("\n".join(lines))
+        self.judge.ruleset(self.settings, dumps, self.restore)
+        for _ in range(8):
+            sport, ident = self.world.number()
+            try:
+                self.judge.packet(replace(e.packet, sport=sport, ident=ident), e.link, "")
+            except Disagreement as again:
+                shutil.rmtree(again.kept)
+                return True
+        return False
+
+    def reduced(self, text, families, e):
+        """The rules without those that do not matter: what is to be printed."""
+        lines, end = text.splitlines(), time.monotonic() + REDUCE_SECONDS
+        step = len(lines) // 2 if self.fails(lines, families, e) else 0
+        while step and time.monotonic() < end:
+            at = 0
+            while at < len(lines) and time.monotonic() < end:
+                less = [x for i, x in enumerate(lines) if not (at <= i < at + step and self.backend.is_rule(x))]
+                if len(less) < len(lines) and self.fails(less, families, e):
+                    lines = less
+                else:
+                    at += step
+            step //= 2
+        return "\n".join(x for x in lines if x)
+
     def one(self, seed):
         r = random.Random(seed)
         settings = r.choice(SETTINGS)
@@ -189,8 +226,11 @@ class Run:
         loaded = self.judge.ruleset(settings, dumps, self.restore)
         common.expect(not loaded["notes"] and loaded["unknown"] == 0, f"the engine does not know all of it: {loaded}")
         self.rules += loaded["rules"]
-        for _ in range(PACKETS):
-            self.judge.packet(*random_packet(r, self.world, r.choice(families)), f"seed {seed}")
+        try:
+            for _ in range(PACKETS):
+                self.judge.packet(*random_packet(r, self.world, r.choice(families)), f"seed {seed}")
+        except Disagreement as e:
+            raise common.Failure(f"{e}\nsettings: {settings}\nthe rules that matter:\n{self.reduced(text, families, e)}") from None
 
 
 def print_table(engine, cells, long_run):
@@ -263,6 +303,7 @@ def main(backend):
 def probe(backend):
     world = World(1)
     try:
+        world.settings({})
         run("ipset", "restore", stdin=kx.ipsets().encode())
         backend.load_random(random.Random(1))
     finally:

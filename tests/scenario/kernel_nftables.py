@@ -4,7 +4,9 @@ tables of iptables-nft.
 
 No two base chains of a hook share a priority, for which of them runs first is not in any dump; what the past decides is left out
 but for sets that rules fill, which are emptied between packets."""
-from kernel_xtables import POOLS, bang
+import re
+
+from kernel_xtables import POOLS
 
 PRIORITIES = (-350, -310, -250, -190, -160, -140, -110, -90, -10, 5, 40, 60, 90, 110, 200)
 FILTER_HOOKS = ("prerouting", "input", "forward", "output", "postrouting")
@@ -60,8 +62,8 @@ def c_addr(r, at):
         right = neq(r) + r.choice(["@hosts", "@nets"])
     elif at.fam == 4:
         return f"{at.ip} {field} & 255.0.0.255 {r.choice(['==', '!='])} 10.0.0.9"
-    else:
-        right = r.choice(["< ", "> ", "<= ", ">= "]) + r.choice(hosts)
+    else:  # no "<=": nft lists it with a ">=" as a range, and one that is empty is not to be read
+        right = r.choice(["< ", "> ", ">= "]) + r.choice(hosts)
     return f"{at.ip} {field} {right}"
 
 
@@ -78,7 +80,7 @@ def c_port(r, at):
     if kind < 0.7:
         return f"{proto} dport {neq(r)}{{ {', '.join(distinct(r, PORTS))} }}"
     if kind < 0.8:
-        return f"{proto} dport {r.choice(['<', '>', '<=', '>='])} {r.choice(PORTS)}"
+        return f"{proto} dport {r.choice(['<', '>', '>='])} {r.choice(PORTS)}"
     if kind < 0.9:
         return f"{proto} dport {neq(r)}@ports"
     return f"meta l4proto {{ tcp, udp }} th dport {neq(r)}{r.choice(PORTS)}"
@@ -187,6 +189,10 @@ CHOICE = [c for c, n in CONDITIONS for _ in range(n)]
 WORDS = ("tcp", "udp", "sctp", "icmp", "icmpv6", "meta l4proto", "ip protocol", "ip6 nexthdr", "th ")
 
 
+# Two of these side by side are one comparison in the kernel: nft 1.0.6 joins "sport != 1 dport != 2" to "not both", and lists it as it was written.
+MERGED = re.compile(r"(saddr|daddr|sport|dport|type|code|protocol|nexthdr) != [^{@]")
+
+
 def asks(text):
     """Which protocol it is about, so that no rule asks for two."""
     for w in ("tcp ", "udp ", "sctp ", "icmp ", "icmpv6 "):
@@ -200,7 +206,7 @@ def conditions(r, at):
     for _ in range(r.choice([0, 1, 1, 1, 2, 2, 3])):
         c = r.choice(CHOICE)(r, at)
         a = asks(c)
-        if a and proto and (a != proto or a == "any"):
+        if (a and proto and (a != proto or a == "any")) or (MERGED.search(c) and any(MERGED.search(x) for x in v)):
             continue
         proto = proto or a
         v.append(c)

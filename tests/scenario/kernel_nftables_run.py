@@ -2,6 +2,7 @@
 """nftables, for kernel_main.py: native tables, of which some stand beside tables of iptables-nft."""
 import json
 import os
+import re
 
 import common
 import kernel_nftables as kn
@@ -25,22 +26,32 @@ CELLS["key", "HASH"] = (True, False)  # each of its values is in the map
 XTABLES = {(h.lower(), x) for t, x in (("raw", -300), ("mangle", -150), ("nat", -100), ("nat", 100), ("filter", 0), ("security", 150)) for h in kx.HOOKS[t]}
 
 
+NO_RULE = re.compile(r"table|chain|type |set |map |[*}:]|COMMIT|$")
+
+
 class Backend:
     name, labs, cells = "nftables", "lab-nftables", CELLS
     dumps = ["nft-ruleset.json"]
 
+    @staticmethod
+    def is_rule(line):
+        return not NO_RULE.match(line)
+
+    def load_text(self, text, fam):
+        """Tables of iptables-nft come first, where there are any."""
+        xtables, native = text[:text.index("table ")], text[text.index("table "):]
+        run("nft", "flush", "ruleset")
+        if xtables:
+            run(f"{'ip' if fam == 4 else 'ip6'}tables-nft-restore", stdin=xtables.encode())
+        run("nft", "-f", "-", stdin=native.encode())
+        return self.dumps + ([f"ip{'' if fam == 4 else '6'}tables-nft-save.txt", "ipset-save.txt"] if xtables else [])
+
     def load_random(self, r):
         fam = r.choice([4, 4, 6])
-        beside = r.random() < 0.2
-        text = kx.ruleset(r, fam) if beside else ""
-        run("nft", "flush", "ruleset")
-        if beside:
-            run(f"{'ip' if fam == 4 else 'ip6'}tables-nft-restore", stdin=text.encode())
-        native = kn.ruleset(r, fam, XTABLES)
-        run("nft", "-f", "-", stdin=native.encode())
-        more = [f"ip{'' if fam == 4 else '6'}tables-nft-save.txt", "ipset-save.txt"] if beside else []
-        families = (fam, fam, fam, 10 - fam) if "table inet" in native else (fam,)
-        return text + native, families, self.dumps + more
+        xtables = kx.ruleset(r, fam) if r.random() < 0.2 else ""
+        text = xtables + kn.ruleset(r, fam, XTABLES)
+        families = (fam, fam, fam, 10 - fam) if "table inet" in text else (fam,)
+        return text, families, self.load_text(text, fam)
 
     def load_lab(self, node):
         text = common.read(os.path.join(node, "nft-ruleset.json"))

@@ -34,11 +34,19 @@ class Backend:
     def dumps(self, *families):
         return [f"ip{'' if fam == 4 else '6'}tables-{self.tool}-save.txt" for fam in families] + ["ipset-save.txt"]
 
+    @staticmethod
+    def is_rule(line):
+        return line.startswith("-A")
+
+    def load_text(self, text, fam):
+        """Sometimes nft's listing is there too, which holds the same rules once more."""
+        self.restore(fam, text)
+        return self.dumps(4, 6) + ["nft-ruleset.json"] if self.tool == "nft" and len(text) % 5 == 0 else self.dumps(fam)
+
     def load_random(self, r):
         fam = r.choice([4, 4, 6])
         text = kx.ruleset(r, fam)
-        self.restore(fam, text)
-        return text, (fam,), self.dumps(fam)
+        return text, (fam,), self.load_text(text, fam)
 
     def load_lab(self, node):
         text = ""

@@ -264,9 +264,12 @@ def share_case(scheduler, connections):
 # ---- the comparison ----
 
 def refused(e, p):
-    """The refusal is a packet of its own, which IPVS translates as well: without conntrack the node's own does not always come home."""
+    """The refusal is a packet of its own, which IPVS translates as well: without conntrack the node's own does not always come home.
+    And where nothing is forwarded a packet does not come as far as to a rule of FORWARD."""
     code = REFUSALS.get(e.get("reject_with"), 3)
-    return p["seen"] is None and (p["refused"] == ["reject", 3, code] or (p["refused"] is None and p["from"] == "node" and p["untracked"]))
+    if p["refused"] is None and p["seen"] is None and (p["kept"] or (p["from"] == "node" and p["untracked"])):
+        return True
+    return p["seen"] is None and p["refused"] == ["reject", 3, code]
 
 
 def fits(e, p):
@@ -301,9 +304,13 @@ def reply_fits(e, p):
     if p["seen"] is None or ok is None or (e["delivery"] == "local" and p["proto"] == "udp") or "any way" in why or \
             "answers the client itself" in why:
         return None
+    # Nobody listens on the node: it answers with a RST, which begins nothing.
+    if e["delivery"] == "local" and "for a request" in why:
+        return None
     if ok:
         return came_home(p)
-    if e["reply"].get("by") or "not translated back" in why or "hairpin" in why or "stops it" in why or "policy" in why:
+    if e["reply"].get("by") or "not translated back" in why or "hairpin" in why or "stops it" in why or "policy" in why or \
+            "for a request" in why:
         return not came_home(p)
     return None
 
@@ -388,6 +395,7 @@ def judge(cases, folder, lines):
             problems.append(e)
         count_matches(table, result.get("counters", []))
         for p in result.get("packets", []):
+            p["kept"] = 0 in (case["sysctl"].get("net.ipv4.ip_forward"), case["sysctl"].get("net.ipv6.conf.all.forwarding"))
             p["untracked"] = not case["sysctl"]["net.ipv4.vs.conntrack"]
             try:
                 replies += judge_packet(case["name"], bundle, p)

@@ -89,7 +89,9 @@ def check(load, how):
 
 
 def probe():
-    World(1).close()
+    world = World(1)
+    world.settings({})
+    world.close()
 
 
 def main():

@@ -169,7 +169,7 @@ DAMAGES = {
     "a refusal too many": (NFT, lambda b: (without_element("service-ips", "10.96.136.124 . tcp . 80")(b),
                                            with_element("no-endpoint-services", [{"elem": {"val": {"concat": ["10.96.136.124", "tcp", 80]}, "comment": "default/web"}},
                                                                                  {"goto": {"target": "reject-chain"}}])(b)),
-                           "rejected", WEB, "set", "kube-proxy", "no-endpoint-services", '10.96.136.124 . tcp . 80 comment "default/web" : goto reject-chain', False),
+                           "no-rule", WEB, "set", "kube-proxy", "service-ips", f"10.96.136.124 . tcp . 80 : goto {WEB_CHAIN}", True),
     "an entry of nobody": (NFT, with_element("service-ips", [{"concat": ["10.96.99.99", "tcp", 80]}, {"goto": {"target": WEB_CHAIN}}]), "stale-frontend", "10.96.99.99:80/TCP",
                            "set", "kube-proxy", "service-ips", f"10.96.99.99 . tcp . 80 : goto {WEB_CHAIN}", False),
     "a node port of nobody": (NFT, with_element("service-nodeports", [{"concat": ["tcp", 31999]}, {"goto": {"target": "external-PFISGYVC-default/web/tcp/"}}]),

@@ -379,6 +379,11 @@ static void test_methods(void **state)
 	walk_is("*nat\n:POSTROUTING ACCEPT\n-A POSTROUTING -j MASQUERADE\nCOMMIT\n", RR TO(FAR ":80", "-i -w 1"), NULL, (struct packet){ .src = POD },
 		"accept untranslated 10.244.2.7:80 by eth0 home");
 	walk_is(FILTER(""), RR TO(NODE ":80", "-g -w 1"), NULL, (struct packet){ .src = POD }, "accept untranslated 10.96.0.1:80 by itself home");
+	/* one that serves every port takes the replies to the node's own connections as well */
+	walk_is(FILTER(""), "-A -t 172.30.99.1:0 -s rr -p 60\n-a -t 172.30.99.1:0 -r 10.244.2.7:0 -m -w 1\n", NULL,
+		(struct packet){ .src = NODE, .dst = OUT }, "accept untranslated 203.0.113.9:80 by eth0 lost");
+	walk_is(FILTER(""), "-A -t 172.30.99.1:21 -s rr\n-a -t 172.30.99.1:21 -r 10.244.2.7:21 -m -w 1\n", NULL,
+		(struct packet){ .src = NODE, .dst = OUT }, "accept untranslated 203.0.113.9:80 by eth0 home");
 	/* one packet at a time: the connection is forgotten before the reply comes */
 	walk_is(FILTER(""), "-A -u 10.96.0.1:53 -s rr -o\n-a -u 10.96.0.1:53 -r 10.244.2.7:53 -m -w 1\n", NULL,
 		(struct packet){ .src = POD, .proto = IPPROTO_UDP, .dport = 53 }, "accept 10.244.2.7:53 by eth0 lost");
