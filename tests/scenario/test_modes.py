@@ -339,6 +339,16 @@ def leftovers():
         expect_equal([(f["node"], "made in ipvs mode" in f["text"]) for f in d["cluster"] if f["check"] == "stale-rules-after-mode-switch"], [("node1", True)], "ipvs")
 
 
+def leftover_that_drops():
+    """A table that nftables mode left behind drops what IPVS mode serves: the element that says so is named, not the first jump on the way."""
+    with Copy(IPVS) as b:
+        shutil.copyfile(os.path.join("tests", "corpus", NFT, "nodes", "node1", DUMP), b.file("nodes", "node1", DUMP))
+        d = [x for x in differences(b) if x["kind"] == "dropped"]
+        expect_equal({(x["frontend"], x["by"]["kind"], x["by"]["chain"], x["by"]["text"]) for x in d},
+                     {("*:32147/TCP", "set", "no-endpoint-nodeports", 'tcp . 32147 comment "default/example-service" : drop'),
+                      ("203.0.113.80:8765/TCP", "set", "no-endpoint-services", '203.0.113.80 . tcp . 8765 comment "default/example-service" : drop')}, "dropped")
+
+
 # ---- peers, and Services read back ----
 
 def peers(bundle, damage, text):
@@ -448,6 +458,7 @@ if __name__ == "__main__":
     for name_, look in LOOKS.items():
         t.run(f"lab-nftables/how to look at {name_}", looked_at, *look)
     t.run("lab-nftables/a policy in nft's words", policy_in_nft)
+    t.run("lab-ipvs/a table left behind drops", leftover_that_drops)
     for name_ in ("dump", "Node-A"):
         t.run(f"lab-nftables/one node by the name {name_}", from_maps_of, name_)
     for b_ in (NFT, IPVS):
