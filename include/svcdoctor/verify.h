@@ -38,6 +38,7 @@ struct verify_by {
 	uint32_t index;		/* from 1; 0: no rule, or it is missing */
 	const char *text;	/* NUL-terminated */
 	bool missing;		/* this is not there: a rule or element belongs in `chain` */
+	const char *nft_kind;	/* what `nft list` calls @chain: "chain", "set", "map", or "table" where that is all there is; NULL: of iptables */
 	const struct rs_rule *rule; /* NULL: missing or no rule */
 };
 /* Fills @ret from the engine's form; text copied into @arena. */
@@ -225,6 +226,8 @@ struct verify_place {
 void verify_place_init(struct verify_place *p, const struct snapshot *s, const struct snap_node *n, const struct expect_node *e);
 void verify_place_release(struct verify_place *p);
 enum tri verify_is_here(void *arg, const struct ip_addr *a, const char **ret_why);
+/* The name that kube-proxy knows its node by, where the bundle calls it @name. NULL: out of memory. */
+const char *verify_own_name(struct arena *arena, const struct kube_proxy_config *c, const char *name);
 int verify_expect_node(struct arena *arena, const struct snapshot *s, const struct snap_node *n, struct expect_node *ret);
 /*
  * kube-proxy's mode on the node: as it tells it there itself, else as it is configured, else by what is there (the nftables table

@@ -49,7 +49,7 @@ static const char *accepting_check(const struct verify_by *by)
 static const char *stopped_check(const struct verify_difference *d)
 {
 	if (d->by.kind == BY_POLICY)
-		return str_is(d->by.chain, "FORWARD") ? "forward-policy-drop" : "foreign-rule-drops";
+		return str_is(d->by.chain, "FORWARD") && !d->by.nft_kind ? "forward-policy-drop" : "foreign-rule-drops";
 	if (d->by.missing && d->by.kind == BY_IPVS)
 		return "rules-endpoints-diff";
 	if (d->by.missing)
@@ -284,8 +284,10 @@ static void look_commands(struct run *r, struct finding *f, const struct cause *
 	const struct verify_by *by = c->by;
 
 	trace_command(r, f, c->first);
-	if (str_is(by->table, "kube-proxy")) {
-		finding_next(r, f, "sudo nft list %t %t kube-proxy %t", by->kind == BY_SET ? "map" : "chain", by->family, by->chain);
+	if (by->nft_kind && by->family && by->table && by->chain) {
+		bool whole = str_is(by->nft_kind, "table");
+
+		finding_next(r, f, whole ? "sudo nft list %t %t %t" : "sudo nft list %t %t %t %t", by->nft_kind, by->family, by->table, by->chain);
 		return;
 	}
 	if (by->kind == BY_IPVS)
@@ -329,6 +331,9 @@ static const char *cause_text(struct run *r, const struct cause *c, size_t servi
 	if (str_is(id, "forward-policy-drop"))
 		return run_printf(r, "on node %s the policy of FORWARD drops packets of %s that no rule accepts", node,
 				  who);
+	if (str_is(id, "foreign-rule-drops") && c->by->kind == BY_POLICY)
+		return run_printf(r, "on node %s the policy of chain %s of table %s drops packets of %s that no rule accepts", node, text_or(c->by->chain),
+				  text_or(c->by->table), who);
 	if (str_is(id, "foreign-rule-drops"))
 		return run_printf(r, "on node %s %s, which is not kube-proxy's, stops packets of %s", node, place, who);
 	if (str_is(id, "hc-nodeport-blocked"))

@@ -229,8 +229,7 @@ void text_by(struct strbuf *b, const struct verify_by *by, bool backend)
 			return;
 		}
 		if (backend && by->backend) {
-			strbuf_addf(b, "%s %s ", by->family && strcmp(by->family, "ip6") == 0 ? "ip6" : "ip",
-				    by->backend);
+			strbuf_addf(b, "%s %s ", by->family ? by->family : "ip", by->backend);
 		}
 		strbuf_addf(b, "%s ", by->table ? by->table : "?");
 		strbuf_add_clean(b, by->chain ? by->chain : "?");

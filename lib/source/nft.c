@@ -97,10 +97,13 @@ static bool enter_table(struct nft_reader *x, const char *family, const char *na
 	return x->table != NULL;
 }
 
-/* nft 1.0.6 writes "dormant" and "owner" as whatever lies in its memory: some table's name. Owners are rare, and hold their table open. */
+/*
+ * nft 1.0.6 writes "dormant" as "d", or as whatever lies in its memory: some table's name. "owner" fares no better, but owners are
+ * rare, and hold their table open.
+ */
 static bool is_dormant(struct nft_reader *x, const json_t *flags)
 {
-	if (!flags || nft_has_word(flags, "dormant"))
+	if (!flags || nft_has_word(flags, "dormant") || nft_has_word(flags, "d"))
 		return flags != NULL;
 	if (nft_has_word(flags, "owner") || nft_has_word(flags, "persist") || (json_is_array(flags) && json_array_size(flags) == 0))
 		return false;

@@ -81,6 +81,12 @@ static const struct nat_step *last_step(const struct nat_ending *e, enum nat_eff
 
 #define REFUSES (EFFECTS(EFFECT_JUMP) | EFFECTS(EFFECT_GOTO) | EFFECTS(EFFECT_DROP) | EFFECTS(EFFECT_REJECT))
 
+/* A jump to a chain that did nothing with the packet and sent it back: it turned nothing away. */
+static bool is_idle_jump(const struct nat_step *s, const struct nat_step *next)
+{
+	return s->effect == EFFECT_JUMP && s->target && (!next || next->hook != s->hook || next->depth <= s->depth);
+}
+
 /* The first step on the way by what nobody expects and that has one of @effects; @table NULL: any. */
 static const struct nat_step *first_unexpected(const struct blame_context *b, const struct nat_ending *e, unsigned effects,
 					       const char *table)
@@ -89,7 +95,8 @@ static const struct nat_step *first_unexpected(const struct blame_context *b, co
 	size_t n = path_steps(e, v, PATH_MAX_STEPS);
 
 	for (size_t i = 0; i < n; i++)
-		if (v[i]->by.kind == BY_RULE && (effects & EFFECTS(v[i]->effect)) && in_table(v[i]->by.chain, table) && !expects_step(b, v[i]))
+		if (v[i]->by.kind == BY_RULE && (effects & EFFECTS(v[i]->effect)) && in_table(v[i]->by.chain, table) && !expects_step(b, v[i]) &&
+		    !is_idle_jump(v[i], i + 1 < n ? v[i + 1] : NULL))
 			return v[i];
 	return NULL;
 }
@@ -370,6 +377,11 @@ static int blame_refused(const struct blame_context *b, const struct found_diffe
 	/* IPVS has no server to choose; or kube-proxy's own rules refuse, for an element that is too many or one that is missing. */
 	if (e->by.kind == BY_IPVS && blame_missing(b, WAY_ENDPOINT, d, ret))
 		return 1;
+	if (refused_in && is_proxy_chain(refused_in) && refused_in->table->xtables == (b->v->expect.mode == MODE_NFTABLES)) {
+		/* left by a mode that it was in before: nothing of that is expected, so the rule itself is what is wrong */
+		verify_by_from_nat(b->arena, b->v->snap->name, &e->by, ret);
+		return 1;
+	}
 	if (refused_in && is_proxy_chain(refused_in) && b->v->expect.mode != MODE_IPTABLES && b->answer->verdict == EXPECT_TRANSLATE &&
 	    (blame_path(b, d, REFUSES, NULL, ret) || blame_missing(b, WAY_ADMITTED, d, ret)))
 		return 1;

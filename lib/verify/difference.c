@@ -86,8 +86,8 @@ int difference_push_actual(struct arena *a, const struct nat_result *r, struct v
 	return 0;
 }
 
-/* @own: the endpoint in question is one of this port. @refused: by the rules that catch what is not translated. */
-static const char *sentence(struct arena *a, const struct verify_difference *d, const struct expect_answer *x, bool own, bool refused)
+/* @own: the endpoint in question is one of this port. @refused: NAT_REJECT: as a port of no Service; NAT_DROP: by others of its rules. */
+static const char *sentence(struct arena *a, const struct verify_difference *d, const struct expect_answer *x, bool own, enum nat_verdict refused)
 {
 	char ep[IP_ENDPOINT_STRLEN] = "";
 	const char *whose = d->foreign ? "a rule that is not kube-proxy's" : "a rule";
@@ -96,7 +96,9 @@ static const char *sentence(struct arena *a, const struct verify_difference *d, 
 		(void)ip_endpoint_format(&d->endpoint, d->endpoint_port, ep);
 	switch (d->kind) {
 	case DIFF_NO_RULE:
-		if (refused)
+		if (refused == NAT_DROP)
+			return arena_printf(a, "%s is not translated, and so kube-proxy's own rules drop it", d->frontend);
+		if (refused == NAT_REJECT)
 			return arena_printf(a, "%s is not translated, and so it is refused as a port of no Service", d->frontend);
 		return arena_printf(a, "%s is not translated: packets keep the frontend's address and reach no endpoint", d->frontend);
 	case DIFF_REJECTED:
@@ -187,12 +189,14 @@ static bool is_harmless(const struct blame_context *b, const struct verify_diffe
 	return !s || !s->by.chain || !is_proxy_chain(s->by.chain);
 }
 
-static bool is_caught(const struct blame_context *b, const struct found_difference *d)
+static enum nat_verdict caught_by(const struct blame_context *b, const struct found_difference *d)
 {
 	const struct nat_ending *e = d->ending < b->result->endings.len ? &b->result->endings.v[d->ending] : NULL;
 	const char *chain = e && e->verdict != NAT_ACCEPT && e->by.chain ? e->by.chain->name : "";
 
-	return strcmp(chain, "cluster-ips-check") == 0 || strcmp(chain, "KUBE-IPVS-FILTER") == 0;
+	if (strcmp(chain, "cluster-ips-check") == 0 || strcmp(chain, "KUBE-IPVS-FILTER") == 0)
+		return NAT_REJECT;
+	return b->v->expect.mode != MODE_IPTABLES && e && e->verdict == NAT_DROP ? NAT_DROP : NAT_ACCEPT;
 }
 
 int difference_open(struct open_list *l, const struct blame_context *b, const struct found_difference *found,
@@ -225,7 +229,7 @@ int difference_open(struct open_list *l, const struct blame_context *b, const st
 	o.d.frontend = frontend_name(b->arena, f);
 	o.d.text = !o.d.frontend ? NULL : d.kind == DIFF_REPLY_LOST && d.ending < b->result->endings.len ?
 		arena_printf(b->arena, "the reply to packets for %s does not come back: %s", o.d.frontend, b->result->endings.v[d.ending].reply_why) :
-		sentence(b->arena, &o.d, b->answer, judge_is_own(f->port, &o.d.endpoint, o.d.endpoint_port), is_caught(b, &d));
+		sentence(b->arena, &o.d, b->answer, judge_is_own(f->port, &o.d.endpoint, o.d.endpoint_port), caught_by(b, &d));
 	if (!o.d.text)
 		return -ENOMEM;
 	r = push_fate(b->arena, b->answer, &o.d.expected, &o.d.nexpected);

@@ -21,6 +21,7 @@ struct made_service {
 struct maker {
 	struct snapshot *s;
 	const struct snap_node *node;
+	const char *own_name;
 	struct arena *arena; /* the cluster's */
 	ARRAY_OF(struct made_service *) services;
 	struct map by_name;

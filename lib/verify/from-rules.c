@@ -158,12 +158,12 @@ int maker_endpoint(struct maker *m, struct made_port *p, const struct ip_addr *a
 	const char **text = arena_new(m->arena, const char *);
 
 	if (local)
-		e.node_name = m->node->name;
+		e.node_name = m->own_name;
 	for (size_t i = 0; i < p->endpoints.len; i++) {
 		if (!ip_addr_equal(&p->endpoints.v[i].ip, a) || p->port.target.number != port)
 			continue;
 		if (local)
-			p->endpoints.v[i].node_name = m->node->name;
+			p->endpoints.v[i].node_name = m->own_name;
 		return 0;
 	}
 	if (p->endpoints.len && p->port.target.number != port)
@@ -423,6 +423,9 @@ int verify_services_from_rules(struct snapshot *s)
 	}
 	if (!m.node)
 		return 0;
+	m.own_name = verify_own_name(m.arena, snapshot_proxy_config(s, m.node), m.node->name);
+	if (!m.own_name)
+		return -ENOMEM;
 	r = verify_mode(s, m.node) == MODE_NFTABLES ? maker_learn_nftables(&m) : learn_xtables(&m);
 	for (size_t i = 0; r == 0 && i < m.services.len; i++)
 		if (is_whole(m.services.v[i]))

@@ -131,9 +131,10 @@ static void primary_addresses(const struct snapshot *s, const struct snap_node *
 }
 
 /* component-helpers/node/util GetHostname: without blanks around it, in lower case. */
-static const char *node_name(struct arena *arena, const char *name)
+const char *verify_own_name(struct arena *arena, const struct kube_proxy_config *c, const char *name)
 {
-	const char *from = name + strspn(name, " \t\r\n");
+	const char *given = c->hostname_override && c->hostname_override[strspn(c->hostname_override, " \t")] ? c->hostname_override : name;
+	const char *from = given + strspn(given, " \t\r\n");
 	size_t len = strlen(from);
 	char *copy;
 
@@ -159,10 +160,8 @@ int verify_expect_node(struct arena *arena, const struct snapshot *s, const stru
 		if (r < 0)
 			return r;
 	}
-	*ret = (struct expect_node){ .mode = verify_mode(s, n), .cluster = &s->cluster, .name = n->name, .facts = &n->facts, .config = own, .minor = -1 };
-	if (own->hostname_override && own->hostname_override[strspn(own->hostname_override, " \t")])
-		ret->name = own->hostname_override;
-	ret->name = node_name(arena, ret->name);
+	*ret = (struct expect_node){ .mode = verify_mode(s, n), .cluster = &s->cluster, .facts = &n->facts, .config = own, .minor = -1 };
+	ret->name = verify_own_name(arena, own, n->name);
 	if (!ret->name)
 		return -ENOMEM;
 	ret->object = k8s_find_node(&s->cluster, ret->name);

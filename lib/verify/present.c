@@ -328,6 +328,9 @@ void verify_by_expected(struct arena *a, const char *node, enum rs_backend backe
 		.family = rs_family_name(family == AF_INET6 ? RS_IP6 : RS_IP4),
 		.table = rule ? arena_strdup(a, e->table) : nft ? "kube-proxy" : NULL, .chain = place ? arena_strdup(a, place) : NULL, .missing = true,
 	};
+	/* a set that is not there can only be looked for among the others */
+	ret->nft_kind = rule ? (str_is(e->table, "kube-proxy") ? "chain" : NULL) : e->part == PART_SET ? "table" :
+			e->part == PART_ELEMENT ? (e->value ? "map" : "set") : NULL;
 	ret->text = e->part == PART_ADDRESS ? arena_printf(a, "%s/%u dev %s", e->key, family == AF_INET6 ? 128 : 32, e->set) : arena_strdup(a, e->text);
 }
 

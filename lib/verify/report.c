@@ -25,6 +25,7 @@ void verify_by_from_nat(struct arena *arena, const char *node, const struct nat_
 		ret->family = rs_family_name(c->table->family);
 		ret->table = c->table->name;
 		ret->chain = c->name;
+		ret->nft_kind = c->table->xtables ? NULL : "chain";
 	}
 	if (by->elem && by->set && by->set->name) {
 		ret->kind = BY_SET;
@@ -32,6 +33,7 @@ void verify_by_from_nat(struct arena *arena, const char *node, const struct nat_
 		ret->family = rs_family_name(by->set->family);
 		ret->table = by->set->table ? by->set->table->name : NULL;
 		ret->chain = by->set->name;
+		ret->nft_kind = !by->set->table ? NULL : by->set->is_map || by->set->is_vmap ? "map" : "set";
 		ret->text = velem_text(arena, by->set, by->elem);
 	} else if (by->kind == BY_IPVS && by->server) {
 		ret->family = rs_family_name(by->server->addr.family == AF_INET6 ? RS_IP6 : RS_IP4);
@@ -40,7 +42,8 @@ void verify_by_from_nat(struct arena *arena, const char *node, const struct nat_
 		ret->index = by->rule->index;
 		ret->text = arena_strndup(arena, by->rule->text, by->rule->text_len);
 	} else if (by->kind == BY_POLICY && c) {
-		ret->text = arena_printf(arena, "-P %s DROP", c->name);
+		ret->text = c->table->xtables ? arena_printf(arena, "-P %s DROP", c->name) :
+			arena_printf(arena, "chain %s %s %s { policy drop; }", ret->family, ret->table, c->name);
 	} else {
 		ret->text = arena_strdup(arena, by->text);
 	}

@@ -349,6 +349,16 @@ def leftovers():
         expect_equal([(f["node"], "made in ipvs mode" in f["text"]) for f in d["cluster"] if f["check"] == "stale-rules-after-mode-switch"], [("node1", True)], "ipvs")
 
 
+def leftover_that_drops():
+    """A table that nftables mode left behind drops what IPVS mode serves: the element that says so is named, not the first jump on the way."""
+    with Copy(IPVS) as b:
+        shutil.copyfile(os.path.join("tests", "corpus", NFT, "nodes", "node1", DUMP), b.file("nodes", "node1", DUMP))
+        d = [x for x in differences(b) if x["kind"] == "dropped"]
+        expect_equal({(x["frontend"], x["by"]["kind"], x["by"]["chain"], x["by"]["text"]) for x in d},
+                     {("*:32147/TCP", "set", "no-endpoint-nodeports", 'tcp . 32147 comment "default/example-service" : drop'),
+                      ("203.0.113.80:8765/TCP", "set", "no-endpoint-services", '203.0.113.80 . tcp . 8765 comment "default/example-service" : drop')}, "dropped")
+
+
 # ---- peers, and Services read back ----
 
 def peers(bundle, damage, text):
@@ -384,6 +394,56 @@ def from_maps():
         return f"{v['services']} Services, {v['frontends']} frontends"
 
 
+def from_maps_of(name):
+    """The node's whole folder, by another name than kube-proxy's own: endpoints of this node are told by the rules all the same."""
+    with Copy(NFT) as b:
+        one = b.file(name)
+        os.rename(b.file("nodes", "node1"), one)
+        v = run("verify", "-A", "--bundle", one, "-o", "json", codes=[2]).json
+        expect_equal((v["services"], v["differences"], v["decided"]), (17, [], v["frontends"]), "Services, differences and decided")
+
+
+def looked_at(damage, command):
+    """What `diagnose` prints to look at the place is a command that nft takes."""
+    with Copy(NFT) as b:
+        damage(b)
+        d = run("diagnose", "-A", "--bundle", b.path, "--node", "node1", "-o", "json", codes=[1]).json
+        nexts = [n for s in d["services"] for f in s["causes"] + s["explained"] for n in f["next"]] + [n for f in d["cluster"] for n in f["next"]]
+        expect(command in nexts, lambda: f"{command} is not in {nexts}")
+        expect(not any("iptables" in n for n in nexts), lambda: f"iptables in {nexts}")
+
+
+def strangers_chain(name, expr, policy="accept"):
+    own = {"family": "inet", "table": "filter"}
+
+    def change(objects):
+        return objects + [{"table": {"family": "inet", "name": "filter", "handle": 99}},
+                          {"chain": {**own, "name": name, "handle": 1, "type": "filter", "hook": "forward", "prio": 10, "policy": policy}}] + \
+            [{"rule": {**own, "chain": name, "handle": 2, "expr": e}} for e in expr]
+    return nft(change)
+
+
+def policy_in_nft():
+    """The policy of a native chain is told in nft's words, and its family is inet."""
+    with Copy(NFT) as b:
+        strangers_chain("FORWARD", [], "drop")(b)
+        d = differences(b, codes=[1])
+        expect_equal({(x["foreign"], x["by"]["kind"], x["by"]["family"], x["by"]["text"]) for x in d if x["kind"] == "dropped"},
+                     {(True, "policy", "inet", "chain inet filter FORWARD { policy drop; }")}, "by")
+        text = run("diagnose", "-A", "--bundle", b.path, "--node", "node1", codes=[1]).out
+        expect("the policy of chain FORWARD of table filter drops packets" in text, text[:600])
+        expect("-P FORWARD" not in text, "a fix by iptables")
+
+
+LOOKS = {
+    "a set": (without_element("nodeport-ips", "172.30.99.1"), "sudo nft list set ip kube-proxy nodeport-ips"),
+    "a map": (without_element("service-ips", "10.96.136.124 . tcp . 80"), "sudo nft list map ip kube-proxy service-ips"),
+    "a chain": (without_rule("services", "@cluster-ips"), "sudo nft list chain ip kube-proxy services"),
+    "a stranger's chain": (strangers_chain("fwd", [[{"drop": None}]]), "sudo nft list chain inet filter fwd"),
+    "a stranger's policy": (strangers_chain("fwd", [], "drop"), "sudo nft list chain inet filter fwd"),
+}
+
+
 def rules_count(bundle, needed):
     """The table of `rules` counts everything, and says what is missing and what is too many."""
     with Copy(bundle) as b:
@@ -405,6 +465,12 @@ if __name__ == "__main__":
     for name, (bundle_, *rest) in DAMAGES.items():
         t.run(f"{bundle_}/{name}", damage_is_found, bundle_, *rest)
     t.run("lab-nftables/the catch-all refuses", refused_by_catch_all)
+    for name_, look in LOOKS.items():
+        t.run(f"lab-nftables/how to look at {name_}", looked_at, *look)
+    t.run("lab-nftables/a policy in nft's words", policy_in_nft)
+    t.run("lab-ipvs/a table left behind drops", leftover_that_drops)
+    for name_ in ("dump", "Node-A"):
+        t.run(f"lab-nftables/one node by the name {name_}", from_maps_of, name_)
     for b_ in (NFT, IPVS):
         t.run(f"{b_}/a stranger in FORWARD", stranger, b_)
         t.run(f"{b_}/nothing written", nothing_written, b_)

@@ -535,8 +535,8 @@ static void test_tables(void **state)
 		const char *flags;
 		bool dormant, noted;
 	} rows[] = {
-		{ "'dormant'", true, false }, { "['dormant', 'owner']", true, false }, { "'owner'", false, false }, { "['persist']", false, false },
-		{ "[]", false, false }, { "'d'", true, true }, /* nft 1.0.6: some name */
+		{ "'dormant'", true, false }, { "'d'", true, false }, { "['dormant', 'owner']", true, false }, { "'owner'", false, false }, { "['persist']", false, false },
+		{ "[]", false, false }, { "'mangle'", true, true }, /* nft 1.0.6: some name */
 	};
 	struct dump d;
 
