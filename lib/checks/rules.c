@@ -115,6 +115,9 @@ static const char *by_key(struct run *r, const struct verify_difference *d, cons
 
 	if (by->kind == BY_NONE && !by->missing)
 		return NULL;
+	/* addresses come back with their link, or with kube-proxy: one cause, however many are gone */
+	if (by->kind == BY_LINK && by->missing)
+		return run_printf(r, "%s\x1f%s\x1fmissing", check, text_or(d->node));
 	return run_printf(r, "%s\x1f%s\x1f%d\x1f%s\x1f%s\x1f%s\x1f%s\x1f%u\x1f%s", check, text_or(d->node), by->kind,
 			  text_or(by->backend), text_or(by->family), text_or(by->table), text_or(by->chain),
 			  by->missing ? 0 : by->index, text_or(by->text));
@@ -241,12 +244,29 @@ static void difference_texts(struct run *r, struct finding *f, const struct caus
 		finding_evidence(r, f, "and %zu more differences", c->v.len - shown);
 }
 
+static void missing_things(struct run *r, struct finding *f, const struct cause *c)
+{
+	CLEANUP(map_release) struct map seen = { 0 };
+	size_t more = 0;
+
+	for (size_t i = 0; i < c->v.len; i++) {
+		const char *text = c->v.v[i]->by.text;
+
+		if (!text || str_is(c->by->text, text) || map_gets(&seen, text))
+			continue;
+		if (map_puts(&seen, text, (void *)(uintptr_t)text) < 0)
+			r->err = -ENOMEM;
+		more++;
+	}
+	finding_evidence(r, f, more ? "missing: %s and %zu more" : "missing: %s", c->by->text ? c->by->text : "?", more);
+}
+
 static void evidence_of(struct run *r, struct finding *f, const struct cause *c)
 {
 	const struct verify_by *by = c->by;
 
 	if (by->missing && !by->chain)
-		finding_evidence(r, f, "missing: %s", by->text ? by->text : "?");
+		missing_things(r, f, c);
 	else if (by->missing)
 		finding_evidence(r, f, "missing in %s: %s", rule_place(r, by), by->text ? by->text : "the rule");
 	else if (by->kind == BY_RULE || by->kind == BY_SET)

@@ -115,6 +115,16 @@ static int blame_path(const struct blame_context *b, const struct found_differen
 	return s != NULL;
 }
 
+/* The address is on its link, and the packet was not for this node all the same. */
+static void blame_local_route(const struct blame_context *b, struct verify_by *ret)
+{
+	char a[IP_ADDR_STRLEN];
+
+	*ret = (struct verify_by){ .kind = BY_ROUTE, .node = b->v->snap->name, .family = rs_family_name(b->dst->family == AF_INET6 ? RS_IP6 : RS_IP4),
+				   .missing = true };
+	ret->text = arena_printf(b->arena, "local %s dev kube-ipvs0 table local", ip_addr_format(b->dst, a));
+}
+
 static int blame_no_rule(const struct blame_context *b, const struct found_difference *d, struct verify_by *ret)
 {
 	const struct nat_ending *e = ending_of(b, d);
@@ -125,6 +135,10 @@ static int blame_no_rule(const struct blame_context *b, const struct found_diffe
 	/* All is there: something on the way turned the packet away before, or took it out of connection tracking. */
 	if (blame_path(b, d, EFFECTS(EFFECT_NOTRACK), NULL, ret) || blame_path(b, d, TURNS_AWAY, "nat", ret))
 		return 1;
+	if (b->v->expect.mode == MODE_IPVS && node_is_local(&b->v->snap->facts, b->dst) == TRI_FALSE) {
+		blame_local_route(b, ret);
+		return 1;
+	}
 	s = e ? last_step(e, EFFECT_RETURN, "nat") : NULL;
 	if (s)
 		by_from_rule(b, s->by.rule, ret);

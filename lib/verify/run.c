@@ -60,8 +60,39 @@ static bool has_servers(const struct snap_node *n, unsigned six)
 	return false;
 }
 
+static bool on_some_link(const struct node_facts *f, const struct ip_addr *a)
+{
+	for (size_t i = 0; i < f->addrs.len; i++)
+		if (ip_addr_equal(&f->addrs.v[i].addr, a))
+			return true;
+	return false;
+}
+
+/* An address and its route in table local come and go together: where one is without the other, the dumps are of two moments. */
+static int note_addresses(const struct snap_node *n, struct vnode *v, struct verify_report *out)
+{
+	CLEANUP(map_release) struct map seen = { 0 };
+	char text[IP_ADDR_STRLEN];
+
+	for (size_t i = 0; n->facts.addrs_known && n->facts.routes_known && i < n->rules.servers.len; i++) {
+		const struct ip_addr *a = &n->rules.servers.v[i]->addr;
+		const char *reason;
+
+		if (!a->family || map_get(&seen, a, sizeof(*a)))
+			continue;
+		if (map_put(&seen, a, sizeof(*a), (void *)(uintptr_t)a) < 0)
+			return -ENOMEM;
+		if ((vnode_on_ipvs_link(v, a) || on_some_link(&n->facts, a)) == (node_is_local(&n->facts, a) == TRI_TRUE))
+			continue;
+		reason = arena_printf(&out->arena, "ip-addr.json and ip-route.json do not agree on whether %s is an address of this node; the latter is believed",
+				      ip_addr_format(a, text));
+		return reason ? report_skip(out, n->name, "unreadable", "addresses", reason, "ip -j addr and ip -j route show table all, one right after the other") : -ENOMEM;
+	}
+	return 0;
+}
+
 /* What of IPVS mode cannot be judged without the other dumps. */
-static int note_ipvs(const struct snap_node *n, const struct vnode *v, struct verify_report *out)
+static int note_ipvs(const struct snap_node *n, struct vnode *v, struct verify_report *out)
 {
 	const enum known sets = n->dumps[DUMP_IPSET];
 	int r = 0;
@@ -78,7 +109,7 @@ static int note_ipvs(const struct snap_node *n, const struct vnode *v, struct ve
 		r = report_skip(out, n->name, "not-collected", "addresses", v->locals_unknown ?
 				"which addresses the node has, virtual ones too, is not known: only its own packets are judged" :
 				"which virtual addresses are on kube-ipvs0 is not known", "ip -j addr > ip-addr.json on the node");
-	return r;
+	return r == 0 ? note_addresses(n, v, out) : r;
 }
 
 /* What no Service is needed for. */

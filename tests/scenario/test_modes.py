@@ -359,6 +359,33 @@ def leftover_that_drops():
                       ("203.0.113.80:8765/TCP", "set", "no-endpoint-services", '203.0.113.80 . tcp . 8765 comment "default/example-service" : drop')}, "dropped")
 
 
+def one_moment(which, kind):
+    """An address of kube-ipvs0 in one of the two dumps that show it: that they do not agree is said, and ip-route.json is believed."""
+    with Copy(IPVS) as b:
+        def edit(text):
+            doc = json.loads(text)
+            for link in doc:
+                if "addr_info" in link:
+                    link["addr_info"] = [a for a in link["addr_info"] if a.get("local") != "10.96.136.124"]
+            return json.dumps([r for r in doc if r.get("dst") != "10.96.136.124"])
+        b.edit(edit, "nodes", "node1", which)
+        v = run("verify", "-A", "--bundle", b.path, "--node", "node1", "-o", "json", codes=[1 if kind else 2]).json
+        expect_equal([(s["check"], s["node"], "10.96.136.124" in s["reason"]) for s in v["skipped"]], [("addresses", "node1", True)], "skipped")
+        expect_equal([(d["kind"], d["by"]["kind"], d["by"]["text"]) for d in v["differences"]], [kind] if kind else [], "differences")
+
+
+def link_gone():
+    """Without kube-ipvs0 there is one cause, not one for each Service."""
+    with Copy(IPVS) as b:
+        for f in ("ip-addr.json", "ip-route.json"):
+            b.edit(lambda text: json.dumps([x for x in json.loads(text) if "kube-ipvs0" not in (x.get("ifname"), x.get("dev"))]), "nodes", "node1", f)
+        d = run("diagnose", "-A", "--bundle", b.path, "--node", "node1", "-o", "json", codes=[1]).json
+        found = [f for f in d["cluster"] if f["check"] == "kube-ipvs0-up-or-foreign-addr"]
+        expect_equal(len(found), 1, "findings")
+        expect(found[0]["evidence"][0].startswith("missing: ") and found[0]["evidence"][0].endswith(" and 20 more"), found[0]["evidence"][0])
+        return found[0]["text"]
+
+
 # ---- peers, and Services read back ----
 
 def peers(bundle, damage, text):
@@ -469,6 +496,9 @@ if __name__ == "__main__":
         t.run(f"lab-nftables/how to look at {name_}", looked_at, *look)
     t.run("lab-nftables/a policy in nft's words", policy_in_nft)
     t.run("lab-ipvs/a table left behind drops", leftover_that_drops)
+    t.run("lab-ipvs/an address in ip-route.json only", one_moment, "ip-addr.json", None)
+    t.run("lab-ipvs/an address in ip-addr.json only", one_moment, "ip-route.json", ("no-rule", "route", "local 10.96.136.124 dev kube-ipvs0 table local"))
+    t.run("lab-ipvs/kube-ipvs0 gone", link_gone)
     for name_ in ("dump", "Node-A"):
         t.run(f"lab-nftables/one node by the name {name_}", from_maps_of, name_)
     for b_ in (NFT, IPVS):
