@@ -462,6 +462,23 @@ def policy_in_nft():
         expect("-P FORWARD" not in text, "a fix by iptables")
 
 
+def own_network():
+    """Docker's MASQUERADE for its containers, on a node with a Local Service: no more than a note."""
+    own = {"family": "ip", "table": "docker"}
+    expr = [{"match": {"op": "!=", "left": {"meta": {"key": "oifname"}}, "right": "docker0"}},
+            {"match": {"op": "==", "left": {"payload": {"protocol": "ip", "field": "saddr"}}, "right": {"prefix": {"addr": "172.17.0.0", "len": 16}}}},
+            {"masquerade": None}]
+    add = [{"table": {"family": "ip", "name": "docker", "handle": 99}},
+           {"chain": {**own, "name": "post", "handle": 1, "type": "nat", "hook": "postrouting", "prio": 100, "policy": "accept"}},
+           {"rule": {**own, "chain": "post", "handle": 2, "expr": expr}}]
+    with Copy(NFT) as b:
+        b.edit(lambda text: json.dumps({"nftables": json.loads(text)["nftables"] + add}), "nodes", "node2", DUMP)
+        d = run("diagnose", "-A", "--bundle", b.path, "-o", "json", codes=[1]).json
+        s = [x for x in d["services"] if x["service"] == "default/example-service"]
+        expect_equal([(x["status"], [f["severity"] for f in x["causes"] if f["check"] == "rules-needless-masquerade"]) for x in s],
+                     [("no-fault-found", ["info"])], "example-service")
+
+
 LOOKS = {
     "a set": (without_element("nodeport-ips", "172.30.99.1"), "sudo nft list set ip kube-proxy nodeport-ips"),
     "a map": (without_element("service-ips", "10.96.136.124 . tcp . 80"), "sudo nft list map ip kube-proxy service-ips"),
@@ -495,6 +512,7 @@ if __name__ == "__main__":
     for name_, look in LOOKS.items():
         t.run(f"lab-nftables/how to look at {name_}", looked_at, *look)
     t.run("lab-nftables/a policy in nft's words", policy_in_nft)
+    t.run("lab-nftables/a network that masquerades itself", own_network)
     t.run("lab-ipvs/a table left behind drops", leftover_that_drops)
     t.run("lab-ipvs/an address in ip-route.json only", one_moment, "ip-addr.json", None)
     t.run("lab-ipvs/an address in ip-addr.json only", one_moment, "ip-route.json", ("no-rule", "route", "local 10.96.136.124 dev kube-ipvs0 table local"))
