@@ -606,6 +606,24 @@ static int do_return(struct walk *w, struct state *st, const struct rs_rule *r)
 	return ACTION_JUMPED;
 }
 
+/* nf_reject's codes of both families, as it sends them in this packet's: nft_reject_icmpv4_code(), nft_reject_icmpv6_code(). */
+static const char *refusal_of_family(const struct state *st, const char *with)
+{
+	static const struct {
+		const char *both, *of[2];
+	} codes[] = {
+		{ "icmpx-port-unreachable", { "icmp-port-unreachable", "icmp6-port-unreachable" } },
+		{ "icmpx-admin-prohibited", { "icmp-admin-prohibited", "icmp6-adm-prohibited" } },
+		{ "icmpx-no-route", { "icmp-net-unreachable", "icmp6-no-route" } },
+		{ "icmpx-host-unreachable", { "icmp-host-unreachable", "icmp6-addr-unreachable" } },
+	};
+
+	for (size_t i = 0; with && i < ARRAY_LEN(codes); i++)
+		if (strcmp(with, codes[i].both) == 0)
+			return codes[i].of[st->dst.family == AF_INET6];
+	return with;
+}
+
 static int do_verdict(struct walk *w, struct state *st, const struct rs_rule *r, const struct rs_stmt *s)
 {
 	struct nat_by by = by_rule(w, r);
@@ -624,7 +642,7 @@ static int do_verdict(struct walk *w, struct state *st, const struct rs_rule *r,
 		return res < 0 ? res : ACTION_ENDED;
 	default:
 		(void)nat_record(w, st, EFFECT_REJECT, &by);
-		res = nat_end(w, st, NAT_REJECT, &by, s->u.text);
+		res = nat_end(w, st, NAT_REJECT, &by, refusal_of_family(st, s->u.text));
 		return res < 0 ? res : ACTION_ENDED;
 	}
 }

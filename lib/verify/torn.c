@@ -27,11 +27,12 @@ static void torn_release(struct torn_family *t)
 	array_free(&t->why);
 }
 
+/* Not of nftables: kube-proxy writes there in one transaction, and `nft list` begins again when the rules change meanwhile. */
 static int add_bare(struct torn_family *t, const struct rs_chain *c)
 {
 	const struct rs_chain **key;
 
-	if (c->nrules || !c->referenced || map_get(&t->seen, &c, sizeof(c)))
+	if (!c->table->xtables || c->nrules || !c->referenced || map_get(&t->seen, &c, sizeof(c)))
 		return 0;
 	key = arena_new(t->arena, const struct rs_chain *);
 	if (!key)
@@ -44,8 +45,6 @@ static bool of_service(const struct rs_chain *c)
 {
 	static const char *const prefixes[] = { "KUBE-SVC-", "KUBE-SVL-", "KUBE-EXT-", "KUBE-XLB-", "KUBE-FW-", "KUBE-SEP-" };
 
-	if (!c->table->xtables)
-		return strchr(c->name, '/') != NULL;
 	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
 		if (str_starts(c->name, prefixes[i]))
 			return true;

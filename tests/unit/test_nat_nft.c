@@ -445,6 +445,18 @@ static void test_inet(void **state)
 	world_release(&w);
 }
 
+/* A refusal of both families is sent in the packet's own. */
+static void test_refusal_of_both_families(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_init(&w, TABLE("inet") BASE("inet", "fwd", "filter", "forward", "0") RULE_OF("inet", "fwd", "{'reject': {'type': 'icmpx', 'expr': 'admin-prohibited'}}"));
+	assert_string_equal(run(&w, "10.1.1.1", "10.244.1.5", 80)->reject_with, "icmp-admin-prohibited");
+	assert_string_equal(run(&w, "fd00:2::1", "fd00:1::9", 80)->reject_with, "icmp6-adm-prohibited");
+	world_release(&w);
+}
+
 /* Sources that a set or a map names cut the class, those of other destinations do not. */
 static void test_classes(void **state)
 {
@@ -491,7 +503,7 @@ int main(void)
 		cmocka_unit_test(test_hash), cmocka_unit_test(test_sets), cmocka_unit_test(test_set_that_is_missing),
 		cmocka_unit_test(test_dynamic_set), cmocka_unit_test(test_base_chains), cmocka_unit_test(test_stages),
 		cmocka_unit_test(test_without_connection), cmocka_unit_test(test_state_map), cmocka_unit_test(test_marks_by_map),
-		cmocka_unit_test(test_unknown_key), cmocka_unit_test(test_inet), cmocka_unit_test(test_classes),
+		cmocka_unit_test(test_unknown_key), cmocka_unit_test(test_inet), cmocka_unit_test(test_refusal_of_both_families), cmocka_unit_test(test_classes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
