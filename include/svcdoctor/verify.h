@@ -113,6 +113,7 @@ struct verify_frontend {
 	enum expect_kind kind;
 	const char *frontend;
 	enum { FRONTEND_OK, FRONTEND_DIFFERS, FRONTEND_UNDECIDED, FRONTEND_NOT_JUDGED } state;
+	bool minor;		  /* it differs, and all that differs is info */
 	bool refused_as_expected; /* no endpoints, and every node refuses as it must */
 	size_t endpoints;	  /* expected */
 };

@@ -116,9 +116,9 @@ static void tally(struct run *r, struct rules_tally *t, const struct verify_fron
 	if (!t->nodes.len || strcmp(t->nodes.v[t->nodes.len - 1], f->node) != 0)
 		run_push(r, &t->nodes, f->node);
 	t->all++;
-	t->ok += f->state == FRONTEND_OK;
+	t->ok += f->state == FRONTEND_OK || (f->state == FRONTEND_DIFFERS && f->minor);
 	t->refused += f->state == FRONTEND_OK && f->refused_as_expected;
-	t->differ += f->state == FRONTEND_DIFFERS;
+	t->differ += f->state == FRONTEND_DIFFERS && !f->minor;
 	t->undecided += f->state == FRONTEND_UNDECIDED;
 }
 

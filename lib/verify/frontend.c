@@ -529,7 +529,7 @@ static int run_frontend(struct vworker *x, const struct expect_frontend *f)
 		.node = x->v->snap->name, .service = f->port->service, .port = f->port->port, .kind = f->kind,
 		.state = FRONTEND_NOT_JUDGED,
 	};
-	size_t n = f->addr.family ? 1 : MIN(f->naddrs, (size_t)NODE_ADDRESSES_MAX);
+	size_t n = f->addr.family ? 1 : MIN(f->naddrs, (size_t)NODE_ADDRESSES_MAX), before = out->differences.len;
 	int r = 0;
 
 	front.frontend = frontend_name(&out->arena, f);
@@ -561,6 +561,9 @@ static int run_frontend(struct vworker *x, const struct expect_frontend *f)
 		r = difference_close(&l, x->v, out, x->v->expect.minor, x->outside_tried);
 	if (l.v.len)
 		front.state = FRONTEND_DIFFERS;
+	front.minor = out->differences.len > before;
+	for (size_t i = before; i < out->differences.len; i++)
+		front.minor = front.minor && out->differences.v[i].severity == VERIFY_INFO;
 	if (r == 0 && n > 0 && x->asked_about == 0) {
 		front.state = FRONTEND_UNDECIDED;
 		x->judgement.undecided_by = (struct nat_by){ .kind = BY_KERNEL, .text = "no client is known that can start at this node" };

@@ -325,6 +325,16 @@ def untold(bundle, mode):
         return f"{v['decided']} frontends"
 
 
+def worth_knowing():
+    """A foreign DROP where connections are refused anyhow is a note: the Service's rules are not said to go wrong."""
+    with Copy(NFT) as b:
+        b.edit(lambda text: text + "*mangle\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -d 10.96.75.131/32 -j DROP\nCOMMIT\n", "nodes", "node1", "iptables-nft-save.txt")
+        v = run("verify", "-A", "--bundle", b.path, "-o", "json", codes=[0]).json
+        expect_equal([(x["kind"], x["severity"], x["foreign"]) for x in v["differences"]], [("wrong-refusal", "info", True)], "differences")
+        out = run("diagnose", "shop/cart", "--bundle", b.path, codes=[1]).out
+        expect("every packet goes where it must" in out and "go wrong" not in out, out)
+
+
 def exposed():
     """Without the way to KUBE-IPVS-FILTER the node's own ports answer on virtual addresses."""
     with Copy(IPVS) as b:
@@ -529,6 +539,7 @@ if __name__ == "__main__":
     t.run("lab-ipvs/nothing tells the mode", untold, IPVS, "ipvs")
     t.run("lab-ipvs/the node's own ports", exposed)
     t.run("leftovers of other modes", leftovers)
+    t.run("lab-nftables/worth knowing", worth_knowing)
     t.run("lab-nftables/peers", peers, NFT, without_element("service-ips", "10.96.136.124 . tcp . 80"), "refuses it")
     t.run("lab-ipvs/peers", peers, IPVS, servers("-a -t 10.96.136.124:80 -r 10.244.1.135:80 -m -w 1"), "does not send to 10.244.1.135:80")
     t.run("lab-nftables/from the maps", from_maps)
