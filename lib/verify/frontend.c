@@ -470,7 +470,7 @@ static bool asks_where(const struct expect_frontend *f)
 }
 
 /*
- * Session affinity shows only in the second connection, so the rules themselves are compared, by their names: where every
+ * Session affinity shows only in the second connection, so the rules themselves are compared, by their names where nothing else tells: where every
  * first packet goes where it must, is the client looked up as the Service asks, and nobody else's?
  */
 static int judge_affinity(struct vworker *x, struct open_list *l, const struct expect_frontend *f)
@@ -503,6 +503,8 @@ static int judge_affinity(struct vworker *x, struct open_list *l, const struct e
 	x->source = &s;
 	r = walk_again(x, &p);
 	x->source = NULL;
+	if (r == 0 && x->v->expect.mode == MODE_NFTABLES && f->port->service->affinity_client_ip && affinity_is_kept(&x->explained))
+		return 0;
 	if (r == 0)
 		r = blame(&b, &d, &by, &foreign);
 	return r < 0 || by.kind == BY_NONE ? r : difference_open(l, &b, &d, &f->addr);

@@ -231,6 +231,8 @@ int difference_close(struct open_list *l, const struct vnode *v, struct verify_r
 const char *source_class(const struct vsource *s);		     /* "pod", "node", "loopback", "outside" */
 const char *frontend_name(struct arena *a, const struct expect_frontend *f); /* "10.96.0.10:53/UDP", "*:30080/TCP"; NULL: out of memory */
 bool same_by(const struct verify_by *a, const struct verify_by *b);
+/* affinity.c: nftables: does every endpoint that the walk ended at remember its clients, and do they come back to it? Paths are needed. */
+bool affinity_is_kept(const struct nat_result *r);
 bool may_be_rewritten(const struct expect_frontend *f, const struct vsource *s);
 
 /* An address, protocol and port; a zero address: a port of the node's own addresses. Zeroed before it is filled: it is a key of maps. */

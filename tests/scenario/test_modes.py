@@ -325,6 +325,27 @@ def untold(bundle, mode):
         return f"{v['decided']} frontends"
 
 
+def renamed_objects(value, names):
+    if isinstance(value, dict):
+        return {k: renamed_objects(v, names) for k, v in value.items()}
+    if isinstance(value, list):
+        return [renamed_objects(v, names) for v in value]
+    if isinstance(value, str) and value.lstrip("@") in names:
+        return value.replace(value.lstrip("@"), "z-" + value.lstrip("@")[::-1])
+    return value
+
+
+def renamed():
+    """What rules do counts, not what their chains, sets and maps are called."""
+    with Copy(NFT) as b:
+        for node in ("node1", "node2"):
+            objects = json.loads(b.read("nodes", node, DUMP))["nftables"]
+            names = {o[k]["name"] for o in objects for k in ("chain", "set", "map") if k in o and o[k]["table"] == "kube-proxy"}
+            b.write(json.dumps({"nftables": renamed_objects(objects, names)}), "nodes", node, DUMP)
+        v = run("verify", "-A", "--bundle", b.path, "-o", "json", codes=[0]).json
+        expect_equal((v["differences"], v["decided"]), ([], 60), "differences")
+
+
 def worth_knowing():
     """A foreign DROP where connections are refused anyhow is a note: the Service's rules are not said to go wrong."""
     with Copy(NFT) as b:
@@ -540,6 +561,7 @@ if __name__ == "__main__":
     t.run("lab-ipvs/the node's own ports", exposed)
     t.run("leftovers of other modes", leftovers)
     t.run("lab-nftables/worth knowing", worth_knowing)
+    t.run("lab-nftables/other names", renamed)
     t.run("lab-nftables/peers", peers, NFT, without_element("service-ips", "10.96.136.124 . tcp . 80"), "refuses it")
     t.run("lab-ipvs/peers", peers, IPVS, servers("-a -t 10.96.136.124:80 -r 10.244.1.135:80 -m -w 1"), "does not send to 10.244.1.135:80")
     t.run("lab-nftables/from the maps", from_maps)
