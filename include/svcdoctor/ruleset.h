@@ -231,6 +231,7 @@ struct rs_cond {
 	X(ST_CONNMARK_SAVE, "CONNMARK save")	/* ctmark = (ctmark & ~value) ^ (mark & mask); value: ctmask, mask: nfmask */ \
 	X(ST_CONNMARK_RESTORE, "CONNMARK restore") /* mark = (mark & ~mask) ^ (ctmark & value) */ \
 	X(ST_NOTRACK, "NOTRACK")	/* also CT --notrack */ \
+	X(ST_ZONE, "ZONE")		/* CT --zone, `ct zone set`: u.text. Which connection the packet belongs to is not followed */ \
 	X(ST_QUEUE, "QUEUE")		/* a program decides: unknown */ \
 	X(ST_TPROXY, "TPROXY") X(ST_SYNPROXY, "SYNPROXY") \
 	X(ST_SET, "SET")		/* u.set: adds the packet to a set, or takes it out (RS_SET_DEL), that some rule asks */ \

@@ -56,6 +56,7 @@ struct state {
 	bool tracked;	/* passed priority -200 */
 	bool notrack;
 	const struct rs_rule *notrack_rule;
+	const struct rs_rule *zone_rule; /* put it into another zone of conntrack; NULL: none */
 	/* a reply under way (reply.c): the end of the request, whose connection it belongs to; NULL: of none */
 	const struct state *request;
 	bool is_reply;

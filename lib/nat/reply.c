@@ -514,6 +514,11 @@ void nat_reply(struct walk *w, const struct state *st, struct nat_ending *e)
 	}
 	if (!(w->flags & NAT_REPLY) || !check_port(w, st, e))
 		return;
+	if (st->zone_rule && (st->dnat || st->snat)) {
+		set_unknown(e, "not judged: a rule puts the packet into another zone of conntrack, and which zone the reply is in is not followed");
+		e->reply_by = nat_by_rule(st->zone_rule);
+		return;
+	}
 	if (st->ipvs && st->ipvs->method != 'm' && e->delivery != DELIVERY_LOCAL)
 		judge_forwarded(st, e);
 	else if (st->dnat || st->snat || st->ipvs)

@@ -549,7 +549,7 @@ static bool to_itself_here(const struct walk *w, const struct state *st)
 bool nat_tails_apply(const struct walk *w, const struct state *st)
 {
 	return w->tails && !w->tails->recording && !w->open_splits && st->accept_by.kind == BY_NONE && st->dnat && !st->snat && !st->src_derived && st->src_known &&
-	       !st->is_reply && !to_itself_here(w, st) && !st->stopped && !st->remembered && !st->changed_sets && !st->lost && (st->proto == IPPROTO_TCP || st->proto == IPPROTO_UDP || st->proto == IPPROTO_SCTP);
+	       !st->is_reply && !to_itself_here(w, st) && !st->stopped && !st->remembered && !st->changed_sets && !st->zone_rule && !st->lost && (st->proto == IPPROTO_TCP || st->proto == IPPROTO_UDP || st->proto == IPPROTO_SCTP);
 }
 
 int nat_tails_run(struct walk *w, struct state *st)

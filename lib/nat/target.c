@@ -685,6 +685,10 @@ static int apply(struct walk *w, struct state *st, const struct rs_rule *r, cons
 	case ST_UPDATE:
 		res = nat_do_update(w, st, r, s->u.update);
 		return res == 1 ? ACTION_BREAK : res;
+	case ST_ZONE: /* a template that conntrack takes up at -200; later it changes nothing */
+		if (!st->tracked)
+			st->zone_rule = r;
+		return ACTION_NEXT;
 	case ST_NOTRACK:
 		by = by_rule(w, r);
 		(void)nat_record(w, st, EFFECT_NOTRACK, &by);

@@ -200,7 +200,7 @@ static bool is_harmless(const json_t *key)
 	static const struct {
 		const char *kind, *name; /* NULL: any */
 	} rows[] = {
-		{ "meta", "nftrace" }, { "meta", "priority" }, { "meta", "pkttype" }, { "meta", "secmark" }, { "ct", "zone" },
+		{ "meta", "nftrace" }, { "meta", "priority" }, { "meta", "pkttype" }, { "meta", "secmark" },
 		{ "ct", "label" }, { "ct", "event" }, { "ct", "helper" }, { "ct", "secmark" }, { "payload", "dscp" }, { "payload", "ecn" },
 		{ "payload", "ttl" }, { "payload", "hoplimit" }, { "payload", "id" }, { "payload", "flowlabel" }, { "payload", "checksum" },
 		{ "payload", "pcp" }, { "payload", "window" }, { "tcp option", NULL }, { "ip option", NULL },
@@ -222,6 +222,8 @@ static int mangle(struct nft_reader *x, const json_t *arg)
 
 	if (key && value && (is_key(key, "meta", "mark") || is_key(key, "ct", "mark")))
 		r = set_mark(x, is_key(key, "ct", "mark"), value);
+	else if (is_key(key, "ct", "zone"))
+		return nft_add_text_stmt(x, ST_ZONE);
 	else if (is_harmless(key) && !kills(key, value))
 		return nft_add_text_stmt(x, ST_NOP);
 	return r == SD_EPARSE ? nft_add_text_stmt(x, ST_UNKNOWN) : r;

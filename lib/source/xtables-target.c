@@ -298,16 +298,16 @@ static int emit_connmark(struct xt_reader *x, const struct xt_inst *m)
 
 /* ---- others ---- */
 
-enum { CT_NOTRACK, CT_OTHER };
+enum { CT_NOTRACK, CT_OTHER, CT_ZONE };
 static const struct xt_opt ct_opts[] = {
 	XT_FLAG(CT_NOTRACK, "notrack"), XT_OPT(CT_OTHER, "helper"), XT_OPT(CT_OTHER, "timeout"),
 	XT_OPT(CT_OTHER, "ctevents"),
-	XT_OPT(CT_OTHER, "expevents"), XT_OPT(CT_OTHER, "zone"), XT_OPT(CT_OTHER, "zone-orig"),
-	XT_OPT(CT_OTHER, "zone-reply"),
+	XT_OPT(CT_OTHER, "expevents"), XT_OPT(CT_ZONE, "zone"), XT_OPT(CT_ZONE, "zone-orig"),
+	XT_OPT(CT_ZONE, "zone-reply"),
 };
 static int emit_ct(struct xt_reader *x, const struct xt_inst *m)
 {
-	set_kind(x, seen(m, CT_NOTRACK) ? ST_NOTRACK : ST_NOP);
+	set_kind(x, seen(m, CT_NOTRACK) ? ST_NOTRACK : seen(m, CT_ZONE) ? ST_ZONE : ST_NOP);
 	return set_text(x, m);
 }
 

@@ -355,7 +355,7 @@ static void test_targets(void **state)
 		{ "-j CONNMARK --restore-mark --left-shift-mark 3",
 		  ": UNKNOWN<CONNMARK --restore-mark --left-shift-mark 3> ?" },
 		{ "-j CT --notrack", ": NOTRACK<CT --notrack>" },
-		{ "-j CT --zone 3", ": NOP<CT --zone 3>" },
+		{ "-j CT --zone 3", ": ZONE<CT --zone 3>" },
 		{ "-j NOTRACK", ": NOTRACK<NOTRACK>" },
 		{ "-p tcp -j TPROXY --on-port 15001 --on-ip 0.0.0.0 --tproxy-mark 0x1/0x1",
 		  "PROTO=6 : TPROXY<TPROXY --on-port 15001 --on-ip 0.0.0.0 --tproxy-mark 0x1/0x1>" },
