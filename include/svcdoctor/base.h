@@ -225,6 +225,10 @@ bool is_k8s_name(const char *s);
 /* Edit distance (Damerau-Levenshtein, adjacent transpositions), at most @limit, else @limit + 1. */
 unsigned edit_distance(const char *a, const char *b, unsigned limit);
 const char *proto_name(uint8_t proto); /* "tcp", "udp", "sctp", ...; a number as text in a thread-local buffer */
+static inline bool proto_has_ports(uint8_t proto)
+{
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP || proto == IPPROTO_DCCP || proto == IPPROTO_UDPLITE;
+}
 int proto_parse(const char *s, size_t len, uint8_t *ret); /* any letter case, or a number */
 
 /* Repairs what comes from outside for a terminal: invalid UTF-8 and control characters become '?'. */

@@ -50,14 +50,9 @@ static void set_name(struct rs_part *p, const char *name)
 	p->name = name;
 }
 
-static bool has_ports(uint8_t proto)
-{
-	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP || proto == IPPROTO_DCCP || proto == IPPROTO_UDPLITE;
-}
-
 static void set_port(const struct state *st, struct rs_part *p, const struct rs_selector *sel, uint16_t port)
 {
-	if (has_ports(st->proto))
+	if (proto_has_ports(st->proto))
 		set_num(p, sel, port);
 	else
 		p->how = PART_UNKNOWN; /* the same bytes of another header */

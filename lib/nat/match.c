@@ -18,16 +18,10 @@ static enum match_kind yes_no(bool v)
 	return v ? MATCH_YES : MATCH_NO;
 }
 
-static bool has_ports(uint8_t proto)
-{
-	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP || proto == IPPROTO_DCCP ||
-	       proto == IPPROTO_UDPLITE;
-}
-
 /* A port question of a protocol without ports does not match, negated or not. nftables looks at the bytes that are there. */
 static enum match_kind match_port(const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
 {
-	if (!has_ports(st->proto))
+	if (!proto_has_ports(st->proto))
 		return nat_is_native(r) ? MATCH_UNKNOWN : MATCH_NO;
 	if (c->field == FIELD_SPORT)
 		return yes_no(cond_match_u32(c, st->sport));
@@ -710,7 +704,7 @@ static inline enum match_kind match_quickly(const struct state *st, const struct
 		v = st->proto;
 		break;
 	case FIELD_DPORT:
-		if (!has_ports(st->proto))
+		if (!proto_has_ports(st->proto))
 			return MATCH_UNKNOWN;
 		v = st->dport;
 		break;

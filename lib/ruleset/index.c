@@ -36,31 +36,14 @@ struct rule_key {
 	uint32_t hash;
 };
 
-static uint32_t mix(uint32_t h)
-{
-	h ^= h >> 16;
-	h *= 0x7feb352du;
-	h ^= h >> 15;
-	h *= 0x846ca68bu;
-	return h ^ h >> 16;
-}
-
-static uint32_t addr_hash(const struct ip_addr *a)
-{
-	uint32_t w[4];
-
-	memcpy(w, a->b, sizeof(w));
-	return mix(w[0] ^ mix(w[1] ^ mix(w[2] ^ mix(w[3] ^ a->family))));
-}
-
 static uint32_t port_hash(uint16_t port)
 {
-	return mix(port + 0x9e3779b9u);
+	return rs_mix(port + 0x9e3779b9u);
 }
 
 static uint32_t both_hash(uint32_t addr, uint32_t port)
 {
-	return mix(addr + port);
+	return rs_mix(addr + port);
 }
 
 static bool exact_addr(const struct rs_cond *c, struct ip_addr *ret)
@@ -137,9 +120,9 @@ static struct rule_key rule_key(const struct rs_rule *r)
 			has_port = exact_port(c, &port);
 	}
 	if (has_addr && has_port)
-		return (struct rule_key){ CLASS_BOTH, both_hash(addr_hash(&addr), port_hash(port)) };
+		return (struct rule_key){ CLASS_BOTH, both_hash(rs_addr_hash(&addr), port_hash(port)) };
 	if (has_addr)
-		return (struct rule_key){ CLASS_ADDR, addr_hash(&addr) };
+		return (struct rule_key){ CLASS_ADDR, rs_addr_hash(&addr) };
 	if (has_port)
 		return (struct rule_key){ CLASS_PORT, port_hash(port) };
 	return (struct rule_key){ CLASS_NONE, 0 };
@@ -277,12 +260,6 @@ static uint32_t none_next(const struct rs_index *ix, uint32_t from, uint32_t bes
 	return lo < ix->nnone ? MIN(ix->none[lo], best) : best;
 }
 
-static bool has_ports(uint8_t proto)
-{
-	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP || proto == IPPROTO_DCCP ||
-	       proto == IPPROTO_UDPLITE;
-}
-
 uint32_t chain_next_candidate(const struct rs_chain *c, const struct ip_addr *daddr, uint8_t proto, uint16_t dport,
 			      uint32_t from)
 {
@@ -294,9 +271,9 @@ uint32_t chain_next_candidate(const struct rs_chain *c, const struct ip_addr *da
 	best = none_next(ix, from, c->nrules);
 	if (best == from)
 		return best;
-	addr = addr_hash(daddr);
+	addr = rs_addr_hash(daddr);
 	best = class_next(&ix->classes[CLASS_ADDR], addr, from, best);
-	if (!has_ports(proto))
+	if (!proto_has_ports(proto))
 		return best;
 	port = port_hash(dport);
 	best = class_next(&ix->classes[CLASS_PORT], port, from, best);

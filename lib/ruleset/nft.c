@@ -18,30 +18,13 @@ struct rs_set_index {
 	uint32_t len;
 };
 
-static uint32_t mix(uint32_t h)
-{
-	h ^= h >> 16;
-	h *= 0x7feb352du;
-	h ^= h >> 15;
-	h *= 0x846ca68bu;
-	return h ^ h >> 16;
-}
-
-static uint32_t addr_hash(const struct ip_addr *a)
-{
-	uint32_t v[4];
-
-	memcpy(v, a->b, sizeof(v));
-	return mix(v[0] ^ mix(v[1] ^ mix(v[2] ^ mix(v[3]))));
-}
-
 static uint32_t name_hash(const char *s)
 {
 	uint32_t h = 2166136261u;
 
 	for (; *s; s++)
 		h = (h ^ (uint8_t)*s) * 16777619u;
-	return mix(h);
+	return rs_mix(h);
 }
 
 static bool is_wildcard(const char *name)
@@ -71,11 +54,11 @@ static uint32_t value_hash(enum rs_value_kind kind, const struct rs_value *v)
 {
 	switch (kind) {
 	case VALUE_ADDR6:
-		return addr_hash(&v->u.addr6->lo);
+		return rs_addr_hash(&v->u.addr6->lo);
 	case VALUE_NAME:
 		return name_hash(v->u.name);
 	default:
-		return mix(v->u.num.lo);
+		return rs_mix(v->u.num.lo);
 	}
 }
 
@@ -83,11 +66,11 @@ static uint32_t part_hash(enum rs_value_kind kind, const struct rs_part *p)
 {
 	switch (kind) {
 	case VALUE_ADDR6:
-		return addr_hash(&p->addr);
+		return rs_addr_hash(&p->addr);
 	case VALUE_NAME:
 		return name_hash(p->name ? p->name : "");
 	default:
-		return mix(p->num);
+		return rs_mix(p->num);
 	}
 }
 
@@ -97,7 +80,7 @@ static uint32_t elem_hash(const struct rs_set *s, const struct rs_elem *e, uint8
 
 	for (unsigned i = 0; i < s->nfields; i++)
 		if (parts & 1u << i)
-			h = mix(h + 0x9e3779b9u) ^ value_hash((enum rs_value_kind)s->part_kinds[i], &e->keys[i]);
+			h = rs_mix(h + 0x9e3779b9u) ^ value_hash((enum rs_value_kind)s->part_kinds[i], &e->keys[i]);
 	return h;
 }
 
@@ -107,7 +90,7 @@ static uint32_t key_hash(const struct rs_set *s, const struct rs_part *key, uint
 
 	for (unsigned i = 0; i < s->nfields; i++)
 		if (parts & 1u << i)
-			h = mix(h + 0x9e3779b9u) ^ part_hash((enum rs_value_kind)s->part_kinds[i], &key[i]);
+			h = rs_mix(h + 0x9e3779b9u) ^ part_hash((enum rs_value_kind)s->part_kinds[i], &key[i]);
 	return h;
 }
 
@@ -352,17 +335,12 @@ const struct rs_set *ruleset_find_set(const struct ruleset *rs, const struct rs_
 
 /* ---- what rules ask of sets ---- */
 
-static bool asks_source(const struct rs_selector *sel)
-{
-	return sel->field == FIELD_SADDR || sel->field == FIELD_CT_ORIG_SADDR || sel->field == FIELD_DADDR;
-}
-
 static void note_lookup(const struct rs_lookup *l)
 {
 	struct rs_set *s = l ? rs_writable(struct rs_set, l->set) : NULL;
 
 	for (unsigned i = 0; s && i < l->nparts && i < RS_KEY_PARTS; i++)
-		if (asks_source(&l->parts[i]) && l->parts[i].field != FIELD_DADDR)
+		if (l->parts[i].field == FIELD_SADDR || l->parts[i].field == FIELD_CT_ORIG_SADDR)
 			s->source_parts |= (uint8_t)(1u << i);
 }
 

@@ -10,6 +10,23 @@ int chain_build_index(struct ruleset *rs, struct rs_chain *c);
 /* The same object, writable: everything that a ruleset points at lies in its own arena. */
 #define rs_writable(type, p) ((type *)(uintptr_t)(p))
 
+/* Hashes of the indexes. */
+static inline uint32_t rs_mix(uint32_t h)
+{
+	h ^= h >> 16;
+	h *= 0x7feb352du;
+	h ^= h >> 15;
+	h *= 0x846ca68bu;
+	return h ^ h >> 16;
+}
+static inline uint32_t rs_addr_hash(const struct ip_addr *a)
+{
+	uint32_t w[4];
+
+	memcpy(w, a->b, sizeof(w));
+	return rs_mix(w[0] ^ rs_mix(w[1] ^ rs_mix(w[2] ^ rs_mix(w[3] ^ a->family))));
+}
+
 /* Sets chain.inert of all chains. 0 or -ENOMEM. */
 int ruleset_mark_inert(struct ruleset *rs);
 /* Whether the rule does anything: once all chains are marked. */

@@ -85,22 +85,9 @@ static void note_length(bool used[2][129], const struct rs_ipset_elem *e)
 
 #define ADDR_INDEX_MIN 64u
 
-static uint32_t addr_bucket(const struct rs_ipset *s, const struct ip_addr *a)
-{
-	uint32_t v[4];
-
-	memcpy(v, a->b, sizeof(v));
-	return (((v[0] * 31 + v[1]) * 31 + v[2]) * 31 + v[3]) * 0x9e3779b9u >> 7 & (s->nbuckets - 1);
-}
-
-static uint32_t port_bucket(const struct rs_ipset *s, uint16_t port)
-{
-	return port * 0x9e3779b9u >> 7 & (s->nbuckets - 1);
-}
-
 static uint32_t part_bucket(const struct rs_ipset *s, const struct rs_ipset_elem *e, int side)
 {
-	return side < 0 ? port_bucket(s, e->port) : addr_bucket(s, &e->addr[side]);
+	return (side < 0 ? rs_mix(e->port) : rs_addr_hash(&e->addr[side])) & (s->nbuckets - 1);
 }
 
 /*
@@ -127,26 +114,24 @@ static int index_part(struct ruleset *rs, struct rs_ipset *s, int side, const ui
 	return 0;
 }
 
+static const uint32_t *in_bucket(const struct rs_ipset *s, const uint32_t *start, const uint32_t *elems, uint32_t hash, uint32_t *ret_len)
+{
+	uint32_t b = hash & (s->nbuckets - 1);
+
+	if (!start)
+		return NULL;
+	*ret_len = start[b + 1] - start[b];
+	return elems + start[b];
+}
+
 const uint32_t *ipset_with_addr(const struct rs_ipset *s, unsigned side, const struct ip_addr *a, uint32_t *ret_len)
 {
-	uint32_t b;
-
-	if (side > 1 || !s->addr_start[side])
-		return NULL;
-	b = addr_bucket(s, a);
-	*ret_len = s->addr_start[side][b + 1] - s->addr_start[side][b];
-	return s->addr_elems[side] + s->addr_start[side][b];
+	return side > 1 ? NULL : in_bucket(s, s->addr_start[side], s->addr_elems[side], rs_addr_hash(a), ret_len);
 }
 
 const uint32_t *ipset_with_port(const struct rs_ipset *s, uint16_t port, uint32_t *ret_len)
 {
-	uint32_t b;
-
-	if (!s->port_start)
-		return NULL;
-	b = port_bucket(s, port);
-	*ret_len = s->port_start[b + 1] - s->port_start[b];
-	return s->port_elems + s->port_start[b];
+	return in_bucket(s, s->port_start, s->port_elems, rs_mix(port), ret_len);
 }
 
 /* For large sets, of single addresses. */
