@@ -8,6 +8,7 @@
  * checks that everything was written. The same tables make usage, --help (usage.c) and completion (completion.c).
  */
 
+#include <svcdoctor/api.h>
 #include <svcdoctor/base.h>
 #include <svcdoctor/checks.h>
 #include <svcdoctor/report.h>
@@ -42,6 +43,7 @@ enum opt_kind {
 	OPT_NUMBER, /* uint32_t, at most `max` */
 	OPT_CHOICE, /* int: position in `choices` */
 	OPT_AXES,   /* bool[AXIS_COUNT], a comma-separated list of `choices` */
+	OPT_TRI,    /* int: --x and --x=true 1, --x=false 0; -1 before */
 };
 enum opt_complete { COMPLETE_NOTHING, COMPLETE_FILE, COMPLETE_CHECK };
 struct opt {
@@ -65,6 +67,8 @@ struct options {
 	bool axes[AXIS_COUNT];
 	bool axes_given;
 	uint32_t mark, sport;
+	struct api_flags api; /* kubectl's; namespace_ and as_groups are filled by options_parse from the above and below */
+	struct string_list as_groups;
 };
 enum { FAIL_ON_ERROR, FAIL_ON_WARNING, FAIL_ON_INFO, FAIL_ON_NEVER };
 enum { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
@@ -146,6 +150,13 @@ struct context {
 	struct report report;
 	enum exit_code code; /* from set-up: joined with the command's */
 };
+
+/*
+ * kubectl's flags: every command that needs a snapshot has them beside its own rows. The rows of a command, one after the other:
+ * @i from 0; NULL behind the last.
+ */
+extern const struct opt api_rows[];
+const struct opt *command_row(const struct command *cmd, size_t i);
 
 /* options.c: fills c->o; CODE_USAGE after a message on stderr, -ENOMEM, or 0. */
 int options_parse(struct context *c, int argc, char **argv);

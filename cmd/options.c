@@ -18,8 +18,51 @@ const char *const choices_axes[] = { "name", "endpoints", "rules", NULL };
 
 enum { IGNORE_FILE_MAX = 1 << 20 };
 
+#define API_ROW(name, arg, help, member, complete) \
+	{ 0, name, arg, help, OPT_TEXT, offsetof(struct options, api.member), 0, NULL, complete }
+
+const struct opt api_rows[] = {
+	API_ROW("kubeconfig", "PATH", "the kubeconfig file", kubeconfig, COMPLETE_FILE),
+	API_ROW("context", "NAME", "the context of the kubeconfig", context, COMPLETE_NOTHING),
+	API_ROW("cluster", "NAME", "the cluster of the kubeconfig", cluster, COMPLETE_NOTHING),
+	API_ROW("user", "NAME", "the user of the kubeconfig", user, COMPLETE_NOTHING),
+	{ 's', "server", "URL", "the address of the API server", OPT_TEXT, offsetof(struct options, api.server), 0, NULL,
+	  COMPLETE_NOTHING },
+	API_ROW("token", "TOKEN", "a bearer token", token, COMPLETE_NOTHING),
+	API_ROW("username", "NAME", "for basic authentication", username, COMPLETE_NOTHING),
+	API_ROW("password", "TEXT", "for basic authentication", password, COMPLETE_NOTHING),
+	API_ROW("as", "NAME", "act as this user", as, COMPLETE_NOTHING),
+	{ 0, "as-group", "NAME", "act as a member of this group (several times)", OPT_LIST, offsetof(struct options, as_groups), 0,
+	  NULL, COMPLETE_NOTHING },
+	API_ROW("as-uid", "UID", "act as this uid", as_uid, COMPLETE_NOTHING),
+	API_ROW("certificate-authority", "PATH", "the CA that signed the server's certificate", certificate_authority, COMPLETE_FILE),
+	API_ROW("client-certificate", "PATH", "the client's certificate", client_certificate, COMPLETE_FILE),
+	API_ROW("client-key", "PATH", "its key", client_key, COMPLETE_FILE),
+	API_ROW("tls-server-name", "NAME", "the name that the server's certificate must have", tls_server_name, COMPLETE_NOTHING),
+	{ 0, "insecure-skip-tls-verify", NULL, "do not check the server's certificate", OPT_TRI,
+	  offsetof(struct options, api.insecure_skip_tls_verify), 0, NULL, COMPLETE_NOTHING },
+	API_ROW("request-timeout", "TIME", "the limit of one request, such as 30s or 1m; 0: none", request_timeout, COMPLETE_NOTHING),
+	OPT_ROW_END,
+};
+
+const struct opt *command_row(const struct command *cmd, size_t i)
+{
+	size_t own = 0;
+	while (cmd->options[own].name) {
+		own++;
+	}
+	if (i < own) {
+		return &cmd->options[i];
+	}
+	if (!(cmd->needs & COMMAND_NEEDS_SNAPSHOT) || i - own >= ARRAY_LEN(api_rows) - 1) {
+		return NULL;
+	}
+	return &api_rows[i - own];
+}
+
 void options_release(struct options *o)
 {
+	array_free(&o->as_groups);
 	array_free(&o->bundles);
 	array_free(&o->ignore);
 	array_free(&o->args);
@@ -181,6 +224,17 @@ static int set_choice(struct context *c, const struct opt *row, const char *valu
 	return 0;
 }
 
+static int set_tri(struct context *c, const struct opt *row, const char *value, void *at)
+{
+	static const char *const words[] = { "false", "true", NULL };
+	int i = value ? choice_index(value, strlen(value), words) : 1;
+	if (i < 0) {
+		return usage_error(c, "--%s cannot be '%s', only true or false", row->name, value);
+	}
+	*(int *)at = i;
+	return 0;
+}
+
 /* @value is NULL for options without one. */
 static int option_set(struct context *c, const struct opt *row, const char *value)
 {
@@ -206,31 +260,40 @@ static int option_set(struct context *c, const struct opt *row, const char *valu
 		return set_choice(c, row, value, at);
 	case OPT_AXES:
 		return set_axes(c, row, value);
+	case OPT_TRI:
+		return set_tri(c, row, value, at);
 	}
 	return 0;
 }
 
-static const struct opt *row_of_name(const struct opt *rows, const char *name, size_t len)
+static const struct opt *row_of_name(const struct command *cmd, const char *name, size_t len)
 {
-	while (rows->name && (strlen(rows->name) != len || memcmp(rows->name, name, len) != 0)) {
-		rows++;
+	const struct opt *row;
+	for (size_t i = 0; (row = command_row(cmd, i)); i++) {
+		if (strlen(row->name) == len && memcmp(row->name, name, len) == 0) {
+			return row;
+		}
 	}
-	return rows->name ? rows : NULL;
+	return NULL;
 }
 
-static const struct opt *row_of_letter(const struct opt *rows, char letter)
+static const struct opt *row_of_letter(const struct command *cmd, char letter)
 {
-	while (rows->name && rows->letter != letter) {
-		rows++;
+	const struct opt *row;
+	for (size_t i = 0; (row = command_row(cmd, i)); i++) {
+		if (row->letter == letter) {
+			return row;
+		}
 	}
-	return rows->name ? rows : NULL;
+	return NULL;
 }
 
 static int unknown_long(struct context *c, const char *name)
 {
 	const char *names[64];
 	size_t n = 0;
-	for (const struct opt *row = c->command->options; row->name && n + 1 < ARRAY_LEN(names); row++) {
+	const struct opt *row;
+	for (size_t i = 0; (row = command_row(c->command, i)) && n + 1 < ARRAY_LEN(names); i++) {
 		names[n++] = row->name;
 	}
 	names[n] = NULL;
@@ -245,10 +308,13 @@ static int unknown_long(struct context *c, const char *name)
 static int parse_long(struct context *c, const char *text, int argc, char **argv, int *i)
 {
 	size_t len = strcspn(text, "=");
-	const struct opt *row = row_of_name(c->command->options, text, len);
+	const struct opt *row = row_of_name(c->command, text, len);
 	if (!row) {
 		char *name = arena_strndup(&c->arena, text, len);
 		return name ? unknown_long(c, name) : -ENOMEM;
+	}
+	if (row->kind == OPT_TRI) {
+		return option_set(c, row, text[len] ? text + len + 1 : NULL);
 	}
 	if (!row->arg) {
 		return text[len] ? usage_error(c, "--%s takes no value", row->name)
@@ -266,7 +332,7 @@ static int parse_long(struct context *c, const char *text, int argc, char **argv
 static int parse_short(struct context *c, const char *text, int argc, char **argv, int *i)
 {
 	for (const char *at = text; *at; at++) {
-		const struct opt *row = row_of_letter(c->command->options, *at);
+		const struct opt *row = row_of_letter(c->command, *at);
 		if (!row) {
 			return usage_error(c, "unknown option '-%c'", *at >= 0x20 && *at < 0x7f ? *at : '?');
 		}
@@ -313,6 +379,7 @@ static int check_arguments(struct context *c)
 int options_parse(struct context *c, int argc, char **argv)
 {
 	bool only_args = false;
+	c->o.api.insecure_skip_tls_verify = -1;
 	for (int i = 0; i < argc; i++) {
 		const char *text = argv[i];
 		int r;
@@ -330,13 +397,16 @@ int options_parse(struct context *c, int argc, char **argv)
 			return r;
 		}
 	}
+	c->o.api.namespace_ = c->o.namespace_;
+	c->o.api.as_groups = c->o.as_groups.v;
+	c->o.api.nas_groups = c->o.as_groups.len;
 	return check_arguments(c);
 }
 
 /* ---- a command line that is wrong ---- */
 
 struct scan {
-	const struct opt *rows;
+	const struct command *command;
 	int argc, i;
 	char **argv;
 	enum report_format format;
@@ -357,7 +427,7 @@ static void scan_value(struct scan *s, const struct opt *row, const char *value)
 static void scan_letters(struct scan *s, const char *text)
 {
 	for (const char *at = text; *at; at++) {
-		const struct opt *row = row_of_letter(s->rows, *at);
+		const struct opt *row = row_of_letter(s->command, *at);
 		if (row && row->arg) {
 			scan_value(s, row, at[1] ? at + (at[1] == '=' ? 2 : 1) : NULL);
 			return;
@@ -367,15 +437,15 @@ static void scan_letters(struct scan *s, const char *text)
 
 enum report_format options_guess_format(const struct command *command, int argc, char **argv)
 {
-	struct scan s = { command_diagnose.options, argc, 0, argv, REPORT_TEXT };
-	if (command && row_of_letter(command->options, 'o')) {
-		s.rows = command->options;
+	struct scan s = { &command_diagnose, argc, 0, argv, REPORT_TEXT };
+	if (command && row_of_letter(command, 'o')) {
+		s.command = command;
 	}
 	for (; s.i < argc && strcmp(argv[s.i], "--") != 0; s.i++) {
 		const char *text = argv[s.i];
 		if (str_starts(text, "--")) {
 			size_t len = strcspn(text + 2, "=");
-			const struct opt *row = row_of_name(s.rows, text + 2, len);
+			const struct opt *row = row_of_name(s.command, text + 2, len);
 			if (row && row->arg) {
 				scan_value(&s, row, text[2 + len] ? text + 3 + len : NULL);
 			}

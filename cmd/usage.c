@@ -127,6 +127,10 @@ void usage_command(FILE *f, const char *program, const struct command *cmd)
 		print_option(f, row);
 	}
 	if (cmd->needs & COMMAND_NEEDS_SNAPSHOT) {
+		fputs("\nto reach the cluster, as in kubectl:\n", f);
+		for (const struct opt *row = api_rows; row->name; row++) {
+			print_option(f, row);
+		}
 		fprintf(f, "\nWithout --bundle, the variable SVCDOCTOR_BUNDLE names the bundle.\n");
 	}
 	fprintf(f, "\nMore in the manual page svcdoctor-%s(1).\n", cmd->name);

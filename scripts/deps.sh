@@ -12,7 +12,7 @@ set -u
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 CC=${CC:-cc}
 # pkg-config modules, each with the oldest version that is supported; the Makefile passes the list that it links.
-MODULES=${MODULES:-jansson:2.13 libarchive:3.4 libmd:1 yaml-0.1:0.1}
+MODULES=${MODULES:-jansson:2.13 libarchive:3.4 libcurl:7.77 libmd:1 yaml-0.1:0.1}
 
 missing=
 wanted=
@@ -38,6 +38,7 @@ package_of_module() {
 	case $1 in
 	jansson*) echo libjansson-dev ;;
 	libarchive*) echo libarchive-dev ;;
+	libcurl*) echo libcurl4-openssl-dev ;;
 	libmd*) echo libmd-dev ;;
 	yaml-0.1*) echo libyaml-dev ;;
 	cmocka*) echo libcmocka-dev ;;

@@ -16,13 +16,14 @@ FACTS = {"base", "ruleset", "node", "k8s", "names", "klog", "snapshot"}
 JUDGES = FACTS | {"nat", "expect", "verify"}
 ROOMS = {  # a room: the rooms whose headers it may include, beside its own
     "base": set(),
+    "api": {"base"},
     "ruleset": {"base"},
     "node": {"base"},
     "k8s": {"base"},
     "names": {"base"},
     "klog": {"base"},
     "snapshot": FACTS - {"snapshot"},
-    "source": FACTS,
+    "source": FACTS | {"api"},
     "nat": {"base", "ruleset", "node"},
     "expect": {"base", "k8s", "node"},
     "verify": JUDGES - {"verify"},
@@ -32,7 +33,7 @@ ROOMS = {  # a room: the rooms whose headers it may include, beside its own
 ROOMS["cmd"] = set(ROOMS)
 
 PURE = {"nat", "expect", "verify"}  # no I/O, no clock
-JANSSON = {"base", "k8s", "source", "report", "cmd"}  # readers and writers of JSON
+JANSSON = {"base", "api", "k8s", "source", "report", "cmd"}  # readers and writers of JSON
 NO_KUBE_PROXY = {"nat", "ruleset"}  # these know no chain names
 
 # Headers of the C library and the kernel; every other one in <> belongs to an outside library.
@@ -42,7 +43,7 @@ LIBC = set("""alloca.h assert.h complex.h ctype.h dirent.h endian.h err.h errno.
     stdio_ext.h stdlib.h stdnoreturn.h string.h strings.h syslog.h termios.h threads.h time.h uchar.h unistd.h wchar.h wctype.h""".split())
 LIBC_FOLDERS = ("sys/", "netinet/", "arpa/", "net/", "linux/", "asm/", "bits/")
 LIBRARY_OF = {"archive.h": "libarchive", "archive_entry.h": "libarchive", "sha2.h": "libmd", "sha256.h": "libmd", "md5.h": "libmd",
-              "yaml.h": "libyaml", "jansson.h": "jansson"}
+              "yaml.h": "libyaml", "jansson.h": "jansson", "curl/curl.h": "libcurl"}
 PURE_HEADERS = {"fcntl.h", "unistd.h", "time.h", "sys/time.h", "sys/stat.h", "sys/mman.h", "dirent.h", "poll.h", "signal.h", "netdb.h"}
 PURE_CALLS = re.compile(r"\b(fopen|open|openat|read|write|printf|fprintf|puts|fputs|perror|time|clock_gettime|gettimeofday|getenv|"
                         r"socket|sleep|rand|random|getrandom|file_read_at)\s*\(")

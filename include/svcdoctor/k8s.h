@@ -341,6 +341,14 @@ enum k8s_kind {
 	K8S_EVENTS, K8S_NETPOLS, K8S_DEPLOYMENTS, K8S_REPLICASETS, K8S_STATEFULSETS, K8S_DAEMONSETS, K8S_JOBS,
 	K8S_INGRESSES, K8S_SERVICECIDRS, K8S_VALIDATING, K8S_MUTATING, K8S_APISERVICES, K8S_KINDS
 };
+/* How an API server serves a kind. */
+#define K8S_VERSIONS_MAX 3
+struct k8s_resource {
+	const char *kind, *plural, *group; /* "EndpointSlice", "endpointslices", "discovery.k8s.io" ("": core) */
+	const char *versions[K8S_VERSIONS_MAX + 1]; /* to try in this order; ends with NULL */
+	bool namespaced;
+};
+const struct k8s_resource *k8s_resource(enum k8s_kind k);
 const char *k8s_kind_plural(enum k8s_kind k); /* "services", "endpointslices", ... as in file names and rights */
 /* By the kind in the singular ("Service") and its apiVersion ("" where it is not told): enum k8s_kind, or -ENOENT for what nobody uses. */
 int k8s_kind_find(const char *kind, const char *api_version);

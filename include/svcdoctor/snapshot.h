@@ -60,17 +60,57 @@ struct snap_node {
 	bool any_rules;			/* at least one rules dump is known */
 };
 
+/*
+ * How far the objects of a kind go. A bundle gives a kind as a whole; a live run reads one namespace, or what belongs to the Services
+ * that were asked for, and then only of these is absence a fact.
+ */
+struct snap_name {
+	const char *ns, *name; /* ns "": of no namespace */
+};
+struct snap_extent {
+	bool limited;				/* false: the whole cluster */
+	ARRAY_OF(const char *) namespaces;	/* read as a whole */
+	ARRAY_OF(struct snap_name) objects;	/* asked for one by one, whether they are there or not */
+	ARRAY_OF(struct snap_name) services;	/* what belongs to these Services is all there: by selector, label or reference */
+};
+
+/* A question to the API that was refused or failed: each once, whatever depends on it. */
+struct snap_missing {
+	int kind;	    /* enum k8s_kind; -1: of none, such as a log */
+	enum known why;
+	const char *right;  /* "list nodes", "get pods/log in namespace kube-system": what would allow it; NULL where rights are not the reason */
+	const char *text, *hint; /* the message, and the next step; hint may be NULL */
+};
+
+/* The answer of a pod's or kubelet's own port, asked through the API server. */
+struct snap_probe {
+	const char *what;   /* "ready" of CoreDNS */
+	const char *ns, *pod, *node;
+	int status;	    /* of HTTP, as the pod said it */
+	const char *text;   /* first line of the body, cleaned */
+};
+
 struct snapshot {
 	struct arena arena;
 	const char *origin;		/* "bundle 'lab'" */
 	struct k8s_cluster cluster;
 	enum known kinds[K8S_KINDS];
+	struct snap_extent extents[K8S_KINDS]; /* of the kinds that are known */
+	ARRAY_OF(struct snap_missing) missing;
+	ARRAY_OF(struct snap_probe) probes;
 	bool services_from_rules;	/* nobody gave cluster objects: Services are what the rules' comments say */
 	bool any_cluster;		/* at least one kind is known */
 	ARRAY_OF(struct snap_node *) nodes; /* sorted by name */
 	struct kube_proxy_config configmap_config; /* of ConfigMap kube-system/kube-proxy; the source decodes its YAML */
 	struct sd_notes notes;
 };
+
+/* Are all objects of the kind there: of a namespace; @ns NULL: of the cluster? */
+bool snapshot_has_all(const struct snapshot *s, enum k8s_kind k, const char *ns);
+/* Would this object be there, if it existed? @ns "" for kinds without namespace. */
+bool snapshot_would_have(const struct snapshot *s, enum k8s_kind k, const char *ns, const char *name);
+/* Is everything of the kind there that belongs to this Service? */
+bool snapshot_has_of_service(const struct snapshot *s, enum k8s_kind k, const char *ns, const char *name);
 
 void snapshot_init(struct snapshot *s);
 void snapshot_release(struct snapshot *s);

@@ -4,6 +4,7 @@
 
 /* All input: bundles and the readers of each form. A source fills the snapshot. */
 
+#include <svcdoctor/api.h>
 #include <svcdoctor/snapshot.h>
 
 /* Limits of untrusted input, in bytes and members. */
@@ -94,6 +95,25 @@ int read_cluster_json(struct snapshot *s, const char *name, const char *data, si
 int bundle_open(struct snapshot *s, const char *path);
 /* The same from memory: a tar (.gz) archive; @label stands in messages. */
 int bundle_open_memory(struct snapshot *s, const void *data, size_t size, const char *label);
+
+/* ---- the live cluster ---- */
+
+/* What a run wants to know; what is read follows from it (live-plan.c). */
+struct live_want {
+	bool all;		     /* all namespaces */
+	const char *namespace_;	     /* of the run */
+	const char *const *services; /* as the user wrote them; none: all of the namespace, or of the cluster */
+	size_t nservices;
+	bool axes[3];	     /* name, endpoints, rules: asked for */
+	const char *node;	     /* --node; NULL: all */
+};
+
+/*
+ * Reads from the API server and adds to @s, which is then finished by snapshot_finish. One Service: by its name, its slices by label, its
+ * pods by selector, the nodes concerned. What was refused, late or damaged is in @s->kinds and @s->missing, each right once; what failed
+ * as a whole has a note. @ret_worst: the outcome that kept everything from being read; API_OK when anything was. 0 or -ENOMEM, -EINTR.
+ */
+int live_read(struct snapshot *s, struct api *a, const struct api_access *access, const struct live_want *w, enum api_outcome *ret_worst);
 
 /* The recorded broken cluster of `svcdoctor demo`: a .tar.gz in the program. */
 extern const unsigned char demo_bundle[];

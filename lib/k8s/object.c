@@ -10,38 +10,45 @@
  * Service (serving.knative.dev) or a NetworkPolicy (crd.projectcalico.org) too. The core group is "".
  */
 #define KINDS(X) \
-	X(K8S_SERVICES, "Service", "services", "", NULL, decode_service) \
-	X(K8S_SLICES, "EndpointSlice", "endpointslices", "discovery.k8s.io", NULL, decode_slice) \
-	X(K8S_ENDPOINTS, "Endpoints", "endpoints", "", NULL, decode_endpoints) \
-	X(K8S_PODS, "Pod", "pods", "", NULL, decode_pod) \
-	X(K8S_NODES, "Node", "nodes", "", NULL, decode_node) \
-	X(K8S_NAMESPACES, "Namespace", "namespaces", "", NULL, decode_namespace) \
-	X(K8S_CONFIGMAPS, "ConfigMap", "configmaps", "", NULL, decode_configmap) \
-	X(K8S_EVENTS, "Event", "events", "", "events.k8s.io", decode_event) \
-	X(K8S_NETPOLS, "NetworkPolicy", "networkpolicies", "networking.k8s.io", "extensions", decode_netpol) \
-	X(K8S_DEPLOYMENTS, "Deployment", "deployments", "apps", "extensions", decode_workload) \
-	X(K8S_REPLICASETS, "ReplicaSet", "replicasets", "apps", "extensions", decode_workload) \
-	X(K8S_STATEFULSETS, "StatefulSet", "statefulsets", "apps", NULL, decode_workload) \
-	X(K8S_DAEMONSETS, "DaemonSet", "daemonsets", "apps", "extensions", decode_workload) \
-	X(K8S_JOBS, "Job", "jobs", "batch", NULL, decode_workload) \
-	X(K8S_INGRESSES, "Ingress", "ingresses", "networking.k8s.io", "extensions", decode_ingress) \
-	X(K8S_SERVICECIDRS, "ServiceCIDR", "servicecidrs", "networking.k8s.io", NULL, decode_service_cidr) \
-	X(K8S_VALIDATING, "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", "admissionregistration.k8s.io", NULL, decode_caller) \
-	X(K8S_MUTATING, "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", "admissionregistration.k8s.io", NULL, decode_caller) \
-	X(K8S_APISERVICES, "APIService", "apiservices", "apiregistration.k8s.io", NULL, decode_caller)
+	X(K8S_SERVICES, "Service", "services", "", NULL, decode_service, true, "v1") \
+	X(K8S_SLICES, "EndpointSlice", "endpointslices", "discovery.k8s.io", NULL, decode_slice, true, "v1", "v1beta1") \
+	X(K8S_ENDPOINTS, "Endpoints", "endpoints", "", NULL, decode_endpoints, true, "v1") \
+	X(K8S_PODS, "Pod", "pods", "", NULL, decode_pod, true, "v1") \
+	X(K8S_NODES, "Node", "nodes", "", NULL, decode_node, false, "v1") \
+	X(K8S_NAMESPACES, "Namespace", "namespaces", "", NULL, decode_namespace, false, "v1") \
+	X(K8S_CONFIGMAPS, "ConfigMap", "configmaps", "", NULL, decode_configmap, true, "v1") \
+	X(K8S_EVENTS, "Event", "events", "", "events.k8s.io", decode_event, true, "v1") \
+	X(K8S_NETPOLS, "NetworkPolicy", "networkpolicies", "networking.k8s.io", "extensions", decode_netpol, true, "v1") \
+	X(K8S_DEPLOYMENTS, "Deployment", "deployments", "apps", "extensions", decode_workload, true, "v1") \
+	X(K8S_REPLICASETS, "ReplicaSet", "replicasets", "apps", "extensions", decode_workload, true, "v1") \
+	X(K8S_STATEFULSETS, "StatefulSet", "statefulsets", "apps", NULL, decode_workload, true, "v1") \
+	X(K8S_DAEMONSETS, "DaemonSet", "daemonsets", "apps", "extensions", decode_workload, true, "v1") \
+	X(K8S_JOBS, "Job", "jobs", "batch", NULL, decode_workload, true, "v1") \
+	X(K8S_INGRESSES, "Ingress", "ingresses", "networking.k8s.io", "extensions", decode_ingress, true, "v1") \
+	X(K8S_SERVICECIDRS, "ServiceCIDR", "servicecidrs", "networking.k8s.io", NULL, decode_service_cidr, false, "v1", "v1beta1") \
+	X(K8S_VALIDATING, "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", "admissionregistration.k8s.io", NULL, decode_caller, false, "v1") \
+	X(K8S_MUTATING, "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", "admissionregistration.k8s.io", NULL, decode_caller, false, "v1") \
+	X(K8S_APISERVICES, "APIService", "apiservices", "apiregistration.k8s.io", NULL, decode_caller, false, "v1")
 
 static const struct kind_row {
-	const char *kind, *plural, *group, *older_group;
+	struct k8s_resource resource;
+	const char *older_group;
 	void (*decode)(struct k8s_dec *d, const json_t *o, const struct k8s_meta *m);
 } kind_rows[K8S_KINDS] = {
-#define X(id, kind, plural, group, older, decode) [id] = { kind, plural, group, older, decode },
+#define X(id, kind, plural, group, older, decode, namespaced, ...) \
+	[id] = { { kind, plural, group, { __VA_ARGS__ }, namespaced }, older, decode },
 	KINDS(X)
 #undef X
 };
 
 const char *k8s_kind_plural(enum k8s_kind k)
 {
-	return kind_rows[k].plural;
+	return kind_rows[k].resource.plural;
+}
+
+const struct k8s_resource *k8s_resource(enum k8s_kind k)
+{
+	return &kind_rows[k].resource;
 }
 
 static bool in_group(const char *api_version, const char *group)
@@ -60,9 +67,9 @@ int k8s_kind_find(const char *kind, const char *api_version)
 	for (size_t i = 0; i < K8S_KINDS; i++) {
 		const struct kind_row *row = &kind_rows[i];
 
-		if (strcmp(kind, row->kind) != 0)
+		if (strcmp(kind, row->resource.kind) != 0)
 			continue;
-		if (!*api_version || in_group(api_version, row->group) ||
+		if (!*api_version || in_group(api_version, row->resource.group) ||
 		    in_group(api_version, row->older_group))
 			return (int)i;
 	}
@@ -72,7 +79,7 @@ int k8s_kind_find(const char *kind, const char *api_version)
 int k8s_kind_by_plural(const char *plural, size_t len)
 {
 	for (size_t i = 0; i < K8S_KINDS; i++) {
-		if (strlen(kind_rows[i].plural) == len && memcmp(kind_rows[i].plural, plural, len) == 0)
+		if (strlen(kind_rows[i].resource.plural) == len && memcmp(kind_rows[i].resource.plural, plural, len) == 0)
 			return (int)i;
 	}
 	return -ENOENT;

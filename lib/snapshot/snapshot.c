@@ -56,6 +56,13 @@ void snapshot_release(struct snapshot *s)
 		node_facts_release(&s->nodes.v[i]->facts);
 	}
 	array_free(&s->nodes);
+	for (size_t i = 0; i < K8S_KINDS; i++) {
+		array_free(&s->extents[i].namespaces);
+		array_free(&s->extents[i].objects);
+		array_free(&s->extents[i].services);
+	}
+	array_free(&s->missing);
+	array_free(&s->probes);
 	k8s_cluster_release(&s->cluster);
 	sd_notes_release(&s->notes);
 	arena_release(&s->arena);
@@ -80,6 +87,44 @@ struct snap_node *snapshot_node(struct snapshot *s, const char *name, bool make)
 	node_facts_init(&n->facts);
 	n->proxy.config = unknown_config;
 	return n;
+}
+
+/* ---- how far the objects of a kind go ---- */
+
+bool snapshot_has_all(const struct snapshot *s, enum k8s_kind k, const char *ns)
+{
+	const struct snap_extent *e = &s->extents[k];
+
+	if (s->kinds[k] != KNOWN || !e->limited)
+		return s->kinds[k] == KNOWN;
+	for (size_t i = 0; ns && i < e->namespaces.len; i++) {
+		if (strcmp(e->namespaces.v[i], ns) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool has_name(const struct snap_name *v, size_t len, const char *ns, const char *name)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (strcmp(v[i].name, name) == 0 && strcmp(v[i].ns, ns) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool snapshot_would_have(const struct snapshot *s, enum k8s_kind k, const char *ns, const char *name)
+{
+	const struct snap_extent *e = &s->extents[k];
+
+	return snapshot_has_all(s, k, ns) || (s->kinds[k] == KNOWN && has_name(e->objects.v, e->objects.len, ns, name));
+}
+
+bool snapshot_has_of_service(const struct snapshot *s, enum k8s_kind k, const char *ns, const char *name)
+{
+	const struct snap_extent *e = &s->extents[k];
+
+	return snapshot_has_all(s, k, ns) || (s->kinds[k] == KNOWN && has_name(e->services.v, e->services.len, ns, name));
 }
 
 static int compare_nodes(const void *pa, const void *pb)
