@@ -71,11 +71,13 @@ struct options {
 	int64_t timeout_ms; /* of one reading of the cluster; 0: none; -1: not given */
 	struct api_flags api; /* kubectl's; namespace_ and as_groups are filled by options_parse from the above and below */
 	struct string_list as_groups;
+	struct string_list users, groups, accounts; /* rbac */
+	bool proxy;
 };
 enum { FAIL_ON_ERROR, FAIL_ON_WARNING, FAIL_ON_INFO, FAIL_ON_NEVER };
 enum { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
-extern const char *const choices_format2[], *const choices_format3[], *const choices_format4[];
+extern const char *const choices_format2[], *const choices_format3[], *const choices_format4[], *const choices_roles[];
 extern const char *const choices_fail_on[], *const choices_color[], *const choices_axes[];
 
 /* Rows that several commands have, each written once. */
@@ -139,7 +141,7 @@ struct command {
 	int (*run)(struct context *c);
 };
 extern const struct command command_diagnose, command_endpoints, command_rules, command_trace, command_verify,
-	command_explain, command_demo, command_version, command_completion;
+	command_explain, command_rbac, command_demo, command_version, command_completion;
 extern const struct command *const commands[]; /* ends with NULL */
 const struct command *command_find(const char *name);
 

@@ -12,6 +12,7 @@
 const char *const choices_format2[] = { "text", "json", NULL };
 const char *const choices_format3[] = { "text", "json", "lines", NULL };
 const char *const choices_format4[] = { "text", "json", "lines", "junit", NULL };
+const char *const choices_roles[] = { "yaml", "json", NULL }; /* positions of enum report_format: YAML is their text */
 const char *const choices_fail_on[] = { "error", "warning", "info", "never", NULL };
 const char *const choices_color[] = { "auto", "always", "never", NULL };
 const char *const choices_axes[] = { "name", "endpoints", "rules", NULL };
@@ -64,6 +65,9 @@ const struct opt *command_row(const struct command *cmd, size_t i)
 void options_release(struct options *o)
 {
 	array_free(&o->as_groups);
+	array_free(&o->users);
+	array_free(&o->groups);
+	array_free(&o->accounts);
 	array_free(&o->bundles);
 	array_free(&o->ignore);
 	array_free(&o->args);
