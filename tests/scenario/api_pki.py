@@ -45,6 +45,7 @@ class Pki:
     def __init__(self):
         self.holder = tempfile.TemporaryDirectory(prefix="svcdoctor-pki-")
         self.folder = self.holder.name
+        self.made = {}
 
     def file(self, name):
         return os.path.join(self.folder, name)
@@ -58,9 +59,17 @@ class Pki:
         self.openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", self.file(name + ".key"))
         os.chmod(self.file(name + ".key"), 0o600)
 
-    @functools.lru_cache(maxsize=None)
+    def once(self, make, *args):
+        """What make(*args) gives, made at most once."""
+        if args not in self.made:
+            self.made[args] = make(*args)
+        return self.made[args]
+
     def authority(self, name="ca"):
         """The path of an authority's certificate; its key lies beside it."""
+        return self.once(self.make_authority, name)
+
+    def make_authority(self, name):
         folder = self.file(name + ".d")
         os.mkdir(folder)
         with open(os.path.join(folder, "index.txt"), "w", encoding="ascii"):
@@ -74,9 +83,11 @@ class Pki:
                      "-days", "3650", "-config", self.file(name + ".cnf"), "-extensions", "authority")
         return self.file(name + ".crt")
 
-    @functools.lru_cache(maxsize=None)
     def certificate(self, subject, use, names="", days=(-1, 365), authority="ca"):
         """The path of a certificate without ".crt" or ".key". @subject: "/O=dev/CN=x"; @use: serverAuth or clientAuth; @names: SANs."""
+        return self.once(self.make_certificate, subject, use, names, days, authority)
+
+    def make_certificate(self, subject, use, names, days, authority):
         self.authority(authority)
         name = "c" + str(len(os.listdir(self.folder)))
         extensions = f"basicConstraints=CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage={use}\nauthorityKeyIdentifier=keyid\n"
