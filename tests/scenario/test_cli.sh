@@ -51,7 +51,7 @@ $2" "$work/out" 2>&1); then ok "$name"; else no "$name" "$(printf %s "$why" | ta
 }
 
 lab=lab-iptables-nft
-commands="diagnose endpoints rules trace verify explain demo version completion"
+commands="diagnose endpoints rules trace verify explain rbac demo version completion"
 
 # ---- dispatch ----
 run; expect no-arguments 64 err "examples:" err "commands:" silent
@@ -62,7 +62,7 @@ run --version; expect version-option 0 out "svcdoctor "
 run diagnos; expect did-you-mean-command 64 err "did you mean 'diagnose'" err "see 'svcdoctor --help'" silent
 run xyzzy; expect unknown-command 64 err "unknown command 'xyzzy'" noerr "did you mean"
 run -n shop diagnose; expect command-first 64 err "before its options"
-for c in dns proxy hairpin connect collect rbac; do
+for c in dns proxy hairpin connect collect; do
 	run "$c"; [ "$rc" -eq 64 ] && ! err "did you mean '$c'" || no "absent-$c" "exit status $rc"
 done
 ok absent-commands
@@ -378,7 +378,7 @@ for c in $commands; do
 	cmp -s "$work/table" "$work/page" && ok "man-options-$c" || no "man-options-$c" "$(diff "$work/table" "$work/page" | grep '^[<>]' | tr '\n' ' ')"
 	# kubectl's flags are told once, in svcdoctor(1), and every page of a command that takes them says so
 	if grep -q '^and kubectl' "$work/out"; then
-		sed -n '/^and kubectl/,/^$/p' "$work/out" | grep -o -- '--[a-z-]*' | sed 's/^--//' | sort >"$work/table"
+		sed -n '/^and kubectl/,/^$/{/^  --/p}' "$work/out" | grep -o -- '--[a-z-]*' | sed 's/^--//' | sort >"$work/table"
 		sed -n '/^\.Sh THE CLUSTER/,/^\.Sh ENV/s/^\.It .*Fl -\([a-z-]*\).*/\1/p' "$root/man/svcdoctor.1" | sort >"$work/page"
 		cmp -s "$work/table" "$work/page" && [ "$(wc -l <"$work/table")" -ge 17 ] ||
 			no "man-kubectl-$c" "$(diff "$work/table" "$work/page" | grep '^[<>]' | tr '\n' ' ')"
