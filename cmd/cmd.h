@@ -37,7 +37,7 @@ struct string_list {
 
 /* A row of a command's option table. */
 enum opt_kind {
-	OPT_FLAG,   /* bool */
+	OPT_FLAG,   /* bool: --x, --x=true, --x=false */
 	OPT_TEXT,   /* const char * */
 	OPT_LIST,   /* struct string_list; may be given several times */
 	OPT_NUMBER, /* uint32_t, at most `max` */
@@ -45,13 +45,15 @@ enum opt_kind {
 	OPT_AXES,   /* bool[AXIS_COUNT], a comma-separated list of `choices` */
 	OPT_TRI,    /* int: --x and --x=true 1, --x=false 0; -1 before */
 	OPT_TIME,   /* int64_t, milliseconds: "90s", "1m30s", "500ms", "5" (seconds), "0"; -1 before */
+	OPT_MAYBE,  /* const char *, and as in kubectl an empty one is as if it were not given */
+	OPT_LEVEL,  /* bool: a number above 0, as kubectl's -v */
 };
 enum opt_complete { COMPLETE_NOTHING, COMPLETE_FILE, COMPLETE_CHECK };
 struct opt {
 	char letter;	  /* 0: none */
 	const char *name; /* without the dashes; NULL ends the table */
 	const char *arg;  /* NULL: takes none */
-	const char *help;
+	const char *help; /* NULL: taken because kubectl has it, and shown nowhere */
 	enum opt_kind kind;
 	size_t offset; /* in struct options */
 	uint32_t max;
@@ -73,6 +75,7 @@ struct options {
 	struct string_list as_groups;
 	struct string_list users, groups, accounts; /* rbac */
 	bool proxy;
+	const char *unused; /* what kubectl's flags say that mean nothing here */
 };
 enum { FAIL_ON_ERROR, FAIL_ON_WARNING, FAIL_ON_INFO, FAIL_ON_NEVER };
 enum { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
@@ -82,7 +85,7 @@ extern const char *const choices_fail_on[], *const choices_color[], *const choic
 
 /* Rows that several commands have, each written once. */
 #define OPT_ROW_NAMESPACE \
-	{ 'n', "namespace", "NAME", "the namespace to look at ('default' if not given)", OPT_TEXT, \
+	{ 'n', "namespace", "NAME", "the namespace to look at ('default' if not given)", OPT_MAYBE, \
 	  offsetof(struct options, namespace_), 0, NULL, COMPLETE_NOTHING }
 #define OPT_ROW_ALL \
 	{ 'A', "all-namespaces", NULL, "look at all namespaces", OPT_FLAG, offsetof(struct options, all), 0, NULL, \
@@ -148,7 +151,7 @@ const struct command *command_find(const char *name);
 /* One run. */
 struct context {
 	const struct command *command;
-	const char *program; /* "svcdoctor" or "kubectl svcdoctor" */
+	const char *program; /* "svcdoctor", "kubectl svcdoctor" or, as krew installs it, "kubectl service-doctor" */
 	struct options o;
 	FILE *out;
 	struct arena arena;

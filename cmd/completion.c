@@ -69,11 +69,11 @@ static void bash_command(struct strbuf *b, const struct command *cmd)
 {
 	strbuf_addf(b, "\t%s)\n\t\tcase $prev in\n", cmd->name);
 	const struct opt *row;
-	for (size_t i = 0; (row = command_row(cmd, i)); i++) {
+	for (size_t i = 0; (row = command_row(cmd, i)) && row->help; i++) {
 		bash_option(b, row);
 	}
 	strbuf_adds(b, "\t\tesac\n\t\tif [[ $cur == -* ]]; then\n\t\t\tCOMPREPLY=($(compgen -W '");
-	for (size_t i = 0; (row = command_row(cmd, i)); i++) {
+	for (size_t i = 0; (row = command_row(cmd, i)) && row->help; i++) {
 		strbuf_addf(b, "%s--%s", i ? " " : "", row->name);
 		if (row->letter) {
 			strbuf_addf(b, " -%c", row->letter);
@@ -184,7 +184,7 @@ static void zsh_script(struct strbuf *b)
 	for (size_t i = 0; commands[i]; i++) {
 		strbuf_addf(b, "\t%s)\n\t\t_arguments -s -S", commands[i]->name);
 		const struct opt *row;
-		for (size_t j = 0; (row = command_row(commands[i], j)); j++) {
+		for (size_t j = 0; (row = command_row(commands[i], j)) && row->help; j++) {
 			zsh_option(b, row);
 		}
 		if (commands[i]->args_max > 0) {
@@ -248,7 +248,7 @@ static void fish_script(struct strbuf *b)
 		fish_text(b, cmd->help);
 		strbuf_addc(b, '\n');
 		const struct opt *row;
-		for (size_t j = 0; (row = command_row(cmd, j)); j++) {
+		for (size_t j = 0; (row = command_row(cmd, j)) && row->help; j++) {
 			fish_option(b, cmd, row);
 		}
 		if (cmd->values || cmd->complete == COMPLETE_CHECK) {

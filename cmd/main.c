@@ -148,11 +148,28 @@ static int wrong_command_line(struct context *c, int code, int argc, char **argv
 	return r < 0 ? CODE_INTERNAL : code;
 }
 
+/*
+ * How the user calls this program. kubectl finds `kubectl a-b` as kubectl-a_b and `kubectl a b` as kubectl-a-b, and calls it by its whole
+ * path. Another name, or one that kubectl does not make, is that of no plugin.
+ */
+static const char *program_name(struct context *c, const char *called)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+	const char *slash = strrchr(called, '/');
+	const char *base = slash ? slash + 1 : called;
+	if (!str_starts(base, "kubectl-") || base[strspn(base, letters)]) {
+		return "svcdoctor";
+	}
+	char *name = arena_strdup(&c->arena, base);
+	for (char *p = name; p && *p; p++) {
+		*p = *p == '-' ? ' ' : *p == '_' ? '-' : *p;
+	}
+	return name ? name : "svcdoctor";
+}
+
 static int dispatch(struct context *c, int argc, char **argv)
 {
-	const char *base = argc > 0 ? strrchr(argv[0], '/') : NULL;
-	base = base ? base + 1 : argc > 0 ? argv[0] : "";
-	c->program = str_starts(base, "kubectl-") ? "kubectl svcdoctor" : "svcdoctor";
+	c->program = program_name(c, argc > 0 ? argv[0] : "");
 	if (argc < 2) {
 		usage_overview(stderr, c->program);
 		return CODE_USAGE;

@@ -20,14 +20,14 @@ const char *const choices_axes[] = { "name", "endpoints", "rules", NULL };
 enum { IGNORE_FILE_MAX = 1 << 20 };
 
 #define API_ROW(name, arg, help, member, complete) \
-	{ 0, name, arg, help, OPT_TEXT, offsetof(struct options, api.member), 0, NULL, complete }
+	{ 0, name, arg, help, OPT_MAYBE, offsetof(struct options, api.member), 0, NULL, complete }
 
 const struct opt api_rows[] = {
 	API_ROW("kubeconfig", "PATH", "the kubeconfig file", kubeconfig, COMPLETE_FILE),
 	API_ROW("context", "NAME", "the context of the kubeconfig", context, COMPLETE_NOTHING),
 	API_ROW("cluster", "NAME", "the cluster of the kubeconfig", cluster, COMPLETE_NOTHING),
 	API_ROW("user", "NAME", "the user of the kubeconfig", user, COMPLETE_NOTHING),
-	{ 's', "server", "URL", "the address of the API server", OPT_TEXT, offsetof(struct options, api.server), 0, NULL,
+	{ 's', "server", "URL", "the address of the API server", OPT_MAYBE, offsetof(struct options, api.server), 0, NULL,
 	  COMPLETE_NOTHING },
 	API_ROW("token", "TOKEN", "a bearer token", token, COMPLETE_NOTHING),
 	API_ROW("username", "NAME", "for basic authentication", username, COMPLETE_NOTHING),
@@ -44,6 +44,10 @@ const struct opt api_rows[] = {
 	  offsetof(struct options, api.insecure_skip_tls_verify), 0, NULL, COMPLETE_NOTHING },
 	OPT_ROW_TIMEOUT,
 	API_ROW("request-timeout", "TIME", "the limit of one request, such as 30s or 1m; 0: none", request_timeout, COMPLETE_NOTHING),
+	{ 0, "disable-compression", NULL, "do not ask for compressed answers", OPT_FLAG,
+	  offsetof(struct options, api.disable_compression), 0, NULL, COMPLETE_NOTHING },
+	{ 0, "v", "N", NULL, OPT_LEVEL, offsetof(struct options, verbose), 0, NULL, COMPLETE_NOTHING },
+	{ 0, "cache-dir", "PATH", NULL, OPT_MAYBE, offsetof(struct options, unused), 0, NULL, COMPLETE_FILE },
 	OPT_ROW_END,
 };
 
@@ -153,8 +157,10 @@ static int ignore_error(struct context *c, const char *entry, const char *where)
 	if (check_find(id)) {
 		return usage_error(c, "'%s'%s: behind the '@' stands NAMESPACE/NAME", entry, where);
 	}
-	return usage_error(c, "'%s'%s is no check%s%s%s", entry, where, near ? ": did you mean '" : "",
-			   near ? near : "", near ? "'?" : " and no file; 'svcdoctor explain' lists them");
+	if (near) {
+		return usage_error(c, "'%s'%s is no check: did you mean '%s'?", entry, where, near);
+	}
+	return usage_error(c, "'%s'%s is no check and no file; '%s explain' lists them", entry, where, c->program);
 }
 
 /* A file of entries, one a line; '#' begins a comment. */
@@ -229,14 +235,43 @@ static int set_choice(struct context *c, const struct opt *row, const char *valu
 	return 0;
 }
 
-static int set_tri(struct context *c, const struct opt *row, const char *value, void *at)
+/* The words of Go's strconv.ParseBool, which kubectl's flags go by; -1: none of them. */
+static int parse_bool(const char *value)
 {
-	static const char *const words[] = { "false", "true", NULL };
-	int i = value ? choice_index(value, strlen(value), words) : 1;
-	if (i < 0) {
+	static const char *const words[2][7] = {
+		{ "false", "0", "f", "F", "FALSE", "False", NULL },
+		{ "true", "1", "t", "T", "TRUE", "True", NULL },
+	};
+	for (int i = 0; i < 2; i++) {
+		if (choice_index(value, strlen(value), words[i]) >= 0) {
+			return i;
+		}
+	}
+	return -1;
+}
+
+/* @value NULL: the option alone, which says true. */
+static int set_bool(struct context *c, const struct opt *row, const char *value, void *at)
+{
+	int b = value ? parse_bool(value) : 1;
+	if (b < 0) {
 		return usage_error(c, "--%s cannot be '%s', only true or false", row->name, value);
 	}
-	*(int *)at = i;
+	if (row->kind == OPT_TRI) {
+		*(int *)at = b;
+	} else {
+		*(bool *)at = b;
+	}
+	return 0;
+}
+
+static int set_level(struct context *c, const struct opt *row, const char *value, void *at)
+{
+	uint64_t n;
+	if (parse_uint(value, strlen(value), 100, &n) < 0) {
+		return usage_error(c, "--%s wants a number up to 100, not '%s'", row->name, value);
+	}
+	*(bool *)at = n > 0;
 	return 0;
 }
 
@@ -285,7 +320,10 @@ static int option_set(struct context *c, const struct opt *row, const char *valu
 	void *at = (char *)&c->o + row->offset;
 	switch (row->kind) {
 	case OPT_FLAG:
-		*(bool *)at = true;
+	case OPT_TRI:
+		return set_bool(c, row, value, at);
+	case OPT_MAYBE:
+		*(const char **)at = *value ? value : NULL;
 		return 0;
 	case OPT_TEXT:
 		if (!*value) {
@@ -304,10 +342,10 @@ static int option_set(struct context *c, const struct opt *row, const char *valu
 		return set_choice(c, row, value, at);
 	case OPT_AXES:
 		return set_axes(c, row, value);
-	case OPT_TRI:
-		return set_tri(c, row, value, at);
 	case OPT_TIME:
 		return set_time(c, row, value, at);
+	case OPT_LEVEL:
+		return set_level(c, row, value, at);
 	}
 	return 0;
 }
@@ -334,15 +372,24 @@ static const struct opt *row_of_letter(const struct command *cmd, char letter)
 	return NULL;
 }
 
+/* Flags that every kubectl command takes, and that a command which only reads and reports has no use for. */
+static const char *const kubectl_only[] = { "log-flush-frequency", "match-server-version", "profile", "profile-output", "vmodule",
+					    "warnings-as-errors", NULL };
+
 static int unknown_long(struct context *c, const char *name)
 {
 	const char *names[64];
 	size_t n = 0;
 	const struct opt *row;
 	for (size_t i = 0; (row = command_row(c->command, i)) && n + 1 < ARRAY_LEN(names); i++) {
-		names[n++] = row->name;
+		if (row->help) {
+			names[n++] = row->name;
+		}
 	}
 	names[n] = NULL;
+	if (choice_index(name, strlen(name), kubectl_only) >= 0) {
+		return usage_error(c, "unknown option '--%s': it is kubectl's own and changes nothing here", name);
+	}
 	const char *near = nearest_name(name, names);
 	if (near) {
 		return usage_error(c, "unknown option '--%s': did you mean '--%s'?", name, near);
@@ -359,12 +406,8 @@ static int parse_long(struct context *c, const char *text, int argc, char **argv
 		char *name = arena_strndup(&c->arena, text, len);
 		return name ? unknown_long(c, name) : -ENOMEM;
 	}
-	if (row->kind == OPT_TRI) {
-		return option_set(c, row, text[len] ? text + len + 1 : NULL);
-	}
 	if (!row->arg) {
-		return text[len] ? usage_error(c, "--%s takes no value", row->name)
-				 : option_set(c, row, NULL);
+		return option_set(c, row, text[len] ? text + len + 1 : NULL);
 	}
 	if (text[len]) {
 		return option_set(c, row, text + len + 1);
@@ -375,12 +418,26 @@ static int parse_long(struct context *c, const char *text, int argc, char **argv
 	return option_set(c, row, argv[++*i]);
 }
 
+/* -v=6 and -v6, as kubectl has them: how much of @at is such a number; 0: it is none. */
+static size_t level_len(const char *at)
+{
+	size_t skip = at[0] == '=';
+	size_t digits = strspn(at + skip, "0123456789");
+	return digits > 0 && !at[skip + digits] ? skip + digits : 0;
+}
+
 static int parse_short(struct context *c, const char *text, int argc, char **argv, int *i)
 {
 	for (const char *at = text; *at; at++) {
 		const struct opt *row = row_of_letter(c->command, *at);
 		if (!row) {
 			return usage_error(c, "unknown option '-%c'", *at >= 0x20 && *at < 0x7f ? *at : '?');
+		}
+		if (row->letter == 'v' && level_len(at + 1) > 0) {
+			return set_level(c, row, at + 1 + (at[1] == '='), (char *)&c->o + row->offset);
+		}
+		if (!row->arg && at[1] == '=') {
+			return option_set(c, row, at + 2);
 		}
 		if (!row->arg) {
 			int r = option_set(c, row, NULL);
@@ -412,9 +469,6 @@ static int check_arguments(struct context *c)
 	if (c->o.args.len > cmd->args_max) {
 		return usage_error(c, "'%s' takes no argument '%s'", cmd->name, c->o.args.v[cmd->args_max]);
 	}
-	if (c->o.all && c->o.namespace_) {
-		return usage_error(c, "--all-namespaces and --namespace exclude each other");
-	}
 	if (c->o.all && c->o.args.len > 0) {
 		return usage_error(c, "--all-namespaces and the Service '%s' exclude each other",
 				   c->o.args.v[0]);
@@ -443,6 +497,9 @@ int options_parse(struct context *c, int argc, char **argv)
 		if (r != 0) {
 			return r;
 		}
+	}
+	if (c->o.all) {
+		c->o.namespace_ = NULL; /* as in kubectl */
 	}
 	c->o.api.namespace_ = c->o.namespace_;
 	c->o.api.as_groups = c->o.as_groups.v;

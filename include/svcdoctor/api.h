@@ -28,6 +28,7 @@ struct api_flags {
 	const char *const *as_groups;
 	size_t nas_groups;
 	const char *request_timeout; /* "30s", "1m30s", "5" (seconds), "0": none */
+	bool disable_compression;    /* as in kubectl, false does not take back what the kubeconfig says */
 };
 
 /* PEM text; NULL: none. */

@@ -71,6 +71,14 @@ ln -s "$SVCDOCTOR" "$work/kubectl-svcdoctor"
 expect kubectl-usage 64 err "usage: kubectl svcdoctor COMMAND" err "kubectl svcdoctor demo"
 "$work/kubectl-svcdoctor" rules --hlp >"$work/out" 2>"$work/err"; rc=$?
 expect kubectl-hint 64 err "did you mean '--help'" err "see 'kubectl svcdoctor rules --help'"
+ln -s "$SVCDOCTOR" "$work/kubectl-service_doctor"
+"$work/kubectl-service_doctor" diagnose --hlp >"$work/out" 2>"$work/err"; rc=$?
+expect krew-hint 64 err "see 'kubectl service-doctor diagnose --help'"
+"$work/kubectl-service_doctor" diagnose -A --bundle "$corpus/lab-iptables-nft" >"$work/out" 2>"$work/err"; rc=$?
+expect krew-commands 1 out "kubectl service-doctor " noout "  svcdoctor "
+ln -s "$SVCDOCTOR" "$work/kubectl-a\$b"
+"$work/kubectl-a\$b" >"$work/out" 2>"$work/err"; rc=$?
+expect odd-name 64 err "usage: svcdoctor COMMAND"
 for c in $commands; do
 	run "$c" --help
 	[ "$rc" -eq 0 ] && out "usage: svcdoctor $c" && [ ! -s "$work/err" ] || no "help-$c" "exit status $rc"
@@ -81,15 +89,38 @@ ok help-of-each
 run diagnose --bundel x; expect did-you-mean-option 64 err "did you mean '--bundle'" err "see 'svcdoctor diagnose --help'"
 run diagnose -Z; expect unknown-letter 64 err "unknown option '-Z'"
 run diagnose --bundle; expect value-missing 64 err "--bundle wants a value"
-run diagnose --all-namespaces=yes; expect value-too-many 64 err "takes no value"
+run diagnose --all-namespaces=yes; expect wrong-bool 64 err "only true or false"
 run diagnose -A --bundle $lab -o yaml; expect wrong-choice 64 err "text, json, lines, junit"
 run rules --bundle $lab -o junit; expect refused-format 64 err "only one of text, json, lines"
 run diagnose --bundle $lab --axes rules,endpoint; expect wrong-axis 64 err "did you mean 'endpoints'"
 run diagnose --bundle $lab --fail-on eror; expect wrong-severity 64 err "did you mean 'error'"
 run trace outside node1:1 --mark 0x1ffffffff --bundle $lab; expect number-too-large 64 err "up to 4294967295"
-run diagnose -A -n shop --bundle $lab; expect exclusive 64 err "exclude each other"
+run diagnose -A shop/cart --bundle $lab; expect exclusive 64 err "exclude each other"
 run diagnose -Aojson --bundle=$lab; expect joined-letters 1 out '"command": "diagnose"'
 run diagnose -A -o=lines --bundle $lab; expect short-equals 1 out "no-ready-endpoints"
+# as kubectl reads them
+run diagnose -A --bundle $lab -o lines; cp "$work/out" "$work/all"
+same() { # NAME FILE: the last run printed what lies in FILE
+	[ -s "$2" ] && cmp -s "$work/out" "$2" && ok "$1" || no "$1" "another report: $(head -c 300 "$work/err")"
+}
+run diagnose -n shop -A --bundle $lab -o lines; same all-before-namespace "$work/all"
+run diagnose --all-namespaces=true --bundle $lab -o lines; same all-true "$work/all"
+run diagnose -A=T -n nope --bundle $lab -o lines; same all-letter-true "$work/all"
+run diagnose -n shop --bundle $lab -o lines; cp "$work/out" "$work/shop"
+cmp -s "$work/shop" "$work/all" && no namespace-differs "it does not"
+for flags in -nshop -n=shop "-n shop" --namespace=shop "--namespace shop" "-n default -n shop" "-A -n shop -A=false" "-n shop --all-namespaces=0" \
+	"-n shop --context= --cache-dir /nonexistent -v=0 --v=0 --quiet=false"; do
+	run diagnose $flags --bundle $lab -o lines; same "flags${flags// /_}" "$work/shop"
+done
+run diagnose -n default --bundle $lab -o lines; cp "$work/out" "$work/default"
+run diagnose --namespace= --bundle $lab -o lines; same namespace-empty "$work/default"
+run diagnose -n shop -n "" --bundle $lab -o lines; same namespace-empty-last "$work/default"
+run diagnose -n shop -v --bundle $lab; cp "$work/out" "$work/verbose"
+run diagnose -n shop --bundle $lab; cmp -s "$work/verbose" "$work/out" && no verbose-differs "it does not"
+for v in -v=6 -v6 -qv1\ --quiet=false --v=2 "--v 4" --verbose=true; do run diagnose -n shop $v --bundle $lab; same "verbose$v" "$work/verbose"; done
+run diagnose -n shop --v=x --bundle $lab; expect level-no-number 64 err "--v wants a number"
+run diagnose --profile=cpu; expect kubectl-only 64 err "unknown option '--profile': it is kubectl's own"
+run diagnose --insecure-skip-tls-verify=maybe; expect wrong-tri 64 err "only true or false"
 run diagnose -n shop --bundle $lab -- cart; expect double-dash 1 out "shop/cart"
 run version extra; expect argument-too-many 64 err "takes no argument 'extra'"
 run trace outside --bundle $lab; expect argument-missing 64 err "SRC DST"
