@@ -75,6 +75,10 @@ probe_check() {
 	probe_modules cmocka:1.1
 	probe_fuzz
 	has python3 || need python3
+	python3 -c 'import sys; sys.path.append("/usr/lib/python3/dist-packages"); import h2.connection' 2>/dev/null || need python3-h2
+	has openssl || need openssl
+	has curl || need curl
+	has kubectl || want kubernetes-client # not every distribution has it; what needs it is skipped then
 	has bash || need bash
 	has zsh || need zsh
 	has fish || need fish

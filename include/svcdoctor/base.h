@@ -213,6 +213,12 @@ const char *ip_endpoint_format(const struct ip_addr *a, unsigned port, char buf[
 
 /* Decimal (or 0x hexadecimal) without sign, all of @s; 0, SD_EPARSE, or -ERANGE above @max. */
 int parse_uint(const char *s, size_t len, uint64_t max, uint64_t *ret);
+/*
+ * A length of time as Go's time.ParseDuration reads it ("1m30s", "1.5h", "250ms"), or a whole number of seconds, as kubectl's
+ * --request-timeout takes it beside that. In milliseconds, what is shorter counts as one; "0" is 0. 0; SD_EPARSE, also for a negative
+ * one; -ERANGE for more than Go can hold (292 years).
+ */
+int parse_duration(const char *s, int64_t *ret_ms);
 /* @s is @what; NULL is nothing. */
 static inline bool str_is(const char *s, const char *what)
 {

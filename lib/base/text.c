@@ -47,6 +47,79 @@ int parse_uint(const char *s, size_t len, uint64_t max, uint64_t *ret)
 	return 0;
 }
 
+/* ---- lengths of time ---- */
+
+static const struct {
+	const char *name;
+	uint64_t ns;
+} units[] = {
+	/* the longer of two that begin alike first */
+	{ "ns", 1 },
+	{ "us", 1000 },
+	{ "\xc2\xb5s", 1000 }, /* U+00B5 */
+	{ "\xce\xbcs", 1000 }, /* U+03BC */
+	{ "ms", 1000000 },
+	{ "s", 1000000000 },
+	{ "m", 60000000000 },
+	{ "h", 3600000000000 },
+};
+
+/* The unit at @s, which is moved behind it: its nanoseconds, or 0. */
+static uint64_t duration_unit(const char **s)
+{
+	for (size_t i = 0; i < ARRAY_LEN(units); i++)
+		if (str_starts(*s, units[i].name)) {
+			*s += strlen(units[i].name);
+			return units[i].ns;
+		}
+	return 0;
+}
+
+/* Digits with or without a fraction and their unit at *@s, added to *@ns. */
+static int duration_part(const char **s, uint64_t *ns)
+{
+	size_t whole = strspn(*s, "0123456789");
+	const char *fraction = *s + whole + ((*s)[whole] == '.');
+	size_t digits = fraction > *s + whole ? strspn(fraction, "0123456789") : 0;
+	const char *end = fraction + digits;
+	uint64_t n = 0, unit = duration_unit(&end), part = unit;
+
+	if (whole + digits == 0 || !unit)
+		return SD_EPARSE;
+	if (whole && parse_uint(*s, whole, INT64_MAX / unit, &n) < 0)
+		return -ERANGE;
+	n *= unit;
+	for (size_t i = 0; i < digits && part >= 10; i++) {
+		part /= 10;
+		n += part * (uint64_t)(fraction[i] - '0');
+	}
+	if (n > (uint64_t)INT64_MAX - *ns)
+		return -ERANGE;
+	*ns += n;
+	*s = end;
+	return 0;
+}
+
+int parse_duration(const char *s, int64_t *ret_ms)
+{
+	uint64_t ns = 0, seconds;
+	int r;
+
+	if (*s && strspn(s, "0123456789") == strlen(s)) {
+		r = parse_uint(s, strlen(s), INT64_MAX / 1000000000, &seconds);
+		if (r == 0)
+			*ret_ms = (int64_t)seconds * 1000;
+		return r;
+	}
+	do {
+		r = duration_part(&s, &ns);
+		if (r < 0)
+			return r;
+	} while (*s);
+	*ret_ms = (int64_t)(ns / 1000000 + (ns % 1000000 != 0));
+	return 0;
+}
+
 bool str_starts(const char *s, const char *prefix)
 {
 	return strncmp(s, prefix, strlen(prefix)) == 0;
