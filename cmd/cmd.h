@@ -218,7 +218,9 @@ struct missing_service {
 struct selection {
 	struct service_list list;
 	bool all;		    /* no choice was made: all of the cluster */
+	const char *namespace_;	    /* no choice was made: all of this namespace */
 	bool empty_namespace;	    /* the namespace has no Services and is not known to exist */
+	bool unread;		    /* a Service that was named was not read, and may be there */
 	ARRAY_OF(struct missing_service) missing;
 	ARRAY_OF(struct asked_service) asked; /* those named with a port */
 };

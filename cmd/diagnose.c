@@ -47,6 +47,7 @@ int diagnose_selection(struct context *c, const struct selection *s, const bool 
 		.node = c->o.node,
 		.services = selection_services(s),
 		.nservices = s->list.v.len,
+		.namespace_ = s->namespace_,
 		.asked = s->asked.v,
 		.nasked = s->asked.len,
 		.ignore = c->o.ignore.v,
