@@ -44,6 +44,7 @@ enum opt_kind {
 	OPT_CHOICE, /* int: position in `choices` */
 	OPT_AXES,   /* bool[AXIS_COUNT], a comma-separated list of `choices` */
 	OPT_TRI,    /* int: --x and --x=true 1, --x=false 0; -1 before */
+	OPT_TIME,   /* int64_t, milliseconds: "90s", "1m30s", "500ms", "5" (seconds), "0"; -1 before */
 };
 enum opt_complete { COMPLETE_NOTHING, COMPLETE_FILE, COMPLETE_CHECK };
 struct opt {
@@ -67,13 +68,16 @@ struct options {
 	bool axes[AXIS_COUNT];
 	bool axes_given;
 	uint32_t mark, sport;
+	int64_t timeout_ms; /* of one reading of the cluster; 0: none; -1: not given */
 	struct api_flags api; /* kubectl's; namespace_ and as_groups are filled by options_parse from the above and below */
 	struct string_list as_groups;
+	struct string_list users, groups, accounts; /* rbac */
+	bool proxy;
 };
 enum { FAIL_ON_ERROR, FAIL_ON_WARNING, FAIL_ON_INFO, FAIL_ON_NEVER };
 enum { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
-extern const char *const choices_format2[], *const choices_format3[], *const choices_format4[];
+extern const char *const choices_format2[], *const choices_format3[], *const choices_format4[], *const choices_roles[];
 extern const char *const choices_fail_on[], *const choices_color[], *const choices_axes[];
 
 /* Rows that several commands have, each written once. */
@@ -113,6 +117,9 @@ extern const char *const choices_fail_on[], *const choices_color[], *const choic
 #define OPT_ROW_VERBOSE \
 	{ 'v', "verbose", NULL, "leave nothing out", OPT_FLAG, offsetof(struct options, verbose), 0, NULL, \
 	  COMPLETE_NOTHING }
+#define OPT_ROW_TIMEOUT \
+	{ 0, "timeout", "TIME", "give up reading the cluster after this time ('30s' if not given; 0: never)", OPT_TIME, \
+	  offsetof(struct options, timeout_ms), 0, NULL, COMPLETE_NOTHING }
 #define OPT_ROW_HELP \
 	{ 'h', "help", NULL, "show this help", OPT_FLAG, offsetof(struct options, help), 0, NULL, COMPLETE_NOTHING }
 #define OPT_ROW_END { 0, NULL, NULL, NULL, OPT_FLAG, 0, 0, NULL, COMPLETE_NOTHING }
@@ -134,7 +141,7 @@ struct command {
 	int (*run)(struct context *c);
 };
 extern const struct command command_diagnose, command_endpoints, command_rules, command_trace, command_verify,
-	command_explain, command_demo, command_version, command_completion;
+	command_explain, command_rbac, command_demo, command_version, command_completion;
 extern const struct command *const commands[]; /* ends with NULL */
 const struct command *command_find(const char *name);
 
@@ -146,9 +153,11 @@ struct context {
 	FILE *out;
 	struct arena arena;
 	struct snapshot snapshot;
-	struct strbuf source_flags;
+	struct strbuf source_flags, kubectl_flags;
 	struct report report;
 	enum exit_code code; /* from set-up: joined with the command's */
+	struct api_access access; /* of a live run; its strings lie in the arena above */
+	struct api *api;	  /* a live run's, from setup_open on: outlives each reading; NULL: offline */
 };
 
 /*
@@ -181,9 +190,17 @@ void complain_of(struct context *c, const char *code, bool inconclusive, const c
 
 /* setup.c */
 /*
- * Opens the bundles into one snapshot and says on stderr what was wrong with them. 0; the exit code when nothing could
- * be opened; -ENOMEM. What could be opened only in part is in c->code.
+ * Finds out what this run looks at, bundles or a cluster (kubeconfig, or the account of a pod), and gets ready to read it. 0; the exit
+ * code when there is nothing to look at, after a message; -ENOMEM.
  */
+int setup_open(struct context *c);
+/*
+ * Reads all of it into c->snapshot, whose earlier contents are released: it may be called again for another look, and --timeout counts
+ * from here. Says on stderr what was wrong. 0; the exit code when nothing at all could be read; -ENOMEM; -EINTR: the run was
+ * interrupted. What could be read only in part is in c->code, which is set anew. setup_report stands behind it each time.
+ */
+int setup_read(struct context *c);
+/* Both, one after the other. */
 int setup_snapshot(struct context *c);
 /* The same for the built-in bundle. */
 int setup_demo(struct context *c);

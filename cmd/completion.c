@@ -68,12 +68,13 @@ static void bash_option(struct strbuf *b, const struct opt *row)
 static void bash_command(struct strbuf *b, const struct command *cmd)
 {
 	strbuf_addf(b, "\t%s)\n\t\tcase $prev in\n", cmd->name);
-	for (const struct opt *row = cmd->options; row->name; row++) {
+	const struct opt *row;
+	for (size_t i = 0; (row = command_row(cmd, i)); i++) {
 		bash_option(b, row);
 	}
 	strbuf_adds(b, "\t\tesac\n\t\tif [[ $cur == -* ]]; then\n\t\t\tCOMPREPLY=($(compgen -W '");
-	for (const struct opt *row = cmd->options; row->name; row++) {
-		strbuf_addf(b, "%s--%s", row == cmd->options ? "" : " ", row->name);
+	for (size_t i = 0; (row = command_row(cmd, i)); i++) {
+		strbuf_addf(b, "%s--%s", i ? " " : "", row->name);
 		if (row->letter) {
 			strbuf_addf(b, " -%c", row->letter);
 		}
@@ -182,7 +183,8 @@ static void zsh_script(struct strbuf *b)
 		       "\tcase $command in\n");
 	for (size_t i = 0; commands[i]; i++) {
 		strbuf_addf(b, "\t%s)\n\t\t_arguments -s -S", commands[i]->name);
-		for (const struct opt *row = commands[i]->options; row->name; row++) {
+		const struct opt *row;
+		for (size_t j = 0; (row = command_row(commands[i], j)); j++) {
 			zsh_option(b, row);
 		}
 		if (commands[i]->args_max > 0) {
@@ -245,7 +247,8 @@ static void fish_script(struct strbuf *b)
 		strbuf_addf(b, "complete -c svcdoctor -n __fish_use_subcommand -a %s -d ", cmd->name);
 		fish_text(b, cmd->help);
 		strbuf_addc(b, '\n');
-		for (const struct opt *row = cmd->options; row->name; row++) {
+		const struct opt *row;
+		for (size_t j = 0; (row = command_row(cmd, j)); j++) {
 			fish_option(b, cmd, row);
 		}
 		if (cmd->values || cmd->complete == COMPLETE_CHECK) {

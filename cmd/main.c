@@ -8,7 +8,8 @@
 
 const struct command *const commands[] = {
 	&command_diagnose, &command_endpoints, &command_rules,	 &command_trace,      &command_verify,
-	&command_explain,  &command_demo,      &command_version, &command_completion, NULL,
+	&command_explain,  &command_rbac,      &command_demo,	 &command_version,    &command_completion,
+	NULL,
 };
 
 const struct command *command_find(const char *name)
@@ -128,6 +129,7 @@ static void context_release(struct context *c)
 {
 	options_release(&c->o);
 	strbuf_release(&c->source_flags);
+	strbuf_release(&c->kubectl_flags);
 	snapshot_release(&c->snapshot);
 	arena_release(&c->arena);
 }

@@ -12,6 +12,7 @@
 const char *const choices_format2[] = { "text", "json", NULL };
 const char *const choices_format3[] = { "text", "json", "lines", NULL };
 const char *const choices_format4[] = { "text", "json", "lines", "junit", NULL };
+const char *const choices_roles[] = { "yaml", "json", NULL }; /* positions of enum report_format: YAML is their text */
 const char *const choices_fail_on[] = { "error", "warning", "info", "never", NULL };
 const char *const choices_color[] = { "auto", "always", "never", NULL };
 const char *const choices_axes[] = { "name", "endpoints", "rules", NULL };
@@ -41,6 +42,7 @@ const struct opt api_rows[] = {
 	API_ROW("tls-server-name", "NAME", "the name that the server's certificate must have", tls_server_name, COMPLETE_NOTHING),
 	{ 0, "insecure-skip-tls-verify", NULL, "do not check the server's certificate", OPT_TRI,
 	  offsetof(struct options, api.insecure_skip_tls_verify), 0, NULL, COMPLETE_NOTHING },
+	OPT_ROW_TIMEOUT,
 	API_ROW("request-timeout", "TIME", "the limit of one request, such as 30s or 1m; 0: none", request_timeout, COMPLETE_NOTHING),
 	OPT_ROW_END,
 };
@@ -63,6 +65,9 @@ const struct opt *command_row(const struct command *cmd, size_t i)
 void options_release(struct options *o)
 {
 	array_free(&o->as_groups);
+	array_free(&o->users);
+	array_free(&o->groups);
+	array_free(&o->accounts);
 	array_free(&o->bundles);
 	array_free(&o->ignore);
 	array_free(&o->args);
@@ -235,6 +240,45 @@ static int set_tri(struct context *c, const struct opt *row, const char *value, 
 	return 0;
 }
 
+/* As Go's time.ParseDuration, in whole numbers of the units that one waits in; without a unit: seconds. False: no such time. */
+static bool parse_time(const char *s, int64_t *ret_ms)
+{
+	static const struct {
+		const char *name;
+		int64_t ms;
+	} units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "", 1000 } };
+	int64_t sum = 0;
+	bool any = false;
+	while (*s || !any) {
+		size_t digits = strspn(s, "0123456789"), len = strspn(s + digits, "hms"), u = 0;
+		uint64_t n;
+		if (parse_uint(s, digits, 1000000, &n) < 0) {
+			return false;
+		}
+		while (u < ARRAY_LEN(units) && (strlen(units[u].name) != len || strncmp(s + digits, units[u].name, len) != 0)) {
+			u++;
+		}
+		if (u == ARRAY_LEN(units) || (len == 0 && (any || s[digits]))) {
+			return false;
+		}
+		sum += (int64_t)n * units[u].ms;
+		any = true;
+		s += digits + len;
+	}
+	*ret_ms = sum;
+	return true;
+}
+
+static int set_time(struct context *c, const struct opt *row, const char *value, void *at)
+{
+	int64_t ms;
+	if (!parse_time(value, &ms)) {
+		return usage_error(c, "--%s wants a time such as 30s or 2m, not '%s'", row->name, value);
+	}
+	*(int64_t *)at = ms;
+	return 0;
+}
+
 /* @value is NULL for options without one. */
 static int option_set(struct context *c, const struct opt *row, const char *value)
 {
@@ -262,6 +306,8 @@ static int option_set(struct context *c, const struct opt *row, const char *valu
 		return set_axes(c, row, value);
 	case OPT_TRI:
 		return set_tri(c, row, value, at);
+	case OPT_TIME:
+		return set_time(c, row, value, at);
 	}
 	return 0;
 }
@@ -380,6 +426,7 @@ int options_parse(struct context *c, int argc, char **argv)
 {
 	bool only_args = false;
 	c->o.api.insecure_skip_tls_verify = -1;
+	c->o.timeout_ms = -1;
 	for (int i = 0; i < argc; i++) {
 		const char *text = argv[i];
 		int r;

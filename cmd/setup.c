@@ -104,15 +104,21 @@ static int open_one(struct context *c, const char *path)
 	return r;
 }
 
-int setup_snapshot(struct context *c)
+int setup_open(struct context *c)
 {
 	const char *env = getenv("SVCDOCTOR_BUNDLE");
 	if (c->o.bundles.len == 0 && env && *env && array_push(&c->o.bundles, env) < 0) {
 		return -ENOMEM;
 	}
-	if (c->o.bundles.len == 0) {
-		return no_bundle(c);
+	for (size_t i = 0; i < c->o.bundles.len; i++) {
+		add_source_flag(c, c->o.bundles.v[i]);
 	}
+	return c->o.bundles.len == 0 ? no_bundle(c) : 0;
+}
+
+/* How many of the bundles could be opened is told by the exit code: 0 means all. */
+static int read_bundles(struct context *c)
+{
 	size_t opened = 0, forbidden = 0;
 	for (size_t i = 0; i < c->o.bundles.len; i++) {
 		int r = open_one(c, c->o.bundles.v[i]);
@@ -121,16 +127,7 @@ int setup_snapshot(struct context *c)
 		}
 		opened += r >= 0;
 		forbidden += r == -EACCES || r == -EPERM;
-		add_source_flag(c, c->o.bundles.v[i]);
 	}
-	int r = snapshot_finish(&c->snapshot);
-	if (r == 0) {
-		r = verify_services_from_rules(&c->snapshot);
-	}
-	if (r < 0) {
-		return r;
-	}
-	print_notes(c);
 	if (opened < c->o.bundles.len) {
 		c->code = code_join(c->code, CODE_INCONCLUSIVE);
 	}
@@ -138,6 +135,29 @@ int setup_snapshot(struct context *c)
 		return forbidden == c->o.bundles.len ? CODE_NO_RIGHTS : CODE_INCONCLUSIVE;
 	}
 	return 0;
+}
+
+int setup_read(struct context *c)
+{
+	snapshot_release(&c->snapshot);
+	snapshot_init(&c->snapshot);
+	c->code = CODE_HEALTHY;
+	int code = read_bundles(c);
+	int r = code < 0 ? code : snapshot_finish(&c->snapshot);
+	if (r == 0) {
+		r = verify_services_from_rules(&c->snapshot);
+	}
+	if (r < 0) {
+		return r;
+	}
+	print_notes(c);
+	return code;
+}
+
+int setup_snapshot(struct context *c)
+{
+	int r = setup_open(c);
+	return r == 0 ? setup_read(c) : r;
 }
 
 int setup_demo(struct context *c)
@@ -175,7 +195,7 @@ void setup_report(struct context *c)
 		.command = !c->command ? NULL : c->command->document ? c->command->document : c->command->name,
 		.program = c->program,
 		.source_flags = strbuf_str(&c->source_flags),
-		.kubectl_flags = "",
+		.kubectl_flags = strbuf_str(&c->kubectl_flags),
 		.snapshot = &c->snapshot,
 		.namespace_ = c->o.namespace_ ? c->o.namespace_ : "default",
 	};

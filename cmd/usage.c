@@ -119,6 +119,25 @@ static void print_option(FILE *f, const struct opt *row)
 	fputc('\n', f);
 }
 
+/* kubectl's flags by name only: who needs one knows it from there, and the manual page tells them all. */
+static void print_api_flags(FILE *f)
+{
+	enum { WIDTH = 100 };
+	size_t used = 1;
+	fputs("\nand kubectl's flags, which mean what they mean there, see svcdoctor(1):\n ", f);
+	for (const struct opt *row = api_rows; row->name; row++) {
+		struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;
+		strbuf_addf(&b, " --%s%s", row->name, row[1].name ? "," : "");
+		if (used + b.len > WIDTH) {
+			fputs("\n ", f);
+			used = 1;
+		}
+		fputs(strbuf_str(&b), f);
+		used += b.len;
+	}
+	fputc('\n', f);
+}
+
 void usage_command(FILE *f, const char *program, const struct command *cmd)
 {
 	fprintf(f, "usage: %s %s [OPTION...]%s%s\n\n%s\n\noptions:\n", program, cmd->name,
@@ -127,10 +146,7 @@ void usage_command(FILE *f, const char *program, const struct command *cmd)
 		print_option(f, row);
 	}
 	if (cmd->needs & COMMAND_NEEDS_SNAPSHOT) {
-		fputs("\nto reach the cluster, as in kubectl:\n", f);
-		for (const struct opt *row = api_rows; row->name; row++) {
-			print_option(f, row);
-		}
+		print_api_flags(f);
 		fprintf(f, "\nWithout --bundle, the variable SVCDOCTOR_BUNDLE names the bundle.\n");
 	}
 	fprintf(f, "\nMore in the manual page svcdoctor-%s(1).\n", cmd->name);

@@ -205,6 +205,11 @@ int api_list(struct api *a, const struct api_list *l);
  * the same outcome, without being tried one by one.
  */
 int api_run(struct api *a);
+/*
+ * For another look, between two runs: the deadline counts from now on, and what ended everything early (401, unreachable) is tried
+ * again. Connections and credentials stay. @deadline_ms: as in the options.
+ */
+void api_again(struct api *a, int64_t deadline_ms);
 struct api_counts api_count(const struct api *a);
 /* Appends "/", or "&name=" or "?name=", and @value, percent-encoded. */
 void api_path_add(struct strbuf *b, const char *segment);

@@ -458,4 +458,31 @@ int k8s_minor_version(const char *version);
 /* @object: a KubeProxyConfiguration (or configz's wrapper around one). 0 or SD_EPARSE. Strings go to @arena. */
 int kube_proxy_config_decode(struct arena *arena, const struct json_t *object, struct kube_proxy_config *ret);
 
+/* ---- rights: what a Role or ClusterRole allows ---- */
+
+enum k8s_need {
+	NEED_ALWAYS,   /* the answers are worth little without it */
+	NEED_OPTIONAL, /* more is found with it */
+	NEED_PROXY,    /* asks kubelets and pods through the API server: allows much more than reading */
+};
+struct k8s_right {
+	const char *group, *resource; /* "": core; "pods/log" */
+	const char *const *names;     /* only objects of these names, ends with NULL; NULL: all */
+	bool get, list;
+	enum k8s_need need;
+	const char *why; /* what it is for: one line */
+};
+struct k8s_role {
+	const char *name, *ns; /* NULL: a ClusterRole */
+	const char *why;       /* what it is for: one line */
+	bool optional;
+	const struct k8s_right *rights;
+	size_t nrights;
+};
+enum k8s_subject_kind { SUBJECT_USER, SUBJECT_GROUP, SUBJECT_SERVICE_ACCOUNT };
+struct k8s_subject {
+	enum k8s_subject_kind kind;
+	const char *ns, *name; /* ns: of a service account */
+};
+
 #endif

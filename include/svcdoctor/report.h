@@ -58,6 +58,9 @@ struct trace_report {
 };
 int report_trace(const struct report *r, const struct trace_report *t, size_t n);
 
+/* Roles, and with subjects their bindings, as kubectl applies them: text is YAML with comments, JSON a List. */
+int report_roles(const struct report *r, const struct k8s_role *roles, size_t n, const struct k8s_subject *subjects, size_t nsubjects);
+
 struct version_fact {
 	const char *name, *value;
 };

@@ -115,6 +115,16 @@ struct live_want {
  */
 int live_read(struct snapshot *s, struct api *a, const struct api_access *access, const struct live_want *w, enum api_outcome *ret_worst);
 
+/*
+ * The rights that reading needs, as roles: with @ns those of one namespace first, and what else helps as roles that are optional; else
+ * one for the cluster. @proxy: also what asks kubelets and pods through the API server. Everything lies in @arena. 0 or -ENOMEM.
+ */
+struct k8s_roles {
+	struct k8s_role *v;
+	size_t len;
+};
+int rights_roles(struct arena *arena, const char *ns, bool proxy, struct k8s_roles *ret);
+
 /* The recorded broken cluster of `svcdoctor demo`: a .tar.gz in the program. */
 extern const unsigned char demo_bundle[];
 extern const size_t demo_bundle_size;

@@ -5,11 +5,6 @@
 /* The state alone, as nftables has it: what was translated is in its status. */
 #define PURE_STATES ((uint32_t)(CTSTATE_INVALID | CTSTATE_NEW | CTSTATE_ESTABLISHED | CTSTATE_RELATED | CTSTATE_UNTRACKED))
 
-static enum match_kind yes_no(bool v)
-{
-	return v ? MATCH_YES : MATCH_NO;
-}
-
 /* nf_conntrack's state as the chain sees it: before priority -200 there is none, which reads as INVALID. */
 uint32_t nat_ct_state(const struct state *st)
 {
@@ -67,35 +62,35 @@ enum match_kind nat_match_conntrack(const struct state *p, const struct rs_cond 
 	uint32_t port;
 
 	if (c->field == FIELD_CT_STATE)
-		return yes_no(cond_match_u32(c, nat_ct_state(p) & (nat_is_native(r) ? PURE_STATES : UINT32_MAX)));
+		return nat_yes_no(cond_match_u32(c, nat_ct_state(p) & (nat_is_native(r) ? PURE_STATES : UINT32_MAX)));
 	/* nft_ct_get_eval(): without a connection the rule ends, whatever it asks for. */
 	if (nat_is_native(r) && !nat_has_connection(p))
 		return MATCH_NO;
 	/* Without a connection a match of xt_conntrack looks at the state only: net/netfilter/xt_conntrack.c, "if (ct == NULL)"; connmark is not met. */
 	if (!nat_has_connection(p))
-		return yes_no(c->flags & RS_WITH_STATE);
+		return nat_yes_no(c->flags & RS_WITH_STATE);
 	switch ((enum rs_field)c->field) {
 	case FIELD_CT_STATUS:
-		return yes_no(cond_match_u32(c, nat_ct_status(p)));
+		return nat_yes_no(cond_match_u32(c, nat_ct_status(p)));
 	case FIELD_CT_DIR:
-		return yes_no(cond_match_u32(c, p->request != NULL));
+		return nat_yes_no(cond_match_u32(c, p->request != NULL));
 	case FIELD_CT_MARK:
-		return yes_no(cond_match_u32(c, p->ctmark));
+		return nat_yes_no(cond_match_u32(c, p->ctmark));
 	case FIELD_CT_PROTO:
-		return yes_no(cond_match_u32(c, st->proto));
+		return nat_yes_no(cond_match_u32(c, st->proto));
 	case FIELD_CT_ORIG_SADDR:
-		return yes_no(cond_match_addr(c, &st->orig_src));
+		return nat_yes_no(cond_match_addr(c, &st->orig_src));
 	case FIELD_CT_ORIG_DADDR:
-		return yes_no(cond_match_addr(c, &st->orig_dst));
+		return nat_yes_no(cond_match_addr(c, &st->orig_dst));
 	case FIELD_CT_ORIG_SPORT:
 	case FIELD_CT_ORIG_DPORT:
 	case FIELD_CT_REPL_SPORT:
 	case FIELD_CT_REPL_DPORT:
-		return nat_ct_port(p, (enum rs_field)c->field, &port) ? yes_no(cond_match_u32(c, port)) : MATCH_UNKNOWN;
+		return nat_ct_port(p, (enum rs_field)c->field, &port) ? nat_yes_no(cond_match_u32(c, port)) : MATCH_UNKNOWN;
 	case FIELD_CT_REPL_SADDR: /* the reply comes from where the packet goes */
-		return yes_no(cond_match_addr(c, &st->dst));
+		return nat_yes_no(cond_match_addr(c, &st->dst));
 	case FIELD_CT_REPL_DADDR:
-		return st->src_known ? yes_no(cond_match_addr(c, &st->src)) : MATCH_UNKNOWN;
+		return st->src_known ? nat_yes_no(cond_match_addr(c, &st->src)) : MATCH_UNKNOWN;
 	default:
 		return MATCH_UNKNOWN;
 	}

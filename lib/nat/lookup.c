@@ -205,15 +205,6 @@ static bool is_client_part(const struct state *st, const struct rs_selector *sel
 	return sel->field == (st->is_reply ? FIELD_DADDR : FIELD_SADDR);
 }
 
-static bool client_shows(const struct state *st, const struct rs_selector *sel)
-{
-	if (sel->field == FIELD_CT_ORIG_SADDR)
-		return true;
-	if (st->is_reply)
-		return !st->dst_hidden && (!st->request || ip_addr_equal(&st->dst, &st->request->orig_src));
-	return st->src_known && ip_addr_equal(&st->src, &st->orig_src);
-}
-
 static bool is_whole(const struct rs_selector *sel)
 {
 	return sel->kind == VALUE_ADDR6 ? sel->plen >= 128 : sel->mask == UINT32_MAX && sel->flip == 0;
@@ -254,13 +245,6 @@ static size_t join_ranges(struct nat_range *v, size_t n)
 		}
 	}
 	return n ? k + 1 : 0;
-}
-
-static void ask_alone(struct walk *w, const struct rs_rule *r)
-{
-	struct nat_range one = { nat_key_of(&w->packet->src), nat_key_of(&w->packet->src) };
-
-	nat_classes_ask(w->classes, &w->packet->src, &one, 1, r);
 }
 
 /*
@@ -310,9 +294,9 @@ static void ask_client(struct walk *w, const struct state *st, const struct rs_r
 	for (unsigned i = 0; i < l->nparts; i++) {
 		if (!is_client_part(st, &l->parts[i]))
 			continue;
-		if (!client_shows(st, &l->parts[i])) {
+		if (!nat_client_shows(st, l->parts[i].field)) {
 			if (nat_connection(st)->src_derived)
-				ask_alone(w, r);
+				nat_ask_alone(w, &w->packet->src, r);
 			continue;
 		}
 		if (!is_whole(&l->parts[i]))
@@ -326,7 +310,7 @@ static void ask_client(struct walk *w, const struct state *st, const struct rs_r
 		if (res < 0)
 			w->error = res;
 	} else if (n > 1) {
-		ask_alone(w, r);
+		nat_ask_alone(w, &w->packet->src, r);
 	}
 }
 
@@ -491,7 +475,7 @@ static bool is_repeatable(const struct state *st, const struct rs_lookup *l)
 	for (unsigned i = 0; i < l->nparts; i++) {
 		switch ((enum rs_field)l->parts[i].field) {
 		case FIELD_SADDR:
-			if (!client_shows(st, &l->parts[i]))
+			if (!nat_client_shows(st, l->parts[i].field))
 				return false;
 			break;
 		case FIELD_DADDR:
@@ -556,7 +540,7 @@ int nat_lookup(struct walk *w, const struct state *st, const struct rs_rule *r, 
 		return 0;
 	}
 	if (w->classes && mixes_clients(st, l))
-		ask_alone(w, r);
+		nat_ask_alone(w, &w->packet->src, r);
 	put = updated(st, l, key);
 	if (put >= 0) {
 		nat_tails_spoil(w);

@@ -13,30 +13,25 @@
 #define TCP_ACK 0x10
 #define CHANCE_ONE 2147483648.0 /* xt_statistic compares 31 bits: net/netfilter/xt_statistic.c */
 
-static enum match_kind yes_no(bool v)
-{
-	return v ? MATCH_YES : MATCH_NO;
-}
-
 /* A port question of a protocol without ports does not match, negated or not. nftables looks at the bytes that are there. */
 static enum match_kind match_port(const struct state *st, const struct rs_cond *c, const struct rs_rule *r)
 {
 	if (!proto_has_ports(st->proto))
 		return nat_is_native(r) ? MATCH_UNKNOWN : MATCH_NO;
 	if (c->field == FIELD_SPORT)
-		return yes_no(cond_match_u32(c, st->sport));
+		return nat_yes_no(cond_match_u32(c, st->sport));
 	if (c->field == FIELD_DPORT)
-		return yes_no(cond_match_u32(c, st->dport));
+		return nat_yes_no(cond_match_u32(c, st->dport));
 	if (c->negate)
-		return yes_no(cond_match_u32(c, st->sport) && cond_match_u32(c, st->dport));
-	return yes_no(cond_match_u32(c, st->sport) || cond_match_u32(c, st->dport));
+		return nat_yes_no(cond_match_u32(c, st->sport) && cond_match_u32(c, st->dport));
+	return nat_yes_no(cond_match_u32(c, st->sport) || cond_match_u32(c, st->dport));
 }
 
 static enum match_kind match_icmp(const struct state *st, const struct rs_cond *c)
 {
 	if (st->proto != IPPROTO_ICMP && st->proto != IPPROTO_ICMPV6)
 		return MATCH_NO;
-	return yes_no(cond_match_u32(c, (uint32_t)st->icmp_type << 8 | st->icmp_code));
+	return nat_yes_no(cond_match_u32(c, (uint32_t)st->icmp_type << 8 | st->icmp_code));
 }
 
 /* A SYN may ask for ECN (ECE and CWR), and its answer may grant it (ECE): RFC 3168. */
@@ -47,16 +42,16 @@ static enum match_kind match_tcp_flags(const struct state *st, const struct rs_c
 
 	if (st->proto != IPPROTO_TCP)
 		return MATCH_NO;
-	return plain == ecn ? yes_no(plain) : MATCH_UNKNOWN;
+	return plain == ecn ? nat_yes_no(plain) : MATCH_UNKNOWN;
 }
 
 static enum match_kind match_name(const struct rs_cond *c, const char *name)
 {
 	if (name)
-		return yes_no(cond_match_ifname(c, name));
+		return nat_yes_no(cond_match_ifname(c, name));
 	/* "+" alone is any interface, known or not. */
 	if (c->op == OP_IFNAME && (c->flags & RS_WILDCARD) && c->u.ifname[0] == '\0')
-		return yes_no(!c->negate);
+		return nat_yes_no(!c->negate);
 	return MATCH_UNKNOWN;
 }
 
@@ -166,7 +161,7 @@ static enum match_kind match_bridge_port(struct walk *w, const struct state *st,
 	enum tri on;
 
 	if (st->from_node)
-		return yes_no(c->negate);
+		return nat_yes_no(c->negate);
 	ask_iif(w, st, NULL, r);
 	if (!f->links_known || !l)
 		return MATCH_UNKNOWN;
@@ -174,11 +169,11 @@ static enum match_kind match_bridge_port(struct walk *w, const struct state *st,
 	if (on == TRI_TRUE)
 		on = bridge_netfilter(f, l, st->dst.family);
 	if (on != TRI_TRUE)
-		return on == TRI_FALSE ? yes_no(c->negate) : MATCH_UNKNOWN;
+		return on == TRI_FALSE ? nat_yes_no(c->negate) : MATCH_UNKNOWN;
 	if (c->field == FIELD_PHYSIN)
 		return match_any_port(f, l, c);
 	if (c->field == FIELD_PHYS_IS_IN)
-		return yes_no(!c->negate);
+		return nat_yes_no(!c->negate);
 	if (behind && !st->oif)
 		return MATCH_UNKNOWN;
 	/* IPVS takes it up to this node, and sends it on from here. */
@@ -190,7 +185,7 @@ static enum match_kind match_bridge_port(struct walk *w, const struct state *st,
 		return MATCH_UNKNOWN;
 	if (c->field == FIELD_PHYSOUT)
 		return behind ? match_any_port(f, l, c) : MATCH_NO;
-	return yes_no(behind != c->negate);
+	return nat_yes_no(behind != c->negate);
 }
 
 /* ipv6_addr_type() & IPV6_ADDR_UNICAST: net/ipv6/addrconf_core.c */
@@ -211,17 +206,10 @@ static enum match_kind match_addr_type6(const struct rs_cond *c, const struct ip
 
 	if ((mask & ADDRTYPE_MULTICAST && !ip_addr_is_multicast(a)) || (mask & ADDRTYPE_UNICAST && !is_unicast6(a)) ||
 	    (mask & ADDRTYPE_UNSPEC && !ip_addr_is_zero(a)))
-		return yes_no(c->negate);
+		return nat_yes_no(c->negate);
 	if (!routes)
-		return yes_no(!c->negate);
-	return type < 0 ? MATCH_UNKNOWN : yes_no(((routes >> type) & 1) != c->negate);
-}
-
-static void ask_only(struct walk *w, const struct ip_addr *a, const struct rs_rule *r)
-{
-	struct nat_range one = { nat_key_of(a), nat_key_of(a) };
-
-	nat_classes_ask(w->classes, a, &one, 1, r);
+		return nat_yes_no(!c->negate);
+	return type < 0 ? MATCH_UNKNOWN : nat_yes_no(((routes >> type) & 1) != c->negate);
 }
 
 int nat_addr_type(struct walk *w, const struct state *st, enum rs_field f, unsigned flags, const struct rs_rule *r)
@@ -236,7 +224,7 @@ int nat_addr_type(struct walk *w, const struct state *st, enum rs_field f, unsig
 	if (flags & (RS_LIMIT_IIF | RS_LIMIT_OIF)) {
 		nat_tails_spoil(w);
 		if (w->classes && (f == FIELD_SADDR_TYPE) != st->is_reply)
-			ask_only(w, &w->packet->src, r);
+			nat_ask_alone(w, &w->packet->src, r);
 	}
 	if ((flags & (RS_LIMIT_IIF | RS_LIMIT_OIF)) && !dev)
 		return -1;
@@ -259,7 +247,7 @@ static enum match_kind match_addr_type(struct walk *w, const struct state *st, c
 		return MATCH_UNKNOWN;
 	if (a->family == AF_INET6 && !nat_is_native(r))
 		return match_addr_type6(c, a, type);
-	return type < 0 ? MATCH_UNKNOWN : yes_no(cond_match_u32(c, 1u << type));
+	return type < 0 ? MATCH_UNKNOWN : nat_yes_no(cond_match_u32(c, 1u << type));
 }
 
 /* Protocols that are headers in front of another one; packets of others are walked without any. */
@@ -277,7 +265,7 @@ static enum match_kind match_rpfilter(struct walk *w, const struct state *st, co
 	struct node_route_result back;
 
 	if (st->from_node || st->round)
-		return yes_no(!c->negate);
+		return nat_yes_no(!c->negate);
 	ask_iif(w, st, NULL, r);
 	if (!w->node->facts->routes_known || !st->iif || strstr(text, "--accept-local"))
 		return MATCH_UNKNOWN;
@@ -286,7 +274,7 @@ static enum match_kind match_rpfilter(struct walk *w, const struct state *st, co
 	node_route_lookup(w->node->facts, &q, &back);
 	if (back.kind == NR_UNKNOWN || (back.kind == NR_UNICAST && !back.dev))
 		return MATCH_UNKNOWN;
-	return yes_no((back.kind == NR_UNICAST && (strstr(text, "--loose") || strcmp(back.dev, st->iif) == 0)) != c->negate);
+	return nat_yes_no((back.kind == NR_UNICAST && (strstr(text, "--loose") || strcmp(back.dev, st->iif) == 0)) != c->negate);
 }
 
 /*
@@ -323,7 +311,7 @@ static enum match_kind ask_set(const struct state *st, const struct rs_cond *c, 
 	enum rs_answer a = rs_set_has(c->u.set, &p, ret_state);
 
 	if (a != RS_UNKNOWN && !is_changed(st, c->u.set))
-		return yes_no((a == RS_YES) != c->negate);
+		return nat_yes_no((a == RS_YES) != c->negate);
 	*ret_state = false;
 	return MATCH_UNKNOWN;
 }
@@ -349,16 +337,6 @@ static bool asks_client(const struct state *st, const struct rs_cond *c)
 {
 	return c->field == FIELD_CT_ORIG_SADDR || c->field == (st->is_reply ? FIELD_DADDR : FIELD_SADDR) ||
 	       (c->op == OP_SET && set_asks_client(st, c->u.set)) || (c->op == OP_LOOKUP && nat_lookup_asks_client(st, c->u.lookup));
-}
-
-/* Is that the client's own address, and not what it was rewritten to? */
-static bool client_shows(const struct state *st, const struct rs_cond *c)
-{
-	if (c->field == FIELD_CT_ORIG_SADDR)
-		return true;
-	if (!st->is_reply)
-		return st->src_known && ip_addr_equal(&st->src, &st->orig_src);
-	return !st->dst_hidden && (!st->request || ip_addr_equal(&st->dst, &st->request->orig_src));
 }
 
 /* What a tail has no class for: lib/nat/tail.c. */
@@ -387,7 +365,7 @@ static enum match_kind match_ipvs(struct walk *w, const struct state *st, const 
 	enum tri answer = nat_ipvs_match(st, c->u.ipvs);
 
 	nat_tails_spoil(w);
-	return answer == TRI_UNKNOWN ? MATCH_UNKNOWN : yes_no((answer == TRI_TRUE) != c->negate);
+	return answer == TRI_UNKNOWN ? MATCH_UNKNOWN : nat_yes_no((answer == TRI_TRUE) != c->negate);
 }
 
 static enum match_kind match_cond(struct walk *w, const struct state *st, const struct rs_cond *c,
@@ -402,11 +380,11 @@ static enum match_kind match_cond(struct walk *w, const struct state *st, const 
 	case FIELD_FALSE:
 		return MATCH_NO;
 	case FIELD_SADDR:
-		return st->src_known ? yes_no(cond_match_addr(c, &st->src)) : MATCH_UNKNOWN;
+		return st->src_known ? nat_yes_no(cond_match_addr(c, &st->src)) : MATCH_UNKNOWN;
 	case FIELD_DADDR:
-		return st->dst_hidden ? MATCH_UNKNOWN : yes_no(cond_match_addr(c, &st->dst));
+		return st->dst_hidden ? MATCH_UNKNOWN : nat_yes_no(cond_match_addr(c, &st->dst));
 	case FIELD_PROTO:
-		return yes_no(cond_match_u32(c, st->proto));
+		return nat_yes_no(cond_match_u32(c, st->proto));
 	case FIELD_SPORT:
 	case FIELD_DPORT:
 	case FIELD_PORT:
@@ -416,7 +394,7 @@ static enum match_kind match_cond(struct walk *w, const struct state *st, const 
 	case FIELD_TCP_FLAGS:
 		return match_tcp_flags(st, c);
 	case FIELD_FRAGMENT:
-		return yes_no(c->negate);
+		return nat_yes_no(c->negate);
 	case FIELD_IIF:
 	case FIELD_OIF:
 		return match_interface(w, st, c, r);
@@ -427,7 +405,7 @@ static enum match_kind match_cond(struct walk *w, const struct state *st, const 
 	case FIELD_PHYS_IS_OUT:
 		return match_bridge_port(w, st, c, r);
 	case FIELD_MARK:
-		return yes_no(cond_match_u32(c, st->mark));
+		return nat_yes_no(cond_match_u32(c, st->mark));
 	case FIELD_CT_STATE:
 	case FIELD_CT_STATUS:
 	case FIELD_CT_DIR:
@@ -448,21 +426,21 @@ static enum match_kind match_cond(struct walk *w, const struct state *st, const 
 	case FIELD_RPFILTER:
 		return match_rpfilter(w, st, c, r);
 	case FIELD_OWNER: /* a packet without a socket of this node: net/netfilter/xt_owner.c, nft_meta.c */
-		return st->from_node && !st->round ? MATCH_UNKNOWN : yes_no(c->negate && !nat_is_native(r));
+		return st->from_node && !st->round ? MATCH_UNKNOWN : nat_yes_no(c->negate && !nat_is_native(r));
 	case FIELD_HELPER: /* only a connection that another one announced has a helper's name: net/netfilter/xt_helper.c, nft_ct.c */
-		return yes_no(c->negate && !nat_is_native(r));
+		return nat_yes_no(c->negate && !nat_is_native(r));
 	case FIELD_NFPROTO:
-		return yes_no(cond_match_u32(c, st->dst.family == AF_INET ? 2 : 10));
+		return nat_yes_no(cond_match_u32(c, st->dst.family == AF_INET ? 2 : 10));
 	case FIELD_ETHERTYPE:
-		return yes_no(cond_match_u32(c, st->dst.family == AF_INET ? 0x0800 : 0x86dd));
+		return nat_yes_no(cond_match_u32(c, st->dst.family == AF_INET ? 0x0800 : 0x86dd));
 	case FIELD_EXTHDR:
-		return is_header(st->proto) ? MATCH_UNKNOWN : yes_no(c->negate);
+		return is_header(st->proto) ? MATCH_UNKNOWN : nat_yes_no(c->negate);
 	case FIELD_SET:
 		return match_set(st, c);
 	case FIELD_IPVS:
 		return c->op == OP_IPVS ? match_ipvs(w, st, c) : MATCH_UNKNOWN;
 	case FIELD_RECENT_SET:
-		return yes_no(!c->negate);
+		return nat_yes_no(!c->negate);
 	default:
 		return MATCH_UNKNOWN;
 	}
@@ -644,9 +622,9 @@ static void ask_client_of_set(struct walk *w, const struct state *st, const stru
 		nat_ask_iif(w, NULL, r);
 	if (is_one_address(&w->classes->now))
 		return;
-	if (!client_shows(st, c)) {
+	if (!nat_client_shows(st, c->field)) {
 		if (nat_connection(st)->src_derived)
-			ask_only(w, client, r);
+			nat_ask_alone(w, client, r);
 		return;
 	}
 	if (st->is_reply)
@@ -655,7 +633,7 @@ static void ask_client_of_set(struct walk *w, const struct state *st, const stru
 		return;
 	res = rs_set_project(&ref, &p, SET_RANGES_MAX, &s);
 	if (res == SD_ELIMIT || res == SD_EFORMAT) {
-		ask_only(w, client, r);
+		nat_ask_alone(w, client, r);
 		return;
 	}
 	if (res == 0) {
@@ -685,10 +663,10 @@ static void ask_client(struct walk *w, const struct state *st, const struct rs_c
 		return; /* nat_lookup() asks */
 	if (c->op == OP_SET) {
 		ask_client_of_set(w, st, c, r);
-	} else if (derived && !client_shows(st, c)) {
+	} else if (derived && !nat_client_shows(st, c->field)) {
 		nat_tails_spoil(w);
-		ask_only(w, client, r);
-	} else if (client_shows(st, c) && nat_cond_range(c, client, &range)) {
+		nat_ask_alone(w, client, r);
+	} else if (nat_client_shows(st, c->field) && nat_cond_range(c, client, &range)) {
 		nat_classes_ask(w->classes, client, &range, 1, r);
 		nat_tails_note(w, c, r, NULL, false, cond_match_addr(c, client));
 	}
@@ -712,13 +690,13 @@ static inline enum match_kind match_quickly(const struct state *st, const struct
 		if (st->is_reply || c->op != OP_ADDR4 || c->u.addr4.mask != UINT32_MAX || st->dst.family != AF_INET)
 			return MATCH_UNKNOWN;
 		memcpy(&v, st->dst.b, sizeof(v));
-		return yes_no((v == c->u.addr4.value) != c->negate);
+		return nat_yes_no((v == c->u.addr4.value) != c->negate);
 	default:
 		return MATCH_UNKNOWN;
 	}
 	if (c->op == OP_EQ)
-		return yes_no((v == c->u.range.lo) != c->negate);
-	return c->op == OP_RANGE ? yes_no((v >= c->u.range.lo && v <= c->u.range.hi) != c->negate) : MATCH_UNKNOWN;
+		return nat_yes_no((v == c->u.range.lo) != c->negate);
+	return c->op == OP_RANGE ? nat_yes_no((v >= c->u.range.lo && v <= c->u.range.hi) != c->negate) : MATCH_UNKNOWN;
 }
 
 /* An IPv4 prefix that holds all of the packet's class or none of it, while nothing is noted for a tail: nothing to cut. */
@@ -740,7 +718,7 @@ static inline enum match_kind match_source_quickly(const struct walk *w, const s
 			return MATCH_UNKNOWN;
 		in = here;
 	}
-	return yes_no(in != c->negate);
+	return nat_yes_no(in != c->negate);
 }
 
 /* A set or map of nftables. Chance and state go into @m, and the rest of the answer is then yes. */
@@ -767,7 +745,7 @@ static enum match_kind match_lookup(struct walk *w, const struct state *st, cons
 		m->chance *= c->negate ? f.rest : 1 - f.rest;
 		return MATCH_YES;
 	}
-	return yes_no((f.len > 0 || f.put) != c->negate);
+	return nat_yes_no((f.len > 0 || f.put) != c->negate);
 }
 
 void nat_match_rule(struct walk *w, const struct state *st, const struct rs_rule *r, unsigned from, unsigned to, struct match *ret)

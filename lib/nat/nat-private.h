@@ -154,6 +154,19 @@ struct match {
 void nat_match_rule(struct walk *w, const struct state *st, const struct rs_rule *r, unsigned from, unsigned to, struct match *ret);
 
 /* What else asks the packet as match.c does. Interfaces: NULL: not known, "": none. Types: RTN_*, -1: not known. */
+static inline enum match_kind nat_yes_no(bool v)
+{
+	return v ? MATCH_YES : MATCH_NO;
+}
+/* Is what @field shows the client's own address, and not what it was rewritten to? */
+static inline bool nat_client_shows(const struct state *st, enum rs_field field)
+{
+	if (field == FIELD_CT_ORIG_SADDR)
+		return true;
+	if (!st->is_reply)
+		return st->src_known && ip_addr_equal(&st->src, &st->orig_src);
+	return !st->dst_hidden && (!st->request || ip_addr_equal(&st->dst, &st->request->orig_src));
+}
 const char *nat_interface(struct walk *w, const struct state *st, enum rs_field f, const struct rs_rule *r);
 int nat_addr_type(struct walk *w, const struct state *st, enum rs_field f, unsigned flags, const struct rs_rule *r);
 
@@ -292,6 +305,8 @@ void nat_ask_iif(struct walk *w, const struct rs_cond *c, const struct rs_rule *
 void nat_ask_whether_iif(struct walk *w, const char *dev);
 
 /* region.c */
+/* Narrows the class to the one origin @a: nothing more can be said of its neighbours. */
+void nat_ask_alone(struct walk *w, const struct ip_addr *a, const struct rs_rule *by);
 /* Narrows to the origins for whom @cond says the same of the interface; NULL: to those of the same interface. */
 void nat_classes_ask_iif(struct nat_classes *c, const char *iif, const struct rs_cond *cond, const struct rs_rule *by);
 /* The addresses with which @c compares, or for a mask with holes those around @a that it cannot tell apart. False: none. */

@@ -312,3 +312,10 @@ bool nat_cond_range(const struct rs_cond *c, const struct ip_addr *a, struct nat
 	*ret = masked(&value, &mask, a);
 	return true;
 }
+
+void nat_ask_alone(struct walk *w, const struct ip_addr *a, const struct rs_rule *by)
+{
+	struct nat_range one = { nat_key_of(a), nat_key_of(a) };
+
+	nat_classes_ask(w->classes, a, &one, 1, by);
+}

@@ -233,18 +233,12 @@ static enum tri source_is_ours(const struct walk *w, const struct state *st)
 
 /* ---- the request's last step ---- */
 
-/* Bridge netfilter has turned it round: may it leave by the port that it came in by? */
-static enum tri leaves_bridge(struct walk *w, const struct state *st, struct port_verdict *ret)
+/* May what came in by a bridge leave by that bridge again: towards the other end, or the gateway that it lies behind? */
+static enum tri leaves_by_own_port(struct walk *w, const struct state *st, struct port_verdict *ret)
 {
 	struct node_route_result way;
 	struct nat_ends ends = { .from = st->orig_src, .to = st->dst };
 
-	/* IPVS takes the packet up to the node, which sends it on by the bridge device. */
-	if (st->from_node || !st->dnat || st->ipvs || ip_addr_equal(&st->orig_dst, &st->dst))
-		return TRI_TRUE;
-	ret->text = "not judged: which interface the pod hangs on is not known (ip-route.json)";
-	if (!st->iif || !st->oif) /* of two hosts it is their replies that are in question */
-		return ip_addr_equal(&ends.from, &ends.to) ? TRI_UNKNOWN : TRI_TRUE;
 	nat_ask_whether_iif(w, st->oif);
 	if (strcmp(st->iif, st->oif) != 0)
 		return TRI_TRUE;
@@ -257,6 +251,18 @@ static enum tri leaves_bridge(struct walk *w, const struct state *st, struct por
 		ends.routed = true;
 	}
 	return nat_may_turn_back(w, st->oif, &ends, ret);
+}
+
+/* Bridge netfilter has turned it round: may it leave by the port that it came in by? */
+static enum tri leaves_bridge(struct walk *w, const struct state *st, struct port_verdict *ret)
+{
+	/* IPVS takes the packet up to the node, which sends it on by the bridge device. */
+	if (st->from_node || !st->dnat || st->ipvs || ip_addr_equal(&st->orig_dst, &st->dst))
+		return TRI_TRUE;
+	ret->text = "not judged: which interface the pod hangs on is not known (ip-route.json)";
+	if (!st->iif || !st->oif) /* of two hosts it is their replies that are in question */
+		return ip_addr_equal(&st->orig_src, &st->dst) ? TRI_UNKNOWN : TRI_TRUE;
+	return leaves_by_own_port(w, st, ret);
 }
 
 /* False: it does not get out of the node, or that is not known; @e says it. */
@@ -426,23 +432,9 @@ static enum way find_way(struct walk *w, const struct state *st, const struct na
 /* The reply to a masqueraded packet of IPVS is translated while it is bridged: may it leave by the port that it came in by? */
 static enum tri reply_leaves_bridge(struct walk *w, const struct state *st, struct port_verdict *ret)
 {
-	struct node_route_result way;
-	struct nat_ends ends = { .from = st->orig_src, .to = st->dst };
-
 	if (!st->ipvs || !st->snat || st->from_node || !st->iif || !st->oif)
 		return TRI_TRUE;
-	nat_ask_whether_iif(w, st->oif);
-	if (strcmp(st->iif, st->oif) != 0)
-		return TRI_TRUE;
-	if (client_way(w, st, &way) && way.gateway.family) {
-		ends.from = way.gateway;
-		ends.routed = true;
-	}
-	if (st->gateway.family) {
-		ends.to = st->gateway;
-		ends.routed = true;
-	}
-	return nat_may_turn_back(w, st->oif, &ends, ret);
+	return leaves_by_own_port(w, st, ret);
 }
 
 static void judge_translated(struct walk *w, const struct state *st, struct nat_ending *e)

@@ -51,7 +51,7 @@ $2" "$work/out" 2>&1); then ok "$name"; else no "$name" "$(printf %s "$why" | ta
 }
 
 lab=lab-iptables-nft
-commands="diagnose endpoints rules trace verify explain demo version completion"
+commands="diagnose endpoints rules trace verify explain rbac demo version completion"
 
 # ---- dispatch ----
 run; expect no-arguments 64 err "examples:" err "commands:" silent
@@ -62,7 +62,7 @@ run --version; expect version-option 0 out "svcdoctor "
 run diagnos; expect did-you-mean-command 64 err "did you mean 'diagnose'" err "see 'svcdoctor --help'" silent
 run xyzzy; expect unknown-command 64 err "unknown command 'xyzzy'" noerr "did you mean"
 run -n shop diagnose; expect command-first 64 err "before its options"
-for c in dns proxy hairpin connect collect rbac; do
+for c in dns proxy hairpin connect collect; do
 	run "$c"; [ "$rc" -eq 64 ] && ! err "did you mean '$c'" || no "absent-$c" "exit status $rc"
 done
 ok absent-commands
@@ -341,10 +341,19 @@ for c in $commands; do
 	page=$root/man/svcdoctor-$c.1
 	[ -f "$page" ] || { no "man-$c" "there is no page"; continue; }
 	run "$c" --help
-	sed -n 's/^ *\(-[a-zA-Z], \)\?--\([a-z-]*\).*/\2/p' "$work/out" | sort >"$work/table"
+	sed '/^and kubectl/,$d' "$work/out" >"$work/own"
+	sed -n 's/^ *\(-[a-zA-Z], \)\?--\([a-z-]*\).*/\2/p' "$work/own" | sort >"$work/table"
 	sed -n 's/^\.It .*Fl -\([a-z-]*\).*/\1/p' "$page" | sort >"$work/page"
 	cmp -s "$work/table" "$work/page" && ok "man-options-$c" || no "man-options-$c" "$(diff "$work/table" "$work/page" | grep '^[<>]' | tr '\n' ' ')"
-	sed -n 's/^ *-\([a-zA-Z]\), --.*/\1/p' "$work/out" | sort >"$work/table"
+	# kubectl's flags are told once, in svcdoctor(1), and every page of a command that takes them says so
+	if grep -q '^and kubectl' "$work/out"; then
+		sed -n '/^and kubectl/,/^$/p' "$work/out" | grep -o -- '--[a-z-]*' | sed 's/^--//' | sort >"$work/table"
+		sed -n '/^\.Sh THE CLUSTER/,/^\.Sh ENV/s/^\.It .*Fl -\([a-z-]*\).*/\1/p' "$root/man/svcdoctor.1" | sort >"$work/page"
+		cmp -s "$work/table" "$work/page" && [ "$(wc -l <"$work/table")" -ge 17 ] ||
+			no "man-kubectl-$c" "$(diff "$work/table" "$work/page" | grep '^[<>]' | tr '\n' ' ')"
+		grep -q '^\.Xr kubectl 1' "$page" || no "man-kubectl-$c" "the page does not speak of kubectl's flags"
+	fi
+	sed -n 's/^ *-\([a-zA-Z]\), --.*/\1/p' "$work/own" | sort >"$work/table"
 	sed -n 's/^\.It Fl \([a-zA-Z]\) .*/\1/p' "$page" | sort >"$work/page"
 	cmp -s "$work/table" "$work/page" || no "man-letters-$c" "they differ"
 	grep -q "svcdoctor-$c 1" "$root/man/svcdoctor.1" || no "man-overview-$c" "svcdoctor(1) does not name it"
