@@ -148,6 +148,12 @@ extern const struct command command_diagnose, command_endpoints, command_rules, 
 extern const struct command *const commands[]; /* ends with NULL */
 const struct command *command_find(const char *name);
 
+/* progress.c */
+struct progress {
+	bool wanted, shown;
+	int64_t since_ms, last_ms;
+};
+
 /* One run. */
 struct context {
 	const struct command *command;
@@ -161,6 +167,9 @@ struct context {
 	enum exit_code code; /* from set-up: joined with the command's */
 	struct api_access access; /* of a live run; its strings lie in the arena above */
 	struct api *api;	  /* a live run's, from setup_open on: outlives each reading; NULL: offline */
+	enum api_outcome outcome; /* what kept the last reading from everything; API_OK when anything was read, and offline */
+	bool hush;		  /* setup_read says nothing on stderr: whoever looks again and again tells what is new */
+	struct progress progress;
 };
 
 /*
@@ -235,6 +244,25 @@ int selection_add_missing(const struct selection *s, struct diagnosis *d);
 int selection_run(struct context *c, int (*judge)(struct context *c, const struct selection *s));
 /* --node names a node of the snapshot: 0, or a usage code after a message. */
 int check_node_option(struct context *c);
+
+/* signals.c */
+void signals_start(void);
+/* The flag for api_options.stop: the number of the signal that ends this run. */
+const volatile sig_atomic_t *signals_stop(void);
+/*
+ * From here on a signal is only noted, because something must be put in order: temporary files, plugins, a report that would be cut.
+ * signals_let ends that, and dies by the signal that was noted meanwhile.
+ */
+void signals_hold(void);
+void signals_let(void);
+/* Nobody reads any more what is written to this pipe or socket. */
+bool reader_is_gone(FILE *f);
+
+/* progress.c: around the requests of one reading. */
+int64_t now_ms(void); /* of a clock that nobody sets */
+void progress_start(struct context *c);
+void progress_show(void *context, const struct api_counts *n); /* for api_options.progress, whose arg is the context */
+void progress_clear(struct context *c);
 
 /* diagnose.c, for demo as well: the whole command once the snapshot is there. */
 int diagnose_snapshot(struct context *c);

@@ -65,6 +65,7 @@ static int diagnose_report(struct context *c, const struct selection *s)
 	if (r < 0) {
 		return r;
 	}
+	signals_hold();
 	r = report_diagnosis(&c->report, &d);
 	return r < 0 ? r : (int)code_of_diagnosis(&c->o, &d);
 }
