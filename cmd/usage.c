@@ -124,7 +124,7 @@ static void print_api_flags(FILE *f)
 {
 	enum { WIDTH = 100 };
 	size_t used = 1;
-	fputs("\nand kubectl's flags, which mean what they mean there, see svcdoctor(1):\n ", f);
+	fputs("\nand kubectl's flags, which mean what they mean there, with --timeout; see svcdoctor(1):\n ", f);
 	for (const struct opt *row = api_rows; row->name && row->help; row++) {
 		struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;
 		strbuf_addf(&b, " --%s%s", row->name, row[1].help ? "," : "");

@@ -378,7 +378,7 @@ for c in $commands; do
 	cmp -s "$work/table" "$work/page" && ok "man-options-$c" || no "man-options-$c" "$(diff "$work/table" "$work/page" | grep '^[<>]' | tr '\n' ' ')"
 	# kubectl's flags are told once, in svcdoctor(1), and every page of a command that takes them says so
 	if grep -q '^and kubectl' "$work/out"; then
-		sed -n '/^and kubectl/,/^$/p' "$work/out" | grep -o -- '--[a-z-]*' | sed 's/^--//' | sort >"$work/table"
+		sed -n '/^and kubectl/,/^$/{/^  --/p}' "$work/out" | grep -o -- '--[a-z-]*' | sed 's/^--//' | sort >"$work/table"
 		sed -n '/^\.Sh THE CLUSTER/,/^\.Sh ENV/s/^\.It .*Fl -\([a-z-]*\).*/\1/p' "$root/man/svcdoctor.1" | sort >"$work/page"
 		cmp -s "$work/table" "$work/page" && [ "$(wc -l <"$work/table")" -ge 17 ] ||
 			no "man-kubectl-$c" "$(diff "$work/table" "$work/page" | grep '^[<>]' | tr '\n' ' ')"
