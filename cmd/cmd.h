@@ -44,9 +44,9 @@ enum opt_kind {
 	OPT_CHOICE, /* int: position in `choices` */
 	OPT_AXES,   /* bool[AXIS_COUNT], a comma-separated list of `choices` */
 	OPT_TRI,    /* int: --x and --x=true 1, --x=false 0; -1 before */
+	OPT_TIME,   /* int64_t, milliseconds: "90s", "1m30s", "500ms", "5" (seconds), "0"; -1 before */
 	OPT_MAYBE,  /* const char *, and as in kubectl an empty one is as if it were not given */
 	OPT_LEVEL,  /* bool: a number above 0, as kubectl's -v */
-	OPT_TIME,   /* int64_t, milliseconds: "90s", "1m30s", "500ms", "5" (seconds), "0"; -1 before */
 };
 enum opt_complete {
 	COMPLETE_NOTHING, COMPLETE_FILE, COMPLETE_CHECK,
@@ -77,9 +77,9 @@ struct options {
 	int64_t timeout_ms; /* of one reading of the cluster; 0: none; -1: not given */
 	struct api_flags api; /* kubectl's; namespace_ and as_groups are filled by options_parse from the above and below */
 	struct string_list as_groups;
-	const char *unused; /* what kubectl's flags say that mean nothing here */
 	struct string_list users, groups, accounts; /* rbac */
 	bool proxy;
+	const char *unused; /* what kubectl's flags say that mean nothing here */
 };
 enum { FAIL_ON_ERROR, FAIL_ON_WARNING, FAIL_ON_INFO, FAIL_ON_NEVER };
 enum { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
@@ -152,6 +152,12 @@ extern const struct command command_diagnose, command_endpoints, command_rules, 
 extern const struct command *const commands[]; /* ends with NULL */
 const struct command *command_find(const char *name);
 
+/* progress.c */
+struct progress {
+	bool wanted, shown;
+	int64_t since_ms, last_ms;
+};
+
 /* One run. */
 struct context {
 	const struct command *command;
@@ -165,6 +171,9 @@ struct context {
 	enum exit_code code; /* from set-up: joined with the command's */
 	struct api_access access; /* of a live run; its strings lie in the arena above */
 	struct api *api;	  /* a live run's, from setup_open on: outlives each reading; NULL: offline */
+	enum api_outcome outcome; /* what kept the last reading from everything; API_OK when anything was read, and offline */
+	bool hush;		  /* setup_read says nothing on stderr: whoever looks again and again tells what is new */
+	struct progress progress;
 };
 
 /*
@@ -243,7 +252,9 @@ struct missing_service {
 struct selection {
 	struct service_list list;
 	bool all;		    /* no choice was made: all of the cluster */
+	const char *namespace_;	    /* no choice was made: all of this namespace */
 	bool empty_namespace;	    /* the namespace has no Services and is not known to exist */
+	bool unread;		    /* a Service that was named was not read, and may be there */
 	ARRAY_OF(struct missing_service) missing;
 	ARRAY_OF(struct asked_service) asked; /* those named with a port */
 };
@@ -258,6 +269,25 @@ int selection_add_missing(const struct selection *s, struct diagnosis *d);
 int selection_run(struct context *c, int (*judge)(struct context *c, const struct selection *s));
 /* --node names a node of the snapshot: 0, or a usage code after a message. */
 int check_node_option(struct context *c);
+
+/* signals.c */
+void signals_start(void);
+/* The flag for api_options.stop: the number of the signal that ends this run. */
+const volatile sig_atomic_t *signals_stop(void);
+/*
+ * From here on a signal is only noted, because something must be put in order: temporary files, plugins, a report that would be cut.
+ * signals_let ends that, and dies by the signal that was noted meanwhile.
+ */
+void signals_hold(void);
+void signals_let(void);
+/* Nobody reads any more what is written to this pipe or socket. */
+bool reader_is_gone(FILE *f);
+
+/* progress.c: around the requests of one reading. */
+int64_t now_ms(void); /* of a clock that nobody sets */
+void progress_start(struct context *c);
+void progress_show(void *context, const struct api_counts *n); /* for api_options.progress, whose arg is the context */
+void progress_clear(struct context *c);
 
 /* diagnose.c, for demo as well: the whole command once the snapshot is there. */
 int diagnose_snapshot(struct context *c);

@@ -47,6 +47,7 @@ int diagnose_selection(struct context *c, const struct selection *s, const bool 
 		.node = c->o.node,
 		.services = selection_services(s),
 		.nservices = s->list.v.len,
+		.namespace_ = s->namespace_,
 		.asked = s->asked.v,
 		.nasked = s->asked.len,
 		.ignore = c->o.ignore.v,
@@ -64,6 +65,7 @@ static int diagnose_report(struct context *c, const struct selection *s)
 	if (r < 0) {
 		return r;
 	}
+	signals_hold();
 	r = report_diagnosis(&c->report, &d);
 	return r < 0 ? r : (int)code_of_diagnosis(&c->o, &d);
 }

@@ -18,6 +18,7 @@ static int report_selection(struct context *c, const struct selection *s)
 		r = diagnose_selection(c, s, axes, true, &d);
 	}
 	if (r == 0) {
+		signals_hold();
 		r = report_endpoints(&c->report, &e, &d);
 	}
 	return r < 0 ? r : (int)code_of_diagnosis(&c->o, &d);

@@ -48,21 +48,22 @@ static int guard_standard_streams(void)
 	return 0;
 }
 
-/* True when all of @f reached its file; closes it. */
+/* True when all of @f reached its file, or its reader had enough; closes it. */
 static bool close_checked(FILE *f, const char *name)
 {
 	bool failed = ferror(f) != 0;
 	errno = 0;
 	failed |= fflush(f) != 0;
 	int err = errno;
+	bool gone = failed && reader_is_gone(f);
 	if (fclose(f) != 0 && !failed) {
 		failed = true;
 		err = errno;
 	}
-	if (failed) {
+	if (failed && !gone) {
 		complain("cannot write to %s: %s", name, err ? sd_strerror(-err) : "write error");
 	}
-	return !failed;
+	return !failed || gone;
 }
 
 static int unknown_command(struct context *c, const char *name)
@@ -212,9 +213,13 @@ int main(int argc, char **argv)
 	if (guard_standard_streams() < 0) {
 		return CODE_INTERNAL;
 	}
+	signals_start();
 	struct context c = { 0 };
 	snapshot_init(&c.snapshot);
 	int code = dispatch(&c, argc, argv);
 	context_release(&c);
-	return close_checked(stdout, "stdout") ? code : CODE_INTERNAL;
+	signals_hold();
+	code = close_checked(stdout, "stdout") ? code : CODE_INTERNAL;
+	signals_let();
+	return code;
 }

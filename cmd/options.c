@@ -275,39 +275,10 @@ static int set_level(struct context *c, const struct opt *row, const char *value
 	return 0;
 }
 
-/* As Go's time.ParseDuration, in whole numbers of the units that one waits in; without a unit: seconds. False: no such time. */
-static bool parse_time(const char *s, int64_t *ret_ms)
-{
-	static const struct {
-		const char *name;
-		int64_t ms;
-	} units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "", 1000 } };
-	int64_t sum = 0;
-	bool any = false;
-	while (*s || !any) {
-		size_t digits = strspn(s, "0123456789"), len = strspn(s + digits, "hms"), u = 0;
-		uint64_t n;
-		if (parse_uint(s, digits, 1000000, &n) < 0) {
-			return false;
-		}
-		while (u < ARRAY_LEN(units) && (strlen(units[u].name) != len || strncmp(s + digits, units[u].name, len) != 0)) {
-			u++;
-		}
-		if (u == ARRAY_LEN(units) || (len == 0 && (any || s[digits]))) {
-			return false;
-		}
-		sum += (int64_t)n * units[u].ms;
-		any = true;
-		s += digits + len;
-	}
-	*ret_ms = sum;
-	return true;
-}
-
 static int set_time(struct context *c, const struct opt *row, const char *value, void *at)
 {
 	int64_t ms;
-	if (!parse_time(value, &ms)) {
+	if (parse_duration(value, &ms) < 0) {
 		return usage_error(c, "--%s wants a time such as 30s or 2m, not '%s'", row->name, value);
 	}
 	*(int64_t *)at = ms;
@@ -342,10 +313,10 @@ static int option_set(struct context *c, const struct opt *row, const char *valu
 		return set_choice(c, row, value, at);
 	case OPT_AXES:
 		return set_axes(c, row, value);
-	case OPT_LEVEL:
-		return set_level(c, row, value, at);
 	case OPT_TIME:
 		return set_time(c, row, value, at);
+	case OPT_LEVEL:
+		return set_level(c, row, value, at);
 	}
 	return 0;
 }

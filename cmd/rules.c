@@ -21,6 +21,7 @@ static int report_selection(struct context *c, const struct selection *s)
 	}
 	if (r == 0) {
 		c->report.findings = &d;
+		signals_hold();
 		r = report_rules(&c->report, &v);
 		c->report.findings = NULL;
 	}

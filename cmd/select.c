@@ -22,9 +22,16 @@ const struct k8s_service *const *selection_services(const struct selection *s)
 	return s->list.v.v ? s->list.v.v : none;
 }
 
+/* Did what was read stop short of this namespace? */
+static bool is_unread(const struct context *c, const char *ns)
+{
+	return c->snapshot.extents[K8S_SERVICES].limited && !snapshot_has_all(&c->snapshot, K8S_SERVICES, ns);
+}
+
 static int take_namespace(struct context *c, const char *ns, struct selection *ret)
 {
 	const struct k8s_cluster *cluster = &c->snapshot.cluster;
+	ret->namespace_ = ns;
 	for (size_t i = 0; i < cluster->services.len; i++) {
 		const struct k8s_service *s = cluster->services.v[i];
 		if (strcmp(s->meta.ns, ns) == 0 && array_push(&ret->list.v, s) < 0) {
@@ -36,14 +43,17 @@ static int take_namespace(struct context *c, const char *ns, struct selection *r
 	}
 	bool exists = map_gets(&cluster->namespace_by_name, ns) != NULL;
 	ret->empty_namespace = !exists;
-	if (exists) {
+	if (is_unread(c, ns)) {
+		ret->empty_namespace = true;
+		complain_of(c, "no-services", true, "the Services of namespace '%s' were not read", ns);
+	} else if (exists) {
 		complain_of(c, "no-services", false, "namespace '%s' has no Services", ns);
-	} else if (c->snapshot.kinds[K8S_NAMESPACES] == KNOWN) {
+	} else if (snapshot_would_have(&c->snapshot, K8S_NAMESPACES, "", ns)) {
 		complain_of(c, "no-namespace", true, "there is no namespace '%s'", ns);
 	} else {
 		complain_of(c, "no-services", true, "there are no Services in namespace '%s'", ns);
 	}
-	if (cluster->services.len > 0) {
+	if (cluster->services.len > 0 && !c->snapshot.extents[K8S_SERVICES].limited) {
 		fprintf(stderr, "-A looks at all %zu Services of the cluster\n", cluster->services.len);
 	}
 	return 0;
@@ -86,7 +96,13 @@ static int take_argument(struct context *c, const char *text, struct selection *
 	size_t nsimilar = 0;
 	int r = service_resolve(&c->arena, &c->snapshot, text, c->report.namespace_, &found, &similar,
 				&nsimilar);
-	if (r == -ENOENT) {
+	if (r == -ENOENT && found.unread) {
+		const char *name = wanted_name(c, text);
+		complain_of(c, "not-read", true, "the Service '%s' cannot be looked up: it is not among the Services that were read",
+			    name ? name : "");
+		ret->unread = true;
+		r = 0;
+	} else if (r == -ENOENT) {
 		r = add_missing(c, text, similar, nsimilar, ret);
 	}
 	for (size_t i = 0; r >= 0 && i < found.v.len; i++) {
@@ -210,6 +226,10 @@ int check_node_option(struct context *c)
 	if (!name || snapshot_node(&c->snapshot, name, false) || k8s_find_node(&c->snapshot.cluster, name)) {
 		return 0;
 	}
+	const enum known k = c->snapshot.kinds[K8S_NODES];
+	if (k != NOT_COLLECTED && !snapshot_would_have(&c->snapshot, K8S_NODES, "", name)) {
+		return 0; /* it may be there, among those that could not be read */
+	}
 	struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;
 	for (size_t i = 0; i < c->snapshot.nodes.len && i < 5; i++) {
 		strbuf_addf(&b, "%s%s", i ? ", " : "; there is ", c->snapshot.nodes.v[i]->name);
@@ -232,7 +252,7 @@ int selection_run(struct context *c, int (*judge)(struct context *c, const struc
 		return r;
 	}
 	/* without Services there is nothing that rules could be compared with */
-	if (!services_known(c) || s.empty_namespace) {
+	if (!services_known(c) || s.empty_namespace || s.unread) {
 		c->code = code_join(c->code, CODE_INCONCLUSIVE);
 	}
 	return judge(c, &s);

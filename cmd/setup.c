@@ -150,7 +150,9 @@ int setup_read(struct context *c)
 	if (r < 0) {
 		return r;
 	}
-	print_notes(c);
+	if (!c->hush) {
+		print_notes(c);
+	}
 	return code;
 }
 

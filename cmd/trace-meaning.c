@@ -151,7 +151,7 @@ static void owner_line(struct context *c, struct lines *l, const struct trace_pl
 		strbuf_addf(&b, "is an address of %s", node);
 	} else if (range) {
 		strbuf_addf(&b, "is in the pod range of %s%s", range->meta.name,
-			    c->snapshot.kinds[K8S_PODS] == KNOWN ? ", and no pod has it" : "");
+			    snapshot_has_all(&c->snapshot, K8S_PODS, NULL) ? ", and no pod has it" : "");
 	} else {
 		return;
 	}

@@ -301,6 +301,7 @@ static int print(struct context *c, const struct jobs *j, const struct trace_pla
 			return -ENOMEM;
 		}
 	}
+	signals_hold();
 	int r = report_trace(&c->report, reports, j->len);
 	return r < 0 ? r : (int)code_of(j);
 }

@@ -50,6 +50,7 @@ static int report_selection(struct context *c, const struct selection *s)
 	}
 	if (r == 0) {
 		c->report.findings = &missing;
+		signals_hold();
 		r = report_verify(&c->report, &v);
 		c->report.findings = NULL;
 	}

@@ -306,4 +306,27 @@ bool json_int(const struct json_t *o, const char *key, int64_t *ret);
 /* -1 where absent or null, else 0 or 1. */
 int json_tri(const struct json_t *o, const char *key);
 
+/* ---- YAML, as JSON ---- */
+
+struct yaml_limits {
+	size_t size, nodes; /* bytes; values, where an alias counts as what it stands for */
+	unsigned depth;
+};
+struct yaml_fault {
+	const char *why;       /* constant: "it is too large", "did not find expected key", ... */
+	uint32_t line, column; /* from 1; 0: not known */
+};
+/*
+ * The first document of @text as a tree that the caller owns; nothing but comments is null. Scalars, keys, aliases and '<<' are what
+ * sigs.k8s.io/yaml makes of them; of a key that stands twice the last one counts. JSON is YAML, too.
+ * 0, SD_EPARSE, SD_ELIMIT or -ENOMEM, the last three with @ret_fault.
+ */
+int yaml_to_json(const char *text, size_t size, const struct yaml_limits *limits, struct json_t **ret, struct yaml_fault *ret_fault);
+/* Where a value of that document stands: each step goes into a mapping (@key) or, without a key, into a sequence. False: it is not there. */
+struct yaml_step {
+	const char *key;
+	size_t index;
+};
+bool yaml_place(const char *text, size_t size, const struct yaml_step *steps, size_t nsteps, uint32_t *ret_line, uint32_t *ret_column);
+
 #endif

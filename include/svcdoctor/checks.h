@@ -117,6 +117,7 @@ struct diagnose_options {
 	const char *node;		/* NULL: all */
 	const struct k8s_service *const *services; /* NULL: all */
 	size_t nservices;
+	const char *namespace_;		/* whose Services these are, all of them; NULL: they were named one by one */
 	const struct asked_service *asked; /* with a port, among those Services */
 	size_t nasked;
 	const char *const *ignore;	/* "CHECK" or "CHECK@ns/name"; NULL-terminated, or NULL */
@@ -150,6 +151,7 @@ int endpoints_run(const struct snapshot *s, const struct k8s_service *const *ser
 struct service_list {
 	ARRAY_OF(const struct k8s_service *) v;
 	struct asked_port asked;
+	bool unread; /* a Service that the word may mean was not read: that there is none is not known */
 };
 int service_resolve(struct arena *arena, const struct snapshot *s, const char *text, const char *ns, struct service_list *ret, const char *const **ret_similar, size_t *ret_nsimilar);
 

@@ -81,7 +81,7 @@ static void collect_control_plane(struct run *r, struct control_plane *c)
 			add_address(r, c, &p->ips[j], whose);
 		add_text(r, c, p->host_ip, whose);
 		add_text(r, c, k8s_label_get(&p->meta.annotations, ADVERTISED), whose);
-		c->known |= run_complete(r, K8S_PODS);
+		c->known |= run_complete_in(r, K8S_PODS, p->meta.ns);
 	}
 	for (size_t i = 0; i < r->c->nodes.len; i++) {
 		const struct k8s_node *n = r->c->nodes.v[i];

@@ -83,7 +83,7 @@ void check_asked_ports(struct run *r)
 		struct svc *v = run_svc(r, q->service);
 		struct finding *f;
 
-		if (!v || !q->asked.port || v->o->headless || v->external_name || answers(q->service, &q->asked))
+		if (!v || !q->asked.port || (q->asked.place == ASKED_NODE && !run_reaches_in(r, K8S_SERVICES, NULL)) || v->o->headless || v->external_name || answers(q->service, &q->asked))
 			continue;
 		f = finding_of_service(r, "port-targetport-nodeport-confusion", NULL,
 				       run_printf(r, "asked for %u%s%s", q->asked.port, q->asked.proto ? "/" : "",

@@ -42,7 +42,7 @@ static const char *pods_text(struct run *r, const struct svc *v)
 	if (!v->pods->live)
 		return run_printf(r, "all %zu pods have finished", v->pods->v.len);
 	s = of_text(r, v->pods->ready, v->pods->live, "pod");
-	if (!v->pods->ready || !run_has(r, K8S_SLICES) || !v->nothing_ready)
+	if (!v->pods->ready || !run_reaches(r, K8S_SLICES, v) || !v->nothing_ready)
 		return s;
 	return run_printf(r,
 			  v->ready ? "%s, but no endpoint has a port that the Service asks for"
@@ -91,7 +91,7 @@ void axis_endpoints_result(struct run *r, struct svc *v, struct service_result *
 	} else if (!v->endpoints_known) {
 		ar->state = r->d->axis_has_source[AXIS_ENDPOINTS] ? AXIS_SKIPPED : AXIS_NOT_LOOKED_AT;
 		ar->line = ar->state == AXIS_SKIPPED ? "EndpointSlices are not known" : "not looked at";
-	} else if (v->o->selector.len && run_has(r, K8S_PODS)) {
+	} else if (v->o->selector.len && run_reaches(r, K8S_PODS, v)) {
 		ar->line = pods_text(r, v);
 		if (v->pods->live != v->pods->ready)
 			pod_details(r, v, ar);

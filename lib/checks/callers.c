@@ -85,7 +85,8 @@ void check_callers(struct run *r)
 				continue;
 			s = k8s_find_service(r->c, call->ns, call->service);
 			v = s ? run_svc(r, s) : NULL;
-			if (s ? !v || v->external_name : r->o->services || !run_complete(r, K8S_SERVICES))
+			if (s ? !v || v->external_name
+			      : !run_asked_for(r, call->ns) || !run_would_have(r, K8S_SERVICES, call->ns, call->service))
 				continue;
 			why = call_fault(r, c, call, v);
 			if (why)

@@ -101,7 +101,19 @@ void check_ipvs_filter(struct run *r);
 void run_index(struct run *r);
 void run_release(struct run *r);
 bool run_has(const struct run *r, enum k8s_kind k);	 /* known, at least partly */
-bool run_complete(const struct run *r, enum k8s_kind k); /* known as a whole: absence means something */
+/*
+ * Is absence a fact? Of the whole cluster; of a namespace; of what belongs to a Service by selector, label or reference; of one
+ * object (@ns "" for kinds without namespace). A run may have read no more than one namespace, or one Service.
+ */
+bool run_complete(const struct run *r, enum k8s_kind k);
+bool run_complete_in(const struct run *r, enum k8s_kind k, const char *ns);
+bool run_complete_of(const struct run *r, enum k8s_kind k, const struct svc *v);
+bool run_would_have(const struct run *r, enum k8s_kind k, const char *ns, const char *name);
+/* The same where some of it may be damaged: was the namespace (NULL: the cluster), or what belongs to this Service, read at all? */
+bool run_reaches_in(const struct run *r, enum k8s_kind k, const char *ns);
+bool run_reaches(const struct run *r, enum k8s_kind k, const struct svc *v);
+/* Is the run about all of this namespace, and not about a few Services of it? */
+bool run_asked_for(const struct run *r, const char *ns);
 struct svc *run_svc(const struct run *r, const struct k8s_service *s); /* NULL: not asked for */
 const struct event_list *run_events(const struct run *r, const char *kind, const char *ns, const char *name);
 /* The newest warning with that reason about the object; NULL when there is none. @reason NULL: any. */

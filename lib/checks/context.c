@@ -18,7 +18,49 @@ bool run_has(const struct run *r, enum k8s_kind k)
 
 bool run_complete(const struct run *r, enum k8s_kind k)
 {
-	return r->s->kinds[k] == KNOWN;
+	return snapshot_has_all(r->s, k, NULL);
+}
+
+bool run_complete_in(const struct run *r, enum k8s_kind k, const char *ns)
+{
+	return snapshot_has_all(r->s, k, ns);
+}
+
+bool run_complete_of(const struct run *r, enum k8s_kind k, const struct svc *v)
+{
+	return snapshot_has_of_service(r->s, k, v->o->meta.ns, v->o->meta.name);
+}
+
+bool run_would_have(const struct run *r, enum k8s_kind k, const char *ns, const char *name)
+{
+	return snapshot_would_have(r->s, k, ns, name);
+}
+
+bool run_reaches_in(const struct run *r, enum k8s_kind k, const char *ns)
+{
+	const struct snap_extent *e = &r->s->extents[k];
+	bool in = !e->limited;
+
+	for (size_t i = 0; ns && !in && i < e->namespaces.len; i++)
+		in = strcmp(e->namespaces.v[i], ns) == 0;
+	return in && run_has(r, k);
+}
+
+bool run_reaches(const struct run *r, enum k8s_kind k, const struct svc *v)
+{
+	const struct snap_extent *e = &r->s->extents[k];
+
+	if (!run_has(r, k) || run_reaches_in(r, k, v->o->meta.ns))
+		return run_has(r, k);
+	for (size_t i = 0; i < e->services.len; i++)
+		if (strcmp(e->services.v[i].name, v->o->meta.name) == 0 && strcmp(e->services.v[i].ns, v->o->meta.ns) == 0)
+			return true;
+	return false;
+}
+
+bool run_asked_for(const struct run *r, const char *ns)
+{
+	return !r->o->services || str_is(r->o->namespace_, ns);
 }
 
 struct svc *run_svc(const struct run *r, const struct k8s_service *s)
@@ -212,7 +254,7 @@ static void count_slices(struct run *r, struct svc *v)
 
 static void judge_endpoints(struct run *r, struct svc *v)
 {
-	const bool slices = run_has(r, K8S_SLICES), pods = run_has(r, K8S_PODS);
+	const bool slices = run_reaches(r, K8S_SLICES, v), pods = run_reaches(r, K8S_PODS, v);
 
 	if (v->external_name)
 		return;

@@ -69,7 +69,8 @@ static struct svc *meant_service(struct run *r, const struct k8s_slice *sl)
 
 			return s ? run_svc(r, s) : NULL;
 		}
-	for (size_t n = strlen(sl->meta.name); n > 0; n--) {
+	/* of a Service that was not read the name may fit better */
+	for (size_t n = run_complete_in(r, K8S_SERVICES, sl->meta.ns) ? strlen(sl->meta.name) : 0; n > 0; n--) {
 		CLEANUP(strbuf_release) struct strbuf b = STRBUF_INIT;
 		const struct k8s_service *s;
 
@@ -111,7 +112,7 @@ void check_slice_labels(struct run *r)
 				label_wrong(r, v, sl, "its addressType is FQDN");
 			continue;
 		}
-		if (named)
+		if (named || (sl->service && !run_would_have(r, K8S_SERVICES, sl->meta.ns, sl->service)))
 			continue;
 		v = meant_service(r, sl);
 		/* a slice of another Service's name is only a fault for one that lacks endpoints */
@@ -214,13 +215,15 @@ void check_special_address(struct run *r, struct svc *v)
 
 static bool stale_manual(struct run *r, struct svc *v, const struct k8s_slice *sl, const struct k8s_endpoint *e)
 {
+	const char *ns = e->target_ns ? e->target_ns : sl->meta.ns;
 	struct finding *f;
 
-	if (e->ready == 0 || !str_is(e->target_kind, "Pod") || !e->target_name ||
-	    k8s_find_pod(r->c, e->target_ns ? e->target_ns : sl->meta.ns, e->target_name))
+	if (e->ready == 0 || !str_is(e->target_kind, "Pod") || !e->target_name || k8s_find_pod(r->c, ns, e->target_name) ||
+	    !run_would_have(r, K8S_PODS, ns, e->target_name))
 		return true;
-	if (!map_gets(&r->c->pods_by_ns, sl->meta.ns))
-		return false; /* no pod of this namespace is known at all */
+	/* a list that holds no pod of this namespace at all was hardly taken of it */
+	if (run_complete(r, K8S_PODS) && !map_gets(&r->c->pods_by_ns, sl->meta.ns))
+		return false;
 	f = finding_of_service(r, "selectorless-stale-endpoints", NULL, NULL, v);
 	f->rank = 17;
 	if (v->usable > 1)
@@ -237,7 +240,7 @@ static bool stale_manual(struct run *r, struct svc *v, const struct k8s_slice *s
 
 void check_stale_manual(struct run *r, struct svc *v)
 {
-	if (!v->o->selector.len && !v->external_name && run_complete(r, K8S_PODS))
+	if (!v->o->selector.len && !v->external_name)
 		each_endpoint(r, v, stale_manual);
 }
 
@@ -268,7 +271,8 @@ static bool ip_reused(struct run *r, struct svc *v, const struct k8s_slice *sl, 
 
 void check_ip_reuse(struct run *r, struct svc *v)
 {
-	if (run_complete(r, K8S_PODS))
+	/* who has the address now is known wherever that pod was read */
+	if (r->s->kinds[K8S_PODS] == KNOWN)
 		each_endpoint(r, v, ip_reused);
 }
 
@@ -307,7 +311,7 @@ static size_t count_missing(struct run *r, struct svc *v, const struct pod_refs 
 		if (!pod_counts_ready(p) || !p->node || (p->meta.uid && map_gets(&refs->by_uid, p->meta.uid)))
 			continue;
 		/* the controller leaves out a pod whose Node it does not know; and so may we not know it */
-		if (run_complete(r, K8S_NODES) && !k8s_find_node(r->c, p->node))
+		if (run_would_have(r, K8S_NODES, "", p->node) && !k8s_find_node(r->c, p->node))
 			continue;
 		for (size_t j = 0; j < p->nips; j++)
 			found |= map_get(&refs->by_ip, &p->ips[j], sizeof(p->ips[j])) != NULL;
@@ -338,8 +342,10 @@ void check_not_syncing(struct run *r, struct svc *v)
 	struct finding *f;
 	size_t missing = 0;
 
-	if (!v->o->selector.len || v->external_name || !run_complete(r, K8S_SLICES) || !v->pods->ready || m->deleted ||
-	    (!v->slices && !r->c->slices.len))
+	if (!v->o->selector.len || v->external_name || !run_complete_of(r, K8S_SLICES, v) || !v->pods->ready || m->deleted)
+		return;
+	/* no slice of the whole cluster: the list was hardly taken of it */
+	if (!v->slices && !r->c->slices.len && run_complete(r, K8S_SLICES))
 		return;
 	if (collect_refs(v, &refs) < 0)
 		r->err = -ENOMEM;
@@ -483,7 +489,7 @@ void check_family(struct run *r, struct svc *v)
 	const char *lacking;
 	struct finding *f;
 
-	if (v->external_name || !run_complete(r, K8S_SLICES))
+	if (v->external_name || !run_complete_of(r, K8S_SLICES, v))
 		return;
 	if (v->o->nip_families < 2) {
 		family_of_pods(r, v);
@@ -537,7 +543,7 @@ void check_local_policy(struct run *r, struct svc *v)
 	size_t n, all = r->c->nodes.len;
 	struct finding *f;
 
-	if (v->nothing_ready || !v->usable || v->o->headless || v->external_name ||
+	if (v->nothing_ready || !v->usable || v->o->headless || v->external_name || !run_reaches_in(r, K8S_NODES, NULL) ||
 	    (!v->o->internal_local && !v->o->external_local))
 		return;
 	n = nodes_with_endpoint(r, v);

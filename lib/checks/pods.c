@@ -410,7 +410,7 @@ static void no_ready_by_slices(struct run *r, struct svc *v)
 	f->rank = 20;
 	finding_text(r, f, "none of the %zu endpoint%s of %s/%s is ready, %s", v->listed, PLURAL(v->listed), m->ns,
 		     m->name, so_what(v));
-	if (!run_has(r, K8S_PODS))
+	if (!run_reaches(r, K8S_PODS, v))
 		finding_evidence(r, f, "the pods are not known, so why they are not ready is not known either");
 	finding_next(r, f, "kubectl -n %s get endpointslices -l kubernetes.io/service-name=%s -o yaml", m->ns, m->name);
 	finding_next(r, f, "kubectl -n %s get pods -o wide", m->ns);
@@ -639,6 +639,9 @@ void check_probe_path(struct run *r)
 	CLEANUP(map_release) struct map m = { 0 };
 	size_t ready = 0;
 
+	/* a pod that is ready may be one that was not read */
+	if (!run_reaches_in(r, K8S_PODS, NULL))
+		return;
 	for (size_t i = 0; i < r->c->pods.len; i++)
 		count_probe(r, &m, r->c->pods.v[i]);
 	for (size_t i = 0; i < r->c->nodes.len; i++) {

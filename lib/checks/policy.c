@@ -260,7 +260,7 @@ static void empty_peers(struct run *r, struct finding *f, const struct k8s_netpo
 		if (p->namespaces.set && run_complete(r, K8S_NAMESPACES) && !any_namespace(r, &p->namespaces)) {
 			selector_words(&b, &p->namespaces);
 			finding_evidence(r, f, "no namespace has the labels %s that NetworkPolicy %s asks for", strbuf_str(&b), np->meta.name);
-		} else if (!p->namespaces.set && p->pods.set && run_complete(r, K8S_PODS) && !any_pod(r, np->meta.ns, &p->pods)) {
+		} else if (!p->namespaces.set && p->pods.set && run_complete_in(r, K8S_PODS, np->meta.ns) && !any_pod(r, np->meta.ns, &p->pods)) {
 			selector_words(&b, &p->pods);
 			finding_evidence(r, f, "no pod of namespace %s has the labels %s that NetworkPolicy %s asks for", np->meta.ns,
 					 strbuf_str(&b), np->meta.name);
@@ -334,7 +334,7 @@ static void isolation_finding(struct run *r, struct svc *v, const struct k8s_net
 
 static bool has_pods_behind(const struct run *r, const struct svc *v)
 {
-	return !v->external_name && v->o->selector.len && run_has(r, K8S_PODS);
+	return !v->external_name && v->o->selector.len && run_reaches(r, K8S_PODS, v);
 }
 
 /* ---- an egress rule for a cluster IP ---- */
@@ -431,7 +431,9 @@ void check_policy_addresses(struct run *r)
 			if (map_put(&addresses, &r->svcs[i].o->cluster_ips[j], sizeof(struct ip_addr), &r->svcs[i]) < 0)
 				r->err = -ENOMEM;
 	for (size_t i = 0; addresses.len && i < r->c->netpols.len; i++)
-		blocks_of_policy(r, &addresses, r->c->netpols.v[i]);
+		if (run_reaches_in(r, K8S_NETPOLS, r->c->netpols.v[i]->meta.ns) &&
+		    run_reaches_in(r, K8S_PODS, r->c->netpols.v[i]->meta.ns))
+			blocks_of_policy(r, &addresses, r->c->netpols.v[i]);
 }
 
 /* Who is let in to the Service's pods. */
@@ -440,7 +442,7 @@ void check_network_policy(struct run *r, struct svc *v)
 	const struct k8s_netpol_group *g = k8s_netpols_of(r->c, v->o->meta.ns);
 	struct isolations all = { 0 };
 
-	if (!g || !has_pods_behind(r, v))
+	if (!g || !has_pods_behind(r, v) || !run_reaches_in(r, K8S_NETPOLS, v->o->meta.ns))
 		return;
 	collect(r, v, g, &all);
 	for (size_t i = 0; i < all.n; i++)
@@ -533,13 +535,13 @@ void check_dns_policy(struct run *r)
 	struct svc *dns = dns_service(r);
 	const char *last = NULL;
 
-	for (size_t i = 0; dns && i < r->c->netpols.len; i++) {
+	for (size_t i = 0; dns && run_reaches(r, K8S_PODS, dns) && i < r->c->netpols.len; i++) {
 		const char *ns = r->c->netpols.v[i]->meta.ns;
 		const struct k8s_pod_group *g = map_gets(&r->c->pods_by_ns, ns);
 		const struct k8s_pod *example = NULL;
 		size_t blocked = 0, pods = 0;
 
-		if (str_is(last, ns))
+		if (str_is(last, ns) || !run_reaches_in(r, K8S_NETPOLS, ns) || !run_reaches_in(r, K8S_PODS, ns))
 			continue;
 		last = ns;
 		for (size_t j = 0; g && j < g->v.len && j < PODS_MAX; j++) {
@@ -648,7 +650,8 @@ void check_policy_sources(struct run *r, struct svc *v)
 	const struct k8s_netpol_group *g = k8s_netpols_of(r->c, v->o->meta.ns);
 	struct isolations all = { 0 };
 
-	if (!g || !has_pods_behind(r, v) || k8s_service_skipped_by_proxy(v->o) || !comes_from_outside(v->o))
+	if (!g || !has_pods_behind(r, v) || k8s_service_skipped_by_proxy(v->o) || !comes_from_outside(v->o) ||
+	    !run_reaches_in(r, K8S_NETPOLS, v->o->meta.ns) || !run_reaches_in(r, K8S_NODES, NULL))
 		return;
 	collect(r, v, g, &all);
 	for (size_t i = 0; i < all.n; i++)

@@ -244,16 +244,20 @@ static bool kind_prefix(const char *s)
 	return false;
 }
 
-static int add_named(const struct k8s_cluster *c, const char *ns, const char *name, struct service_list *ret)
+static int add_named(const struct snapshot *s, const char *ns, const char *name, struct service_list *ret)
 {
-	const struct k8s_service *s = ns && ns[0] ? k8s_find_service(c, ns, name) : NULL;
+	const struct k8s_service *found = ns && ns[0] ? k8s_find_service(&s->cluster, ns, name) : NULL;
 
-	return s ? array_push(&ret->v, s) : 0;
+	/* no Service has a dot in its name */
+	if (!found && s->extents[K8S_SERVICES].limited && !strchr(name, '.') && !(ns && snapshot_would_have(s, K8S_SERVICES, ns, name)))
+		ret->unread = true;
+	return found ? array_push(&ret->v, found) : 0;
 }
 
 /* "a.b", "a.b.svc", "a.b.svc.cluster.local." and the load balancers' host names. */
-static int by_dns_name(const struct k8s_cluster *c, const char *host, const char *ns, struct service_list *ret)
+static int by_dns_name(const struct snapshot *s, const char *host, const char *ns, struct service_list *ret)
 {
+	const struct k8s_cluster *c = &s->cluster;
 	char name[64] = "", in[64] = "";
 	size_t n = strlen(host);
 	int r;
@@ -261,9 +265,11 @@ static int by_dns_name(const struct k8s_cluster *c, const char *host, const char
 	if (n && host[n - 1] == '.' && n > 1)
 		n--;
 	if (service_name_split(host, NULL, name, in) == 0) {
-		r = add_named(c, in[0] ? in : ns, name, ret);
+		r = add_named(s, in[0] ? in : ns, name, ret);
 		if (r < 0 || ret->v.len)
 			return r;
+	} else {
+		ret->unread |= s->extents[K8S_SERVICES].limited;
 	}
 	for (size_t i = 0; i < c->services.len; i++)
 		for (size_t j = 0; j < c->services.v[i]->ningress; j++) {
@@ -297,26 +303,27 @@ static int by_name(const struct snapshot *s, const char *text, const char *ns, s
 		strbuf_add(&in, text, (size_t)(slash - text));
 		if (!strchr(slash + 1, '/') && is_k8s_name(strbuf_str(&in)) && is_k8s_name(slash + 1)) {
 			memcpy(name, slash + 1, strlen(slash + 1) + 1);
-			return in.failed ? -ENOMEM : add_named(&s->cluster, strbuf_str(&in), name, ret);
+			return in.failed ? -ENOMEM : add_named(s, strbuf_str(&in), name, ret);
 		}
 		if (is_k8s_name(strbuf_str(&in)) && split_word(slash + 1, w) == 0 && is_k8s_name(w->host)) {
 			memcpy(name, w->host, sizeof(w->host));
-			return in.failed ? -ENOMEM : add_named(&s->cluster, strbuf_str(&in), name, ret);
+			return in.failed ? -ENOMEM : add_named(s, strbuf_str(&in), name, ret);
 		}
 	}
 	if (split_word(text, w) < 0)
 		return 0;
 	memcpy(name, w->host, sizeof(w->host));
-	r = add_named(&s->cluster, ns, w->host, ret);
+	r = add_named(s, ns, w->host, ret);
 	if (r < 0 || ret->v.len)
 		return r;
 	if (w->port && is_node_name(s, w->host)) {
 		r = at_node(&s->cluster, w, ret);
 		if (r < 0 || ret->v.len)
 			return r;
+		ret->unread |= s->extents[K8S_SERVICES].limited;
 	}
 	ret->asked.place = ASKED_SERVICE;
-	return by_dns_name(&s->cluster, w->host, ns, ret);
+	return by_dns_name(s, w->host, ns, ret);
 }
 
 /* ---- what is similar ---- */
@@ -420,10 +427,12 @@ int service_resolve(struct arena *arena, const struct snapshot *s, const char *t
 	ret->asked = (struct asked_port){ 0 };
 	if (!text[0] || strlen(text) >= WORD_MAX)
 		return -ENOENT;
-	if (split_word(text, &w) == 0 && ip_addr_parse(w.host, &a) == 0)
+	if (split_word(text, &w) == 0 && ip_addr_parse(w.host, &a) == 0) {
 		r = by_address(s, &a, &w, ret);
-	else
+		ret->unread = s->extents[K8S_SERVICES].limited;
+	} else {
 		r = by_name(s, text, ns, ret, name, &w);
+	}
 	if (r < 0 && r != -ENOENT)
 		return r;
 	ret->asked.port = w.port;

@@ -91,7 +91,7 @@ static void pod_row(struct run *r, const struct svc *v, struct listing *l, const
 	row.since = w.since;
 	row.address = p->nips ? run_printf(r, "%s", ip_addr_format(&p->ips[0], buf)) : NULL;
 	fill_listed(r, v, &row, x);
-	if (!x && run_has(r, K8S_SLICES))
+	if (!x && run_reaches(r, K8S_SLICES, v))
 		row.note = w.trouble == POD_FINISHED ? "finished: never an endpoint"
 			   : pod_counts_ready(p)     ? "ready, and in no slice"
 						     : "in no slice";
@@ -108,10 +108,11 @@ static void endpoint_only_row(struct run *r, const struct svc *v, struct listed 
 		      : x->e->naddresses ? x->e->addresses[0]
 					 : NULL;
 	fill_listed(r, v, &row, x);
-	if (row.pod && v->o->selector.len && run_complete(r, K8S_PODS) && !row.note) {
-		const struct k8s_pod *p = k8s_find_pod(r->c, v->o->meta.ns, row.pod);
-
-		row.note = p ? "its pod no longer has the labels" : "its pod is not known";
+	if (row.pod && v->o->selector.len && !row.note) {
+		if (run_complete_of(r, K8S_PODS, v) && k8s_find_pod(r->c, v->o->meta.ns, row.pod))
+			row.note = "its pod no longer has the labels";
+		else if (run_would_have(r, K8S_PODS, v->o->meta.ns, row.pod))
+			row.note = "its pod is not known";
 	}
 	run_push(r, &ret->rows, row);
 }

@@ -220,8 +220,8 @@ static void tell_near(struct run *r, struct finding *f, const struct svc *v, con
 			v->o->meta.ns, labels_text(r, &v->o->selector), v->o->meta.ns, v->o->meta.name, p->ns, p->name,
 			p->ns);
 		finding_evidence(
-			r, f, "%zu pod%s of other namespaces match%s: a Service selects pods of its own namespace only",
-			elsewhere, PLURAL(elsewhere), elsewhere == 1 ? "es" : "");
+			r, f, "%s%zu pod%s of other namespaces match%s: a Service selects pods of its own namespace only",
+			run_complete(r, K8S_PODS) ? "" : "at least ", elsewhere, PLURAL(elsewhere), elsewhere == 1 ? "es" : "");
 		finding_next(r, f, "kubectl -n %s get pods --show-labels", p->ns);
 		return;
 	}
@@ -250,7 +250,7 @@ static void mismatch(struct run *r, struct svc *v)
 		tell_near(r, f, v, &near, elsewhere);
 	finding_next(r, f, "kubectl -n %s get pods --show-labels", m->ns);
 	finding_next(r, f, "kubectl -n %s describe service %s", m->ns, m->name);
-	if (!run_has(r, K8S_DEPLOYMENTS))
+	if (!run_complete_in(r, K8S_DEPLOYMENTS, m->ns))
 		finding_evidence(r, f, "Deployments are not known: one that is scaled to zero may be the reason");
 }
 
@@ -269,13 +269,14 @@ void check_selector(struct run *r, struct svc *v)
 
 	if (!v->o->selector.len || v->external_name || v->pods->v.len || v->o->meta.deleted)
 		return;
-	if (!run_complete(r, K8S_PODS) || slices_name_pods(v))
+	if (!run_complete_of(r, K8S_PODS, v) || slices_name_pods(v))
 		return;
 	/*
 	 * The controller keeps a slice, if an empty one, for each Service with a selector. Where other Services have
 	 * one and this namespace has neither slice nor pod, the lists were taken of other namespaces.
 	 */
-	if (r->c->slices.len && r->c->pods.len && !v->slices && !map_gets(&r->c->pods_by_ns, v->o->meta.ns))
+	if (run_complete(r, K8S_PODS) && r->c->slices.len && r->c->pods.len && !v->slices &&
+	    !map_gets(&r->c->pods_by_ns, v->o->meta.ns))
 		return;
 	w = would_match(r, v);
 	if (w && w->replicas == 0)
@@ -314,7 +315,7 @@ void check_selectorless(struct run *r, struct svc *v)
 	const struct k8s_endpoints *ep;
 	struct finding *f;
 
-	if (v->o->selector.len || v->external_name || !run_complete(r, K8S_SLICES) || v->listed || m->deleted)
+	if (v->o->selector.len || v->external_name || !run_complete_of(r, K8S_SLICES, v) || v->listed || m->deleted)
 		return;
 	ep = endpoints_named(r, v);
 	if (ep && ep->naddrs)
@@ -342,7 +343,7 @@ void check_not_mirrored(struct run *r, struct svc *v)
 	const char *skip;
 	struct finding *f;
 
-	if (v->external_name || v->o->selector.len || !run_complete(r, K8S_SLICES))
+	if (v->external_name || v->o->selector.len || !run_complete_of(r, K8S_SLICES, v))
 		return;
 	ep = endpoints_named(r, v);
 	e = run_event(r, "Endpoints", m->ns, m->name, "InvalidIPAddress");
@@ -388,7 +389,7 @@ void check_endpoints_object(struct run *r, struct svc *v)
 			v->o->meta.ns, v->o->meta.name, over, v->listed);
 		return;
 	}
-	if (!ep || !run_complete(r, K8S_SLICES) || !v->slices || v->o->headless || !v->o->selector.len)
+	if (!ep || !run_complete_of(r, K8S_SLICES, v) || !v->slices || v->o->headless || !v->o->selector.len)
 		return;
 	for (size_t i = 0; i < ep->naddrs; i++) {
 		bool found = !ep->addrs[i].ready;

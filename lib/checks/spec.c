@@ -40,13 +40,16 @@ void check_headless(struct run *r, struct svc *v)
 
 /* ---- ExternalName ---- */
 
-/* The Service that an external name means, when it is one of this cluster. @ret_local: it has that form. */
-static const struct k8s_service *named_service(struct run *r, const char *dns, bool *ret_local)
+/*
+ * The Service that an external name means, when it is one of this cluster. @ret_local: it has that form; @ret_known: and is
+ * among the Services that were read, or would be if there were one.
+ */
+static const struct k8s_service *named_service(struct run *r, const char *dns, bool *ret_local, bool *ret_known)
 {
 	const char *dot = strchr(dns, '.'), *dot2 = dot ? strchr(dot + 1, '.') : NULL;
 	CLEANUP(strbuf_release) struct strbuf name = STRBUF_INIT, ns = STRBUF_INIT;
 
-	*ret_local = false;
+	*ret_local = *ret_known = false;
 	if (!dot2)
 		return NULL;
 	if (strcmp(dot2, ".svc") != 0 && strcmp(dot2, ".svc.") != 0 && strcmp(dot2, ".svc.cluster.local") != 0 &&
@@ -55,6 +58,7 @@ static const struct k8s_service *named_service(struct run *r, const char *dns, b
 	strbuf_add(&name, dns, (size_t)(dot - dns));
 	strbuf_add(&ns, dot + 1, (size_t)(dot2 - dot - 1));
 	*ret_local = name.len && ns.len;
+	*ret_known = run_would_have(r, K8S_SERVICES, strbuf_str(&ns), strbuf_str(&name));
 	return k8s_find_service(r->c, strbuf_str(&ns), strbuf_str(&name));
 }
 
@@ -63,14 +67,14 @@ static void external_chain(struct run *r, struct svc *v)
 	const struct k8s_service *s = v->o;
 	const char *why = NULL;
 	struct finding *f;
-	bool local;
+	bool local, known = false;
 
 	for (unsigned hops = 0; !why; hops++) {
-		const struct k8s_service *next = s->external_name ? named_service(r, s->external_name, &local) : NULL;
+		const struct k8s_service *next = s->external_name ? named_service(r, s->external_name, &local, &known) : NULL;
 
 		if (!s->external_name || !local)
 			return;
-		if (!next && !run_complete(r, K8S_SERVICES))
+		if (!next && !known)
 			return;
 		if (!next)
 			why = run_printf(r, "there is no Service '%s'", s->external_name);
@@ -160,11 +164,11 @@ void check_external_http(struct run *r, struct svc *v)
 	const char *name = v->o->external_name;
 	struct ip_addr a;
 	struct finding *f;
-	bool local;
+	bool local, known;
 
 	if (!v->external_name || !name || !name[0] || ip_addr_parse(name, &a) == 0)
 		return;
-	(void)named_service(r, name, &local);
+	(void)named_service(r, name, &local, &known);
 	for (size_t i = 0; !local && i < v->o->nports; i++) {
 		const struct k8s_service_port *p = &v->o->ports[i];
 
@@ -231,9 +235,9 @@ void check_external_ports(struct run *r, struct svc *v)
 {
 	const struct k8s_meta *m = &v->o->meta;
 	const struct k8s_service *to;
-	bool local;
+	bool local, known;
 
-	to = v->external_name && v->o->external_name ? named_service(r, v->o->external_name, &local) : NULL;
+	to = v->external_name && v->o->external_name ? named_service(r, v->o->external_name, &local, &known) : NULL;
 	if (!to || to->headless || strcmp(to->type, "ExternalName") == 0)
 		return;
 	for (size_t i = 0; i < v->o->nports; i++) {
@@ -411,7 +415,7 @@ static void lb_pending(struct run *r, struct svc *v)
 	else
 		finding_text(r, f, "%s/%s is of type LoadBalancer and has no outside address yet", m->ns, m->name);
 	finding_event(r, f, e);
-	if (!e && run_has(r, K8S_EVENTS))
+	if (!e && run_reaches(r, K8S_EVENTS, v))
 		finding_evidence(r, f, "no warning about it: perhaps no controller takes care of load balancers here");
 	finding_next(r, f, "kubectl -n %s describe service %s", m->ns, m->name);
 }
@@ -508,7 +512,7 @@ void check_ingresses(struct run *r)
 			if (!b->service || b->resource || in->meta.deleted)
 				continue;
 			s = k8s_find_service(r->c, in->meta.ns, b->service);
-			if (!s && (r->o->services || !run_complete(r, K8S_SERVICES)))
+			if (!s && (!run_asked_for(r, in->meta.ns) || !run_would_have(r, K8S_SERVICES, in->meta.ns, b->service)))
 				continue;
 			if (s && (!run_svc(r, s) || service_has_port(s, b) || strcmp(s->type, "ExternalName") == 0))
 				continue;
@@ -528,7 +532,7 @@ void check_statefulsets(struct run *r)
 		if (strcmp(w->kind, "StatefulSet") != 0 || !w->service_name || !w->service_name[0])
 			continue;
 		s = k8s_find_service(r->c, w->meta.ns, w->service_name);
-		if (s || r->o->services || !run_complete(r, K8S_SERVICES))
+		if (s || !run_asked_for(r, w->meta.ns) || !run_would_have(r, K8S_SERVICES, w->meta.ns, w->service_name))
 			continue;
 		f = finding_new(r, "statefulset-servicename-mismatch", NULL, NULL,
 				run_printf(r, "StatefulSet %s/%s", w->meta.ns, w->meta.name));

@@ -122,6 +122,15 @@ static const char *why_not(enum known k)
 	return "were not collected";
 }
 
+/* The right whose lack keeps the kind away, where it is known; else the kind itself. */
+static const char *right_of(const struct run *r, enum k8s_kind k)
+{
+	for (size_t i = 0; i < r->s->missing.len; i++)
+		if (r->s->missing.v[i].kind == (int)k && r->s->missing.v[i].right)
+			return r->s->missing.v[i].right;
+	return k8s_kind_plural(k);
+}
+
 static bool can_run(struct run *r, const struct check *c)
 {
 	for (size_t i = 0; i < ARRAY_LEN(needed_kinds); i++) {
@@ -132,7 +141,7 @@ static bool can_run(struct run *r, const struct check *c)
 			continue;
 		s.code = known_code(r->s->kinds[kind]);
 		s.reason = run_printf(r, "%s %s", k8s_kind_plural(kind), why_not(r->s->kinds[kind]));
-		s.needs = k8s_kind_plural(kind);
+		s.needs = right_of(r, kind);
 		run_push(r, &r->d->skipped, s);
 		return false;
 	}

@@ -52,7 +52,7 @@ static void hints_reason(struct run *r, struct finding *f, const struct svc *v, 
 	finding_event(r, f, e);
 	for (size_t i = 0; i < r->c->nodes.len; i++)
 		nodes += !k8s_label_get(&r->c->nodes.v[i]->meta.labels, "topology.kubernetes.io/zone");
-	if (nodes)
+	if (nodes && run_reaches_in(r, K8S_NODES, NULL))
 		finding_evidence(r, f, "%zu of %zu nodes have no label topology.kubernetes.io/zone", nodes, r->c->nodes.len);
 	if (n->without_zone)
 		finding_evidence(r, f, "%zu of %zu ready endpoints have no zone", n->without_zone, n->ready);
@@ -68,7 +68,7 @@ void check_topology_hints(struct run *r, struct svc *v)
 	struct hint_count n;
 	struct finding *f;
 
-	if (k8s_service_skipped_by_proxy(v->o) || !run_has(r, K8S_SLICES))
+	if (k8s_service_skipped_by_proxy(v->o) || !run_reaches(r, K8S_SLICES, v))
 		return;
 	count_hints(v, &n);
 	if (n.ready == 0 || n.hinted == n.ready || (!wish && (n.hinted == 0 || n.node_hinted == n.ready)))

@@ -321,6 +321,7 @@ static void order_findings(struct run *r)
 
 /* ---- the whole ---- */
 
+/* Nodes that may not be read keep back some checks, and the axis is looked at all the same; damaged or late ones were to be had. */
 static bool core_missing(const struct run *r)
 {
 	static const enum k8s_kind core[] = { K8S_SERVICES, K8S_SLICES, K8S_PODS, K8S_NODES };
@@ -328,9 +329,12 @@ static bool core_missing(const struct run *r)
 	for (size_t i = 0; i < ARRAY_LEN(core); i++) {
 		enum known k = r->s->kinds[core[i]];
 
-		if (k != KNOWN && k != NOT_COLLECTED)
+		if (k != KNOWN && k != NOT_COLLECTED && !(k == FORBIDDEN && core[i] == K8S_NODES))
 			return true;
 	}
+	for (size_t i = 0; i < r->nsvcs; i++)
+		if (!r->svcs[i].external_name && !r->svcs[i].endpoints_known)
+			return true;
 	return !run_has(r, K8S_SLICES);
 }
 

@@ -670,7 +670,7 @@ static int index_objects(struct peers *p)
 	for (size_t i = 0; p->o->services && i < p->o->nservices; i++)
 		if (map_put(&p->asked, &p->o->services[i], sizeof(p->o->services[i]), p) < 0)
 			return -ENOMEM;
-	p->objects = p->s->kinds[K8S_SERVICES] == KNOWN && p->s->kinds[K8S_SLICES] == KNOWN;
+	p->objects = snapshot_has_all(p->s, K8S_SERVICES, NULL) && snapshot_has_all(p->s, K8S_SLICES, NULL);
 	for (size_t i = 0; i < c->services.len; i++) {
 		struct k8s_service *s = c->services.v[i];
 

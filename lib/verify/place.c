@@ -47,7 +47,7 @@ static const char *node_by_slices(struct verify_place *p, const struct ip_addr *
 {
 	const struct k8s_endpoint *e;
 
-	if (p->snapshot->kinds[K8S_PODS] == KNOWN)
+	if (snapshot_has_all(p->snapshot, K8S_PODS, NULL))
 		return NULL;
 	if (!p->slices_built) {
 		p->slices_built = true;
@@ -89,7 +89,7 @@ static enum tri by_links(const struct verify_place *p, const struct ip_addr *a)
 	const char *own = own_interface(p, a->family);
 
 	if (!p->node->facts.routes_known)
-		return p->snapshot->kinds[K8S_PODS] == KNOWN && p->snapshot->kinds[K8S_NODES] == KNOWN ? TRI_FALSE : TRI_UNKNOWN;
+		return snapshot_has_all(p->snapshot, K8S_PODS, NULL) && snapshot_has_all(p->snapshot, K8S_NODES, NULL) ? TRI_FALSE : TRI_UNKNOWN;
 	node_route_lookup(&p->node->facts, &q, &way);
 	if (way.kind != NR_UNICAST)
 		return way.kind == NR_UNKNOWN ? TRI_UNKNOWN : TRI_FALSE;

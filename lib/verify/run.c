@@ -138,7 +138,7 @@ static int find_stale(const struct snapshot *s, struct job *j, const struct veri
 	CLEANUP(map_release) struct map known = { 0 };
 	int r = 0;
 
-	if (s->services_from_rules || s->kinds[K8S_SERVICES] != KNOWN)
+	if (s->services_from_rules || !snapshot_has_all(s, K8S_SERVICES, NULL))
 		return 0;
 	for (size_t i = 0; r == 0 && o->services && i < s->cluster.services.len; i++)
 		r = vworker_note(j->workers[0], s->cluster.services.v[i]);

@@ -36,11 +36,15 @@ KINDS = {
                              ("networkpolicies", "NetworkPolicy", True, ()), ("servicecidrs", "ServiceCIDR", False, ())],
     "policy/v1": [("poddisruptionbudgets", "PodDisruptionBudget", True, ())],
     "apiextensions.k8s.io/v1": [("customresourcedefinitions", "CustomResourceDefinition", False, ())],
+    "apiregistration.k8s.io/v1": [("apiservices", "APIService", False, ())],
+    "admissionregistration.k8s.io/v1": [("validatingwebhookconfigurations", "ValidatingWebhookConfiguration", False, ()),
+                                        ("mutatingwebhookconfigurations", "MutatingWebhookConfiguration", False, ())],
 }
 # Kinds of which the real server refuses a field label in these words; all others say it in the words of the default.
 OLD_WORDS = {"pods", "services", "events", "namespaces", "nodes", "replicationcontrollers", "secrets", "replicasets", "jobs"}
 SHORT = {"configmaps": "cm", "endpoints": "ep", "namespaces": "ns", "nodes": "no", "pods": "po", "services": "svc", "deployments": "deploy",
          "replicasets": "rs", "statefulsets": "sts", "daemonsets": "ds", "ingresses": "ing", "networkpolicies": "netpol", "events": "ev"}
+PAGE_KEPT = 256 << 10  # larger ones are joined anew
 EXPIRED = ("The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, "
            "or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an "
            "inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.")
@@ -334,7 +338,7 @@ class Cluster:
         if objects is None:
             raise self.expired(start)
         page = self.page(kind, objects[kind.group_version, kind.resource], namespace, params, revision, start, limit, metadata_only)
-        if len(self.pages) < 2000:
+        if len(page) < PAGE_KEPT and len(self.pages) < 2000:
             self.pages[cache] = page
         return page
 

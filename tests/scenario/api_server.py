@@ -18,6 +18,7 @@ import binascii
 import dataclasses
 import datetime
 import email.utils
+import hashlib
 import json
 import os
 import re
@@ -712,10 +713,11 @@ class ApiServer:
         return Plan(answer.status, headers, body)
 
     def gzip(self, body):
-        if id(body) not in self.zipped:
+        key = hashlib.md5(body).digest()
+        if key not in self.zipped:
             packer = zlib.compressobj(1, zlib.DEFLATED, 31)
-            self.zipped[id(body)] = (body, packer.compress(body) + packer.flush())
-        return self.zipped[id(body)][1]
+            self.zipped[key] = packer.compress(body) + packer.flush()
+        return self.zipped[key]
 
     @staticmethod
     def wants_pretty(request):
