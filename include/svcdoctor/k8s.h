@@ -247,7 +247,9 @@ struct k8s_ingress_backend {
 };
 struct k8s_ingress {
 	struct k8s_meta meta;
-	const char *class_name;
+	const char *class_name;	/* spec.ingressClassName, or the older annotation; NULL: none */
+	bool class_in_spec;	/* and then it is the name of an IngressClass */
+	size_t naddresses;	/* status.loadBalancer.ingress */
 	const struct k8s_ingress_backend *backends;
 	size_t nbackends;
 };
@@ -308,6 +310,54 @@ struct k8s_caller {
 	const struct k8s_condition *conditions; /* APIService: Available */
 	size_t nconditions;
 };
+struct k8s_ingress_class {
+	struct k8s_meta meta;
+	const char *controller;
+};
+/* HTTPRoute, GRPCRoute, TLSRoute, TCPRoute, UDPRoute (gateway.networking.k8s.io). */
+struct k8s_route_parent {
+	const char *group, *kind, *ns, *name; /* ns is the route's own where absent; name NULL: absent */
+};
+struct k8s_route_backend {
+	const char *group, *kind, *ns, *name; /* group "", kind "Service", the route's namespace where absent; name NULL: absent */
+	uint16_t port;		/* 0: absent */
+	uint32_t weight;	/* 1 by default; with 0 nothing is sent there */
+	const char *path;	/* of the rule's first match, in words; NULL */
+};
+struct k8s_route_status { /* what one controller says of one parent */
+	struct k8s_route_parent parent;
+	const char *controller;
+	const struct k8s_condition *conditions; /* Accepted, ResolvedRefs */
+	size_t nconditions;
+};
+struct k8s_route {
+	struct k8s_meta meta;
+	const char *kind;
+	const char *const *hostnames;
+	size_t nhostnames;
+	const struct k8s_route_parent *parents;
+	size_t nparents;
+	const struct k8s_route_backend *backends; /* of all rules */
+	size_t nbackends;
+	const struct k8s_route_status *statuses;
+	size_t nstatuses;
+};
+struct k8s_gateway {
+	struct k8s_meta meta;
+	const char *class_name;
+	size_t naddresses;
+	const struct k8s_condition *conditions;
+	size_t nconditions;
+};
+/* ReferenceGrant: who may name objects of its namespace. */
+struct k8s_grant_ref {
+	const char *group, *kind, *ns, *name; /* ns of `from`; name of `to`: NULL any */
+};
+struct k8s_grant {
+	struct k8s_meta meta;
+	const struct k8s_grant_ref *from, *to;
+	size_t nfrom, nto;
+};
 struct k8s_service_cidr {
 	struct k8s_meta meta;
 	const struct ip_prefix *cidrs;
@@ -339,7 +389,8 @@ struct kube_proxy_config {
 enum k8s_kind {
 	K8S_SERVICES, K8S_SLICES, K8S_ENDPOINTS, K8S_PODS, K8S_NODES, K8S_NAMESPACES, K8S_CONFIGMAPS,
 	K8S_EVENTS, K8S_NETPOLS, K8S_DEPLOYMENTS, K8S_REPLICASETS, K8S_STATEFULSETS, K8S_DAEMONSETS, K8S_JOBS,
-	K8S_INGRESSES, K8S_SERVICECIDRS, K8S_VALIDATING, K8S_MUTATING, K8S_APISERVICES, K8S_KINDS
+	K8S_INGRESSES, K8S_SERVICECIDRS, K8S_VALIDATING, K8S_MUTATING, K8S_APISERVICES,
+	K8S_INGRESSCLASSES, K8S_GATEWAYS, K8S_HTTPROUTES, K8S_GRPCROUTES, K8S_TLSROUTES, K8S_TCPROUTES, K8S_UDPROUTES, K8S_GRANTS, K8S_KINDS
 };
 /* How an API server serves a kind. */
 #define K8S_VERSIONS_MAX 3
@@ -371,6 +422,10 @@ struct k8s_cluster {
 	ARRAY_OF(struct k8s_ingress *) ingresses;
 	ARRAY_OF(struct k8s_service_cidr *) service_cidrs;
 	ARRAY_OF(struct k8s_caller *) callers;
+	ARRAY_OF(struct k8s_ingress_class *) ingress_classes;
+	ARRAY_OF(struct k8s_route *) routes; /* of all kinds */
+	ARRAY_OF(struct k8s_gateway *) gateways;
+	ARRAY_OF(struct k8s_grant *) grants;
 	const char *version; /* gitVersion of version.json, or NULL */
 	size_t undecodable;  /* objects that could not be used; each has a note */
 	/* Built by k8s_cluster_finish: */
@@ -414,6 +469,11 @@ bool k8s_pod_ready(const struct k8s_pod *p);	/* condition Ready is True */
 bool k8s_pod_terminal(const struct k8s_pod *p); /* phase Succeeded or Failed */
 /* pkg/proxy/util ShouldSkipService and the label selector of kube-proxy's informer: headless, ExternalName, or another proxy's. */
 bool k8s_service_skipped_by_proxy(const struct k8s_service *s);
+/*
+ * May the route name this Service as a backend? In its own namespace always, in another where a ReferenceGrant there says so
+ * (https://gateway-api.sigs.k8s.io/api-types/referencegrant/): one of its `from` and one of its `to` both fit.
+ */
+bool k8s_route_granted(const struct k8s_cluster *c, const struct k8s_route *r, const char *ns, const char *service);
 /* The node a pod address belongs to: by pod, else by podCIDR. NULL when nobody's. */
 const struct k8s_node *k8s_node_of_ip(const struct k8s_cluster *c, const struct ip_addr *ip);
 /*
