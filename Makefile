@@ -143,7 +143,8 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	$(call say,CC,$<)$(CC) $(ALL_CPPFLAGS) $(extra) $(ALL_CFLAGS) $(werror) -MMD -MP -c -o $@ $<
 
 $(BUILD)/obj/cmd/%.o: extra = $(version_flag)
-$(BUILD)/obj/cmd/main.o $(CMD_OBJ): $(BUILD)/version
+$(BUILD)/obj/cmd/main.o $(CMD_OBJ) $(BUILD)/obj/lib/api/client-curl.o: $(BUILD)/version
+$(BUILD)/obj/lib/api/client-curl.o: extra = $(version_flag)
 $(BUILD)/obj/tests/%.o: extra = -Itests/unit -I.
 $(BUILD)/obj/lib/source/demo-bundle.o: extra = $(demo_flag)
 $(BUILD)/obj/lib/source/demo-bundle.o: $(BUILD)/demo.tar.gz

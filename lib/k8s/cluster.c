@@ -22,7 +22,7 @@ void k8s_cluster_init(struct k8s_cluster *c)
 #define LISTS(X) \
 	X(services) \
 	X(slices) X(endpoints) X(pods) X(nodes) X(namespaces) X(configmaps) X(events) X(netpols) \
-		X(workloads) X(ingresses) X(service_cidrs) X(callers) X(ingress_classes) X(routes) X(gateways) X(grants)
+		X(workloads) X(ingresses) X(service_cidrs) X(callers)
 
 void k8s_cluster_release(struct k8s_cluster *c)
 {
@@ -141,16 +141,15 @@ static struct k8s_meta *element(const void *v, size_t i)
 	return m;
 }
 
-/* Workloads, callers and routes have their kind behind the metadata. */
+/* Workloads and callers have their kind behind the metadata. */
 struct kinded {
 	struct k8s_meta meta;
 	const char *kind;
 };
 static_assert(offsetof(struct k8s_workload, kind) == offsetof(struct kinded, kind), "a workload's kind stands behind its metadata");
-static_assert(offsetof(struct k8s_route, kind) == offsetof(struct kinded, kind), "a route's kind stands behind its metadata");
 static_assert(offsetof(struct k8s_caller, kind) == offsetof(struct kinded, kind), "a caller's kind stands behind its metadata");
 
-/* By namespace and name; workloads of several kinds share one list, and so do callers and routes. */
+/* By namespace and name; workloads of several kinds share one list, and so do callers. */
 static int compare_names(const struct k8s_meta *a, const struct k8s_meta *b, bool kinds)
 {
 	const struct kinded *wa = (const void *)a, *wb = (const void *)b;
@@ -234,9 +233,7 @@ static int map_list(struct k8s_cluster *c, struct map *by_name, const void *v, s
 
 static void finish_lists(struct k8s_cluster *c)
 {
-#define X(list) \
-	finish_list(c->list.v, &c->list.len, \
-		    (void *)&c->list == (void *)&c->workloads || (void *)&c->list == (void *)&c->callers || (void *)&c->list == (void *)&c->routes);
+#define X(list) finish_list(c->list.v, &c->list.len, (void *)&c->list == (void *)&c->workloads || (void *)&c->list == (void *)&c->callers);
 	LISTS(X)
 #undef X
 }

@@ -97,9 +97,5 @@ void decode_workload(struct k8s_dec *d, const json_t *o, const struct k8s_meta *
 void decode_ingress(struct k8s_dec *d, const json_t *o, const struct k8s_meta *m);
 void decode_caller(struct k8s_dec *d, const json_t *o, const struct k8s_meta *m);
 void decode_service_cidr(struct k8s_dec *d, const json_t *o, const struct k8s_meta *m);
-void decode_ingress_class(struct k8s_dec *d, const json_t *o, const struct k8s_meta *m);
-void decode_route(struct k8s_dec *d, const json_t *o, const struct k8s_meta *m);
-void decode_gateway(struct k8s_dec *d, const json_t *o, const struct k8s_meta *m);
-void decode_grant(struct k8s_dec *d, const json_t *o, const struct k8s_meta *m);
 
 #endif

@@ -9,7 +9,6 @@
  * X(enum, kind, plural, group, older group, decoder). A kind counts only in these groups: others have a
  * Service (serving.knative.dev) or a NetworkPolicy (crd.projectcalico.org) too. The core group is "".
  */
-#define GATEWAY_API "gateway.networking.k8s.io"
 #define KINDS(X) \
 	X(K8S_SERVICES, "Service", "services", "", NULL, decode_service, true, "v1") \
 	X(K8S_SLICES, "EndpointSlice", "endpointslices", "discovery.k8s.io", NULL, decode_slice, true, "v1", "v1beta1") \
@@ -29,15 +28,7 @@
 	X(K8S_SERVICECIDRS, "ServiceCIDR", "servicecidrs", "networking.k8s.io", NULL, decode_service_cidr, false, "v1", "v1beta1") \
 	X(K8S_VALIDATING, "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", "admissionregistration.k8s.io", NULL, decode_caller, false, "v1") \
 	X(K8S_MUTATING, "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", "admissionregistration.k8s.io", NULL, decode_caller, false, "v1") \
-	X(K8S_APISERVICES, "APIService", "apiservices", "apiregistration.k8s.io", NULL, decode_caller, false, "v1") \
-	X(K8S_INGRESSCLASSES, "IngressClass", "ingressclasses", "networking.k8s.io", NULL, decode_ingress_class, false, "v1") \
-	X(K8S_GATEWAYS, "Gateway", "gateways", GATEWAY_API, NULL, decode_gateway, true, "v1", "v1beta1") \
-	X(K8S_HTTPROUTES, "HTTPRoute", "httproutes", GATEWAY_API, NULL, decode_route, true, "v1", "v1beta1", "v1alpha2") \
-	X(K8S_GRPCROUTES, "GRPCRoute", "grpcroutes", GATEWAY_API, NULL, decode_route, true, "v1", "v1alpha2") \
-	X(K8S_TLSROUTES, "TLSRoute", "tlsroutes", GATEWAY_API, NULL, decode_route, true, "v1", "v1alpha3", "v1alpha2") \
-	X(K8S_TCPROUTES, "TCPRoute", "tcproutes", GATEWAY_API, NULL, decode_route, true, "v1alpha2") \
-	X(K8S_UDPROUTES, "UDPRoute", "udproutes", GATEWAY_API, NULL, decode_route, true, "v1alpha2") \
-	X(K8S_GRANTS, "ReferenceGrant", "referencegrants", GATEWAY_API, NULL, decode_grant, true, "v1beta1", "v1", "v1alpha2")
+	X(K8S_APISERVICES, "APIService", "apiservices", "apiregistration.k8s.io", NULL, decode_caller, false, "v1")
 
 static const struct kind_row {
 	struct k8s_resource resource;

@@ -409,9 +409,7 @@ void decode_ingress(struct k8s_dec *d, const json_t *o, const struct k8s_meta *m
 	if (!g || !v)
 		return;
 	g->backends = v;
-	g->naddresses = json_array_size(json_arr(json_obj(json_obj(o, "status"), "loadBalancer"), "ingress"));
 	g->class_name = dec_name(d, spec, "ingressClassName");
-	g->class_in_spec = g->class_name != NULL;
 	if (!g->class_name)
 		g->class_name = k8s_label_get(&m->annotations, "kubernetes.io/ingress.class");
 	def = dec_obj(d, spec, "defaultBackend");
