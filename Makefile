@@ -6,7 +6,7 @@
 #   make fuzz       every fuzz target for FUZZ_SECONDS=60
 #   make mutations  1250 random mutations of recorded rules in every mode, judged by the plain evaluators of the tests (make check: a share of them)
 #   make check-kernel  2,000 random rulesets of each backend, judged by the running kernel (make check: 100 of each)
-#   make bench      times, memory and growth on large clusters in every mode
+#   make bench      times, memory and growth on large clusters in every mode, and of a live one
 #   V=1             shows the commands
 #
 # `demo`, `check`, `check-kernel`, `mutations`, `fuzz` and `bench` install what they need where they may, and otherwise print the line that does.
@@ -119,6 +119,7 @@ bench:
 	$(Q)CC='$(CC)' MODULES='$(MODULES)' scripts/deps.sh install build bench
 	$(SUBMAKE) $(BUILD)/svcdoctor $(BENCH_BIN)
 	$(Q)SVCDOCTOR='$(BUILD)/svcdoctor' BENCH='$(BENCH_BIN)' python3 tests/bench/bench.py '$(BUILD)/bench'
+	$(Q)SVCDOCTOR='$(BUILD)/svcdoctor' python3 tests/bench/live.py
 
 # ---- objects ----
 
@@ -143,7 +144,8 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	$(call say,CC,$<)$(CC) $(ALL_CPPFLAGS) $(extra) $(ALL_CFLAGS) $(werror) -MMD -MP -c -o $@ $<
 
 $(BUILD)/obj/cmd/%.o: extra = $(version_flag)
-$(BUILD)/obj/cmd/main.o $(CMD_OBJ): $(BUILD)/version
+$(BUILD)/obj/cmd/main.o $(CMD_OBJ) $(BUILD)/obj/lib/api/client-curl.o: $(BUILD)/version
+$(BUILD)/obj/lib/api/client-curl.o: extra = $(version_flag)
 $(BUILD)/obj/tests/%.o: extra = -Itests/unit -I.
 $(BUILD)/obj/lib/source/demo-bundle.o: extra = $(demo_flag)
 $(BUILD)/obj/lib/source/demo-bundle.o: $(BUILD)/demo.tar.gz

@@ -48,7 +48,11 @@ enum opt_kind {
 	OPT_MAYBE,  /* const char *, and as in kubectl an empty one is as if it were not given */
 	OPT_LEVEL,  /* bool: a number above 0, as kubectl's -v */
 };
-enum opt_complete { COMPLETE_NOTHING, COMPLETE_FILE, COMPLETE_CHECK };
+enum opt_complete {
+	COMPLETE_NOTHING, COMPLETE_FILE, COMPLETE_CHECK,
+	COMPLETE_NAMESPACE, COMPLETE_NODE, COMPLETE_SERVICE, COMPLETE_PLACE,	/* names of the cluster */
+	COMPLETE_CONTEXT, COMPLETE_CLUSTER, COMPLETE_USER,			/* names of the kubeconfig */
+};
 struct opt {
 	char letter;	  /* 0: none */
 	const char *name; /* without the dashes; NULL ends the table */
@@ -86,7 +90,7 @@ extern const char *const choices_fail_on[], *const choices_color[], *const choic
 /* Rows that several commands have, each written once. */
 #define OPT_ROW_NAMESPACE \
 	{ 'n', "namespace", "NAME", "the namespace to look at ('default' if not given)", OPT_MAYBE, \
-	  offsetof(struct options, namespace_), 0, NULL, COMPLETE_NOTHING }
+	  offsetof(struct options, namespace_), 0, NULL, COMPLETE_NAMESPACE }
 #define OPT_ROW_ALL \
 	{ 'A', "all-namespaces", NULL, "look at all namespaces", OPT_FLAG, offsetof(struct options, all), 0, NULL, \
 	  COMPLETE_NOTHING }
@@ -104,7 +108,7 @@ extern const char *const choices_fail_on[], *const choices_color[], *const choic
 	  choices_axes, COMPLETE_NOTHING }
 #define OPT_ROW_NODE \
 	{ 0, "node", "NODE", "look at the rules of this node only", OPT_TEXT, offsetof(struct options, node), 0, NULL, \
-	  COMPLETE_NOTHING }
+	  COMPLETE_NODE }
 #define OPT_ROW_FAIL_ON \
 	{ 0, "fail-on", "SEVERITY", "exit with 1 from this severity on ('error' if not given)", OPT_CHOICE, \
 	  offsetof(struct options, fail_on), 0, choices_fail_on, COMPLETE_NOTHING }
@@ -184,6 +188,27 @@ int options_parse(struct context *c, int argc, char **argv);
 /* The format that is asked for in a command line that is wrong elsewhere: the last good -o, else text. */
 enum report_format options_guess_format(const struct command *command, int argc, char **argv);
 void options_release(struct options *o);
+/*
+ * The row of an option that takes a value, as one word of a command line names it, and the value that stands in the same word:
+ * "--node=x", "-nx", "-An=x"; *@ret_value is NULL for "--node" and "-n". NULL: the word names none.
+ */
+const struct opt *options_valued(const struct command *cmd, const char *word, const char **ret_value);
+/* Where a command line stands after these words. */
+struct opt_place {
+	const struct opt *pending; /* this option's value comes next; NULL: none does */
+	bool only_args;		   /* "--" was there */
+	size_t nargs;
+};
+struct opt_place options_place(const struct command *cmd, int argc, char **argv);
+
+/* complete.c: prints what the last one of @argv may become; the others stand before it, the command first. */
+int complete_run(struct context *c, int argc, char **argv);
+/* complete-names.c: @add gets each name. What cannot be read has none, and nothing is said of it. */
+typedef void complete_fn(void *arg, const char *name);
+/* Services and pods of @ns (NULL: the run's), nodes, namespaces. */
+void complete_names(struct context *c, enum k8s_kind kind, const char *ns, complete_fn *add, void *arg);
+/* @section of the kubeconfig: "contexts", "clusters", "users". */
+void complete_contexts(struct context *c, const char *section, complete_fn *add, void *arg);
 
 /* usage.c */
 void usage_overview(FILE *f, const char *program);

@@ -80,6 +80,7 @@ const struct command command_diagnose = {
 	.arguments = "[SERVICE...]",
 	.args_max = 1000,
 	.help = "names what is wrong with Services, and why",
+	.complete = COMPLETE_SERVICE,
 	.needs = COMMAND_NEEDS_SNAPSHOT,
 	.options = options,
 	.run = diagnose_snapshot,

@@ -168,8 +168,18 @@ static const char *program_name(struct context *c, const char *called)
 	return name ? name : "svcdoctor";
 }
 
+/* kubectl calls kubectl_complete-NAME with the words behind NAME. */
+static bool is_completer(const char *called)
+{
+	const char *slash = strrchr(called, '/');
+	return str_starts(slash ? slash + 1 : called, "kubectl_complete-");
+}
+
 static int dispatch(struct context *c, int argc, char **argv)
 {
+	if (argc > 0 && is_completer(argv[0])) {
+		return complete_run(c, argc - 1, argv + 1);
+	}
 	c->program = program_name(c, argc > 0 ? argv[0] : "");
 	if (argc < 2) {
 		usage_overview(stderr, c->program);
@@ -178,6 +188,9 @@ static int dispatch(struct context *c, int argc, char **argv)
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
 		usage_overview(stdout, c->program);
 		return CODE_HEALTHY;
+	}
+	if (strcmp(argv[1], "__complete") == 0) {
+		return complete_run(c, argc - 2, argv + 2);
 	}
 	if (argv[1][0] == '-' && strcmp(argv[1], "--version") != 0) {
 		int r = usage_error(c, "the command stands before its options, so not '%s' here", argv[1]);

@@ -102,6 +102,10 @@ probe_bench() {
 	has python3 || need python3
 	has iptables-legacy-restore || need iptables
 	[ -x /usr/bin/time ] || need time
+	python3 -c 'import sys; sys.path.append("/usr/lib/python3/dist-packages"); import h2.connection' 2>/dev/null || need python3-h2
+	has openssl || need openssl
+	has curl || need curl
+	has nginx || want nginx-light # serves the lists of a live cluster at full speed
 	has unshare || need util-linux
 }
 

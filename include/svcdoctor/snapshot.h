@@ -44,6 +44,14 @@ struct snap_proxy {
 	const char *missing_extension; /* of iptables, which its log says the kernel does not have: "ipvs"; NULL: none */
 };
 
+/* A kubelet's configuration (/configz, or its file). */
+struct snap_kubelet {
+	bool known;
+	const char *const *cluster_dns; /* as written: addresses that pods get as their nameservers */
+	size_t ncluster_dns;
+	const char *cluster_domain, *hairpin_mode, *resolv_conf, *runtime_endpoint; /* NULL: not set */
+};
+
 struct snap_node {
 	const char *name;
 	struct ruleset rules;
@@ -56,6 +64,7 @@ struct snap_node {
 	bool legacy_warned[2];		/* IPv4, IPv6 */
 	struct node_facts facts;
 	struct snap_proxy proxy;
+	struct snap_kubelet kubelet;
 	const char *kernel;		/* uname.txt or Node object */
 	bool any_rules;			/* at least one rules dump is known */
 };

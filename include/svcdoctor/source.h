@@ -84,6 +84,16 @@ int read_bridge_fdb(struct node_facts *f, const char *data, size_t size, const c
 int read_ss(struct node_facts *f, const char *data, size_t size, const char *file, struct sd_notes *notes);
 int read_sysctl(struct node_facts *f, const char *data, size_t size, const char *file, struct sd_notes *notes);
 
+/*
+ * A kubelet's configuration: the answer of /configz ({"kubeletconfig": {...}}) or a KubeletConfiguration, as JSON. What is neither gets a
+ * note. 0 or -ENOMEM.
+ */
+int read_kubelet_config(struct snapshot *s, const char *node, const char *data, size_t size, const char *file);
+/* Text of a file: the first line is the status of HTTP, the rest the answer. @data ends with NUL. 0 (also with a note) or -ENOMEM. */
+int read_probe(struct snapshot *s, const char *what, const char *ns, const char *pod, const char *data, size_t size, const char *file);
+/* An answer with its status; the first line of @body (NUL behind @len) is kept, cleaned. 0 or -ENOMEM. */
+int probe_add(struct snapshot *s, const char *what, const char *ns, const char *pod, int status, const char *body, size_t len);
+
 /* One JSON document of the folder cluster/: items decoded one by one into @s. @name: the file's base name ("services.json"). */
 int read_cluster_json(struct snapshot *s, const char *name, const char *data, size_t size, const char *file);
 

@@ -239,20 +239,30 @@ static int read_files(struct bundle *b, int root, const char *folder)
 	return r;
 }
 
+/* The files of the folders that lie @depth below @folder. */
+static int read_below(struct bundle *b, int root, const char *folder, unsigned depth)
+{
+	struct names names CLEANUP(names_release) = { 0 };
+	int r = list_folder(b, root, folder, &names);
+
+	for (size_t i = 0; r == 0 && i < names.len; i++) {
+		char path[PATH_SIZE];
+
+		if (snprintf(path, sizeof(path), "%s/%s", folder, names.v[i]) < (int)sizeof(path))
+			r = depth > 1 ? read_below(b, root, path, depth - 1) : read_files(b, root, path);
+	}
+	return r;
+}
+
 int bundle_read_folder(struct bundle *b, int fd)
 {
-	struct names nodes CLEANUP(names_release) = { 0 };
 	int r = read_files(b, fd, "");
 
 	if (r == 0)
 		r = read_files(b, fd, "cluster");
 	if (r == 0)
-		r = list_folder(b, fd, "nodes", &nodes);
-	for (size_t i = 0; r == 0 && i < nodes.len; i++) {
-		char path[PATH_SIZE];
-
-		if (snprintf(path, sizeof(path), "nodes/%s", nodes.v[i]) < (int)sizeof(path))
-			r = read_files(b, fd, path);
-	}
+		r = read_below(b, fd, "cluster/pods", 2);
+	if (r == 0)
+		r = read_below(b, fd, "nodes", 1);
 	return r;
 }

@@ -13,6 +13,8 @@ void member_release(struct member *m)
 {
 	free(m->path);
 	free(m->node);
+	free(m->ns);
+	free(m->pod);
 	*m = (struct member){ 0 };
 }
 
@@ -56,11 +58,29 @@ static int classify_top(const struct bundle *b, const char *name, bool in_prefix
 	return r;
 }
 
+/* NS/POD/ready.txt */
+static int classify_pod(const char *rest, struct member *m)
+{
+	const char *pod = strchr(rest, '/'), *file = pod ? strchr(pod + 1, '/') : NULL;
+
+	if (!file || strcmp(file + 1, "ready.txt") != 0)
+		return 0;
+	m->ns = strndup(rest, (size_t)(pod - rest));
+	m->pod = strndup(pod + 1, (size_t)(file - pod - 1));
+	if (!m->ns || !m->pod)
+		return -ENOMEM;
+	if (is_k8s_name(m->ns) && is_k8s_name(m->pod))
+		m->role = MEMBER_POD;
+	return 0;
+}
+
 static int classify(const struct bundle *b, const char *path, struct member *m)
 {
 	const char *in_prefix = b->prefix ? inside(path, b->prefix) : NULL;
 	const char *rel = in_prefix ? in_prefix : path, *rest, *slash;
 
+	if ((rest = inside(rel, "cluster/pods")))
+		return classify_pod(rest, m);
 	if ((rest = inside(rel, "cluster"))) {
 		if (!strchr(rest, '/') && str_ends(rest, ".json"))
 			m->role = MEMBER_CLUSTER;
@@ -173,6 +193,8 @@ int bundle_use(struct bundle *b, const struct member *m, char *data, size_t size
 		return node_file_use(b, m, data, size);
 	if (m->role == MEMBER_ABOUT)
 		read_about(b, m, data, size);
+	else if (m->role == MEMBER_POD)
+		r = read_probe(b->s, "ready", m->ns, m->pod, data, size, m->path);
 	else if (m->role == MEMBER_CLUSTER || (m->role == MEMBER_TOP && is_cluster_part(m, data, size)))
 		r = use_cluster(b, m, data, size);
 	free(data);

@@ -322,6 +322,11 @@ static int read_metrics(struct node_read *r)
 	return 0;
 }
 
+static int read_kubelet(struct node_read *r)
+{
+	return read_kubelet_config(r->b->s, r->n->name, r->data, r->size, r->m->path);
+}
+
 /* `uname -a`, "Linux node1 6.1.0-18-amd64 #1 SMP ...", or `uname -r` alone. */
 static int read_uname(struct node_read *r)
 {
@@ -365,6 +370,7 @@ static const struct node_file node_files[] = {
 	{ "kube-proxy-healthz.json", OTHER(read_healthz) },
 	{ "kube-proxy-configz.json", OTHER(read_configz) },
 	{ "kube-proxy-metrics.txt", OTHER(read_metrics) },
+	{ "kubelet-config.json", OTHER(read_kubelet) },
 	{ "uname.txt", OTHER(read_uname) },
 	{ "kube-proxy.log", OTHER(read_log) },
 };

@@ -20,12 +20,14 @@ enum member_role {
 	MEMBER_CLUSTER, /* cluster/NAME.json */
 	MEMBER_TOP,	/* NAME.json beside the folders: a cluster part if it is one */
 	MEMBER_NODE,	/* nodes/NODE/FILE, or FILE where the bundle is one node */
+	MEMBER_POD,	/* cluster/pods/NS/POD/ready.txt */
 };
 struct member {
 	enum member_role role;
 	char *path;		      /* as messages name it; owned */
 	const char *name;	      /* last component of path */
 	char *node;		      /* MEMBER_NODE; owned */
+	char *ns, *pod;		      /* MEMBER_POD; owned */
 	const struct node_file *file; /* MEMBER_NODE */
 	bool cut;		      /* the data end too early */
 };

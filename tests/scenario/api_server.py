@@ -541,8 +541,8 @@ class ApiServer:
     @version: the answer to /version. @logs: see api_cluster.Backends. @silent: accepts connections and never says anything."""
 
     def __init__(self, bundle=None, *, cert="good", plain=False, h2=True, anonymous=False, rules=None, faults=(), without=(), version=None,  # pylint: disable=redefined-outer-name
-                 logs="empty", silent=False):
-        self.cluster = Cluster(bundle if bundle is not None else {}, version, without)
+                 logs="empty", silent=False, crds=()):
+        self.cluster = Cluster(bundle if bundle is not None else {}, version, without, crds)
         self.backends = Backends(self.cluster, self.cluster.folder, logs)
         self.cert, self.plain, self.offers_h2, self.anonymous, self.silent = cert, plain, h2, anonymous, silent
         self.rules = dict(rules or {})
@@ -552,6 +552,7 @@ class ApiServer:
         self.requests, self.connections = [], 0
         self.wire_bytes = 0
         self.zipped = {}
+        self.kept = None  # a dict: what was said to each target
         self.loop = self.thread = self.port = None
         self.tasks = set()
 
@@ -691,6 +692,8 @@ class ApiServer:
             if fault.then:
                 fault.then(self)
         request.status = plan.status
+        if self.kept is not None:
+            self.kept[request.target] = plan
         await self.deliver(request, plan, stream)
 
     def plan(self, request, writer):
