@@ -207,8 +207,7 @@ int complete_run(struct context *c, int argc, char **argv);
 typedef void complete_fn(void *arg, const char *name);
 /* Services and pods of @ns (NULL: the run's), nodes, namespaces. */
 void complete_names(struct context *c, enum k8s_kind kind, const char *ns, complete_fn *add, void *arg);
-/* @section of the kubeconfig: "contexts", "clusters", "users". */
-void complete_contexts(struct context *c, const char *section, complete_fn *add, void *arg);
+void complete_kubeconfig(struct context *c, enum api_names what, complete_fn *add, void *arg);
 
 /* usage.c */
 void usage_overview(FILE *f, const char *program);
