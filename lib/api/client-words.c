@@ -324,13 +324,15 @@ static void hint_late(const struct wire_answer *a, struct strbuf *b)
 		strbuf_adds(b, "the API server or the way to it is slow; a longer --request-timeout waits longer");
 }
 
-static void hint_refused(const struct wire_answer *a, const struct api_result *r, struct strbuf *b)
+static void hint_refused(const struct words *w, const struct request *q, const struct wire_answer *a, const struct api_result *r, struct strbuf *b)
 {
 	if (r->message && strstr(r->message, "HTTP request to an HTTPS server"))
 		strbuf_adds(b, "the server wants TLS: its URL must begin with https://");
 	else if (r->status / 100 == 3)
 		strbuf_addf(b, "svcdoctor does not follow redirects: %s", a && a->location[0] ? "if that is the API server, use its address as the server"
 											     : "is this the address of an API server?");
+	else if (!strchr(q->path, '\''))
+		strbuf_addf(b, "kubectl%s get --raw '%s' asks the same", kubectl_flags(w), q->path);
 }
 
 static void add_hint(const struct words *w, const struct request *q, const struct wire_answer *a, const struct api_result *r,
@@ -354,7 +356,7 @@ static void add_hint(const struct words *w, const struct request *q, const struc
 			strbuf_addf(b, "kubectl%s get --raw '/readyz?verbose' shows what is unwell there", kubectl_flags(w));
 		break;
 	case API_REFUSED:
-		hint_refused(a, r, b);
+		hint_refused(w, q, a, r, b);
 		break;
 	case API_UNREACHABLE:
 		strbuf_adds(b, "try again; if it stays so, look at the API server and at the proxy or load balancer in front of it");
