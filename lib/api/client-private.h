@@ -64,7 +64,7 @@ struct wire_answer {
 	int http;	/* 10, 11, 20; 0: none */
 	int64_t retry_after_ms; /* -1: not said */
 	char location[256], names[256], error[256]; /* cleaned; names: of the certificate */
-	char not_after[64]; /* of the server's certificate, where it is known */
+	char issuer[128], not_before[64], not_after[64]; /* of the server's certificate, where it is known */
 };
 typedef void (*wire_done_fn)(void *arg, void *request, struct wire_answer *answer);
 
@@ -136,6 +136,8 @@ struct page_head {
  * Looks over the top-level members of a JSON object without building a tree; it stops where it knows everything, so what is behind may be damaged.
  * 0; SD_EPARSE: this is no JSON object as far as it was read; SD_ELIMIT: a token above CONTINUE_MAX; -ENOMEM.
  */
+/* Whether "ServiceList" may be what "services" was asked for. */
+bool page_kind_fits(const char *kind, const char *resource);
 void page_head_release(struct page_head *h);
 int page_head_read(const char *data, size_t size, struct page_head *ret);
 

@@ -210,11 +210,16 @@ static bool concerns_all(const struct api *a, const struct wire_answer *answer)
 static void no_answer(struct api *a, struct request *r, const struct wire_answer *answer)
 {
 	struct api_result result = { .outcome = outcome_of_end(answer), .status = answer->status };
+	struct api_credential c = { 0 };
 
 	if (result.outcome == API_NO_MEMORY)
 		note_error(a, -ENOMEM);
 	if (concerns_all(a, answer)) {
-		client_fail(a, NULL, answer, result);
+		if (answer->end == WIRE_BAD_CERT && client_credential(a, false, &c) < 0) {
+			request_end(a, r);
+			return;
+		}
+		client_fail(a, &c, answer, result);
 		request_end(a, r);
 		return;
 	}
@@ -300,6 +305,10 @@ static void list_page(struct api *a, struct request *r, struct wire_answer *answ
 	}
 	if (e < 0 || !h.items || !str_ends(h.kind, "List")) {
 		bad_answer(a, r, answer, e < 0 ? NULL : "it is not a list");
+		return;
+	}
+	if (r->what->resource && !page_kind_fits(h.kind, r->what->resource)) {
+		bad_answer(a, r, answer, "it is a list of something else");
 		return;
 	}
 	r->restart = false;
