@@ -383,6 +383,9 @@ static void set_protocols(CURL *e)
 	curl_easy_setopt(e, CURLOPT_PIPEWAIT, 1l);
 	curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1l);
 	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1l);
+#if LIBCURL_VERSION_NUM >= 0x075700
+	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1l); /* who gives up does not wait for a resolver that nobody answers */
+#endif
 }
 
 static void set_route(const struct wire *w, CURL *e)
@@ -481,6 +484,8 @@ static enum wire_end late_connection(const struct transfer *t)
 	curl_off_t connected = 0;
 
 	(void)curl_easy_getinfo(t->easy, CURLINFO_CONNECT_TIME_T, &connected);
+	if (says(t, "resolving timed out"))
+		return WIRE_NO_NAME;
 	return connected > 0 || says(t, "SSL connection timeout") ? WIRE_TLS_LATE : WIRE_CONNECT_LATE;
 }
 
@@ -639,6 +644,16 @@ static void take_out(struct wire *w, struct transfer *t)
 	(void)curl_multi_remove_handle(w->multi, t->easy);
 }
 
+/* The body, without the room it did not need. */
+static void hand_over(struct transfer *t, struct wire_answer *a)
+{
+	char *fitting = t->body && t->cap - t->size > FIRST_SIZE ? realloc(t->body, t->size + 1) : NULL;
+
+	a->body = fitting ? fitting : t->body;
+	a->size = t->size;
+	t->body = NULL;
+}
+
 static void finish(struct wire *w, struct transfer *t, struct wire_answer *a)
 {
 	void *request = t->request;
@@ -648,10 +663,8 @@ static void finish(struct wire *w, struct transfer *t, struct wire_answer *a)
 		read_certificate(t->easy, a);
 	else if (a->end == WIRE_UNTRUSTED)
 		peek(w, a);
-	if (a->end == WIRE_ANSWER) {
-		a->body = take_ptr(t->body);
-		a->size = t->size;
-	}
+	if (a->end == WIRE_ANSWER || (t->may_cut && a->status == 200))
+		hand_over(t, a);
 	take_out(w, t);
 	transfer_clear(t);
 	t->next = w->idle;
@@ -666,10 +679,6 @@ static void finish_as(struct wire *w, struct transfer *t, enum wire_end end)
 
 	read_facts(t, &a);
 	a.end = end;
-	if (t->may_cut && a.status == 200 && t->size > 0) {
-		a.end = WIRE_ANSWER;
-		a.cut = true;
-	}
 	finish(w, t, &a);
 }
 

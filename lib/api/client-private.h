@@ -36,6 +36,7 @@ enum wire_end {
 	WIRE_LATE,	   /* the try's limit */
 	WIRE_STALLED,	   /* bytes came, and then none for too long */
 	WIRE_TOO_LARGE,	   /* above body_max; with may_cut that is WIRE_ANSWER with cut */
+	WIRE_TOO_MUCH,	   /* with all bodies before it, more than RUN_BODIES_MAX; not a try's own end */
 	WIRE_GARBLED,	   /* no HTTP, or a body that does not unpack */
 	WIRE_OTHER,	   /* error has libcurl's words */
 	WIRE_NO_MEMORY,
@@ -198,6 +199,8 @@ struct api {
 };
 
 void queue_push(struct queue *q, struct request *r);
+/* Not all of the body, but @r may be cut. */
+bool answer_is_part(const struct request *r, const struct wire_answer *answer);
 /* What became of a try; frees @r or queues it again. The body is taken or left in @answer. */
 void request_answered(struct api *a, struct request *r, struct wire_answer *answer);
 /* Ends @r without an answer: a->ending says how. Frees it. */

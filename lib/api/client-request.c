@@ -179,6 +179,7 @@ static enum api_outcome outcome_of_end(const struct wire_answer *answer)
 	case WIRE_STALLED:
 		return API_LATE;
 	case WIRE_TOO_LARGE:
+	case WIRE_TOO_MUCH:
 	case WIRE_GARBLED:
 		return API_BAD_ANSWER;
 	case WIRE_NO_MEMORY:
@@ -196,6 +197,7 @@ static bool concerns_all(const struct api *a, const struct wire_answer *answer)
 	case WIRE_LATE:
 	case WIRE_STALLED:
 	case WIRE_TOO_LARGE:
+	case WIRE_TOO_MUCH:
 	case WIRE_NO_MEMORY:
 		return false;
 	case WIRE_BROKEN:
@@ -205,6 +207,12 @@ static bool concerns_all(const struct api *a, const struct wire_answer *answer)
 	default:
 		return true;
 	}
+}
+
+bool answer_is_part(const struct request *r, const struct wire_answer *answer)
+{
+	return !r->is_list && r->get.may_cut && answer->status == 200 && answer->size > 0 &&
+	       (answer->end == WIRE_LATE || answer->end == WIRE_STALLED || answer->end == WIRE_BROKEN);
 }
 
 static void no_answer(struct api *a, struct request *r, const struct wire_answer *answer)
@@ -384,6 +392,10 @@ void request_answered(struct api *a, struct request *r, struct wire_answer *answ
 	int64_t pause = pause_before(a, r, answer);
 
 	trace(a, r, answer, pause);
+	if (pause < 0 && answer_is_part(r, answer)) {
+		answer->end = WIRE_ANSWER;
+		answer->cut = true;
+	}
 	if (pause >= 0)
 		again(a, r, pause);
 	else if (answer->end == WIRE_ANSWER)

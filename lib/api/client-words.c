@@ -164,6 +164,8 @@ static void add_bad_answer(const struct request *q, const struct wire_answer *a,
 	} else if (a->end == WIRE_TOO_LARGE) {
 		strbuf_adds(b, "but the answer is larger than ");
 		add_size(b, q->is_list ? (size_t)LIST_PAGE_MAX : q->get.body_max);
+	} else if (a->end == WIRE_TOO_MUCH) {
+		strbuf_adds(b, "but all answers together are larger than 2 GiB");
 	} else if (a->end == WIRE_GARBLED && !a->status) {
 		strbuf_adds(b, "what answers there does not speak HTTP");
 	} else if (a->end == WIRE_GARBLED) {
@@ -306,7 +308,7 @@ static void hint_bad_answer(const struct wire_answer *a, const struct api_result
 		strbuf_adds(b, "try again; if it stays so, look at what stands in front of the API server, such as a proxy that caches");
 	else if (a->end == WIRE_BROKEN)
 		strbuf_adds(b, "something between here and the API server ends connections early: a proxy, a load balancer, or the server itself was restarted");
-	else if (a->end == WIRE_TOO_LARGE)
+	else if (a->end == WIRE_TOO_LARGE || a->end == WIRE_TOO_MUCH)
 		strbuf_adds(b, "ask for one namespace (-n) or one Service, which is less to read");
 	else if (a->body && *(a->body + strspn(a->body, " \t\r\n")) == '<')
 		strbuf_adds(b, "a web page came: is this the address of an API server, or does a proxy or a login page answer in its place?");

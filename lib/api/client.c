@@ -130,13 +130,13 @@ static void on_done(void *arg, void *request, struct wire_answer *answer)
 	a->counts.bytes += answer->wire_bytes;
 	a->bodies += answer->got;
 	if (a->bodies > RUN_BODIES_MAX && answer->end == WIRE_ANSWER)
-		answer->end = WIRE_TOO_LARGE;
+		answer->end = WIRE_TOO_MUCH;
 	if (answer->status) {
 		a->counts.answers++;
 		(void)snprintf(a->last, sizeof(a->last), "%s", r->what->resource ? r->what->resource : "");
 	}
 	/* A log that came in part by the end of the run is better than none. */
-	if (a->ending && !(a->ending == API_LATE && answer->end == WIRE_ANSWER && answer->cut))
+	if (a->ending && !(a->ending == API_LATE && answer_is_part(r, answer)))
 		request_end(a, r);
 	else
 		request_answered(a, r, answer);

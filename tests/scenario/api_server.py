@@ -567,7 +567,7 @@ class ApiServer:
         self.holder = tempfile.TemporaryDirectory(prefix="svcdoctor-api-")
         self.folder = self.holder.name
         context = None if self.plain else self.tls()
-        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # by its number asyncio knows that TCP_NODELAY fits
         sock.bind(("127.0.0.1", 0))
         sock.listen(100)
         self.port = sock.getsockname()[1]
