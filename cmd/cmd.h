@@ -48,7 +48,11 @@ enum opt_kind {
 	OPT_MAYBE,  /* const char *, and as in kubectl an empty one is as if it were not given */
 	OPT_LEVEL,  /* bool: a number above 0, as kubectl's -v */
 };
-enum opt_complete { COMPLETE_NOTHING, COMPLETE_FILE, COMPLETE_CHECK };
+enum opt_complete {
+	COMPLETE_NOTHING, COMPLETE_FILE, COMPLETE_CHECK,
+	COMPLETE_NAMESPACE, COMPLETE_NODE, COMPLETE_SERVICE, COMPLETE_PLACE,	/* names of the cluster */
+	COMPLETE_CONTEXT, COMPLETE_CLUSTER, COMPLETE_USER,			/* names of the kubeconfig */
+};
 struct opt {
 	char letter;	  /* 0: none */
 	const char *name; /* without the dashes; NULL ends the table */
@@ -71,6 +75,8 @@ struct options {
 	bool axes_given;
 	uint32_t mark, sport;
 	int64_t timeout_ms; /* of one reading of the cluster; 0: none; -1: not given */
+	bool watch;
+	int64_t interval_ms; /* between two looks; -1: not given */
 	struct api_flags api; /* kubectl's; namespace_ and as_groups are filled by options_parse from the above and below */
 	struct string_list as_groups;
 	struct string_list users, groups, accounts; /* rbac */
@@ -86,7 +92,7 @@ extern const char *const choices_fail_on[], *const choices_color[], *const choic
 /* Rows that several commands have, each written once. */
 #define OPT_ROW_NAMESPACE \
 	{ 'n', "namespace", "NAME", "the namespace to look at ('default' if not given)", OPT_MAYBE, \
-	  offsetof(struct options, namespace_), 0, NULL, COMPLETE_NOTHING }
+	  offsetof(struct options, namespace_), 0, NULL, COMPLETE_NAMESPACE }
 #define OPT_ROW_ALL \
 	{ 'A', "all-namespaces", NULL, "look at all namespaces", OPT_FLAG, offsetof(struct options, all), 0, NULL, \
 	  COMPLETE_NOTHING }
@@ -104,7 +110,7 @@ extern const char *const choices_fail_on[], *const choices_color[], *const choic
 	  choices_axes, COMPLETE_NOTHING }
 #define OPT_ROW_NODE \
 	{ 0, "node", "NODE", "look at the rules of this node only", OPT_TEXT, offsetof(struct options, node), 0, NULL, \
-	  COMPLETE_NOTHING }
+	  COMPLETE_NODE }
 #define OPT_ROW_FAIL_ON \
 	{ 0, "fail-on", "SEVERITY", "exit with 1 from this severity on ('error' if not given)", OPT_CHOICE, \
 	  offsetof(struct options, fail_on), 0, choices_fail_on, COMPLETE_NOTHING }
@@ -123,6 +129,8 @@ extern const char *const choices_fail_on[], *const choices_color[], *const choic
 #define OPT_ROW_TIMEOUT \
 	{ 0, "timeout", "TIME", "give up reading the cluster after this time ('30s' if not given; 0: never)", OPT_TIME, \
 	  offsetof(struct options, timeout_ms), 0, NULL, COMPLETE_NOTHING }
+#define OPT_ROW_INTERVAL(text) \
+	{ 0, "interval", "TIME", text, OPT_TIME, offsetof(struct options, interval_ms), 0, NULL, COMPLETE_NOTHING }
 #define OPT_ROW_HELP \
 	{ 'h', "help", NULL, "show this help", OPT_FLAG, offsetof(struct options, help), 0, NULL, COMPLETE_NOTHING }
 #define OPT_ROW_END { 0, NULL, NULL, NULL, OPT_FLAG, 0, 0, NULL, COMPLETE_NOTHING }
@@ -168,7 +176,7 @@ struct context {
 	struct api_access access; /* of a live run; its strings lie in the arena above */
 	struct api *api;	  /* a live run's, from setup_open on: outlives each reading; NULL: offline */
 	enum api_outcome outcome; /* what kept the last reading from everything; API_OK when anything was read, and offline */
-	bool hush;		  /* setup_read says nothing on stderr: whoever looks again and again tells what is new */
+	bool hush;		  /* records are made and not said on stderr: whoever looks again and again tells what is new */
 	struct progress progress;
 };
 
@@ -184,6 +192,26 @@ int options_parse(struct context *c, int argc, char **argv);
 /* The format that is asked for in a command line that is wrong elsewhere: the last good -o, else text. */
 enum report_format options_guess_format(const struct command *command, int argc, char **argv);
 void options_release(struct options *o);
+/*
+ * The row of an option that takes a value, as one word of a command line names it, and the value that stands in the same word:
+ * "--node=x", "-nx", "-An=x"; *@ret_value is NULL for "--node" and "-n". NULL: the word names none.
+ */
+const struct opt *options_valued(const struct command *cmd, const char *word, const char **ret_value);
+/* Where a command line stands after these words. */
+struct opt_place {
+	const struct opt *pending; /* this option's value comes next; NULL: none does */
+	bool only_args;		   /* "--" was there */
+	size_t nargs;
+};
+struct opt_place options_place(const struct command *cmd, int argc, char **argv);
+
+/* complete.c: prints what the last one of @argv may become; the others stand before it, the command first. */
+int complete_run(struct context *c, int argc, char **argv);
+/* complete-names.c: @add gets each name. What cannot be read has none, and nothing is said of it. */
+typedef void complete_fn(void *arg, const char *name);
+/* Services and pods of @ns (NULL: the run's), nodes, namespaces. */
+void complete_names(struct context *c, enum k8s_kind kind, const char *ns, complete_fn *add, void *arg);
+void complete_kubeconfig(struct context *c, enum api_names what, complete_fn *add, void *arg);
 
 /* usage.c */
 void usage_overview(FILE *f, const char *program);
@@ -214,6 +242,8 @@ int setup_open(struct context *c);
 int setup_read(struct context *c);
 /* Both, one after the other. */
 int setup_snapshot(struct context *c);
+/* Says on stderr what is wrong with the snapshot, but for what @told has; NULL: nothing. */
+void setup_tell(const struct context *c, const struct sd_notes *told);
 /* The same for the built-in bundle. */
 int setup_demo(struct context *c);
 void setup_report(struct context *c);
@@ -240,6 +270,8 @@ int selection_make(struct context *c, struct selection *ret);
 const struct k8s_service *const *selection_services(const struct selection *s);
 /* Adds the findings about what is not there. 0 or -ENOMEM. */
 int selection_add_missing(const struct selection *s, struct diagnosis *d);
+/* --node checked, Services chosen; what was not read is in c->code. 0, a usage code or CODE_INCONCLUSIVE after a message, -ENOMEM. */
+int selection_settle(struct context *c, struct selection *ret);
 /* What every command over a selection does: --node checked, Services chosen, then @judge. */
 int selection_run(struct context *c, int (*judge)(struct context *c, const struct selection *s));
 /* --node names a node of the snapshot: 0, or a usage code after a message. */
@@ -263,6 +295,26 @@ int64_t now_ms(void); /* of a clock that nobody sets */
 void progress_start(struct context *c);
 void progress_show(void *context, const struct api_counts *n); /* for api_options.progress, whose arg is the context */
 void progress_clear(struct context *c);
+
+/* look.c: one look of several. */
+struct look {
+	struct selection selection;
+	struct diagnosis d;
+	bool made; /* false: nothing could be looked at, and the snapshot's records say why */
+	int code;
+	time_t at;
+	struct arena keep; /* the context's, while its own serves this look */
+};
+/* Reads (unless it is read already), chooses, diagnoses. 0, -ENOMEM, -EINTR. @ret must be zeroed; c->code is in @ret->code. */
+int look_take(struct context *c, bool read, const bool axes[static AXIS_COUNT], struct look *ret);
+void look_release(struct context *c, struct look *l);
+/* Waits. False: whoever read the report is gone. */
+bool look_pause(struct context *c, int64_t ms);
+/* Half of what follows on stdout is never written. False: writing fails. */
+bool look_flush(struct context *c);
+
+/* watch.c: diagnose --watch, once the first reading is done. */
+int watch_run(struct context *c);
 
 /* diagnose.c, for demo as well: the whole command once the snapshot is there. */
 int diagnose_snapshot(struct context *c);

@@ -34,6 +34,7 @@ const struct command command_endpoints = {
 	.arguments = "[SERVICE...]",
 	.args_max = 1000,
 	.help = "shows the pods and EndpointSlices behind Services",
+	.complete = COMPLETE_SERVICE,
 	.needs = COMMAND_NEEDS_SNAPSHOT,
 	.options = options,
 	.run = run,

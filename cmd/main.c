@@ -95,6 +95,9 @@ static int run_command(struct context *c)
 		int r2 = report_nothing(&c->report);
 		r = r2 < 0 ? r2 : r;
 	}
+	if (r == -EINTR && *signals_stop()) {
+		return CODE_INTERNAL; /* main dies by the signal */
+	}
 	if (r < 0) {
 		complain("%s", sd_strerror(r));
 		return CODE_INTERNAL;
@@ -128,6 +131,7 @@ static int run_with_output(struct context *c)
 
 static void context_release(struct context *c)
 {
+	api_close(c->api);
 	options_release(&c->o);
 	strbuf_release(&c->source_flags);
 	strbuf_release(&c->kubectl_flags);
@@ -168,8 +172,18 @@ static const char *program_name(struct context *c, const char *called)
 	return name ? name : "svcdoctor";
 }
 
+/* kubectl calls kubectl_complete-NAME with the words behind NAME. */
+static bool is_completer(const char *called)
+{
+	const char *slash = strrchr(called, '/');
+	return str_starts(slash ? slash + 1 : called, "kubectl_complete-");
+}
+
 static int dispatch(struct context *c, int argc, char **argv)
 {
+	if (argc > 0 && is_completer(argv[0])) {
+		return complete_run(c, argc - 1, argv + 1);
+	}
 	c->program = program_name(c, argc > 0 ? argv[0] : "");
 	if (argc < 2) {
 		usage_overview(stderr, c->program);
@@ -178,6 +192,9 @@ static int dispatch(struct context *c, int argc, char **argv)
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
 		usage_overview(stdout, c->program);
 		return CODE_HEALTHY;
+	}
+	if (strcmp(argv[1], "__complete") == 0) {
+		return complete_run(c, argc - 2, argv + 2);
 	}
 	if (argv[1][0] == '-' && strcmp(argv[1], "--version") != 0) {
 		int r = usage_error(c, "the command stands before its options, so not '%s' here", argv[1]);

@@ -24,9 +24,9 @@ enum { IGNORE_FILE_MAX = 1 << 20 };
 
 const struct opt api_rows[] = {
 	API_ROW("kubeconfig", "PATH", "the kubeconfig file", kubeconfig, COMPLETE_FILE),
-	API_ROW("context", "NAME", "the context of the kubeconfig", context, COMPLETE_NOTHING),
-	API_ROW("cluster", "NAME", "the cluster of the kubeconfig", cluster, COMPLETE_NOTHING),
-	API_ROW("user", "NAME", "the user of the kubeconfig", user, COMPLETE_NOTHING),
+	API_ROW("context", "NAME", "the context of the kubeconfig", context, COMPLETE_CONTEXT),
+	API_ROW("cluster", "NAME", "the cluster of the kubeconfig", cluster, COMPLETE_CLUSTER),
+	API_ROW("user", "NAME", "the user of the kubeconfig", user, COMPLETE_USER),
 	{ 's', "server", "URL", "the address of the API server", OPT_MAYBE, offsetof(struct options, api.server), 0, NULL,
 	  COMPLETE_NOTHING },
 	API_ROW("token", "TOKEN", "a bearer token", token, COMPLETE_NOTHING),
@@ -428,6 +428,20 @@ static int parse_short(struct context *c, const char *text, int argc, char **arg
 	return 0;
 }
 
+static int check_watch(struct context *c)
+{
+	if (c->o.interval_ms == 0) {
+		return usage_error(c, "--interval must be more than 0");
+	}
+	if (c->o.interval_ms > 0 && c->command == &command_diagnose && !c->o.watch) {
+		return usage_error(c, "--interval is for --watch");
+	}
+	if (c->o.watch && c->o.format == REPORT_JUNIT) {
+		return usage_error(c, "--watch has no end at which 'junit' could be written: text, json or lines");
+	}
+	return 0;
+}
+
 static int check_arguments(struct context *c)
 {
 	const struct command *cmd = c->command;
@@ -444,14 +458,12 @@ static int check_arguments(struct context *c)
 		return usage_error(c, "--all-namespaces and the Service '%s' exclude each other",
 				   c->o.args.v[0]);
 	}
-	return 0;
+	return check_watch(c);
 }
 
-int options_parse(struct context *c, int argc, char **argv)
+static int parse_words(struct context *c, int argc, char **argv)
 {
 	bool only_args = false;
-	c->o.api.insecure_skip_tls_verify = -1;
-	c->o.timeout_ms = -1;
 	for (int i = 0; i < argc; i++) {
 		const char *text = argv[i];
 		int r;
@@ -469,64 +481,79 @@ int options_parse(struct context *c, int argc, char **argv)
 			return r;
 		}
 	}
+	return 0;
+}
+
+int options_parse(struct context *c, int argc, char **argv)
+{
+	c->o.api.insecure_skip_tls_verify = -1;
+	c->o.timeout_ms = -1;
+	c->o.interval_ms = -1;
+	int r = parse_words(c, argc, argv);
 	if (c->o.all) {
 		c->o.namespace_ = NULL; /* as in kubectl */
 	}
 	c->o.api.namespace_ = c->o.namespace_;
 	c->o.api.as_groups = c->o.as_groups.v;
 	c->o.api.nas_groups = c->o.as_groups.len;
-	return check_arguments(c);
+	return r != 0 ? r : check_arguments(c);
 }
 
-/* ---- a command line that is wrong ---- */
+/* ---- a command line that is wrong, or not finished ---- */
 
-struct scan {
-	const struct command *command;
-	int argc, i;
-	char **argv;
-	enum report_format format;
-};
-
-/* @value: what stands beside the option; NULL: the next argument. */
-static void scan_value(struct scan *s, const struct opt *row, const char *value)
+const struct opt *options_valued(const struct command *cmd, const char *word, const char **ret_value)
 {
-	if (!value && s->i + 1 < s->argc) {
-		value = s->argv[++s->i];
-	}
-	if (value && row->letter == 'o') {
-		int i = choice_index(value, strlen(value), row->choices);
-		s->format = i < 0 ? s->format : (enum report_format)i;
-	}
-}
-
-static void scan_letters(struct scan *s, const char *text)
-{
-	for (const char *at = text; *at; at++) {
-		const struct opt *row = row_of_letter(s->command, *at);
-		if (row && row->arg) {
-			scan_value(s, row, at[1] ? at + (at[1] == '=' ? 2 : 1) : NULL);
-			return;
+	const struct opt *row = NULL;
+	const char *value = NULL;
+	if (str_starts(word, "--")) {
+		size_t len = strcspn(word + 2, "=");
+		row = row_of_name(cmd, word + 2, len);
+		value = word[2 + len] ? word + 3 + len : NULL;
+	} else if (word[0] == '-') {
+		for (const char *at = word + 1; *at && !(row && row->arg); at++) {
+			row = row_of_letter(cmd, *at);
+			value = !at[1] ? NULL : at + (at[1] == '=' ? 2 : 1);
 		}
 	}
+	if (!row || !row->arg) {
+		return NULL;
+	}
+	*ret_value = value;
+	return row;
+}
+
+struct opt_place options_place(const struct command *cmd, int argc, char **argv)
+{
+	struct opt_place p = { NULL, false, 0 };
+	for (int i = 0; i < argc; i++) {
+		if (p.only_args || argv[i][0] != '-' || !argv[i][1]) {
+			p.nargs++;
+			continue;
+		}
+		const char *value;
+		const struct opt *row = options_valued(cmd, argv[i], &value);
+		p.only_args = strcmp(argv[i], "--") == 0;
+		if (row && !value && ++i == argc) {
+			p.pending = row;
+		}
+	}
+	return p;
 }
 
 enum report_format options_guess_format(const struct command *command, int argc, char **argv)
 {
-	struct scan s = { &command_diagnose, argc, 0, argv, REPORT_TEXT };
-	if (command && row_of_letter(command, 'o')) {
-		s.command = command;
-	}
-	for (; s.i < argc && strcmp(argv[s.i], "--") != 0; s.i++) {
-		const char *text = argv[s.i];
-		if (str_starts(text, "--")) {
-			size_t len = strcspn(text + 2, "=");
-			const struct opt *row = row_of_name(s.command, text + 2, len);
-			if (row && row->arg) {
-				scan_value(&s, row, text[2 + len] ? text + 3 + len : NULL);
-			}
-		} else if (text[0] == '-') {
-			scan_letters(&s, text + 1);
+	enum report_format format = REPORT_TEXT;
+	const struct command *cmd = command && row_of_letter(command, 'o') ? command : &command_diagnose;
+	for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		const char *value;
+		const struct opt *row = options_valued(cmd, argv[i], &value);
+		if (row && !value && i + 1 < argc) {
+			value = argv[++i];
+		}
+		if (row && value && row->letter == 'o') {
+			int n = choice_index(value, strlen(value), row->choices);
+			format = n < 0 ? format : (enum report_format)n;
 		}
 	}
-	return s.format;
+	return format;
 }

@@ -8,7 +8,7 @@
 
 static const struct opt options[] = {
 	{ 'n', "namespace", "NAME", "a Role for this namespace instead of a ClusterRole for all", OPT_TEXT,
-	  offsetof(struct options, namespace_), 0, NULL, COMPLETE_NOTHING },
+	  offsetof(struct options, namespace_), 0, NULL, COMPLETE_NAMESPACE },
 	{ 0, "user", "NAME", "bind the roles to this user (several times)", OPT_LIST, offsetof(struct options, users), 0, NULL,
 	  COMPLETE_NOTHING },
 	{ 0, "group", "NAME", "bind them to this group (several times)", OPT_LIST, offsetof(struct options, groups), 0, NULL,

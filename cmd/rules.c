@@ -38,6 +38,7 @@ const struct command command_rules = {
 	.arguments = "[SERVICE...]",
 	.args_max = 1000,
 	.help = "shows kube-proxy's rules for Services, found against needed",
+	.complete = COMPLETE_SERVICE,
 	.needs = COMMAND_NEEDS_SNAPSHOT,
 	.options = options,
 	.run = run,

@@ -67,6 +67,7 @@ const struct command command_verify = {
 	.arguments = "[SERVICE...]",
 	.args_max = 1000,
 	.help = "runs every Service through the rules and compares with the API",
+	.complete = COMPLETE_SERVICE,
 	.needs = COMMAND_NEEDS_SNAPSHOT,
 	.options = options,
 	.run = run,

@@ -76,6 +76,7 @@ probe_check() {
 	probe_fuzz
 	has python3 || need python3
 	python3 -c 'import sys; sys.path.append("/usr/lib/python3/dist-packages"); import h2.connection' 2>/dev/null || need python3-h2
+	python3 -c 'import sys; sys.path.append("/usr/lib/python3/dist-packages"); import yaml' 2>/dev/null || need python3-yaml
 	has openssl || need openssl
 	has curl || need curl
 	has kubectl || want kubernetes-client # not every distribution has it; what needs it is skipped then
@@ -102,6 +103,10 @@ probe_bench() {
 	has python3 || need python3
 	has iptables-legacy-restore || need iptables
 	[ -x /usr/bin/time ] || need time
+	python3 -c 'import sys; sys.path.append("/usr/lib/python3/dist-packages"); import h2.connection' 2>/dev/null || need python3-h2
+	has openssl || need openssl
+	has curl || need curl
+	has nginx || want nginx-light # serves the lists of a live cluster at full speed
 	has unshare || need util-linux
 }
 

@@ -97,6 +97,13 @@ void api_flags_text(const struct api_flags *flags, struct strbuf *ret);
  * Their paths in @arena, NULL-terminated. NULL: -ENOMEM. */
 const char *const *api_kubeconfigs_here(struct arena *arena);
 
+/*
+ * The names in the kubeconfig (@path, NULL: where kubectl looks), unchecked, in the arena, NULL-terminated. 0, -ENOMEM, or what makes the
+ * kubeconfig unusable.
+ */
+enum api_names { API_CONTEXTS, API_CLUSTERS, API_USERS };
+int api_kubeconfig_names(struct arena *arena, const char *path, enum api_names what, const char *const **ret);
+
 /* ---- requests ---- */
 
 enum api_outcome {
@@ -124,10 +131,13 @@ struct api_result {
 	long status;	     /* of HTTP; 0: none came */
 	const char *message; /* the server's own words (Status.message), cleaned, bounded; NULL */
 	/*
-	 * One line for the user, which names the resource, the status and what happened: "cannot list endpointslices in namespace 'shop':
-	 * 403 forbidden: User "x" cannot list ..."; and the next step ("kubectl auth can-i list endpointslices.discovery.k8s.io -n shop").
+	 * All strings stay until api_run is called again. @text is one line for the user, which names the resource, the status and what
+	 * happened: "cannot list endpointslices in namespace 'shop': 403 forbidden: User "x" cannot list ..."; @hint the next step
+	 * ("kubectl auth can-i list endpointslices.discovery.k8s.io -n shop"). Both NULL with API_OK, but for the text of what was cut.
 	 */
 	const char *text, *hint;
+	/* It concerns the server as a whole: the text names no resource, and what waited ended with the same one. */
+	bool whole;
 };
 
 /* What is asked for, for messages and rights. */
@@ -190,6 +200,8 @@ struct api_options {
 	void (*trace)(void *arg, const char *line); /* -v: a line for each try, with status, bytes, milliseconds; NULL */
 	void *arg;
 	bool may_ask;		 /* stdin is a terminal: exec plugins may ask */
+	/* What repeats this run's choice of a cluster (" --context prod"), for the commands in hints; NULL: nothing. They must outlive it. */
+	const char *kubectl_flags, *own_flags;
 };
 
 struct api;

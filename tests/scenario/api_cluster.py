@@ -234,8 +234,8 @@ def key_of(item):
 class Cluster:
     """The objects of a bundle. @bundle: a bundle's folder, its folder cluster/, or {"services": [objects], ...} by plural name."""
 
-    def __init__(self, bundle, version=None, without=()):
-        self.kinds = {}
+    def __init__(self, bundle, version=None, without=(), crds=()):
+        self.kinds = {(row[0], row[1]): Kind(*row, custom=True) for row in crds}
         for gv, rows in KINDS.items():
             for row in rows:
                 self.kinds[gv, row[0]] = Kind(gv, *row)
