@@ -36,6 +36,15 @@ static bool answers_dns(const struct k8s_service *s)
 	return false;
 }
 
+/* Where no Service is known to answer DNS, nothing tells which one should. */
+static bool any_answers_dns(const struct run *r)
+{
+	for (size_t i = 0; i < r->c->services.len; i++)
+		if (answers_dns(r->c->services.v[i]) && r->c->services.v[i]->ncluster_ips)
+			return true;
+	return false;
+}
+
 static const struct k8s_service *service_of_ip(const struct run *r, const struct ip_addr *a)
 {
 	for (size_t i = 0; i < r->c->services.len; i++)
@@ -116,7 +125,7 @@ static void wrong_address(struct run *r, const struct snap_node *n, const char *
 
 void check_cluster_dns_address(struct run *r)
 {
-	if (!run_complete(r, K8S_SERVICES))
+	if (!run_complete(r, K8S_SERVICES) || !any_answers_dns(r))
 		return;
 	for (size_t i = 0; i < r->s->nodes.len && !r->err; i++) {
 		const struct snap_node *n = r->s->nodes.v[i];
