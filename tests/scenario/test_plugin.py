@@ -94,7 +94,7 @@ def live_through_kubectl(bin_):
 
 def table_of(report):
     """What it says of the cluster, without the way to it."""
-    return [line for line in report.splitlines() if not line.startswith("looked at") and "kubeconfig" not in line]
+    return [line for line in report.splitlines() if not line.startswith("looked at") and "kubectl -n" not in line and "kubectl --" not in line]
 
 
 # ---- krew ----
