@@ -6,8 +6,8 @@
 
 static const char *const examples[][2] = {
 	{ "demo", "diagnose a recorded broken cluster" },
-	{ "diagnose -A --bundle lab", "what is wrong, and why, in all namespaces" },
-	{ "diagnose cart -n shop --bundle lab", "one Service in full" },
+	{ "diagnose cart -n shop", "one Service in full" },
+	{ "diagnose -A", "what is wrong, and why, in all namespaces" },
 	{ "verify -A --bundle lab", "every rule against the API" },
 	{ "trace outside node1:30080 --bundle lab", "one packet through the rules of a node" },
 };
