@@ -91,7 +91,7 @@ extern const char *const choices_fail_on[], *const choices_color[], *const choic
 
 /* Rows that several commands have, each written once. */
 #define OPT_ROW_NAMESPACE \
-	{ 'n', "namespace", "NAME", "the namespace to look at ('default' if not given)", OPT_MAYBE, \
+	{ 'n', "namespace", "NAME", "the namespace to look at (the context's if not given, else 'default')", OPT_MAYBE, \
 	  offsetof(struct options, namespace_), 0, NULL, COMPLETE_NAMESPACE }
 #define OPT_ROW_ALL \
 	{ 'A', "all-namespaces", NULL, "look at all namespaces", OPT_FLAG, offsetof(struct options, all), 0, NULL, \
@@ -240,6 +240,8 @@ int setup_open(struct context *c);
  * interrupted. What could be read only in part is in c->code, which is set anew. setup_report stands behind it each time.
  */
 int setup_read(struct context *c);
+/* The first of kubectl's flags that choose a cluster or a user; NULL: none was given. */
+const char *setup_cluster_flag(const struct options *o);
 /* Both, one after the other. */
 int setup_snapshot(struct context *c);
 /* Says on stderr what is wrong with the snapshot, but for what @told has; NULL: nothing. */

@@ -132,8 +132,7 @@ static int open_one(struct context *c, const char *path)
 
 /* ---- which source ---- */
 
-/* The first of kubectl's flags that choose a cluster or a user; NULL: none was given. */
-static const char *given_flag(const struct options *o)
+const char *setup_cluster_flag(const struct options *o)
 {
 	const struct api_flags *f = &o->api;
 	const struct {
@@ -223,7 +222,7 @@ static int no_rules_there(struct context *c)
 
 int setup_open(struct context *c)
 {
-	const char *env = getenv("SVCDOCTOR_BUNDLE"), *flag = given_flag(&c->o);
+	const char *env = getenv("SVCDOCTOR_BUNDLE"), *flag = setup_cluster_flag(&c->o);
 	if (flag && c->o.bundles.len > 0) {
 		return usage_error(c, "--bundle and --%s exclude each other: a bundle needs no cluster", flag);
 	}
