@@ -152,7 +152,7 @@ void usage_command(FILE *f, const char *program, const struct command *cmd)
 	}
 	if (cmd->needs & COMMAND_NEEDS_SNAPSHOT) {
 		print_api_flags(f);
-		fprintf(f, "\nWithout --bundle, the variable SVCDOCTOR_BUNDLE names the bundle.\n");
+		fprintf(f, "\nWithout --bundle, the bundle that SVCDOCTOR_BUNDLE names is read, else the cluster is asked.\n");
 	}
 	fprintf(f, "\nMore in the manual page svcdoctor-%s(1).\n", cmd->name);
 }

@@ -366,6 +366,50 @@ static void ask_near(struct live_plan *p, const struct k8s_service *s, const cha
 	ask_near_pods(p, s, selector);
 }
 
+/* ---- who makes its pods ---- */
+
+/*
+ * The Deployment of a ReplicaSet, by the names that the Deployment controller gives: NAME-HASH, with the hash in the pods' label
+ * pod-template-hash. NULL: it is somebody else's ReplicaSet, or memory is out.
+ */
+static const char *deployment_of(struct live_plan *p, const struct k8s_pod *pod, const char *replica_set)
+{
+	const char *hash = k8s_label_get(&pod->meta.labels, "pod-template-hash");
+	const size_t len = strlen(replica_set), tail = hash ? strlen(hash) + 1 : 0;
+	const char *name;
+
+	if (!hash || len <= tail || replica_set[len - tail] != '-' || strcmp(replica_set + len - tail + 1, hash) != 0)
+		return NULL;
+	name = arena_strndup(p->arena, replica_set, len - tail);
+	p->failed |= !name;
+	return name;
+}
+
+static void ask_owner(struct live_plan *p, const struct k8s_service *s, const struct k8s_pod *pod, const struct k8s_owner *o)
+{
+	struct live_ask a = { .ns = s->meta.ns, .service = { s->meta.ns, s->meta.name } };
+
+	if (str_is(o->kind, "ReplicaSet")) {
+		a.kind = K8S_DEPLOYMENTS;
+		a.name = deployment_of(p, pod, o->name);
+	} else if (str_is(o->kind, "StatefulSet") || str_is(o->kind, "DaemonSet")) {
+		a.kind = str_is(o->kind, "StatefulSet") ? K8S_STATEFULSETS : K8S_DAEMONSETS;
+		a.name = o->name;
+	}
+	if (a.name && is_k8s_name(a.name) && !live_has_all(p, a.kind, a.ns) && live_room(p, 1, 8))
+		(void)live_ask(p, &a);
+}
+
+static void ask_owners(struct live_plan *p, const struct k8s_service *s)
+{
+	for (size_t i = 0; p->want->rollouts && i < p->known->pods.len; i++) {
+		const struct k8s_pod *pod = p->known->pods.v[i];
+
+		for (size_t j = 0; is_selected(s, pod) && j < pod->meta.nowners; j++)
+			ask_owner(p, s, pod, &pod->meta.owners[j]);
+	}
+}
+
 /* ---- the Service that an external name means ---- */
 
 static const struct k8s_service *find_service(const struct live_plan *p, const char *ns, const char *name)
@@ -409,6 +453,7 @@ static void ask_target(struct live_plan *p, const struct k8s_service *s)
 	if (!ask_pods(p, s, selector))
 		return;
 	ask_named_pods(p, s);
+	ask_owners(p, s);
 	ask_pod_events(p, s);
 	ask_near(p, s, selector);
 }
