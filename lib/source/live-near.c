@@ -11,11 +11,7 @@
 
 #include "live-private.h"
 
-enum { NODES_BY_NAME = 3, NODES_MAX = 10, PODS_BY_NAME = 4, CHAIN_MAX = 8 };
-
-struct name_list {
-	ARRAY_OF(const char *) v;
-};
+enum { NODES_BY_NAME = 3, NODES_MAX = 10, PODS_BY_NAME = 4, CHAIN_MAX = 8, NODES_NAMED = 2 };
 
 static bool list_has(const struct name_list *l, const char *name)
 {
@@ -188,6 +184,51 @@ static void ask_nodes(struct live_plan *p)
 	if (l.v.len > NODES_BY_NAME)
 		ask_some_nodes(p, &l);
 	array_free(&l.v);
+}
+
+static void nodes_of_slices(struct live_plan *p, bool ready, struct name_list *ret)
+{
+	for (size_t i = 0; ret->v.len < NODES_MAX && i < p->known->slices.len; i++) {
+		const struct k8s_slice *sl = p->known->slices.v[i];
+
+		for (size_t j = 0; j < sl->nendpoints; j++) {
+			if ((sl->endpoints[j].ready != 0) == ready)
+				list_add(p, ret, sl->endpoints[j].node_name);
+		}
+	}
+}
+
+void live_nodes(struct live_plan *p, struct name_list *ret)
+{
+	const bool named = live_scope(p) == LIVE_NAMED;
+
+	for (int ready = 0; ready < 2; ready++) {
+		for (size_t i = 0; named && i < p->targets.len; i++)
+			nodes_of(p, p->targets.v[i], ready, ret);
+		if (!named)
+			nodes_of_slices(p, ready, ret);
+	}
+	if (named && ret->v.len > NODES_NAMED)
+		ret->v.len = NODES_NAMED;
+}
+
+/* kube-proxy and the network's agents; what else runs in kube-system comes along. */
+void live_plan_agents(struct live_plan *p)
+{
+	struct name_list nodes = { 0 };
+
+	live_nodes(p, &nodes);
+	for (size_t i = 0; i < nodes.v.len; i++) {
+		CLEANUP(strbuf_release) struct strbuf b = STRBUF_INIT;
+
+		strbuf_addf(&b, "spec.nodeName=%s", nodes.v.v[i]);
+		p->failed |= b.failed;
+		/* one more for what they are asked then */
+		if (!live_has_all(p, K8S_PODS, "kube-system") && live_room(p, 2, 100))
+			(void)live_ask(p, &(struct live_ask){ .kind = K8S_PODS, .ns = "kube-system", .fields = strbuf_str(&b), .limit = 20,
+							      .pages_max = 1, .optional = true });
+	}
+	array_free(&nodes.v);
 }
 
 /* Its fate depends on how many nodes there are, or whose addresses they have. */
