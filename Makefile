@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-#   make            build/svcdoctor                     make install    PREFIX=/usr/local DESTDIR=
+#   make            build/svcdoctor                     make install    PREFIX=/usr/local DESTDIR=      make uninstall
 #   make demo       build, and diagnose a recorded broken cluster
 #   make check      build and run every test            SANITIZE=1: with ASan and UBSan    CC=clang
 #   make fuzz       every fuzz target for FUZZ_SECONDS=60
 #   make mutations  1250 random mutations of recorded rules in every mode, judged by the plain evaluators of the tests (make check: a share of them)
 #   make check-kernel  2,000 random rulesets of each backend, judged by the running kernel (make check: 100 of each)
 #   make bench      times, memory and growth on large clusters in every mode, and of a live one
+#   make krew       build/krew: archive and manifest of a release for krew; KREW_URI= says where it will lie
 #   V=1             shows the commands
 #
 # `demo`, `check`, `check-kernel`, `mutations`, `fuzz` and `bench` install what they need where they may, and otherwise print the line that does.
@@ -81,7 +82,7 @@ SUBMAKE = +$(Q)$(MAKE) --no-print-directory $(JOBS)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all demo check check-kernel check-programs fuzz fuzz-programs mutations bench lint install clean FORCE
+.PHONY: all demo check check-kernel check-programs fuzz fuzz-programs mutations bench lint install uninstall krew clean FORCE
 
 all:
 	$(SUBMAKE) $(BUILD)/svcdoctor
@@ -205,21 +206,41 @@ $(BUILD)/lint/%.ok: %.c $(BUILD)/flags $(BUILD)/demo.tar.gz
 
 # ---- install, clean ----
 
+# Beside the program lie its names as a kubectl plugin: kubectl finds both on the path, the second one to complete the first.
+PLUGIN_LINKS := kubectl-svcdoctor kubectl_complete-svcdoctor
+bindir := $(DESTDIR)$(PREFIX)/bin
+sharedir := $(DESTDIR)$(PREFIX)/share
+COMPLETIONS := bash:bash-completion/completions/svcdoctor zsh:zsh/site-functions/_svcdoctor fish:fish/vendor_completions.d/svcdoctor.fish
+
 install:
 	$(SUBMAKE) $(BUILD)/svcdoctor
-	$(Q)install -d '$(DESTDIR)$(PREFIX)/bin'
-	$(Q)install -m 755 $(BUILD)/svcdoctor '$(DESTDIR)$(PREFIX)/bin/svcdoctor'
-	$(Q)ln -sf svcdoctor '$(DESTDIR)$(PREFIX)/bin/kubectl-svcdoctor'
+	$(Q)install -d '$(bindir)'
+	$(Q)install -m 755 $(BUILD)/svcdoctor '$(bindir)/svcdoctor'
+	$(Q)for link in $(PLUGIN_LINKS); do ln -sf svcdoctor '$(bindir)'/"$$link" || exit 1; done
 	$(Q)for page in man/*.[1-9]; do \
-		[ -e "$$page" ] || continue; \
-		install -d "$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}" && \
-		install -m 644 "$$page" "$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/" || exit 1; \
+		install -d '$(sharedir)'/man/man$${page##*.} && install -m 644 "$$page" '$(sharedir)'/man/man$${page##*.}/ || exit 1; \
 	done
-	$(Q)install -d '$(DESTDIR)$(PREFIX)/share/bash-completion/completions' '$(DESTDIR)$(PREFIX)/share/zsh/site-functions' \
-		'$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d'
-	$(Q)$(BUILD)/svcdoctor completion bash >'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/svcdoctor'
-	$(Q)$(BUILD)/svcdoctor completion zsh >'$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_svcdoctor'
-	$(Q)$(BUILD)/svcdoctor completion fish >'$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/svcdoctor.fish'
+	$(Q)for c in $(COMPLETIONS); do \
+		install -d "$$(dirname '$(sharedir)'/$${c#*:})" && $(BUILD)/svcdoctor completion $${c%%:*} >'$(sharedir)'/$${c#*:} || exit 1; \
+	done
+
+uninstall:
+	$(Q)rm -f $(foreach f,svcdoctor $(PLUGIN_LINKS),'$(bindir)/$f')
+	$(Q)for page in man/*.[1-9]; do rm -f '$(sharedir)'/man/man$${page##*.}/$${page##*/} || exit 1; done
+	$(Q)rm -f $(foreach c,$(COMPLETIONS),'$(sharedir)/$(lastword $(subst :, ,$c))')
+
+# The archive and the manifest of a release for krew, as which the plugin is called service-doctor: krew's guide forbids abbreviations
+# of resources. Where releases lie is not known here:   make krew KREW_URI=https://HOST/PATH/ KREW_HOMEPAGE=https://HOST/PATH
+KREW_URI ?=
+KREW_HOMEPAGE ?=
+KREW_VERSION ?= v$(VERSION)
+KREW_ARCH ?= $(or $(patsubst x86_64,amd64,$(filter x86_64,$(uname_m))),$(patsubst aarch64,arm64,$(filter aarch64,$(uname_m))),$(uname_m))
+uname_m := $(shell uname -m)
+krew_file = service-doctor-linux-$(KREW_ARCH).tar.gz
+krew:
+	$(SUBMAKE) $(BUILD)/svcdoctor
+	$(Q)KREW_URI='$(KREW_URI)' KREW_HOMEPAGE='$(KREW_HOMEPAGE)' KREW_VERSION='$(KREW_VERSION)' KREW_ARCH='$(KREW_ARCH)' \
+		krew/pack.sh $(BUILD)/svcdoctor $(BUILD)/krew/$(krew_file)
 
 clean:
 	$(Q)rm -rf build

@@ -75,6 +75,8 @@ struct options {
 	bool axes_given;
 	uint32_t mark, sport;
 	int64_t timeout_ms; /* of one reading of the cluster; 0: none; -1: not given */
+	bool watch;
+	int64_t interval_ms; /* between two looks; -1: not given */
 	struct api_flags api; /* kubectl's; namespace_ and as_groups are filled by options_parse from the above and below */
 	struct string_list as_groups;
 	struct string_list users, groups, accounts; /* rbac */
@@ -127,6 +129,8 @@ extern const char *const choices_fail_on[], *const choices_color[], *const choic
 #define OPT_ROW_TIMEOUT \
 	{ 0, "timeout", "TIME", "give up reading the cluster after this time ('30s' if not given; 0: never)", OPT_TIME, \
 	  offsetof(struct options, timeout_ms), 0, NULL, COMPLETE_NOTHING }
+#define OPT_ROW_INTERVAL(text) \
+	{ 0, "interval", "TIME", text, OPT_TIME, offsetof(struct options, interval_ms), 0, NULL, COMPLETE_NOTHING }
 #define OPT_ROW_HELP \
 	{ 'h', "help", NULL, "show this help", OPT_FLAG, offsetof(struct options, help), 0, NULL, COMPLETE_NOTHING }
 #define OPT_ROW_END { 0, NULL, NULL, NULL, OPT_FLAG, 0, 0, NULL, COMPLETE_NOTHING }
@@ -172,7 +176,7 @@ struct context {
 	struct api_access access; /* of a live run; its strings lie in the arena above */
 	struct api *api;	  /* a live run's, from setup_open on: outlives each reading; NULL: offline */
 	enum api_outcome outcome; /* what kept the last reading from everything; API_OK when anything was read, and offline */
-	bool hush;		  /* setup_read says nothing on stderr: whoever looks again and again tells what is new */
+	bool hush;		  /* records are made and not said on stderr: whoever looks again and again tells what is new */
 	struct progress progress;
 };
 
@@ -207,8 +211,7 @@ int complete_run(struct context *c, int argc, char **argv);
 typedef void complete_fn(void *arg, const char *name);
 /* Services and pods of @ns (NULL: the run's), nodes, namespaces. */
 void complete_names(struct context *c, enum k8s_kind kind, const char *ns, complete_fn *add, void *arg);
-/* @section of the kubeconfig: "contexts", "clusters", "users". */
-void complete_contexts(struct context *c, const char *section, complete_fn *add, void *arg);
+void complete_kubeconfig(struct context *c, enum api_names what, complete_fn *add, void *arg);
 
 /* usage.c */
 void usage_overview(FILE *f, const char *program);
@@ -239,6 +242,8 @@ int setup_open(struct context *c);
 int setup_read(struct context *c);
 /* Both, one after the other. */
 int setup_snapshot(struct context *c);
+/* Says on stderr what is wrong with the snapshot, but for what @told has; NULL: nothing. */
+void setup_tell(const struct context *c, const struct sd_notes *told);
 /* The same for the built-in bundle. */
 int setup_demo(struct context *c);
 void setup_report(struct context *c);
@@ -265,6 +270,8 @@ int selection_make(struct context *c, struct selection *ret);
 const struct k8s_service *const *selection_services(const struct selection *s);
 /* Adds the findings about what is not there. 0 or -ENOMEM. */
 int selection_add_missing(const struct selection *s, struct diagnosis *d);
+/* --node checked, Services chosen; what was not read is in c->code. 0, a usage code or CODE_INCONCLUSIVE after a message, -ENOMEM. */
+int selection_settle(struct context *c, struct selection *ret);
 /* What every command over a selection does: --node checked, Services chosen, then @judge. */
 int selection_run(struct context *c, int (*judge)(struct context *c, const struct selection *s));
 /* --node names a node of the snapshot: 0, or a usage code after a message. */
@@ -288,6 +295,26 @@ int64_t now_ms(void); /* of a clock that nobody sets */
 void progress_start(struct context *c);
 void progress_show(void *context, const struct api_counts *n); /* for api_options.progress, whose arg is the context */
 void progress_clear(struct context *c);
+
+/* look.c: one look of several. */
+struct look {
+	struct selection selection;
+	struct diagnosis d;
+	bool made; /* false: nothing could be looked at, and the snapshot's records say why */
+	int code;
+	time_t at;
+	struct arena keep; /* the context's, while its own serves this look */
+};
+/* Reads (unless it is read already), chooses, diagnoses. 0, -ENOMEM, -EINTR. @ret must be zeroed; c->code is in @ret->code. */
+int look_take(struct context *c, bool read, const bool axes[static AXIS_COUNT], struct look *ret);
+void look_release(struct context *c, struct look *l);
+/* Waits. False: whoever read the report is gone. */
+bool look_pause(struct context *c, int64_t ms);
+/* Half of what follows on stdout is never written. False: writing fails. */
+bool look_flush(struct context *c);
+
+/* watch.c: diagnose --watch, once the first reading is done. */
+int watch_run(struct context *c);
 
 /* diagnose.c, for demo as well: the whole command once the snapshot is there. */
 int diagnose_snapshot(struct context *c);

@@ -16,7 +16,7 @@
 #include "cmd.h"
 
 enum { NO_SPACE = 2, NO_FILES = 4 };
-enum { SECONDS_MAX = 3 }; /* whatever hangs: the shell waits */
+enum { SECONDS_MAX = 2 }; /* the shell waits */
 
 struct completer {
 	struct context *c;
@@ -184,13 +184,13 @@ static void offer_values(struct completer *x, const char *const *words, enum opt
 		nargs == 0 ? offer_sources(x) : offer_services(x);
 		break;
 	case COMPLETE_CONTEXT:
-		complete_contexts(x->c, "contexts", offer_name, x);
+		complete_kubeconfig(x->c, API_CONTEXTS, offer_name, x);
 		break;
 	case COMPLETE_CLUSTER:
-		complete_contexts(x->c, "clusters", offer_name, x);
+		complete_kubeconfig(x->c, API_CLUSTERS, offer_name, x);
 		break;
 	case COMPLETE_USER:
-		complete_contexts(x->c, "users", offer_name, x);
+		complete_kubeconfig(x->c, API_USERS, offer_name, x);
 		break;
 	}
 }
@@ -263,22 +263,28 @@ static void complete_command(struct completer *x)
 
 /* ---- one run ---- */
 
-static void give_up(int sig)
+/* The first alarm ends what is asked, so that what came is offered; the second one everything. */
+static void on_alarm(int number)
 {
 	static const char end[] = ":4\n";
-	(void)sig;
-	_exit(write(STDOUT_FILENO, end, sizeof(end) - 1) < 0);
+	(void)number;
+	if (*signals_stop()) {
+		_exit(write(STDOUT_FILENO, end, sizeof(end) - 1) < 0);
+	}
+	(void)raise(SIGTERM);
 }
 
-/* No words of ours, nor of a credential plugin, in the middle of what somebody types; and no shell that waits for ever. */
+/* No words of ours, nor of a credential plugin, in the middle of what somebody types; nobody is asked; and no shell waits for ever. */
 static void be_quiet_and_quick(void)
 {
-	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null >= 0) {
+		(void)dup2(null, STDIN_FILENO);
 		(void)dup2(null, STDERR_FILENO);
 		(void)close(null);
 	}
-	(void)signal(SIGALRM, give_up);
+	signals_hold();
+	(void)signal(SIGALRM, on_alarm);
 	(void)alarm(SECONDS_MAX);
 }
 

@@ -8,6 +8,9 @@ static const struct opt options[] = {
 	OPT_ROW_NAMESPACE,   OPT_ROW_ALL,   OPT_ROW_BUNDLE, OPT_ROW_FORMAT(choices_format4),
 	OPT_ROW_OUTPUT_FILE, OPT_ROW_AXES,  OPT_ROW_NODE,   OPT_ROW_FAIL_ON,
 	OPT_ROW_IGNORE,	     OPT_ROW_COLOR, OPT_ROW_QUIET,  OPT_ROW_VERBOSE,
+	{ 0, "watch", NULL, "look again and again, and tell what changed, until --timeout or Ctrl-C", OPT_FLAG,
+	  offsetof(struct options, watch), 0, NULL, COMPLETE_NOTHING },
+	OPT_ROW_INTERVAL("with --watch: from one look to the next ('10s' if not given)"),
 	OPT_ROW_HELP,	     OPT_ROW_END,
 };
 
@@ -39,7 +42,8 @@ enum exit_code code_of_diagnosis(const struct options *o, const struct diagnosis
 int diagnose_selection(struct context *c, const struct selection *s, const bool axes[static AXIS_COUNT],
 		       bool axes_given, struct diagnosis *ret)
 {
-	if (array_push(&c->o.ignore, NULL) < 0) {
+	const struct string_list *ignore = &c->o.ignore;
+	if ((ignore->len == 0 || ignore->v[ignore->len - 1]) && array_push(&c->o.ignore, NULL) < 0) {
 		return -ENOMEM;
 	}
 	struct diagnose_options o = {
@@ -72,7 +76,7 @@ static int diagnose_report(struct context *c, const struct selection *s)
 
 int diagnose_snapshot(struct context *c)
 {
-	return selection_run(c, diagnose_report);
+	return c->o.watch ? watch_run(c) : selection_run(c, diagnose_report);
 }
 
 const struct command command_diagnose = {

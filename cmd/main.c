@@ -95,6 +95,9 @@ static int run_command(struct context *c)
 		int r2 = report_nothing(&c->report);
 		r = r2 < 0 ? r2 : r;
 	}
+	if (r == -EINTR && *signals_stop()) {
+		return CODE_INTERNAL; /* main dies by the signal */
+	}
 	if (r < 0) {
 		complain("%s", sd_strerror(r));
 		return CODE_INTERNAL;

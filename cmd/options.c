@@ -428,6 +428,20 @@ static int parse_short(struct context *c, const char *text, int argc, char **arg
 	return 0;
 }
 
+static int check_watch(struct context *c)
+{
+	if (c->o.interval_ms == 0) {
+		return usage_error(c, "--interval must be more than 0");
+	}
+	if (c->o.interval_ms > 0 && c->command == &command_diagnose && !c->o.watch) {
+		return usage_error(c, "--interval is for --watch");
+	}
+	if (c->o.watch && c->o.format == REPORT_JUNIT) {
+		return usage_error(c, "--watch has no end at which 'junit' could be written: text, json or lines");
+	}
+	return 0;
+}
+
 static int check_arguments(struct context *c)
 {
 	const struct command *cmd = c->command;
@@ -444,7 +458,7 @@ static int check_arguments(struct context *c)
 		return usage_error(c, "--all-namespaces and the Service '%s' exclude each other",
 				   c->o.args.v[0]);
 	}
-	return 0;
+	return check_watch(c);
 }
 
 static int parse_words(struct context *c, int argc, char **argv)
@@ -474,6 +488,7 @@ int options_parse(struct context *c, int argc, char **argv)
 {
 	c->o.api.insecure_skip_tls_verify = -1;
 	c->o.timeout_ms = -1;
+	c->o.interval_ms = -1;
 	int r = parse_words(c, argc, argv);
 	if (c->o.all) {
 		c->o.namespace_ = NULL; /* as in kubectl */

@@ -53,7 +53,7 @@ static int take_namespace(struct context *c, const char *ns, struct selection *r
 	} else {
 		complain_of(c, "no-services", true, "there are no Services in namespace '%s'", ns);
 	}
-	if (cluster->services.len > 0 && !c->snapshot.extents[K8S_SERVICES].limited) {
+	if (cluster->services.len > 0 && !c->snapshot.extents[K8S_SERVICES].limited && !c->hush) {
 		fprintf(stderr, "-A looks at all %zu Services of the cluster\n", cluster->services.len);
 	}
 	return 0;
@@ -131,8 +131,10 @@ int selection_make(struct context *c, struct selection *ret)
 		complain_of(c, "no-services", true,
 			    "the Service '%s' cannot be looked up: no Services are in what was read",
 			    c->o.args.v[0]);
-		fprintf(stderr,
-			"add them: kubectl get svc,endpointslices,pods,nodes -A -o json > cluster.json\n");
+		if (!c->hush) {
+			fprintf(stderr,
+				"add them: kubectl get svc,endpointslices,pods,nodes -A -o json > cluster.json\n");
+		}
 		return CODE_INCONCLUSIVE;
 	}
 	if (c->o.all || !known) {
@@ -237,23 +239,26 @@ int check_node_option(struct context *c)
 	return usage_error(c, "there is no node '%s'%s", name, strbuf_str(&b));
 }
 
+int selection_settle(struct context *c, struct selection *ret)
+{
+	int r = check_node_option(c);
+	if (r == 0) {
+		r = selection_make(c, ret);
+	}
+	/* without Services there is nothing that rules could be compared with */
+	if (r == 0 && (!services_known(c) || ret->empty_namespace || ret->unread)) {
+		c->code = code_join(c->code, CODE_INCONCLUSIVE);
+	}
+	return r;
+}
+
 int selection_run(struct context *c, int (*judge)(struct context *c, const struct selection *s))
 {
 	struct selection s CLEANUP(selection_release) = { 0 };
-	int r = check_node_option(c);
-	if (r == 0) {
-		r = selection_make(c, &s);
-	}
+	int r = selection_settle(c, &s);
 	if (r == CODE_INCONCLUSIVE) {
 		int r2 = report_nothing(&c->report);
 		return r2 < 0 ? r2 : r;
 	}
-	if (r != 0) {
-		return r;
-	}
-	/* without Services there is nothing that rules could be compared with */
-	if (!services_known(c) || s.empty_namespace || s.unread) {
-		c->code = code_join(c->code, CODE_INCONCLUSIVE);
-	}
-	return judge(c, &s);
+	return r == 0 ? judge(c, &s) : r;
 }

@@ -31,13 +31,24 @@ static void print_note(const struct sd_note *n)
 	}
 }
 
-static void print_notes(const struct context *c)
+static bool was_told(const struct sd_notes *told, const struct sd_note *n)
+{
+	for (size_t i = 0; told && i < told->len; i++) {
+		const struct sd_note *t = &told->v[i];
+		if (strcmp(t->text, n->text) == 0 && t->line == n->line && str_is(t->file, n->file ? n->file : "") == (n->file != NULL)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+void setup_tell(const struct context *c, const struct sd_notes *told)
 {
 	const struct sd_notes *notes = &c->snapshot.notes;
 	size_t shown = 0, left = notes->dropped;
 	for (size_t i = 0; i < notes->len; i++) {
 		const struct sd_note *n = &notes->v[i];
-		if (c->o.quiet && !n->fatal_to_part) {
+		if ((c->o.quiet && !n->fatal_to_part) || was_told(told, n)) {
 			continue;
 		}
 		if (shown < NOTES_SHOWN || c->o.verbose) {
@@ -151,7 +162,7 @@ int setup_read(struct context *c)
 		return r;
 	}
 	if (!c->hush) {
-		print_notes(c);
+		setup_tell(c, NULL);
 	}
 	return code;
 }
@@ -171,7 +182,7 @@ int setup_demo(struct context *c)
 	add_source_flag(c, demo_label);
 	r = snapshot_finish(&c->snapshot);
 	if (r == 0) {
-		print_notes(c);
+		setup_tell(c, NULL);
 	}
 	return r;
 }
@@ -200,5 +211,6 @@ void setup_report(struct context *c)
 		.kubectl_flags = strbuf_str(&c->kubectl_flags),
 		.snapshot = &c->snapshot,
 		.namespace_ = c->o.namespace_ ? c->o.namespace_ : "default",
+		.one_line = c->o.watch,
 	};
 }

@@ -25,9 +25,11 @@ static void vcomplain(struct context *c, const char *code, bool inconclusive, co
 {
 	struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;
 	strbuf_vaddf(&b, fmt, ap);
-	fputs("svcdoctor: ", stderr);
-	put_clean(stderr, strbuf_str(&b));
-	fputc('\n', stderr);
+	if (!c || !c->hush) {
+		fputs("svcdoctor: ", stderr);
+		put_clean(stderr, strbuf_str(&b));
+		fputc('\n', stderr);
+	}
 	if (c) {
 		sd_note_add(&c->snapshot.notes, inconclusive, code, NULL, 0, 0, NULL, "%s", strbuf_str(&b));
 	}
@@ -55,6 +57,9 @@ int usage_error(struct context *c, const char *fmt, ...)
 	va_start(ap, fmt);
 	vcomplain(c, "usage", true, fmt, ap);
 	va_end(ap);
+	if (c->hush) {
+		return CODE_USAGE;
+	}
 	if (c->command) {
 		fprintf(stderr, "see '%s %s --help'\n", c->program, c->command->name);
 	} else {

@@ -76,6 +76,7 @@ probe_check() {
 	probe_fuzz
 	has python3 || need python3
 	python3 -c 'import sys; sys.path.append("/usr/lib/python3/dist-packages"); import h2.connection' 2>/dev/null || need python3-h2
+	python3 -c 'import sys; sys.path.append("/usr/lib/python3/dist-packages"); import yaml' 2>/dev/null || need python3-yaml
 	has openssl || need openssl
 	has curl || need curl
 	has kubectl || want kubernetes-client # not every distribution has it; what needs it is skipped then

@@ -97,6 +97,13 @@ void api_flags_text(const struct api_flags *flags, struct strbuf *ret);
  * Their paths in @arena, NULL-terminated. NULL: -ENOMEM. */
 const char *const *api_kubeconfigs_here(struct arena *arena);
 
+/*
+ * The names in the kubeconfig (@path, NULL: where kubectl looks), unchecked, in the arena, NULL-terminated. 0, -ENOMEM, or what makes the
+ * kubeconfig unusable.
+ */
+enum api_names { API_CONTEXTS, API_CLUSTERS, API_USERS };
+int api_kubeconfig_names(struct arena *arena, const char *path, enum api_names what, const char *const **ret);
+
 /* ---- requests ---- */
 
 enum api_outcome {

@@ -155,4 +155,74 @@ struct service_list {
 };
 int service_resolve(struct arena *arena, const struct snapshot *s, const char *text, const char *ns, struct service_list *ret, const char *const **ret_similar, size_t *ret_nsimilar);
 
+/* ---- what changed between two looks ---- */
+
+/* What is kept of a diagnosis when it and its snapshot are gone: enough to say later what changed. Strings are its own. */
+struct digest_finding {
+	const char *id, *check, *subject, *node, *text; /* node may be NULL */
+	enum axis axis;
+	enum severity severity;
+	bool cause;
+	const char *const *services; /* "ns/name", in the order of the finding */
+	size_t nservices;
+};
+struct digest_service {
+	const char *name; /* "ns/name" */
+	enum service_status status;
+	const char *line; /* of the axis endpoints; NULL: none */
+};
+struct digest_node {
+	const char *name;
+	size_t dumps; /* of rules that are known */
+};
+struct digest {
+	struct arena arena;
+	ARRAY_OF(struct digest_finding) findings; /* sorted by id */
+	ARRAY_OF(struct digest_service) services; /* sorted by name */
+	ARRAY_OF(struct digest_node) nodes;	  /* that were judged, sorted */
+	enum known kinds[K8S_KINDS];
+	/* Filled by digest_keep: what an earlier look could read and this one could not, and how many causes stay because of that. */
+	struct digest_lost {
+		bool kinds[K8S_KINDS], nodes;
+		size_t unseen;
+	} lost;
+};
+void digest_release(struct digest *g);
+/* 0 or -ENOMEM. @ret must be zeroed. */
+int digest_make(const struct snapshot *s, const struct diagnosis *d, struct digest *ret);
+
+enum change_kind {
+	CHANGE_NEW,	  /* a finding that was not there, or was explained by another one, is a cause */
+	CHANGE_SEVERITY,  /* a cause has another severity */
+	CHANGE_CONCERNS,  /* a cause concerns more or fewer Services */
+	CHANGE_APPEARED,  /* a Service */
+	CHANGE_STATUS,	  /* of a Service */
+	CHANGE_LINE,	  /* the status is the same, and its axis endpoints says something else */
+	CHANGE_EXPLAINED, /* what was a cause is there still, and another one explains it now */
+	CHANGE_GONE,	  /* a cause is not there any more */
+	CHANGE_VANISHED,  /* a Service */
+};
+const char *change_name(enum change_kind k); /* "new", "severity", "concerns", "appeared", ... */
+struct change {
+	enum change_kind kind;
+	const struct digest_finding *before, *after;   /* of a cause: NULL where it was or is not there */
+	const struct digest_service *was, *is; /* of a Service */
+};
+struct changes {
+	ARRAY_OF(struct change) v; /* by kind, then the worst first, then by id or name */
+	struct digest_lost lost;
+	bool lost_more; /* causes could not be looked at that could before, or for another reason */
+	bool lost_none; /* everything can be looked at again */
+};
+/*
+ * What changed from @before to @after. A look that could read less than the one before it can add, but takes nothing away: what it did
+ * not find is no change. 0 or -ENOMEM; @ret must be zeroed, points into both, and is freed with array_free(&ret->v).
+ */
+int digest_compare(const struct digest *before, const struct digest *after, struct changes *ret);
+/*
+ * After the comparison: what @after could not tell stays in it as @before knew it, so that the next comparison can. Pointers into
+ * @after are no longer good. 0 or -ENOMEM.
+ */
+int digest_keep(const struct digest *before, struct digest *after);
+
 #endif

@@ -7,6 +7,8 @@
  * Every function writes to @out only; the caller flushes, checks and closes it. 0 or a negative code.
  */
 
+#include <time.h>
+
 #include <svcdoctor/checks.h>
 #include <svcdoctor/nat.h>
 #include <svcdoctor/snapshot.h>
@@ -25,9 +27,26 @@ struct report {
 	const struct snapshot *snapshot;
 	const char *namespace_;
 	const struct diagnosis *findings; /* verify, rules: findings that stand beside their results; NULL: none */
+	bool one_line; /* JSON: a document is a line */
+	const struct report_look *look; /* JSON: this document is one of several; NULL: the only one */
 };
 
 int report_diagnosis(const struct report *r, const struct diagnosis *d);
+
+/* One look of several. */
+struct report_look {
+	time_t at;
+	time_t before_at;	     /* of what was written last; 0: nothing */
+	const struct changes *changes; /* since the last look that could be made; NULL: this is the first */
+	const struct digest *now;
+	bool failed;		     /* nothing could be looked at: why stands in the snapshot's notes */
+	bool back;		     /* the look before could not be made */
+};
+/*
+ * What is new in this look, and nothing where nothing is: the first as report_diagnosis. Text has the local time; JSON is one document a
+ * line; lines begin with the time and a sign. @d: NULL when it failed. 1 when anything was written, 0, or -ENOMEM.
+ */
+int report_look(const struct report *r, const struct diagnosis *d, const struct report_look *l);
 int report_verify(const struct report *r, const struct verify_report *v);
 int report_rules(const struct report *r, const struct rules_report *v);
 int report_endpoints(const struct report *r, const struct endpoints_report *e, const struct diagnosis *d);

@@ -16,6 +16,8 @@
 #define SVCDOCTOR_VERSION "unknown"
 #endif
 #define BUFFER_SIZE (512l << 10)
+#define CONNECT_GRACE_MS 500
+#define PEEK_MS 2000
 #define FIRST_SIZE (32u << 10)
 #define ERROR_BODY_MAX (256u << 10) /* of an answer that is none: only its words are wanted */
 
@@ -124,8 +126,12 @@ static int set_proxy(struct wire *w)
 	else
 		proxy_of_environment(&w->url, variable("HTTPS_PROXY", "https_proxy"), variable("HTTP_PROXY", "http_proxy"),
 				     variable("NO_PROXY", "no_proxy"), &w->proxy);
-	if (w->proxy.len)
+	if (str_starts(strbuf_str(&w->proxy), "socks5h://")) {
+		strbuf_adds(&w->proxy_shown, "socks5://");
+		url_without_secret(strbuf_str(&w->proxy) + strlen("socks5h://"), &w->proxy_shown);
+	} else if (w->proxy.len) {
 		url_without_secret(strbuf_str(&w->proxy), &w->proxy_shown);
+	}
 	return w->proxy.failed || w->proxy_shown.failed ? -ENOMEM : 0;
 }
 
@@ -377,6 +383,9 @@ static void set_protocols(CURL *e)
 	curl_easy_setopt(e, CURLOPT_PIPEWAIT, 1l);
 	curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1l);
 	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1l);
+#if LIBCURL_VERSION_NUM >= 0x075700
+	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1l); /* who gives up does not wait for a resolver that nobody answers */
+#endif
 }
 
 static void set_route(const struct wire *w, CURL *e)
@@ -475,7 +484,9 @@ static enum wire_end late_connection(const struct transfer *t)
 	curl_off_t connected = 0;
 
 	(void)curl_easy_getinfo(t->easy, CURLINFO_CONNECT_TIME_T, &connected);
-	return connected > 0 ? WIRE_TLS_LATE : WIRE_CONNECT_LATE;
+	if (says(t, "resolving timed out"))
+		return WIRE_NO_NAME;
+	return connected > 0 || says(t, "SSL connection timeout") ? WIRE_TLS_LATE : WIRE_CONNECT_LATE;
 }
 
 static enum wire_end no_handshake(const struct transfer *t)
@@ -550,10 +561,10 @@ static void copy_clean(char *out, size_t size, const char *s)
 	(void)snprintf(out, size, "%s", strbuf_str(&b));
 }
 
-/* The names and the end of the server's own certificate, the first of its chain. */
+/* What the server's own certificate says, the first of its chain. */
 static void read_certificate(CURL *e, struct wire_answer *a)
 {
-	static const char names[] = "X509v3 Subject Alternative Name:", until[] = "Expire date:";
+	static const char names[] = "X509v3 Subject Alternative Name:", from[] = "Start date:", until[] = "Expire date:", issuer[] = "Issuer:";
 	struct curl_certinfo *info = NULL;
 
 	if (curl_easy_getinfo(e, CURLINFO_CERTINFO, &info) != CURLE_OK || !info || info->num_of_certs < 1)
@@ -563,7 +574,33 @@ static void read_certificate(CURL *e, struct wire_answer *a)
 			copy_clean(a->names, sizeof(a->names), l->data + strlen(names));
 		else if (str_starts(l->data, until))
 			copy_clean(a->not_after, sizeof(a->not_after), l->data + strlen(until));
+		else if (str_starts(l->data, from))
+			copy_clean(a->not_before, sizeof(a->not_before), l->data + strlen(from));
+		else if (str_starts(l->data, issuer))
+			copy_clean(a->issuer, sizeof(a->issuer), l->data + strlen(issuer));
 	}
+}
+
+/*
+ * A certificate that is not trusted ends the handshake before libcurl tells what stands in it. For the message alone, its text is fetched by
+ * another connection, which trusts anything, shows no credential and sends nothing.
+ */
+static void peek(struct wire *w, struct wire_answer *a)
+{
+	CURL *e = curl_easy_init();
+
+	if (!e)
+		return;
+	set_protocols(e);
+	set_route(w, e);
+	curl_easy_setopt(e, CURLOPT_CERTINFO, 1l);
+	curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 0l);
+	curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 0l);
+	curl_easy_setopt(e, CURLOPT_CONNECT_ONLY, 1l);
+	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)PEEK_MS);
+	if (curl_easy_setopt(e, CURLOPT_URL, strbuf_str(&w->base)) == CURLE_OK && curl_easy_perform(e) == CURLE_OK)
+		read_certificate(e, a);
+	curl_easy_cleanup(e);
 }
 
 static int http_of(CURL *e)
@@ -607,6 +644,16 @@ static void take_out(struct wire *w, struct transfer *t)
 	(void)curl_multi_remove_handle(w->multi, t->easy);
 }
 
+/* The body, without the room it did not need. */
+static void hand_over(struct transfer *t, struct wire_answer *a)
+{
+	char *fitting = t->body && t->cap - t->size > FIRST_SIZE ? realloc(t->body, t->size + 1) : NULL;
+
+	a->body = fitting ? fitting : t->body;
+	a->size = t->size;
+	t->body = NULL;
+}
+
 static void finish(struct wire *w, struct transfer *t, struct wire_answer *a)
 {
 	void *request = t->request;
@@ -614,10 +661,10 @@ static void finish(struct wire *w, struct transfer *t, struct wire_answer *a)
 	a->proxy = w->proxy.len && !a->connected && a->end != WIRE_UNTRUSTED && a->end != WIRE_WRONG_NAME && a->end != WIRE_TLS;
 	if (a->end == WIRE_WRONG_NAME)
 		read_certificate(t->easy, a);
-	if (a->end == WIRE_ANSWER) {
-		a->body = take_ptr(t->body);
-		a->size = t->size;
-	}
+	else if (a->end == WIRE_UNTRUSTED)
+		peek(w, a);
+	if (a->end == WIRE_ANSWER || (t->may_cut && a->status == 200))
+		hand_over(t, a);
 	take_out(w, t);
 	transfer_clear(t);
 	t->next = w->idle;
@@ -632,10 +679,6 @@ static void finish_as(struct wire *w, struct transfer *t, enum wire_end end)
 
 	read_facts(t, &a);
 	a.end = end;
-	if (t->may_cut && a.status == 200 && t->size > 0) {
-		a.end = WIRE_ANSWER;
-		a.cut = true;
-	}
 	finish(w, t, &a);
 }
 
@@ -660,8 +703,11 @@ static struct transfer *next_late(const struct wire *w, enum wire_end *ret_end)
 	int64_t now = client_now_ms();
 
 	for (struct transfer *t = w->open; t; t = t->next) {
+		/* While it connects, libcurl's own limit is the first to end it, and knows what it waited for. */
+		int64_t limit = t->limit_ms + (has_connection(t->easy) ? 0 : CONNECT_GRACE_MS);
+
 		*ret_end = t->last && now - t->last >= w->o.stall_ms ? WIRE_STALLED : WIRE_LATE;
-		if (*ret_end == WIRE_STALLED || now - t->began >= t->limit_ms)
+		if (*ret_end == WIRE_STALLED || now - t->began >= limit)
 			return t;
 	}
 	return NULL;

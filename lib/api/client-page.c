@@ -256,3 +256,12 @@ int page_head_read(const char *data, size_t size, struct page_head *ret)
 	*ret = h;
 	return 0;
 }
+
+bool page_kind_fits(const char *kind, const char *resource)
+{
+	size_t n = strlen(kind) - strlen("List"), m = strlen(resource);
+
+	if (m >= n && strncasecmp(kind, resource, n) == 0)
+		return str_is(resource + n, "") || str_is(resource + n, "s") || str_is(resource + n, "es");
+	return n > 0 && (kind[n - 1] | 32) == 'y' && m > n && strncasecmp(kind, resource, n - 1) == 0 && str_is(resource + n - 1, "ies");
+}

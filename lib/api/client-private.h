@@ -36,6 +36,7 @@ enum wire_end {
 	WIRE_LATE,	   /* the try's limit */
 	WIRE_STALLED,	   /* bytes came, and then none for too long */
 	WIRE_TOO_LARGE,	   /* above body_max; with may_cut that is WIRE_ANSWER with cut */
+	WIRE_TOO_MUCH,	   /* with all bodies before it, more than RUN_BODIES_MAX; not a try's own end */
 	WIRE_GARBLED,	   /* no HTTP, or a body that does not unpack */
 	WIRE_OTHER,	   /* error has libcurl's words */
 	WIRE_NO_MEMORY,
@@ -64,7 +65,7 @@ struct wire_answer {
 	int http;	/* 10, 11, 20; 0: none */
 	int64_t retry_after_ms; /* -1: not said */
 	char location[256], names[256], error[256]; /* cleaned; names: of the certificate */
-	char not_after[64]; /* of the server's certificate, where it is known */
+	char issuer[128], not_before[64], not_after[64]; /* of the server's certificate, where it is known */
 };
 typedef void (*wire_done_fn)(void *arg, void *request, struct wire_answer *answer);
 
@@ -136,6 +137,8 @@ struct page_head {
  * Looks over the top-level members of a JSON object without building a tree; it stops where it knows everything, so what is behind may be damaged.
  * 0; SD_EPARSE: this is no JSON object as far as it was read; SD_ELIMIT: a token above CONTINUE_MAX; -ENOMEM.
  */
+/* Whether "ServiceList" may be what "services" was asked for. */
+bool page_kind_fits(const char *kind, const char *resource);
 void page_head_release(struct page_head *h);
 int page_head_read(const char *data, size_t size, struct page_head *ret);
 
@@ -196,6 +199,8 @@ struct api {
 };
 
 void queue_push(struct queue *q, struct request *r);
+/* Not all of the body, but @r may be cut. */
+bool answer_is_part(const struct request *r, const struct wire_answer *answer);
 /* What became of a try; frees @r or queues it again. The body is taken or left in @answer. */
 void request_answered(struct api *a, struct request *r, struct wire_answer *answer);
 /* Ends @r without an answer: a->ending says how. Frees it. */

@@ -179,6 +179,7 @@ static enum api_outcome outcome_of_end(const struct wire_answer *answer)
 	case WIRE_STALLED:
 		return API_LATE;
 	case WIRE_TOO_LARGE:
+	case WIRE_TOO_MUCH:
 	case WIRE_GARBLED:
 		return API_BAD_ANSWER;
 	case WIRE_NO_MEMORY:
@@ -196,6 +197,7 @@ static bool concerns_all(const struct api *a, const struct wire_answer *answer)
 	case WIRE_LATE:
 	case WIRE_STALLED:
 	case WIRE_TOO_LARGE:
+	case WIRE_TOO_MUCH:
 	case WIRE_NO_MEMORY:
 		return false;
 	case WIRE_BROKEN:
@@ -207,14 +209,25 @@ static bool concerns_all(const struct api *a, const struct wire_answer *answer)
 	}
 }
 
+bool answer_is_part(const struct request *r, const struct wire_answer *answer)
+{
+	return !r->is_list && r->get.may_cut && answer->status == 200 && answer->size > 0 &&
+	       (answer->end == WIRE_LATE || answer->end == WIRE_STALLED || answer->end == WIRE_BROKEN);
+}
+
 static void no_answer(struct api *a, struct request *r, const struct wire_answer *answer)
 {
 	struct api_result result = { .outcome = outcome_of_end(answer), .status = answer->status };
+	struct api_credential c = { 0 };
 
 	if (result.outcome == API_NO_MEMORY)
 		note_error(a, -ENOMEM);
 	if (concerns_all(a, answer)) {
-		client_fail(a, NULL, answer, result);
+		if (answer->end == WIRE_BAD_CERT && client_credential(a, false, &c) < 0) {
+			request_end(a, r);
+			return;
+		}
+		client_fail(a, &c, answer, result);
 		request_end(a, r);
 		return;
 	}
@@ -302,6 +315,10 @@ static void list_page(struct api *a, struct request *r, struct wire_answer *answ
 		bad_answer(a, r, answer, e < 0 ? NULL : "it is not a list");
 		return;
 	}
+	if (r->what->resource && !page_kind_fits(h.kind, r->what->resource)) {
+		bad_answer(a, r, answer, "it is a list of something else");
+		return;
+	}
 	r->restart = false;
 	e = r->list.page(r->list.arg, take_ptr(answer->body), answer->size, restart);
 	if (e == SD_EPARSE) {
@@ -375,6 +392,10 @@ void request_answered(struct api *a, struct request *r, struct wire_answer *answ
 	int64_t pause = pause_before(a, r, answer);
 
 	trace(a, r, answer, pause);
+	if (pause < 0 && answer_is_part(r, answer)) {
+		answer->end = WIRE_ANSWER;
+		answer->cut = true;
+	}
 	if (pause >= 0)
 		again(a, r, pause);
 	else if (answer->end == WIRE_ANSWER)

@@ -7,7 +7,6 @@
 
 /* OpenSSL's reasons, X509_V_ERR_*: numbers of its stable interface. */
 enum {
-	NO_ISSUER_CRL = 3,
 	NOT_YET_VALID = 9,
 	HAS_EXPIRED = 10,
 	SELF_SIGNED = 18,
@@ -20,6 +19,7 @@ enum {
 struct place {
 	const struct words *w;
 	const struct wire_answer *a;
+	const struct api_credential *c; /* NULL: it does not matter */
 	struct strbuf text, hint;
 };
 
@@ -138,7 +138,8 @@ static void broken(struct place *p)
 	strbuf_adds(&p->text, "the connection to ");
 	add_server(p);
 	strbuf_adds(&p->text, " broke before an answer came");
-	strbuf_adds(&p->hint, "a load balancer without a healthy API server behind it, or a proxy, closes connections so");
+	strbuf_adds(&p->hint, str_starts(p->w->access->server, "http:") ? "does this server want https:// in its URL?"
+									: "a load balancer without a healthy API server behind it, or a proxy, closes connections so");
 }
 
 static void garbled(struct place *p)
@@ -158,22 +159,28 @@ static void other(struct place *p)
 
 /* ---- no trust ---- */
 
-static void expired(struct place *p, const char *what)
+static void not_now(struct place *p, bool over)
 {
+	const char *date = over ? p->a->not_after : p->a->not_before;
+
 	strbuf_adds(&p->text, "the certificate of ");
 	add_server(p);
-	strbuf_addf(&p->text, " %s", what);
-	if (p->a->not_after[0] && p->a->verify == HAS_EXPIRED)
-		strbuf_addf(&p->text, " (%s)", p->a->not_after);
-	strbuf_adds(&p->hint, p->a->verify == HAS_EXPIRED ? "renew it on the control plane ('kubeadm certs check-expiration' shows the dates), "
-							     "unless this machine's clock is wrong"
-							   : "is this machine's clock right?");
+	if (over)
+		strbuf_addf(&p->text, date[0] ? " expired on %s" : " has expired", date);
+	else
+		strbuf_addf(&p->text, date[0] ? " is not valid before %s" : " is not valid yet", date);
+	strbuf_adds(&p->hint, over ? "renew it on the control plane ('kubeadm certs check-expiration' shows the dates), "
+				     "unless this machine's clock is wrong"
+				   : "is this machine's clock right?");
 }
 
 static void unknown_authority(struct place *p)
 {
 	add_server(p);
-	strbuf_adds(&p->text, " is not trusted: its certificate was signed by an authority that ");
+	strbuf_adds(&p->text, " is not trusted: its certificate was signed by an authority ");
+	if (p->a->issuer[0])
+		strbuf_addf(&p->text, "(%s) ", p->a->issuer);
+	strbuf_adds(&p->text, "that ");
 	if (p->w->access->ca.data) {
 		strbuf_adds(&p->text, "the certificate-authority of ");
 		add_source(p, &p->text);
@@ -200,10 +207,10 @@ static void untrusted(struct place *p)
 {
 	switch (p->a->verify) {
 	case HAS_EXPIRED:
-		expired(p, "has expired");
+		not_now(p, true);
 		return;
 	case NOT_YET_VALID:
-		expired(p, "is not valid yet");
+		not_now(p, false);
 		return;
 	case SELF_SIGNED:
 	case SELF_SIGNED_IN_CHAIN:
@@ -283,11 +290,27 @@ static void add_owner(struct place *p)
 	}
 }
 
+static bool pem_has(const struct api_pem *pem, const char *words)
+{
+	return pem->data && memmem(pem->data, pem->size, words, strlen(words));
+}
+
+static const char *what_is_bad(const struct api_credential *c)
+{
+	if (!c || !pem_has(&c->cert, "-----BEGIN CERTIFICATE-----"))
+		return "the certificate is no PEM text";
+	if (!pem_has(&c->key, "PRIVATE KEY-----"))
+		return c->key.data ? "the key is no PEM text" : "there is no key";
+	if (pem_has(&c->key, "ENCRYPTED"))
+		return "the key has a passphrase";
+	return "they are damaged, or the key is not the certificate's";
+}
+
 static void bad_cert(struct place *p)
 {
 	strbuf_adds(&p->text, "the client certificate and key");
 	add_owner(p);
-	strbuf_addf(&p->text, " cannot be used: %s", tls_error(p->a));
+	strbuf_addf(&p->text, " cannot be used: %s", what_is_bad(p->c));
 	strbuf_adds(&p->hint, "both must be PEM text, and the key must be the certificate's, without a passphrase");
 }
 
@@ -366,7 +389,7 @@ static void by_end(struct place *p)
 void words_server(const struct words *w, const struct api_credential *c, const struct wire_answer *answer, struct api_result *r)
 {
 	static const struct wire_answer none = { .end = WIRE_OTHER };
-	CLEANUP(place_release) struct place p = { w, answer ? answer : &none, STRBUF_INIT, STRBUF_INIT };
+	CLEANUP(place_release) struct place p = { w, answer ? answer : &none, c, STRBUF_INIT, STRBUF_INIT };
 
 	if (r->outcome == API_UNAUTHORIZED)
 		unauthorized(&p, c, r);

@@ -164,6 +164,8 @@ static void add_bad_answer(const struct request *q, const struct wire_answer *a,
 	} else if (a->end == WIRE_TOO_LARGE) {
 		strbuf_adds(b, "but the answer is larger than ");
 		add_size(b, q->is_list ? (size_t)LIST_PAGE_MAX : q->get.body_max);
+	} else if (a->end == WIRE_TOO_MUCH) {
+		strbuf_adds(b, "but all answers together are larger than 2 GiB");
 	} else if (a->end == WIRE_GARBLED && !a->status) {
 		strbuf_adds(b, "what answers there does not speak HTTP");
 	} else if (a->end == WIRE_GARBLED) {
@@ -220,6 +222,8 @@ static void add_reason(const struct words *w, const struct request *q, const str
 	add_status(b, r->status);
 	if (r->outcome == API_BUSY || r->outcome == API_SERVER_ERROR)
 		add_tries(b, q);
+	if (a && a->end == WIRE_ANSWER && a->retry_after_ms > 0)
+		strbuf_addf(b, ", come back after %lld s", (long long)(a->retry_after_ms / 1000));
 	if (r->outcome != API_NOT_FOUND || q->behind)
 		add_message(b, r->message);
 	if (a && a->location[0])
@@ -298,11 +302,13 @@ static void hint_not_found(const struct words *w, const struct request *q, struc
 	add_scope(q, b);
 }
 
-static void hint_bad_answer(const struct wire_answer *a, struct strbuf *b)
+static void hint_bad_answer(const struct wire_answer *a, const struct api_result *r, struct strbuf *b)
 {
-	if (a->end == WIRE_BROKEN)
+	if (r->message)
+		strbuf_adds(b, "try again; if it stays so, look at what stands in front of the API server, such as a proxy that caches");
+	else if (a->end == WIRE_BROKEN)
 		strbuf_adds(b, "something between here and the API server ends connections early: a proxy, a load balancer, or the server itself was restarted");
-	else if (a->end == WIRE_TOO_LARGE)
+	else if (a->end == WIRE_TOO_LARGE || a->end == WIRE_TOO_MUCH)
 		strbuf_adds(b, "ask for one namespace (-n) or one Service, which is less to read");
 	else if (a->body && *(a->body + strspn(a->body, " \t\r\n")) == '<')
 		strbuf_adds(b, "a web page came: is this the address of an API server, or does a proxy or a login page answer in its place?");
@@ -310,13 +316,25 @@ static void hint_bad_answer(const struct wire_answer *a, struct strbuf *b)
 		strbuf_adds(b, "is this the address of an API server, or does a proxy answer in its place?");
 }
 
-static void hint_refused(const struct wire_answer *a, const struct api_result *r, struct strbuf *b)
+static void hint_late(const struct wire_answer *a, struct strbuf *b)
+{
+	if (!a)
+		strbuf_adds(b, "a longer --timeout waits longer; one namespace (-n) or one Service is less to read");
+	else if (a->end == WIRE_STALLED)
+		strbuf_adds(b, "try again; a VPN, proxy or firewall on the way may hold back what is larger than a packet");
+	else
+		strbuf_adds(b, "the API server or the way to it is slow; a longer --request-timeout waits longer");
+}
+
+static void hint_refused(const struct words *w, const struct request *q, const struct wire_answer *a, const struct api_result *r, struct strbuf *b)
 {
 	if (r->message && strstr(r->message, "HTTP request to an HTTPS server"))
 		strbuf_adds(b, "the server wants TLS: its URL must begin with https://");
 	else if (r->status / 100 == 3)
 		strbuf_addf(b, "svcdoctor does not follow redirects: %s", a && a->location[0] ? "if that is the API server, use its address as the server"
 											     : "is this the address of an API server?");
+	else if (!strchr(q->path, '\''))
+		strbuf_addf(b, "kubectl%s get --raw '%s' asks the same", kubectl_flags(w), q->path);
 }
 
 static void add_hint(const struct words *w, const struct request *q, const struct wire_answer *a, const struct api_result *r,
@@ -340,17 +358,16 @@ static void add_hint(const struct words *w, const struct request *q, const struc
 			strbuf_addf(b, "kubectl%s get --raw '/readyz?verbose' shows what is unwell there", kubectl_flags(w));
 		break;
 	case API_REFUSED:
-		hint_refused(a, r, b);
+		hint_refused(w, q, a, r, b);
 		break;
 	case API_UNREACHABLE:
 		strbuf_adds(b, "try again; if it stays so, look at the API server and at the proxy or load balancer in front of it");
 		break;
 	case API_LATE:
-		strbuf_adds(b, a ? "the API server or the way to it is slow: a longer --request-timeout waits longer"
-				 : "a longer --timeout waits longer; one namespace (-n) or one Service is less to read");
+		hint_late(a, b);
 		break;
 	case API_BAD_ANSWER:
-		hint_bad_answer(a, b);
+		hint_bad_answer(a, r, b);
 		break;
 	default:
 		break;

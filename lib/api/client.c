@@ -130,13 +130,13 @@ static void on_done(void *arg, void *request, struct wire_answer *answer)
 	a->counts.bytes += answer->wire_bytes;
 	a->bodies += answer->got;
 	if (a->bodies > RUN_BODIES_MAX && answer->end == WIRE_ANSWER)
-		answer->end = WIRE_TOO_LARGE;
+		answer->end = WIRE_TOO_MUCH;
 	if (answer->status) {
 		a->counts.answers++;
 		(void)snprintf(a->last, sizeof(a->last), "%s", r->what->resource ? r->what->resource : "");
 	}
 	/* A log that came in part by the end of the run is better than none. */
-	if (a->ending && !(a->ending == API_LATE && answer->end == WIRE_ANSWER && answer->cut))
+	if (a->ending && !(a->ending == API_LATE && answer_is_part(r, answer)))
 		request_end(a, r);
 	else
 		request_answered(a, r, answer);
@@ -166,6 +166,8 @@ int api_open(const struct api_access *access, const struct api_options *o, struc
 	if (o->deadline_ms > 0)
 		a->deadline = client_now_ms() + o->deadline_ms;
 	w.connect_ms = MIN(CONNECT_MS, a->o.request_ms);
+	if (o->deadline_ms > 0)
+		w.connect_ms = MIN(w.connect_ms, o->deadline_ms * 9 / 10); /* so that its end is told apart from that of the run */
 	w.stall_ms = a->o.stall_ms;
 	w.parallel = a->o.parallel;
 	r = api_login_new(access, o->may_ask, o->stop, &a->login);
@@ -199,11 +201,23 @@ void api_close(struct api *a)
 
 /* ---- the next try ---- */
 
+static bool fits_header(const char *s)
+{
+	for (; s && *s; s++)
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			return false;
+	return true;
+}
+
 int client_credential(struct api *a, bool fresh, struct api_credential *ret)
 {
 	const char *text = NULL, *hint = NULL;
 	int r = api_login_get(a->login, fresh, ret, &text, &hint);
 
+	if (r == 0 && (!fits_header(ret->token) || !fits_header(ret->username))) {
+		text = "the token or user name holds a line break or another control character";
+		r = SD_EUSAGE;
+	}
 	if (r == -EINTR) {
 		a->ending = API_STOPPED;
 	} else if (r == -ENOMEM) {
@@ -235,7 +249,7 @@ static int64_t try_limit(const struct api *a, const struct request *r)
 	return !r->is_list && r->get.timeout_ms ? r->get.timeout_ms : a->o.request_ms;
 }
 
-/* 0; negative: it did not start, and @r is as it was. */
+/* 0; negative: it did not start, and everything ends. */
 static int start(struct api *a, struct request *r)
 {
 	CLEANUP(strbuf_release) struct strbuf path = STRBUF_INIT;
@@ -292,7 +306,7 @@ static void start_due(struct api *a)
 
 	while (!a->ending && (r = next_request(a, client_now_ms(), wire_open_count(a->wire))))
 		if (start(a, r) < 0)
-			queue_push(&a->queued, r);
+			request_end(a, r);
 }
 
 /* ---- the run ---- */

@@ -41,6 +41,10 @@ int diagnosis_json(const struct report *r, const struct diagnosis *d)
 {
 	struct doc doc;
 	doc_begin(&doc, r, d, NULL, 0);
+	if (r->look) {
+		doc_set(&doc, doc.root, "at", doc_time(&doc, r->look->at));
+		doc_set(&doc, doc.root, "changes", changes_json(&doc, r, d, r->look));
+	}
 	json_t *services = json_array(), *cluster = json_array();
 	for (size_t i = 0; i < d->services.len; i++) {
 		doc_add(&doc, services, service_json(&doc, r, &d->services.v[i]));

@@ -35,6 +35,16 @@ json_t *doc_string(struct doc *doc, const char *s)
 	return json_string(strbuf_str(&b));
 }
 
+json_t *doc_time(struct doc *doc, time_t t)
+{
+	char buf[32];
+	struct tm tm;
+	if (!gmtime_r(&t, &tm) || strftime(buf, sizeof(buf), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0) {
+		return json_null();
+	}
+	return doc_string(doc, buf);
+}
+
 json_t *doc_addr(struct doc *doc, const struct ip_addr *a)
 {
 	char buf[IP_ADDR_STRLEN];
@@ -365,7 +375,7 @@ int doc_end(struct doc *doc, const struct report *r)
 {
 	int err = doc->failed || !doc->root ? -ENOMEM : 0;
 	if (!err &&
-	    json_dump_callback(doc->root, write_out, r->out, JSON_INDENT(2) | JSON_REAL_PRECISION(12)) < 0) {
+	    json_dump_callback(doc->root, write_out, r->out, (r->one_line ? JSON_COMPACT : JSON_INDENT(2)) | JSON_REAL_PRECISION(12)) < 0) {
 		err = -ENOMEM;
 	}
 	if (!err) {

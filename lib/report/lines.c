@@ -6,32 +6,32 @@
 #include "report-private.h"
 
 /* A field can hold no tab and no line end: strbuf_add_clean replaces control characters. */
-static void field(struct strbuf *b, const char *s, char end)
+void lines_field(struct strbuf *b, const char *s, char end)
 {
 	strbuf_add_clean(b, s && *s ? s : "-");
 	strbuf_addc(b, end);
 }
 
-static void finding_line(struct strbuf *b, const struct finding *f)
+void lines_finding(struct strbuf *b, const struct finding *f)
 {
 	struct strbuf services CLEANUP(strbuf_release) = STRBUF_INIT;
 	for (size_t i = 0; i < f->services.len; i++) {
 		strbuf_adds(&services, i ? "," : "");
 		text_service(&services, f->services.v[i]);
 	}
-	field(b, severity_name(f->severity), '\t');
-	field(b, axis_name(f->axis), '\t');
-	field(b, f->check->id, '\t');
-	field(b, f->subject, '\t');
-	field(b, f->node, '\t');
-	field(b, strbuf_str(&services), '\t');
-	field(b, f->text, '\n');
+	lines_field(b, severity_name(f->severity), '\t');
+	lines_field(b, axis_name(f->axis), '\t');
+	lines_field(b, f->check->id, '\t');
+	lines_field(b, f->subject, '\t');
+	lines_field(b, f->node, '\t');
+	lines_field(b, strbuf_str(&services), '\t');
+	lines_field(b, f->text, '\n');
 }
 
 static void add_findings(struct strbuf *b, const struct diagnosis *d)
 {
 	for (size_t i = 0; d && i < d->findings.len; i++) {
-		finding_line(b, d->findings.v[i]);
+		lines_finding(b, d->findings.v[i]);
 	}
 }
 
@@ -48,7 +48,7 @@ static void service_field(struct strbuf *b, const struct k8s_service *s)
 	if (s) {
 		text_service(&name, s);
 	}
-	field(b, strbuf_str(&name), '\t');
+	lines_field(b, strbuf_str(&name), '\t');
 }
 
 /* One for each frontend, as for differences. */
@@ -57,10 +57,10 @@ static void peer_lines(struct strbuf *b, const struct verify_peer *x)
 	for (size_t i = 0; i < x->differences.len; i++) {
 		const struct verify_peer_difference *d = &x->differences.v[i];
 		strbuf_addf(b, "%s\trules\tnode-differs-from-peers\t", severity_name(difference_severity(d->severity)));
-		field(b, d->frontend, '\t');
-		field(b, x->node, '\t');
-		field(b, strcmp(d->name, d->frontend) == 0 ? "" : d->name, '\t');
-		field(b, d->text, '\n');
+		lines_field(b, d->frontend, '\t');
+		lines_field(b, x->node, '\t');
+		lines_field(b, strcmp(d->name, d->frontend) == 0 ? "" : d->name, '\t');
+		lines_field(b, d->text, '\n');
 	}
 }
 
@@ -70,25 +70,25 @@ int lines_verify(const struct report *r, const struct verify_report *v)
 	add_findings(&b, r->findings);
 	for (size_t i = 0; i < v->torn.len; i++) {
 		strbuf_adds(&b, "warning\trules\ttorn\t-\t");
-		field(&b, v->torn.v[i].node, '\t');
-		field(&b, "-", '\t');
-		field(&b, v->torn.v[i].text, '\n');
+		lines_field(&b, v->torn.v[i].node, '\t');
+		lines_field(&b, "-", '\t');
+		lines_field(&b, v->torn.v[i].text, '\n');
 	}
 	for (size_t i = 0; i < v->differences.len; i++) {
 		const struct verify_difference *x = &v->differences.v[i];
 		strbuf_addf(&b, "%s\trules\t%s\t", severity_name(difference_severity(x->severity)),
 			    verify_kind_name(x->kind));
-		field(&b, x->frontend, '\t');
-		field(&b, x->node, '\t');
+		lines_field(&b, x->frontend, '\t');
+		lines_field(&b, x->node, '\t');
 		service_field(&b, x->service);
-		field(&b, x->text, '\n');
+		lines_field(&b, x->text, '\n');
 	}
 	for (size_t i = 0; i < v->broken.len; i++) {
 		const struct verify_broken *x = &v->broken.v[i];
 		strbuf_addf(&b, "error\trules\t%s\t-\t", x->cause);
-		field(&b, x->node, '\t');
-		field(&b, x->first, '\t');
-		field(&b, x->text, '\n');
+		lines_field(&b, x->node, '\t');
+		lines_field(&b, x->first, '\t');
+		lines_field(&b, x->text, '\n');
 	}
 	for (size_t i = 0; i < v->peers.len; i++) {
 		peer_lines(&b, &v->peers.v[i]);
@@ -96,10 +96,10 @@ int lines_verify(const struct report *r, const struct verify_report *v)
 	for (size_t i = 0; i < v->undecided.len; i++) {
 		const struct verify_undecided *x = &v->undecided.v[i];
 		strbuf_adds(&b, "warning\trules\tundecided\t");
-		field(&b, x->frontend, '\t');
-		field(&b, x->node, '\t');
+		lines_field(&b, x->frontend, '\t');
+		lines_field(&b, x->node, '\t');
 		service_field(&b, x->service);
-		field(&b, x->text, '\n');
+		lines_field(&b, x->text, '\n');
 	}
 	return text_write(r, &b);
 }

@@ -57,6 +57,7 @@ int doc_end(struct doc *doc, const struct report *r);
 void doc_set(struct doc *doc, json_t *object, const char *key, json_t *value);
 void doc_add(struct doc *doc, json_t *array, json_t *value);
 json_t *doc_string(struct doc *doc, const char *s);
+json_t *doc_time(struct doc *doc, time_t t); /* RFC 3339, UTC */
 json_t *doc_addr(struct doc *doc, const struct ip_addr *a); /* null for family 0 */
 json_t *doc_weight(double w); /* null for NAN */
 json_t *doc_service(struct doc *doc, const struct k8s_service *s); /* "ns/name" */
@@ -115,8 +116,17 @@ int diagnosis_json(const struct report *r, const struct diagnosis *d);
 int diagnosis_text(const struct report *r, const struct diagnosis *d);
 void diagnosis_text_services(const struct report *r, struct strbuf *b, const struct diagnosis *d);
 
+/* ---- changes.c ---- */
+
+/* [CHANGE]; empty for the first look. */
+json_t *changes_json(struct doc *doc, const struct report *r, const struct diagnosis *d, const struct report_look *l);
+
 /* ---- lines.c, junit.c ---- */
 
+/* One line of -o lines. */
+void lines_finding(struct strbuf *b, const struct finding *f);
+/* A field, which is "-" when it is empty, and what ends it. */
+void lines_field(struct strbuf *b, const char *s, char end);
 int lines_findings(const struct report *r, const struct diagnosis *d);
 int lines_verify(const struct report *r, const struct verify_report *v);
 int junit_diagnosis(const struct report *r, const struct diagnosis *d);

@@ -18,6 +18,7 @@ import binascii
 import dataclasses
 import datetime
 import email.utils
+import functools
 import hashlib
 import json
 import os
@@ -301,12 +302,16 @@ def fault_bad_gzip(plan):
     plan.headers.append(("content-encoding", "gzip"))
 
 
-def fault_bomb(plan, size=1 << 30):
-    """A small body that is unpacked to @size bytes of spaces behind a brace."""
+@functools.lru_cache(maxsize=None)
+def bomb(size):
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     block = b" " * (1 << 20)
-    body = packer.compress(b'{"kind":"ServiceList","items":[') + b"".join(packer.compress(block) for _ in range(size >> 20)) + packer.flush()
-    with_body(plan, body)
+    return packer.compress(b'{"kind":"ServiceList","items":[') + b"".join(packer.compress(block) for _ in range(size >> 20)) + packer.flush()
+
+
+def fault_bomb(plan, size=1 << 30):
+    """A small body that is unpacked to @size bytes of spaces behind a brace."""
+    with_body(plan, bomb(size))
     plan.headers.append(("content-encoding", "gzip"))
 
 
@@ -541,10 +546,10 @@ class ApiServer:
     @version: the answer to /version. @logs: see api_cluster.Backends. @silent: accepts connections and never says anything."""
 
     def __init__(self, bundle=None, *, cert="good", plain=False, h2=True, anonymous=False, rules=None, faults=(), without=(), version=None,  # pylint: disable=redefined-outer-name
-                 logs="empty", silent=False, crds=()):
+                 logs="empty", silent=False, slams=False, crds=()):
         self.cluster = Cluster(bundle if bundle is not None else {}, version, without, crds)
         self.backends = Backends(self.cluster, self.cluster.folder, logs)
-        self.cert, self.plain, self.offers_h2, self.anonymous, self.silent = cert, plain, h2, anonymous, silent
+        self.cert, self.plain, self.offers_h2, self.anonymous, self.silent, self.slams = cert, plain, h2, anonymous, silent, slams
         self.rules = dict(rules or {})
         self.faults = list(faults)
         self.hook = None  # function(Request) -> Answer or None, before anything else but authentication
@@ -554,7 +559,7 @@ class ApiServer:
         self.zipped = {}
         self.kept = None  # a dict: what was said to each target
         self.loop = self.thread = self.port = None
-        self.tasks = set()
+        self.accepting, self.greetings, self.held = None, set(), []
 
     # -- life --
 
@@ -562,7 +567,7 @@ class ApiServer:
         self.holder = tempfile.TemporaryDirectory(prefix="svcdoctor-api-")
         self.folder = self.holder.name
         context = None if self.plain else self.tls()
-        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # by its number asyncio knows that TCP_NODELAY fits
         sock.bind(("127.0.0.1", 0))
         sock.listen(100)
         self.port = sock.getsockname()[1]
@@ -581,16 +586,56 @@ class ApiServer:
 
     def serve(self, sock, context, ready):
         asyncio.set_event_loop(self.loop)
-        server = self.loop.run_until_complete(asyncio.start_server(self.connected, sock=sock, limit=1 << 18, ssl=None if self.silent else context))
+        sock.setblocking(False)
+        self.accepting = self.loop.create_task(self.accept(sock, context))
         ready.set()
         self.loop.run_forever()
-        server.close()
+        sock.close()
         tasks = asyncio.all_tasks(self.loop)
         for task in tasks:
             task.cancel()
         self.loop.run_until_complete(asyncio.wait(tasks, timeout=2) if tasks else asyncio.sleep(0))
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
+
+    async def accept(self, sock, context):
+        while True:
+            client, _ = await self.loop.sock_accept(sock)
+            client.setblocking(False)
+            self.connections += 1
+            if self.silent:
+                self.held.append(client)
+                continue
+            if self.slams:
+                client.close()
+                continue
+            self.greetings.add(task := self.loop.create_task(self.greet(client, context)))
+            task.add_done_callback(self.greetings.discard)
+
+    async def greet(self, client, context):
+        """What a Go server says to a client that has mistaken the protocol."""
+        readable = self.loop.create_future()
+        self.loop.add_reader(client, lambda: readable.done() or readable.set_result(None))
+        await readable
+        self.loop.remove_reader(client)
+        try:
+            first = client.recv(1, socket.MSG_PEEK)
+        except OSError:
+            first = b""
+        if not first or (first == b"\x16") != (context is not None):
+            text = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n" if context else b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"
+            if first:
+                client.recv(65536)
+                client.send(text)
+            client.close()
+            return
+        number = self.connections
+        reader = asyncio.StreamReader(limit=1 << 18)
+        protocol = asyncio.StreamReaderProtocol(reader, lambda r, w: self.connected(r, w, number))
+        try:
+            await self.loop.connect_accepted_socket(lambda: protocol, client, ssl=context, ssl_handshake_timeout=20 if context else None)
+        except (OSError, ssl.SSLError):
+            client.close()
 
     def tls(self):
         made = pki().server(self.cert)
@@ -603,14 +648,11 @@ class ApiServer:
         context.verify_flags |= NO_CHECK_TIME
         return context
 
-    async def connected(self, reader, writer):
-        self.connections += 1
-        if self.silent:
-            await asyncio.Event().wait()
+    async def connected(self, reader, writer, number):
         secure = writer.get_extra_info("ssl_object")
         kind = Http2 if secure and secure.selected_alpn_protocol() == "h2" else Http1
         try:
-            await kind(self, reader, writer, self.connections).run()
+            await kind(self, reader, writer, number).run()
         except (ConnectionError, ssl.SSLError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
@@ -644,6 +686,8 @@ class ApiServer:
 
     def fault(self, kind, pattern="", nth=None, **options):
         self.faults.append(Fault(kind, pattern, nth, **options))
+        if kind == "bomb":
+            bomb(self.faults[-1].options.setdefault("size", 1 << 30))  # now, not while a client waits
         return self.faults[-1]
 
     def token(self, user="admin", groups=()):

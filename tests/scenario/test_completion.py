@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 
+from api_server import ApiServer, Rule
 from common import CORPUS, PROGRAM, Copy, Tests, expect, expect_equal, run
 
 LAB = os.path.join(CORPUS, "lab-iptables-nft")
@@ -179,12 +180,91 @@ def hostile_names():
                 expect(re.fullmatch(r"[a-z0-9.-]+", name), f"offered {name!r}")
 
 
+# ---- the live cluster ----
+
+def asked(want, *args, **options):
+    """Completion waits two seconds and no longer; a machine that is busy gets more tries."""
+    for _ in range(5):
+        got = offered(*args, **options)
+        if got == want:
+            return
+    expect_equal(got, want, f"after {args}")
+
+
+def names_of_cluster():
+    with ApiServer(LAB) as s:
+        s.rules["ns"] = [Rule("get,list", "services", namespace="shop")]
+        at = ("--kubeconfig", s.kubeconfig(namespace="shop"))
+        for args, want in ((("diagnose", *at, "-n", "sh"), ["shop"]), (("diagnose", *at, ""), SHOP), (("diagnose", *at, "-n", "default", "web"), ["web"]),
+                           (("verify", *at, "shop/ca"), ["shop/cart"]), (("rules", *at, "--node="), ["--node=node1", "--node=node2"]),
+                           (("trace", *at, "pod/cart-"), ["pod/cart-0", "pod/cart-1"]), (("diagnose", *at, "-n", "no such", ""), [])):
+            asked(want, *args)
+        expect_equal(s.crimes, [], "what must never be asked")
+        for r in s.requests:
+            expect("as=PartialObjectMetadataList" in r.headers["accept"] and "limit" in r.params, f"{r} asks for more than names")
+        asked(["cart"], "diagnose", "-n", "shop", "ca", env={"KUBECONFIG": at[1]})
+        asked(["shop"], "diagnose", *at, "-n", "sh", env={"SVCDOCTOR_BUNDLE": "/nonexistent"})
+        before = len(s.requests)
+        offered("diagnose", "--bundle", LAB, "-n", "", env={"KUBECONFIG": at[1]})
+        expect_equal(len(s.requests), before, "requests of a run with a bundle")
+        # with few rights: what may be seen, and silence about the rest
+        few = ("--kubeconfig", s.kubeconfig("ns", groups=(), auth="token"))
+        expect_equal(offered("diagnose", *few, "-n", ""), [], "namespaces that are forbidden")
+        asked(["cart"], "diagnose", *few, "-n", "shop", "ca")
+        for kind in ("500", "garbage", "stall"):
+            s.faults.clear()
+            s.fault(kind, "/services")
+            expect_equal(offered("diagnose", *at, ""), [], f"with fault '{kind}'")
+        s.faults.clear()
+        wrong = ("--kubeconfig", s.kubeconfig(ca="other"))
+        expect_equal(offered("diagnose", *wrong, "-n", ""), [], "a server that is not to be trusted")
+
+
+KUBECONFIG = """apiVersion: v1
+kind: Config
+current-context: kind-a
+contexts:
+- {name: kind-a, context: {cluster: one, user: eve}}
+- {name: "arn:aws:eks:eu-west-1:123456789012:cluster/prod", context: {cluster: two, user: eve}}
+- {name: "$(touch pwned)", context: {cluster: two, user: eve}}
+- {name: "two words", context: {cluster: two, user: eve}}
+- {name: "esc\\u001b[31m", context: {cluster: two, user: eve}}
+clusters:
+- {name: one, cluster: {server: "https://127.0.0.1:1"}}
+- {name: two, cluster: {server: "https://127.0.0.1:1"}}
+users:
+- {name: eve, user: {}}
+"""
+PROD = "arn:aws:eks:eu-west-1:123456789012:cluster/prod"
+
+
+def write_kubeconfig(folder):
+    path = os.path.join(folder, "kubeconfig")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(KUBECONFIG)
+    return path
+
+
+def names_of_kubeconfig():
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_kubeconfig(folder)
+        second = os.path.join(folder, "second")
+        with open(second, "w", encoding="utf-8") as f:
+            f.write(KUBECONFIG.replace("kind-a", "kind-b"))
+        env = {"KUBECONFIG": f"{path}:{second}:{folder}/none"}
+        for args, want in ((("diagnose", "--context", ""), ["kind-a", PROD, "kind-b"]), (("verify", "--context=kind"), ["--context=kind-a", "--context=kind-b"]),
+                           (("diagnose", "--kubeconfig", path, "--context", "k"), ["kind-a"]), (("diagnose", "--cluster", ""), ["one", "two"]),
+                           (("diagnose", "--user", ""), ["eve"]), (("diagnose", "--kubeconfig", path + "x", "--user", ""), [])):
+            expect_equal(offered(*args, env=env), want, f"after {args}")
+
+
 # ---- the shells ----
 
 def shell(shells, kind):
     """What somebody types, and what is run then: the tab key completes, the line is as if it had been typed."""
     shutil.copytree(LAB, os.path.join(shells.home, "my lab"), copy_function=shutil.copyfile, dirs_exist_ok=True)
     os.makedirs(os.path.join(shells.home, "plain"), exist_ok=True)
+    write_kubeconfig(shells.home)
     press = getattr(shells, kind)
     for text, want in ((f"svcdoctor dia\t--bundle {LAB} -n sh\tca\t", ["diagnose", "--bundle", LAB, "-n", "shop", "cart"]),
                        (f"svcdoctor verify --fail-on=war\t--bundle={LAB} shop/ca\t", ["verify", "--fail-on=warning", f"--bundle={LAB}", "shop/cart"]),
@@ -192,6 +272,8 @@ def shell(shells, kind):
                        ("svcdoctor diagnose --bundle ~/'my lab' -nsh\t", ["diagnose", "--bundle", shells.home + "/my lab", "-nshop"]),
                        ("svcdoctor diagnose --axes rules,en\t,name", ["diagnose", "--axes", "rules,endpoints,name"]),
                        ("svcdoctor verify --bundle pl\t", ["verify", "--bundle", "plain"]),
+                       ("svcdoctor diagnose --kubeconfig kubeconfig --context arn:aws:e\t", ["diagnose", "--kubeconfig", "kubeconfig", "--context", PROD]),
+                       ("svcdoctor diagnose --kubeconfig=kubeconfig --context=arn:\t", ["diagnose", "--kubeconfig=kubeconfig", f"--context={PROD}"]),
                        ("kubectl-svcdoctor expl\tno-ready\t", ["explain", "no-ready-endpoints"])):
         got = press(text)
         expect_equal([g.rstrip("/") for g in got if g], want, f"{kind}: {text!r}")
@@ -199,7 +281,8 @@ def shell(shells, kind):
 
 def fish(shells):
     os.makedirs(os.path.join(shells.home, "plain"), exist_ok=True)
-    for text, want in (("svcdoctor dia", ["diagnose"]), ("svcdoctor verify --fail-on w", ["warning"]), ("svcdoctor verify --fail-on=w", ["--fail-on=warning"]),
+    write_kubeconfig(shells.home)
+    for text, want in (("svcdoctor diagnose --kubeconfig kubeconfig --context=arn:a", [f"--context={PROD}"]), ("svcdoctor dia", ["diagnose"]), ("svcdoctor verify --fail-on w", ["warning"]), ("svcdoctor verify --fail-on=w", ["--fail-on=warning"]),
                        (f"svcdoctor diagnose --bundle {LAB} -n sh", ["shop"]), (f"svcdoctor diagnose --bundle={LAB} shop/ca", ["shop/cart"]),
                        ("svcdoctor verify --bundle pl", ["plain/"]), ("svcdoctor verify --bundle=pl", ["--bundle=plain/"]),
                        ("kubectl-svcdoctor explain no-ready", ["no-ready-endpoints"]), (f"svcdoctor diagnose --bundle {LAB} -n shop ", SHOP)):
@@ -248,6 +331,8 @@ def main():
     tests.run("names-of-a-bundle", names_of_bundle)
     tests.run("nothing-to-ask", nothing_to_ask)
     tests.run("hostile-names", hostile_names)
+    tests.run("names-of-a-cluster", names_of_cluster)
+    tests.run("names-of-a-kubeconfig", names_of_kubeconfig)
     with Shells() as shells:
         for kind in ("bash", "zsh"):
             tests.run(kind, shell, shells, kind)
