@@ -131,6 +131,7 @@ static int run_with_output(struct context *c)
 
 static void context_release(struct context *c)
 {
+	api_close(c->api);
 	options_release(&c->o);
 	strbuf_release(&c->source_flags);
 	strbuf_release(&c->kubectl_flags);

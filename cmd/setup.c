@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Set-up of a run: bundles into one snapshot, what was wrong with them onto stderr, and what reports need to know. */
+/* Set-up of a run: the bundles or the cluster into one snapshot, what was wrong with them onto stderr, and what reports need to know. */
 #include <errno.h>
 #include <unistd.h>
 
@@ -7,7 +7,7 @@
 
 #include "cmd.h"
 
-enum { NOTES_SHOWN = 10 };
+enum { NOTES_SHOWN = 10, RUN_LIMIT_MS = 30000 };
 
 /* The name under which `demo` reports its bundle: that of the folder it was made from. */
 static const char demo_label[] = "lab-iptables-nft";
@@ -45,13 +45,17 @@ static bool was_told(const struct sd_notes *told, const struct sd_note *n)
 void setup_tell(const struct context *c, const struct sd_notes *told)
 {
 	const struct sd_notes *notes = &c->snapshot.notes;
+	/* where all was refused, the first refusal says it */
+	const size_t most = c->snapshot.live && !c->snapshot.any_cluster ? 1 : NOTES_SHOWN;
 	size_t shown = 0, left = notes->dropped;
 	for (size_t i = 0; i < notes->len; i++) {
 		const struct sd_note *n = &notes->v[i];
-		if ((c->o.quiet && !n->fatal_to_part) || was_told(told, n)) {
+		/* a missing right is in the report */
+		bool in_report = strcmp(n->code, "forbidden") == 0 && c->snapshot.live && c->snapshot.any_cluster;
+		if (((c->o.quiet || in_report) && !n->fatal_to_part) || was_told(told, n)) {
 			continue;
 		}
-		if (shown < NOTES_SHOWN || c->o.verbose) {
+		if (shown < most || c->o.verbose) {
 			print_note(n);
 			shown++;
 		} else {
@@ -61,20 +65,6 @@ void setup_tell(const struct context *c, const struct sd_notes *told)
 	if (left > 0) {
 		complain("%zu more of these%s", left, c->o.verbose ? "" : " (-v shows them)");
 	}
-}
-
-static int no_bundle(struct context *c)
-{
-	complain_of(c, "no-bundle", true,
-		    "'%s' needs a bundle: this version reads bundles (--bundle PATH, or SVCDOCTOR_BUNDLE)",
-		    c->command->name);
-	fprintf(stderr,
-		"make one with these commands in an empty folder, the first one as root on the node:\n"
-		"  iptables-save > iptables-save.txt\n"
-		"  kubectl get svc,endpointslices,pods,nodes -A -o json > cluster.json\n"
-		"then: %s %s --bundle .\n",
-		c->program, c->command->name);
-	return CODE_USAGE;
 }
 
 /* @path as one word for a shell. */
@@ -97,6 +87,31 @@ static void add_quoted(struct strbuf *b, const char *path)
 	strbuf_addc(b, '\'');
 }
 
+/* Neither a bundle nor a cluster: what would help, ready to be run. */
+static int no_source(struct context *c)
+{
+	const char *const *here = api_kubeconfigs_here(&c->arena);
+	complain_of(c, "no-source", true, "'%s' has nothing to look at: there is no kubeconfig, no bundle, and this is no pod",
+		    c->command->name);
+	if (!here) {
+		return -ENOMEM;
+	}
+	for (size_t i = 0; here[i]; i++) {
+		struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;
+		add_quoted(&b, here[i]);
+		fprintf(stderr, i == 0 ? "this machine has a kubeconfig:\n  %s %s --kubeconfig %s\n" : "  %s %s --kubeconfig %s\n",
+			c->program, c->command->name, strbuf_str(&b));
+	}
+	fprintf(stderr,
+		"name one (--kubeconfig PATH, or KUBECONFIG), or make a bundle with these commands in an empty folder, the first one as\n"
+		"root on the node:\n"
+		"  iptables-save > iptables-save.txt\n"
+		"  kubectl get svc,endpointslices,pods,nodes -A -o json > cluster.json\n"
+		"then: %s %s --bundle .\n",
+		c->program, c->command->name);
+	return CODE_USAGE;
+}
+
 static void add_source_flag(struct context *c, const char *path)
 {
 	strbuf_adds(&c->source_flags, " --bundle ");
@@ -115,17 +130,111 @@ static int open_one(struct context *c, const char *path)
 	return r;
 }
 
+/* ---- which source ---- */
+
+/* The first of kubectl's flags that choose a cluster or a user; NULL: none was given. */
+static const char *given_flag(const struct options *o)
+{
+	const struct api_flags *f = &o->api;
+	const struct {
+		const char *name;
+		bool given;
+	} flags[] = {
+		{ "kubeconfig", f->kubeconfig }, { "context", f->context }, { "cluster", f->cluster }, { "user", f->user },
+		{ "server", f->server }, { "token", f->token }, { "username", f->username }, { "password", f->password },
+		{ "as", f->as }, { "as-group", f->nas_groups > 0 }, { "as-uid", f->as_uid },
+		{ "certificate-authority", f->certificate_authority }, { "client-certificate", f->client_certificate },
+		{ "client-key", f->client_key }, { "tls-server-name", f->tls_server_name },
+		{ "insecure-skip-tls-verify", f->insecure_skip_tls_verify >= 0 },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
+		if (flags[i].given) {
+			return flags[i].name;
+		}
+	}
+	return NULL;
+}
+
+static void trace_request(void *arg, const char *line)
+{
+	(void)arg;
+	complain("%s", line);
+}
+
+static int64_t run_limit_ms(const struct options *o)
+{
+	return o->timeout_ms >= 0 ? o->timeout_ms : RUN_LIMIT_MS;
+}
+
+static int open_api(struct context *c)
+{
+	const struct api_options o = {
+		.deadline_ms = run_limit_ms(&c->o),
+		.trace = c->o.verbose ? trace_request : NULL,
+		.may_ask = isatty(STDIN_FILENO) == 1,
+		.kubectl_flags = strbuf_str(&c->kubectl_flags),
+		.own_flags = strbuf_str(&c->source_flags),
+		.arg = c,
+	};
+	int r = api_open(&c->access, &o, &c->api);
+	if (r < 0 && r != -ENOMEM) {
+		complain_of(c, "no-client", true, "cannot get ready to ask the API server: %s", sd_strerror(r));
+		return CODE_INTERNAL;
+	}
+	return r;
+}
+
+/* The flags that commands in the report need to look at the same cluster. */
+static int keep_flags(struct context *c)
+{
+	struct api_flags flags = c->o.api;
+	flags.namespace_ = NULL;
+	api_flags_text(&flags, &c->kubectl_flags);
+	strbuf_adds(&c->source_flags, strbuf_str(&c->kubectl_flags));
+	return c->kubectl_flags.failed || c->source_flags.failed ? -ENOMEM : 0;
+}
+
+static int open_cluster(struct context *c)
+{
+	int r = api_access_load(&c->arena, &c->o.api, &c->snapshot.notes, &c->access);
+	if (r == -ENOENT) {
+		return no_source(c);
+	}
+	setup_tell(c, NULL);
+	if (r < 0) {
+		return r == -ENOMEM ? r : CODE_USAGE;
+	}
+	r = keep_flags(c);
+	return r == 0 ? open_api(c) : r;
+}
+
+/* A packet takes its way through rules, of which the API knows nothing: not worth a request. */
+static int no_rules_there(struct context *c)
+{
+	complain_of(c, "no-rules", true, "'%s' needs the rules of a node: %s", c->command->name, SNAP_LIVE_NO_RULES);
+	return CODE_INCONCLUSIVE;
+}
+
 int setup_open(struct context *c)
 {
-	const char *env = getenv("SVCDOCTOR_BUNDLE");
-	if (c->o.bundles.len == 0 && env && *env && array_push(&c->o.bundles, env) < 0) {
+	const char *env = getenv("SVCDOCTOR_BUNDLE"), *flag = given_flag(&c->o);
+	if (flag && c->o.bundles.len > 0) {
+		return usage_error(c, "--bundle and --%s exclude each other: a bundle needs no cluster", flag);
+	}
+	if (c->o.bundles.len == 0 && !flag && env && *env && array_push(&c->o.bundles, env) < 0) {
 		return -ENOMEM;
 	}
 	for (size_t i = 0; i < c->o.bundles.len; i++) {
 		add_source_flag(c, c->o.bundles.v[i]);
 	}
-	return c->o.bundles.len == 0 ? no_bundle(c) : 0;
+	if (c->o.bundles.len > 0) {
+		return 0;
+	}
+	int r = open_cluster(c);
+	return r == 0 && strcmp(c->command->name, "trace") == 0 ? no_rules_there(c) : r;
 }
+
+/* ---- reading ---- */
 
 /* How many of the bundles could be opened is told by the exit code: 0 means all. */
 static int read_bundles(struct context *c)
@@ -148,12 +257,82 @@ static int read_bundles(struct context *c)
 	return 0;
 }
 
+static const char *run_namespace(const struct context *c)
+{
+	return c->o.namespace_ ? c->o.namespace_ : c->access.namespace_ ? c->access.namespace_ : "default";
+}
+
+/* What the command asks of the cluster. */
+static struct live_want wanted(const struct context *c)
+{
+	struct live_want w = { .all = c->o.all, .namespace_ = run_namespace(c), .services = c->o.args.v,
+			       .nservices = c->o.args.len, .node = c->o.node };
+	const char *name = c->command->name;
+	bool endpoints = strcmp(name, "endpoints") == 0, rules = strcmp(name, "rules") == 0 || strcmp(name, "verify") == 0;
+	w.axes[AXIS_NAME] = !endpoints && !rules;
+	w.axes[AXIS_ENDPOINTS] = !rules;
+	w.axes[AXIS_RULES] = !endpoints;
+	if (c->o.axes_given) {
+		memcpy(w.axes, c->o.axes, sizeof(w.axes));
+	}
+	return w;
+}
+
+static int code_of_outcome(enum api_outcome o)
+{
+	switch (o) {
+	case API_OK:
+		return CODE_HEALTHY;
+	case API_UNAUTHORIZED:
+	case API_FORBIDDEN:
+	case API_NO_CREDENTIAL:
+		return CODE_NO_RIGHTS;
+	case API_STOPPED:
+		return -EINTR;
+	case API_NO_MEMORY:
+		return -ENOMEM;
+	default:
+		return CODE_NO_API;
+	}
+}
+
+/* Something failed, rather than being refused: what was found is not all. */
+static bool something_failed(const struct snapshot *s)
+{
+	for (size_t i = 0; i < s->missing.len; i++) {
+		if (s->missing.v[i].kind >= 0 && s->missing.v[i].why != FORBIDDEN) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool is_limited(const struct context *c)
+{
+	return c->o.all && c->snapshot.extents[K8S_SERVICES].limited;
+}
+
+static int read_cluster(struct context *c)
+{
+	const struct live_want w = wanted(c);
+	enum api_outcome worst = API_OK;
+	api_again(c->api, run_limit_ms(&c->o));
+	int r = live_read(&c->snapshot, c->api, &c->access, &w, &worst);
+	if (r < 0) {
+		return r;
+	}
+	if (something_failed(&c->snapshot) || is_limited(c)) {
+		c->code = code_join(c->code, CODE_INCONCLUSIVE);
+	}
+	return code_of_outcome(worst);
+}
+
 int setup_read(struct context *c)
 {
 	snapshot_release(&c->snapshot);
 	snapshot_init(&c->snapshot);
 	c->code = CODE_HEALTHY;
-	int code = read_bundles(c);
+	int code = c->api ? read_cluster(c) : read_bundles(c);
 	int r = code < 0 ? code : snapshot_finish(&c->snapshot);
 	if (r == 0) {
 		r = verify_services_from_rules(&c->snapshot);
@@ -210,7 +389,7 @@ void setup_report(struct context *c)
 		.source_flags = strbuf_str(&c->source_flags),
 		.kubectl_flags = strbuf_str(&c->kubectl_flags),
 		.snapshot = &c->snapshot,
-		.namespace_ = c->o.namespace_ ? c->o.namespace_ : "default",
+		.namespace_ = run_namespace(c),
 		.one_line = c->o.watch,
 	};
 }

@@ -101,7 +101,9 @@ struct snap_probe {
 
 struct snapshot {
 	struct arena arena;
-	const char *origin;		/* "bundle 'lab'" */
+	const char *origin;		/* "bundle 'lab'", "cluster 'prod' at https://10.0.0.1:6443" */
+	bool live;			/* read from an API server, which shows no rules of nodes and no DNS answers */
+	const char *scope;		/* of a live run: "namespace shop", "all namespaces"; NULL */
 	struct k8s_cluster cluster;
 	enum known kinds[K8S_KINDS];
 	struct snap_extent extents[K8S_KINDS]; /* of the kinds that are known */
@@ -113,6 +115,9 @@ struct snapshot {
 	struct kube_proxy_config configmap_config; /* of ConfigMap kube-system/kube-proxy; the source decodes its YAML */
 	struct sd_notes notes;
 };
+
+/* What a run that read an API server says of its rules. */
+#define SNAP_LIVE_NO_RULES "the API server does not show a node's rules; run svcdoctor on the node, or give a bundle with its dumps"
 
 /* Are all objects of the kind there: of a namespace; @ns NULL: of the cluster? */
 bool snapshot_has_all(const struct snapshot *s, enum k8s_kind k, const char *ns);

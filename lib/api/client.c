@@ -372,6 +372,12 @@ static void begin_run(struct api *a)
 	}
 }
 
+void api_again(struct api *a, int64_t deadline_ms)
+{
+	a->deadline = deadline_ms > 0 ? client_now_ms() + deadline_ms : 0;
+	a->whole = (struct api_result){ 0 };
+}
+
 int api_run(struct api *a)
 {
 	begin_run(a);

@@ -66,12 +66,22 @@ void diagnosis_release(struct diagnosis *d)
 	arena_release(&d->arena);
 }
 
+static bool any_rules(const struct snapshot *s)
+{
+	for (size_t i = 0; i < s->nodes.len; i++)
+		if (s->nodes.v[i]->any_rules)
+			return true;
+	return false;
+}
+
 static const char *rules_why_not(struct run *r)
 {
 	const struct verify_report *v = &r->d->verify;
 
 	if (!run_has(r, K8S_SERVICES))
 		return "the Services are not known";
+	if (r->s->live && !any_rules(r->s))
+		return SNAP_LIVE_NO_RULES;
 	for (size_t i = 0; i < v->skipped.len; i++)
 		if (v->skipped.v[i].reason)
 			return run_printf(r, "node %s: %s", v->skipped.v[i].node ? v->skipped.v[i].node : "",
@@ -85,7 +95,9 @@ static void sources(struct run *r)
 	struct diagnosis *d = r->d;
 	const bool bundle = r->s->origin && strncmp(r->s->origin, "bundle", 6) == 0;
 
-	d->axis_why_not[AXIS_NAME] = bundle ? "the bundle holds no DNS answers" : "there are no DNS answers";
+	d->axis_why_not[AXIS_NAME] = bundle	  ? "the bundle holds no DNS answers"
+				     : r->s->live ? "the API server gives no DNS answers"
+						  : "there are no DNS answers";
 	d->axis_has_source[AXIS_ENDPOINTS] = run_has(r, K8S_SERVICES) &&
 					     (run_has(r, K8S_SLICES) || run_has(r, K8S_PODS) ||
 					      run_has(r, K8S_ENDPOINTS));

@@ -162,11 +162,65 @@ const struct finding **causes_sorted(const struct diagnosis *d, size_t *ret_n)
 	return v;
 }
 
+/* Checks that wait for one right, in one line; with -v with their names. */
+static bool skipped_for(const struct report *r, struct strbuf *b, const struct diagnosis *d, const struct snap_missing *m, bool first)
+{
+	struct strbuf names CLEANUP(strbuf_release) = STRBUF_INIT;
+	size_t n = 0;
+	for (size_t i = 0; i < d->skipped.len; i++) {
+		const struct skipped_check *s = &d->skipped.v[i];
+		if (s->needs && strcmp(s->needs, m->right) == 0) {
+			strbuf_addf(&names, "%s%s", n++ ? ", " : "", s->check);
+		}
+	}
+	if (n == 0 && !r->verbose) {
+		return false;
+	}
+	strbuf_adds(b, first ? "\nnot checked: " : "             ");
+	if (n == 0) {
+		strbuf_add_clean(b, m->right);
+		strbuf_adds(b, " is forbidden, and no check needs it\n");
+		return true;
+	}
+	strbuf_addf(b, "%zu check%s to ", n, n == 1 ? " needs" : "s need");
+	strbuf_add_clean(b, m->right);
+	strbuf_addf(b, ", which is forbidden (%s rbac prints the rights)\n", r->program);
+	if (r->verbose) {
+		strbuf_addf(b, "             %s\n", strbuf_str(&names));
+	}
+	return true;
+}
+
+static bool waits_for_right(const struct report *r, const struct skipped_check *s)
+{
+	for (size_t i = 0; i < r->snapshot->missing.len; i++) {
+		const char *right = r->snapshot->missing.v[i].right;
+		if (right && s->needs && strcmp(s->needs, right) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
 void text_skipped(const struct report *r, struct strbuf *b, const struct diagnosis *d)
 {
-	size_t shown = 0, n = d->skipped.len;
-	for (size_t i = 0; i < n && (r->verbose || shown < NAMES_SHOWN); i++, shown++) {
+	size_t shown = 0, left = 0;
+	bool first = true;
+	for (size_t i = 0; i < r->snapshot->missing.len; i++) {
+		if (r->snapshot->missing.v[i].right && skipped_for(r, b, d, &r->snapshot->missing.v[i], first)) {
+			first = false;
+		}
+	}
+	for (size_t i = 0; i < d->skipped.len; i++) {
 		const struct skipped_check *s = &d->skipped.v[i];
+		if (waits_for_right(r, s)) {
+			continue;
+		}
+		if (!r->verbose && shown == NAMES_SHOWN) {
+			left++;
+			continue;
+		}
+		shown++;
 		struct strbuf line CLEANUP(strbuf_release) = STRBUF_INIT;
 		strbuf_adds(&line, s->check);
 		if (s->node) {
@@ -179,11 +233,12 @@ void text_skipped(const struct report *r, struct strbuf *b, const struct diagnos
 		if (s->needs && *s->needs) {
 			strbuf_addf(&line, " (needs %s)", s->needs);
 		}
-		strbuf_adds(b, i == 0 ? "\nnot checked: " : "             ");
+		strbuf_adds(b, first ? "\nnot checked: " : "             ");
 		strbuf_add_clean(b, strbuf_str(&line));
 		strbuf_addc(b, '\n');
+		first = false;
 	}
-	if (shown < n) {
-		strbuf_addf(b, "             and %zu more checks (-v shows them)\n", n - shown);
+	if (left > 0) {
+		strbuf_addf(b, "             and %zu more checks (-v shows them)\n", left);
 	}
 }

@@ -194,7 +194,9 @@ static json_t *kinds_json(struct doc *doc, const struct snapshot *s)
 	const char *names[K8S_KINDS];
 	size_t n = 0;
 	for (int k = 0; k < K8S_KINDS; k++) {
-		if (s->kinds[k] == KNOWN || s->kinds[k] == PARTLY_KNOWN) {
+		const struct snap_extent *e = &s->extents[k];
+		bool nowhere = e->limited && e->namespaces.len + e->objects.len + e->services.len == 0;
+		if ((s->kinds[k] == KNOWN || s->kinds[k] == PARTLY_KNOWN) && !nowhere) {
 			names[n++] = k8s_kind_plural((enum k8s_kind)k);
 		}
 	}
@@ -213,13 +215,25 @@ static json_t *dumps_json(struct doc *doc, const struct snap_node *node)
 	return doc_sorted(doc, names, n);
 }
 
+/* Where it comes from, and how much of a live cluster was asked for. */
+static json_t *doc_origin(struct doc *doc, const struct snapshot *s)
+{
+	struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;
+	if (!s->scope || !s->origin) {
+		return doc_string(doc, s->origin);
+	}
+	strbuf_addf(&b, "%s, %s", s->origin, s->scope);
+	doc->failed |= b.failed;
+	return doc_string(doc, strbuf_str(&b));
+}
+
 static json_t *looked_at(struct doc *doc, const struct snapshot *s)
 {
 	json_t *a = json_array();
 	if (s->any_cluster) {
 		json_t *o = json_object();
 		doc_set(doc, o, "what", json_string("cluster"));
-		doc_set(doc, o, "source", doc_string(doc, s->origin));
+		doc_set(doc, o, "source", doc_origin(doc, s));
 		doc_set(doc, o, "version", doc_string(doc, s->cluster.version));
 		doc_set(doc, o, "kinds", kinds_json(doc, s));
 		doc_add(doc, a, o);

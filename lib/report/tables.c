@@ -140,7 +140,9 @@ static int rules_text(const struct report *r, const struct rules_report *v, cons
 			strbuf_adds(&b, "no Service here that kube-proxy writes rules for\n");
 		}
 	}
-	if (!r->quiet) {
+	if (!r->quiet && r->snapshot->live && v->skipped.len == 0) {
+		strbuf_adds(&b, "\nnot looked at: rules (" SNAP_LIVE_NO_RULES ")\n");
+	} else if (!r->quiet) {
 		skipped_lines(&b, v->skipped.v, v->skipped.len);
 	}
 	int err = finding_blocks(r, &b, r->findings, r->quiet ? DETAIL_LINE : DETAIL_SHORT);

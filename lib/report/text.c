@@ -78,10 +78,38 @@ static void add_nodes(const struct snapshot *s, struct strbuf *b)
 	}
 }
 
+static bool any_rules(const struct snapshot *s)
+{
+	for (size_t i = 0; i < s->nodes.len; i++) {
+		if (s->nodes.v[i]->any_rules) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* " (Kubernetes v1.36.2), namespace shop": an API server has no rules, which "not looked at" tells. */
+static void live_source(const struct snapshot *s, struct strbuf *b)
+{
+	if (s->cluster.version) {
+		strbuf_adds(b, " (Kubernetes ");
+		strbuf_add_clean(b, s->cluster.version);
+		strbuf_addc(b, ')');
+	}
+	if (s->scope) {
+		strbuf_adds(b, ", ");
+		strbuf_add_clean(b, s->scope);
+	}
+}
+
 void text_source(const struct report *r, struct strbuf *b)
 {
 	const struct snapshot *s = r->snapshot;
 	strbuf_add_clean(b, s->origin ? s->origin : "nothing");
+	if (s->live && !any_rules(s)) {
+		live_source(s, b);
+		return;
+	}
 	strbuf_adds(b, " (");
 	if (s->cluster.version) {
 		strbuf_adds(b, "Kubernetes ");

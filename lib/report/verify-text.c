@@ -42,7 +42,7 @@ static void summary(const struct report *r, struct strbuf *b, const struct verif
 	}
 	if (nodes == 0) {
 		text_styled(r, b, STYLE_WARN, "no node's rules were judged");
-		strbuf_addc(b, '\n');
+		strbuf_adds(b, r->snapshot->live ? ": " SNAP_LIVE_NO_RULES "\n" : "\n");
 		return;
 	}
 	strbuf_addf(b, "%zu Service%s, %zu frontend%s on %zu node%s: %zu decided, ", v->services,
