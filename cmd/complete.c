@@ -304,5 +304,8 @@ int complete_run(struct context *c, int argc, char **argv)
 	}
 	strbuf_release(&x.lines);
 	strbuf_release(&x.head);
+	if (*signals_stop()) { /* of which no shell shall hear */
+		_exit(fflush(stdout) != 0);
+	}
 	return CODE_HEALTHY;
 }

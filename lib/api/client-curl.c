@@ -15,7 +15,7 @@
 #ifndef SVCDOCTOR_VERSION
 #define SVCDOCTOR_VERSION "unknown"
 #endif
-#define BUFFER_SIZE (512l << 10)
+#define BUFFER_SIZE (100l << 10) /* larger ones cost more than they save */
 #define CONNECT_GRACE_MS 500
 #define PEEK_MS 2000
 #define FIRST_SIZE (32u << 10)

@@ -261,6 +261,8 @@ bool page_kind_fits(const char *kind, const char *resource)
 {
 	size_t n = strlen(kind) - strlen("List"), m = strlen(resource);
 
+	if (str_is(kind, "PartialObjectMetadataList")) /* of any resource, where the request asked for no more */
+		return true;
 	if (m >= n && strncasecmp(kind, resource, n) == 0)
 		return str_is(resource + n, "") || str_is(resource + n, "s") || str_is(resource + n, "es");
 	return n > 0 && (kind[n - 1] | 32) == 'y' && m > n && strncasecmp(kind, resource, n - 1) == 0 && str_is(resource + n - 1, "ies");

@@ -14,7 +14,7 @@ static struct words words_of(struct api *a, struct arena *arena)
 
 /* ---- ends ---- */
 
-/* A callback's code; after one that failed no other is called. */
+/* A callback's code: after one that failed everything ends, as stopped. */
 static void note_error(struct api *a, int r)
 {
 	if (r >= 0 || a->error < 0)
@@ -322,7 +322,7 @@ static void list_page(struct api *a, struct request *r, struct wire_answer *answ
 	r->restart = false;
 	e = r->list.page(r->list.arg, take_ptr(answer->body), answer->size, restart);
 	if (e == SD_EPARSE) {
-		bad_answer(a, r, answer, "the list cannot be read");
+		bad_answer(a, r, answer, "its JSON is damaged, or ends too early");
 	} else if (e < 0) {
 		note_error(a, e);
 		request_end(a, r);

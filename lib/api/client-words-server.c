@@ -168,7 +168,7 @@ static void not_now(struct place *p, bool over)
 	if (over)
 		strbuf_addf(&p->text, date[0] ? " expired on %s" : " has expired", date);
 	else
-		strbuf_addf(&p->text, date[0] ? " is not valid before %s" : " is not valid yet", date);
+		strbuf_addf(&p->text, date[0] ? " is not yet valid: it begins on %s" : " is not yet valid", date);
 	strbuf_adds(&p->hint, over ? "renew it on the control plane ('kubeadm certs check-expiration' shows the dates), "
 				     "unless this machine's clock is wrong"
 				   : "is this machine's clock right?");

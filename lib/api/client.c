@@ -374,6 +374,7 @@ static void begin_run(struct api *a)
 
 void api_again(struct api *a, int64_t deadline_ms)
 {
+	a->o.deadline_ms = deadline_ms;
 	a->deadline = deadline_ms > 0 ? client_now_ms() + deadline_ms : 0;
 	a->whole = (struct api_result){ 0 };
 }
