@@ -198,10 +198,10 @@ static int keep_flags(struct context *c)
 static int open_cluster(struct context *c)
 {
 	int r = api_access_load(&c->arena, &c->o.api, &c->snapshot.notes, &c->access);
+	setup_tell(c, NULL);
 	if (r == -ENOENT) {
 		return no_source(c);
 	}
-	setup_tell(c, NULL);
 	if (r < 0) {
 		return r == -ENOMEM ? r : CODE_USAGE;
 	}
