@@ -178,6 +178,12 @@ static int open_api(struct context *c)
 		.arg = c,
 	};
 	int r = api_open(&c->access, &o, &c->api);
+	if (r == SD_EPARSE || r == SD_EUSAGE) {
+		complain_of(c, "bad-server", true, r == SD_EPARSE ? "the server '%s' has no usable host and port"
+								  : "'%s' cannot be asked: a name to impersonate holds a control character",
+			    c->access.server);
+		return CODE_USAGE;
+	}
 	if (r < 0 && r != -ENOMEM) {
 		complain_of(c, "no-client", true, "cannot get ready to ask the API server: %s", sd_strerror(r));
 		return CODE_INTERNAL;
