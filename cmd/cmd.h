@@ -81,6 +81,8 @@ struct options {
 	struct string_list as_groups;
 	struct string_list users, groups, accounts; /* rbac */
 	bool proxy;
+	const char *write; /* collect */
+	bool force, redact;
 	const char *unused; /* what kubectl's flags say that mean nothing here */
 };
 enum { FAIL_ON_ERROR, FAIL_ON_WARNING, FAIL_ON_INFO, FAIL_ON_NEVER };
@@ -135,7 +137,8 @@ extern const char *const choices_fail_on[], *const choices_color[], *const choic
 	{ 'h', "help", NULL, "show this help", OPT_FLAG, offsetof(struct options, help), 0, NULL, COMPLETE_NOTHING }
 #define OPT_ROW_END { 0, NULL, NULL, NULL, OPT_FLAG, 0, 0, NULL, COMPLETE_NOTHING }
 
-enum { COMMAND_NEEDS_SNAPSHOT = 1 };
+/* A snapshot, which is read before the command runs; or a source (setup_open), which the command asks by itself. */
+enum { COMMAND_NEEDS_SNAPSHOT = 1, COMMAND_NEEDS_SOURCE = 2 };
 
 struct context;
 struct command {
@@ -152,7 +155,7 @@ struct command {
 	int (*run)(struct context *c);
 };
 extern const struct command command_diagnose, command_endpoints, command_rules, command_trace, command_verify,
-	command_explain, command_rbac, command_demo, command_version, command_completion;
+	command_explain, command_collect, command_rbac, command_demo, command_version, command_completion;
 extern const struct command *const commands[]; /* ends with NULL */
 const struct command *command_find(const char *name);
 
@@ -246,6 +249,10 @@ int setup_snapshot(struct context *c);
 void setup_tell(const struct context *c, const struct sd_notes *told);
 /* The same for the built-in bundle. */
 int setup_demo(struct context *c);
+/* Appends @path as one word for a shell. */
+void add_quoted(struct strbuf *b, const char *path);
+/* The exit code of a run that could read nothing because of @o, or a negative code. */
+int code_of_outcome(enum api_outcome o);
 void setup_report(struct context *c);
 
 /* select.c: the Services that a run is about, and those named that are not there. */

@@ -60,7 +60,7 @@ const struct opt *command_row(const struct command *cmd, size_t i)
 	if (i < own) {
 		return &cmd->options[i];
 	}
-	if (!(cmd->needs & COMMAND_NEEDS_SNAPSHOT) || i - own >= ARRAY_LEN(api_rows) - 1) {
+	if (!(cmd->needs & (COMMAND_NEEDS_SNAPSHOT | COMMAND_NEEDS_SOURCE)) || i - own >= ARRAY_LEN(api_rows) - 1) {
 		return NULL;
 	}
 	return &api_rows[i - own];
