@@ -9,7 +9,7 @@ static bool is_cluster_wide(const char *resource)
 {
 	static const char *const kinds[] = {
 		"nodes", "nodes/proxy", "namespaces", "servicecidrs", "ipaddresses", "gatewayclasses", "ingressclasses", "persistentvolumes",
-		"storageclasses", "customresourcedefinitions", "apiservices",
+		"storageclasses", "customresourcedefinitions", "apiservices", "validatingwebhookconfigurations", "mutatingwebhookconfigurations",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
@@ -36,8 +36,9 @@ static void add_resource(const struct api_what *w, struct strbuf *b)
 void words_what(const struct request *q, struct strbuf *b)
 {
 	const struct api_what *w = q->what;
+	const char *verb = w->verb ? w->verb : q->is_list ? "list" : "get";
 
-	strbuf_addf(b, "%s ", w->verb ? w->verb : q->is_list ? "list" : "get");
+	strbuf_addf(b, "%s ", verb);
 	if (!w->resource) {
 		strbuf_addc(b, '\'');
 		strbuf_add_clean(b, q->path);
@@ -49,7 +50,7 @@ void words_what(const struct request *q, struct strbuf *b)
 		strbuf_adds(b, " in namespace '");
 		strbuf_add_clean(b, w->namespace_);
 		strbuf_addc(b, '\'');
-	} else if (q->is_list && !is_cluster_wide(w->resource)) {
+	} else if (str_is(verb, "list") && !is_cluster_wide(w->resource)) {
 		strbuf_adds(b, " in all namespaces");
 	}
 }
