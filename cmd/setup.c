@@ -67,8 +67,7 @@ void setup_tell(const struct context *c, const struct sd_notes *told)
 	}
 }
 
-/* @path as one word for a shell. */
-static void add_quoted(struct strbuf *b, const char *path)
+void add_quoted(struct strbuf *b, const char *path)
 {
 	static const char plain[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:=@%+,-";
@@ -170,6 +169,7 @@ static int open_api(struct context *c)
 	const struct api_options o = {
 		.deadline_ms = run_limit_ms(&c->o),
 		.trace = c->o.verbose ? trace_request : NULL,
+		.stop = signals_stop(),
 		.may_ask = isatty(STDIN_FILENO) == 1,
 		.stop = signals_stop(),
 		.progress = progress_show,
@@ -286,7 +286,7 @@ static struct live_want wanted(const struct context *c)
 	return w;
 }
 
-static int code_of_outcome(enum api_outcome o)
+int code_of_outcome(enum api_outcome o)
 {
 	switch (o) {
 	case API_OK:
