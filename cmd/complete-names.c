@@ -128,16 +128,10 @@ static void names_of_cluster(struct context *c, enum k8s_kind kind, const char *
 
 /* ---- either ---- */
 
-/* Those that keep SVCDOCTOR_BUNDLE from being read. */
-static bool names_cluster(const struct api_flags *f)
-{
-	return f->kubeconfig || f->context || f->cluster || f->user || f->server;
-}
-
 static bool is_offline(struct context *c)
 {
 	const char *env = getenv("SVCDOCTOR_BUNDLE");
-	if (c->o.bundles.len == 0 && env && *env && !names_cluster(&c->o.api)) {
+	if (c->o.bundles.len == 0 && env && *env && !setup_cluster_flag(&c->o)) {
 		(void)array_push(&c->o.bundles, env);
 	}
 	return c->o.bundles.len > 0;

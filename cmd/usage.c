@@ -6,8 +6,8 @@
 
 static const char *const examples[][2] = {
 	{ "demo", "diagnose a recorded broken cluster" },
-	{ "diagnose -A --bundle lab", "what is wrong, and why, in all namespaces" },
-	{ "diagnose cart -n shop --bundle lab", "one Service in full" },
+	{ "diagnose cart -n shop", "one Service in full" },
+	{ "diagnose -A", "what is wrong, and why, in all namespaces" },
 	{ "verify -A --bundle lab", "every rule against the API" },
 	{ "trace outside node1:30080 --bundle lab", "one packet through the rules of a node" },
 };
@@ -152,7 +152,7 @@ void usage_command(FILE *f, const char *program, const struct command *cmd)
 	}
 	if (cmd->needs & COMMAND_NEEDS_SNAPSHOT) {
 		print_api_flags(f);
-		fprintf(f, "\nWithout --bundle, the variable SVCDOCTOR_BUNDLE names the bundle.\n");
+		fprintf(f, "\nWithout --bundle, the bundle that SVCDOCTOR_BUNDLE names is read, else the cluster is asked.\n");
 	}
 	fprintf(f, "\nMore in the manual page svcdoctor-%s(1).\n", cmd->name);
 }

@@ -22,6 +22,7 @@ enum {
 	NEEDS_SERVICES = 1 << 0, NEEDS_SLICES = 1 << 1, NEEDS_PODS = 1 << 2, NEEDS_NODES = 1 << 3, NEEDS_ENDPOINTS = 1 << 4,
 	NEEDS_EVENTS = 1 << 5, NEEDS_WORKLOADS = 1 << 6, NEEDS_RULES = 1 << 7, NEEDS_INGRESSES = 1 << 8,
 	NEEDS_CONFIGMAPS = 1 << 9, NEEDS_SERVICECIDRS = 1 << 10, NEEDS_NETPOLS = 1 << 11, NEEDS_NAMESPACES = 1 << 12,
+	NEEDS_ROUTES = 1 << 13, NEEDS_INGRESSCLASSES = 1 << 14,
 };
 
 enum check_scope { SCOPE_SERVICE, SCOPE_NODE, SCOPE_CLUSTER };
@@ -154,6 +155,27 @@ struct service_list {
 	bool unread; /* a Service that the word may mean was not read: that there is none is not known */
 };
 int service_resolve(struct arena *arena, const struct snapshot *s, const char *text, const char *ns, struct service_list *ret, const char *const **ret_similar, size_t *ret_nsimilar);
+
+/* ---- roll-outs behind a Service ---- */
+
+/*
+ * The Deployments, StatefulSets and DaemonSets that make the pods of a Service, and how far each is with its last change: by the rules of
+ * `kubectl rollout status` (kubectl, pkg/polymorphichelpers/rollout_status.go), but that a workload which takes its template only
+ * when somebody deletes pods (OnDelete) is done.
+ */
+struct rollout {
+	const struct k8s_workload *workload;
+	bool done;
+	const char *text; /* "1 of 3 pods of Deployment shop/web have the new template" */
+};
+struct rollouts {
+	struct arena arena;
+	ARRAY_OF(struct rollout) v; /* by kind and name */
+	const char *unknown;	    /* the kind of workload that made some of the pods and is not known: "deployments"; NULL: none */
+};
+void rollouts_release(struct rollouts *r);
+/* Adds those of one more Service. 0 or -ENOMEM. */
+int rollouts_of(const struct snapshot *s, const struct k8s_service *service, struct rollouts *ret);
 
 /* ---- what changed between two looks ---- */
 

@@ -17,6 +17,8 @@
 #define NODE_RULE_FAULTS \
 	RULE_FAULTS, "kube-chain-not-jumped", "foreign-rule-shadows", "foreign-rule-drops", "firewalld-reject", "forward-policy-drop", \
 		"hc-nodeport-blocked", "nodeport-firewall-sg", "accept-before-reject", "calico-accept-before-reject", "kube-proxy-healthz-stale"
+/* What fails for want of endpoints. */
+#define WITHOUT_ENDPOINTS "webhook-apiservice-unreachable", "ingress-backend-no-endpoints", "gateway-route-backend-no-endpoints", "coredns-not-running"
 /* Everything that keeps one pod from being ready. */
 #define POD_FAULTS \
 	"pod-crashlooping", "pod-image-pull-failing", "pod-container-config-error", "pod-init-failing", \

@@ -70,6 +70,8 @@ struct run {
 	struct map node_addrs;	   /* struct ip_addr -> struct k8s_node */
 	struct map proxy_pods;	   /* node name -> struct k8s_pod */
 	struct map pod_findings;   /* struct k8s_pod pointer -> struct finding */
+	const struct k8s_pod *balancer; /* of a controller of load balancers, once it was sought */
+	bool balancer_sought;
 	size_t budget;		   /* comparisons left for searches of what is nearest */
 	struct finding_full dummy; /* stands in when memory is out */
 };
@@ -252,6 +254,13 @@ void check_slice_labels(struct run *r);
 void check_duplicate_addresses(struct run *r);
 void check_range_overlap(struct run *r);
 void check_ingresses(struct run *r);
+void check_ingress_classes(struct run *r);
+void check_gateway_routes(struct run *r);
+void check_lb_wishes(struct run *r, struct svc *v);
+void check_cni_pods(struct run *r);
+void check_proxy_pods(struct run *r);
+void check_cluster_dns_address(struct run *r);
+void check_dns_pods(struct run *r);
 void check_statefulsets(struct run *r);
 void check_nodes(struct run *r);
 void check_host_ports(struct run *r);
@@ -284,6 +293,15 @@ void check_network_policy(struct run *r, struct svc *v);
 void check_policy_addresses(struct run *r);
 void check_policy_sources(struct run *r, struct svc *v);
 void check_dns_policy(struct run *r);
+
+/* ---- dns.c ---- */
+
+const struct k8s_service *dns_service_object(const struct run *r); /* of the cluster's DNS; NULL: not known */
+
+/* ---- agents.c ---- */
+
+/* After verify: a kube-proxy that does not run is the reason where the node's rules are wrong. */
+void proxy_pods_judged(struct run *r);
 
 /* ---- rules.c ---- */
 

@@ -122,6 +122,7 @@ static int run_rules(struct run *r)
 	if (e < 0)
 		return e;
 	rules_findings(r);
+	proxy_pods_judged(r);
 	return 0;
 }
 

@@ -453,17 +453,9 @@ void check_network_policy(struct run *r, struct svc *v)
 
 static struct svc *dns_service(struct run *r)
 {
-	static const struct {
-		const char *ns, *name;
-	} names[] = { { "kube-system", "kube-dns" }, { "kube-system", "coredns" }, { "openshift-dns", "dns-default" } };
+	const struct k8s_service *s = dns_service_object(r);
 
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		const struct k8s_service *s = k8s_find_service(r->c, names[i].ns, names[i].name);
-
-		if (s && s->selector.len)
-			return run_svc(r, s);
-	}
-	return NULL;
+	return s ? run_svc(r, s) : NULL;
 }
 
 /* NodeLocal DNSCache listens here, and then the pods behind the Service are not asked. */

@@ -46,14 +46,21 @@ static const struct {
 	{ "host-network-pod-service", check_host_network, NULL },
 	{ "itp-local-no-local-endpoint", check_local_policy, NULL },
 	{ "lb-pending-no-provider", check_load_balancer, NULL },
+	{ "lb-requested-ip-not-given", check_lb_wishes, NULL },
 	{ "externalip-equals-node-ip", check_node_address, NULL },
 	{ "slice-service-name-label-wrong", NULL, check_slice_labels },
 	{ "duplicate-vip-rules", NULL, check_duplicate_addresses },
 	{ "service-cidr-overlap", NULL, check_range_overlap },
 	{ "ingress-backend-missing", NULL, check_ingresses },
+	{ "ingress-class-missing", NULL, check_ingress_classes },
+	{ "gateway-route-backend-missing", NULL, check_gateway_routes },
 	{ "statefulset-servicename-mismatch", NULL, check_statefulsets },
 	{ "cni-portmap-conflict", NULL, check_host_ports },
 	{ "node-not-ready", NULL, check_nodes },
+	{ "cni-pod-not-ready", NULL, check_cni_pods },
+	{ "kube-proxy-not-running", NULL, check_proxy_pods },
+	{ "coredns-not-running", NULL, check_dns_pods },
+	{ "wrong-cluster-dns-address", NULL, check_cluster_dns_address },
 	{ "kubelet-probe-path-blocked", NULL, check_probe_path },
 	{ "kube-proxy-healthz-stale", NULL, check_proxy_health },
 	{ "externalip-not-routed", NULL, check_external_route },
@@ -88,19 +95,22 @@ static const struct {
 static const struct {
 	unsigned bit;
 	enum k8s_kind kind;
+	bool rare; /* many clusters have none of it: nobody misses what was not asked for */
 } needed_kinds[] = {
-	{ NEEDS_SERVICES, K8S_SERVICES },
-	{ NEEDS_SLICES, K8S_SLICES },
-	{ NEEDS_PODS, K8S_PODS },
-	{ NEEDS_NODES, K8S_NODES },
-	{ NEEDS_ENDPOINTS, K8S_ENDPOINTS },
-	{ NEEDS_EVENTS, K8S_EVENTS },
-	{ NEEDS_INGRESSES, K8S_INGRESSES },
-	{ NEEDS_CONFIGMAPS, K8S_CONFIGMAPS },
-	{ NEEDS_SERVICECIDRS, K8S_SERVICECIDRS },
-	{ NEEDS_NETPOLS, K8S_NETPOLS },
-	{ NEEDS_NAMESPACES, K8S_NAMESPACES },
-	{ NEEDS_WORKLOADS, K8S_STATEFULSETS },
+	{ NEEDS_SERVICES, K8S_SERVICES, false },
+	{ NEEDS_SLICES, K8S_SLICES, false },
+	{ NEEDS_PODS, K8S_PODS, false },
+	{ NEEDS_NODES, K8S_NODES, false },
+	{ NEEDS_ENDPOINTS, K8S_ENDPOINTS, false },
+	{ NEEDS_EVENTS, K8S_EVENTS, false },
+	{ NEEDS_INGRESSES, K8S_INGRESSES, false },
+	{ NEEDS_CONFIGMAPS, K8S_CONFIGMAPS, false },
+	{ NEEDS_SERVICECIDRS, K8S_SERVICECIDRS, false },
+	{ NEEDS_NETPOLS, K8S_NETPOLS, false },
+	{ NEEDS_NAMESPACES, K8S_NAMESPACES, false },
+	{ NEEDS_WORKLOADS, K8S_STATEFULSETS, false },
+	{ NEEDS_ROUTES, K8S_HTTPROUTES, true },
+	{ NEEDS_INGRESSCLASSES, K8S_INGRESSCLASSES, true },
 };
 
 static const char *why_not(enum known k)
@@ -137,7 +147,8 @@ static bool can_run(struct run *r, const struct check *c)
 		const enum k8s_kind kind = needed_kinds[i].kind;
 		struct skipped_check s = { .check = c->id };
 
-		if (!(c->needs & needed_kinds[i].bit) || run_has(r, kind))
+		if (!(c->needs & needed_kinds[i].bit) || run_has(r, kind) ||
+		    (needed_kinds[i].rare && r->s->kinds[kind] == NOT_COLLECTED))
 			continue;
 		s.code = known_code(r->s->kinds[kind]);
 		s.reason = run_printf(r, "%s %s", k8s_kind_plural(kind), why_not(r->s->kinds[kind]));

@@ -94,11 +94,18 @@ class Shells:
             f.write(f"PS1='ready>'\nbind 'set bell-style none'\n. {self.folder}/bash\n")
         return self.typed(["bash", "--noprofile", "--rcfile", rc, "-i"], text)
 
-    def zsh(self, text):
+    def zsh(self, text, load=None):
         with open(os.path.join(self.home, ".zshrc"), "w", encoding="utf-8") as f:
             f.write("PS1='ready>'\nunsetopt zle_bracketed_paste beep prompt_sp 2>/dev/null\nunset zle_bracketed_paste\n"
-                    f"autoload -Uz compinit && compinit -u -D\n. {self.folder}/zsh\n")
+                    + (load or f"autoload -Uz compinit && compinit -u -D\n. {self.folder}/zsh\n"))
         return self.typed(["zsh", "-d", "-i"], text)
+
+    def zsh_installed(self, text):
+        """As `make install` puts it: zsh loads the file at the first use."""
+        site = os.path.join(self.folder, "site-functions")
+        os.makedirs(site, exist_ok=True)
+        shutil.copyfile(os.path.join(self.folder, "zsh"), os.path.join(site, "_svcdoctor"))
+        return self.zsh(text, f"fpath=({site} $fpath)\nautoload -Uz compinit && compinit -u -D\n")
 
     def fish(self, text):
         """The candidates; fish has a command for that."""
@@ -279,6 +286,11 @@ def shell(shells, kind):
         expect_equal([g.rstrip("/") for g in got if g], want, f"{kind}: {text!r}")
 
 
+def zsh_installed(shells):
+    expect_equal(shells.zsh_installed(f"svcdoctor dia\t--bundle {LAB} -n sh\tca\t"), ["diagnose", "--bundle", LAB, "-n", "shop", "cart"], "zsh")
+    expect_equal(shells.zsh_installed("kubectl-svcdoctor expl\tno-ready\t"), ["explain", "no-ready-endpoints"], "zsh")
+
+
 def fish(shells):
     os.makedirs(os.path.join(shells.home, "plain"), exist_ok=True)
     write_kubeconfig(shells.home)
@@ -336,6 +348,7 @@ def main():
     with Shells() as shells:
         for kind in ("bash", "zsh"):
             tests.run(kind, shell, shells, kind)
+        tests.run("zsh-installed", zsh_installed, shells)
         tests.run("fish", fish, shells)
         tests.run("plugin-program", plugin_program, shells)
         version = kubectl_version()

@@ -9,6 +9,7 @@ import sys
 import tarfile
 import tempfile
 
+from api_server import ApiServer
 from common import CORPUS, PROGRAM, ROOT, Failure, Tests, expect, expect_equal
 
 if "/usr/lib/python3/dist-packages" not in sys.path:
@@ -69,6 +70,31 @@ def through_kubectl(bin_):
     expect("one Service in full: kubectl svcdoctor diagnose " in out, f"the commands that it prints are not those of the plugin:\n{out}")
     _, _, err = call("kubectl", "svcdoctor", "diagnose", "--fail-on", "x", env=env, codes=(64,))
     expect("see 'kubectl svcdoctor diagnose --help'" in err, err)
+
+
+def live_through_kubectl(bin_):
+    """The flags behind the plugin's name are the plugin's, and mean what they mean in kubectl."""
+    with ApiServer(LAB) as s:
+        path = s.kubeconfig(namespace="shop")
+        env = {"PATH": bin_ + ":" + os.environ["PATH"], "HOME": bin_}
+        _, direct, _ = call(PROGRAM, "endpoints", "cart", "--kubeconfig", path, env=env, codes=(1,))
+        expect("shop/cart" in direct and "CrashLoopBackOff" in direct, direct)
+        for args in (("cart", "--kubeconfig", path), ("-n", "shop", "cart", f"--kubeconfig={path}", "--context=lab"), ("svc/cart", "-nshop", "--kubeconfig", path)):
+            _, out, err = call("kubectl", "svcdoctor", "endpoints", *args, env=env, codes=(1,))
+            expect_equal(err, "", f"{args}: stderr")
+            expect_equal(table_of(out), table_of(direct), f"{args}: the report")
+        _, out, _ = call("kubectl", "svcdoctor", "endpoints", "cart", env={**env, "KUBECONFIG": path}, codes=(1,))
+        expect_equal(table_of(out), table_of(direct), "KUBECONFIG: the report")
+        _, out, _ = call("kubectl", "svcdoctor", "diagnose", "-A", "--kubeconfig", path, "--fail-on", "never", env=env, codes=(0, 2))
+        expect(f" --kubeconfig {path}" in out, f"printed commands lack the flags of the run:\n{out}")
+        _, _, err = call("kubectl", "svcdoctor", "diagnose", "cart", "--kubeconfig", path, "--context", "nope", env=env, codes=(64,))
+        expect("nope" in err, err)
+        expect_equal(s.crimes, [], "what must never be asked")
+
+
+def table_of(report):
+    """What it says of the cluster, without the way to it."""
+    return [line for line in report.splitlines() if not line.startswith("looked at") and "kubectl -n" not in line and "kubectl --" not in line]
 
 
 # ---- krew ----
@@ -133,6 +159,9 @@ def krew(folder):
     os.symlink("svcdoctor", os.path.join(folder, "kubectl-service_doctor"))
     _, _, err = call(os.path.join(folder, "kubectl-service_doctor"), codes=(64,))
     expect("usage: kubectl service-doctor COMMAND" in err, err)
+    os.symlink("kubectl-service_doctor", os.path.join(folder, "kubectl_complete-service_doctor"))
+    _, out, _ = call(os.path.join(folder, "kubectl_complete-service_doctor"), "expl")
+    expect(out.startswith("explain\t") and out.endswith("\n:4\n"), out)
 
 
 def krew_twice(folder):
@@ -174,7 +203,9 @@ def main():
             call("kubectl", "version", "--client")
         except (OSError, Failure):
             tests.skip("through-kubectl", "no kubectl")
+            tests.skip("live-through-kubectl", "no kubectl")
         else:
+            tests.run("live-through-kubectl", lambda: live_through_kubectl(found[0]))
             tests.run("through-kubectl", lambda: through_kubectl(found[0]))
         tests.run("uninstall", uninstall, dest)
     tests.run("krew", in_folder, krew)

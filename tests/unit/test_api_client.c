@@ -80,6 +80,7 @@ static void kinds(void **state)
 		{ "ServiceList", "services" }, { "EndpointsList", "endpoints" }, { "EndpointSliceList", "endpointslices" },
 		{ "NetworkPolicyList", "networkpolicies" }, { "IngressList", "ingresses" }, { "ServiceCIDRList", "servicecidrs" },
 		{ "GatewayClassList", "gatewayclasses" }, { "HTTPRouteList", "httproutes" }, { "GatewayList", "gateways" },
+		{ "PartialObjectMetadataList", "namespaces" },
 	};
 	static const char *const bad[][2] = { { "ConfigMapList", "services" }, { "List", "services" }, { "ServiceCIDRList", "services" }, { "PodList", "" } };
 

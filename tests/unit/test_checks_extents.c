@@ -47,7 +47,7 @@ static const struct {
 	bool said;
 } cases[] = {
 	/* pods of a selector */
-	{ { SVCS(SVC("s", PLAIN)), EMPTY, OTHER_POD }, { { UNLIMITED } }, "selector-mismatch", true },
+	{ { SVCS(SVC("s", PLAIN)), EMPTY, OTHER_POD }, { { .how = UNLIMITED } }, "selector-mismatch", true },
 	{ { SVCS(SVC("s", PLAIN)), EMPTY, OTHER_POD }, { { NAMESPACE, K8S_PODS, "n", NULL } }, "selector-mismatch", true },
 	{ { SVCS(SVC("s", PLAIN)), EMPTY, OTHER_POD }, { { OF_SERVICE, K8S_PODS, "n", "s" } }, "selector-mismatch", true },
 	{ { SVCS(SVC("s", PLAIN)), EMPTY, OTHER_POD }, { { NAMESPACE, K8S_PODS, "m", NULL } }, "selector-mismatch", false },
@@ -68,7 +68,7 @@ static const struct {
 	{ { SVCS(SVC("s", "'ports':[{'port':80}]")), MANUAL, OTHER_POD }, { { OBJECT, K8S_PODS, "n", "p" } }, "selectorless-stale-endpoints", false },
 	/* a Service that somebody names */
 	{ { SVCS(EXTERNAL_TO("x.n.svc")) }, { { NAMESPACE, K8S_SERVICES, "n", NULL } }, "externalname-cname-loop", true },
-	{ { SVCS(EXTERNAL_TO("x.m.svc")) }, { { UNLIMITED } }, "externalname-cname-loop", true },
+	{ { SVCS(EXTERNAL_TO("x.m.svc")) }, { { .how = UNLIMITED } }, "externalname-cname-loop", true },
 	{ { SVCS(EXTERNAL_TO("x.m.svc")) }, { { NAMESPACE, K8S_SERVICES, "n", NULL } }, "externalname-cname-loop", false },
 	{ { SVCS(SVC("s", PLAIN)), GOOD, INGRESS_TO("gone") }, { { NAMESPACE, K8S_SERVICES, "n", NULL } }, "ingress-backend-missing", true },
 	{ { SVCS(SVC("s", PLAIN)), GOOD, INGRESS_TO("gone") }, { { OBJECT, K8S_SERVICES, "n", "gone" } }, "ingress-backend-missing", true },
@@ -83,12 +83,12 @@ static const struct {
 	{ { SVCS(SVC("s", "'ports':[{'port':80}]")), SLICES(SLICE_OF("s-1", "t", "", "IPv4", EP("192.0.2.1", "true"), PORT80)) },
 	  { { OBJECT, K8S_SERVICES, "n", "s" } }, "slice-service-name-label-wrong", false },
 	/* nodes */
-	{ { SVCS(LB_SVC), GOOD, NODES(KEPT_AWAY) }, { { UNLIMITED } }, "lb-unavailable-nodes", true },
+	{ { SVCS(LB_SVC), GOOD, NODES(KEPT_AWAY) }, { { .how = UNLIMITED } }, "lb-unavailable-nodes", true },
 	{ { SVCS(LB_SVC), GOOD, NODES(KEPT_AWAY) }, { { OBJECT, K8S_NODES, "", "w1" } }, "lb-unavailable-nodes", false },
-	{ { SVCS(LOCAL), GOOD, NODES(NODE("w1", "x", "192.0.2.1") "," NODE("w2", "x", "192.0.2.2")) }, { { UNLIMITED } }, "itp-local-no-local-endpoint", true },
+	{ { SVCS(LOCAL), GOOD, NODES(NODE("w1", "x", "192.0.2.1") "," NODE("w2", "x", "192.0.2.2")) }, { { .how = UNLIMITED } }, "itp-local-no-local-endpoint", true },
 	{ { SVCS(LOCAL), GOOD, NODES(NODE("w1", "x", "192.0.2.1") "," NODE("w2", "x", "192.0.2.2")) }, { { OBJECT, K8S_NODES, "", "w1" } },
 	  "itp-local-no-local-endpoint", false },
-	{ { SVCS(API_SVC), API_SLICE, NODES(NODE("m1", "control-plane", "192.0.2.1")) }, { { UNLIMITED } }, "kubernetes-endpoint-stale", true },
+	{ { SVCS(API_SVC), API_SLICE, NODES(NODE("m1", "control-plane", "192.0.2.1")) }, { { .how = UNLIMITED } }, "kubernetes-endpoint-stale", true },
 	{ { SVCS(API_SVC), API_SLICE, NODES(NODE("m1", "control-plane", "192.0.2.1")) }, { { OBJECT, K8S_NODES, "", "m1" } }, "kubernetes-endpoint-stale",
 	  false },
 	/* policies: one more may open what these close */

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The cluster's DNS, as far as it shows without asking it: whether its Service has anybody behind it, what its pods say of
+ * themselves, and whether kubelets give pods its address. That is not the axis of names, which is looked at by asking.
+ */
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "checks-private.h"
+
+/* ---- which Service it is ---- */
+
+const struct k8s_service *dns_service_object(const struct run *r)
+{
+	static const struct {
+		const char *ns, *name;
+	} names[] = { { "kube-system", "kube-dns" },
+		      { "kube-system", "coredns" },
+		      { "kube-system", "rke2-coredns-rke2-coredns" },
+		      { "openshift-dns", "dns-default" } };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		const struct k8s_service *s = k8s_find_service(r->c, names[i].ns, names[i].name);
+
+		if (s && s->selector.len)
+			return s;
+	}
+	return NULL;
+}
+
+static bool answers_dns(const struct k8s_service *s)
+{
+	for (size_t i = 0; i < s->nports; i++)
+		if (s->ports[i].port == 53)
+			return true;
+	return false;
+}
+
+/* Where no Service is known to answer DNS, nothing tells which one should. */
+static bool any_answers_dns(const struct run *r)
+{
+	for (size_t i = 0; i < r->c->services.len; i++)
+		if (answers_dns(r->c->services.v[i]) && r->c->services.v[i]->ncluster_ips)
+			return true;
+	return false;
+}
+
+static const struct k8s_service *service_of_ip(const struct run *r, const struct ip_addr *a)
+{
+	for (size_t i = 0; i < r->c->services.len; i++)
+		for (size_t j = 0; j < r->c->services.v[i]->ncluster_ips; j++)
+			if (ip_addr_equal(a, &r->c->services.v[i]->cluster_ips[j]))
+				return r->c->services.v[i];
+	return NULL;
+}
+
+/* ---- the address that kubelets give ---- */
+
+static bool is_node_local_pod(const struct k8s_pod *p)
+{
+	const char *app = k8s_label_get(&p->meta.labels, "k8s-app");
+
+	return (app && (strstr(app, "node-local-dns") || strstr(app, "nodelocaldns"))) || str_starts(p->meta.name, "node-local-dns") ||
+	       str_starts(p->meta.name, "nodelocaldns");
+}
+
+/* Is there a pod of NodeLocal DNSCache on the node? Where pods are not known as a whole, it may be. */
+static bool may_have_node_local(const struct run *r, const char *node)
+{
+	if (!run_complete(r, K8S_PODS))
+		return true;
+	for (size_t i = 0; i < r->c->pods.len; i++)
+		if (str_is(r->c->pods.v[i]->node, node) && is_node_local_pod(r->c->pods.v[i]) && !k8s_pod_terminal(r->c->pods.v[i]))
+			return true;
+	return false;
+}
+
+static bool in_service_range(const struct run *r, const struct ip_addr *a)
+{
+	for (size_t i = 0; i < r->c->service_cidrs.len; i++)
+		for (size_t j = 0; j < r->c->service_cidrs.v[i]->ncidrs; j++)
+			if (ip_prefix_contains(&r->c->service_cidrs.v[i]->cidrs[j], a))
+				return true;
+	return false;
+}
+
+/*
+ * What is wrong with the address; NULL: nothing that is known. A server outside the cluster that knows its names is possible, in
+ * the range of cluster IPs it is not.
+ */
+static const char *address_fault(struct run *r, const char *node, const struct ip_addr *a, bool *ret_certain)
+{
+	const struct k8s_service *s = service_of_ip(r, a);
+
+	*ret_certain = !ip_addr_is_linklocal(a); /* the cache may be called otherwise */
+	if (s)
+		return answers_dns(s) ? NULL : run_printf(r, "the cluster IP of Service %s/%s, which has no port 53", s->meta.ns, s->meta.name);
+	if (ip_addr_is_linklocal(a))
+		return may_have_node_local(r, node) ? NULL : "a link-local address, and no pod of NodeLocal DNSCache is on the node";
+	if (in_service_range(r, a))
+		return "in the range of cluster IPs, and no Service has it";
+	*ret_certain = false;
+	return run_node_of_addr(r, a) ? NULL : "the address of no Service and of no node";
+}
+
+static void wrong_address(struct run *r, const struct snap_node *n, const char *text, const char *fault, bool certain)
+{
+	const struct k8s_service *dns = dns_service_object(r);
+	struct finding *f = finding_new(r, "wrong-cluster-dns-address", n->name, text, run_printf(r, "Node %s", n->name));
+	char buf[IP_ADDR_STRLEN];
+
+	f->rank = 3;
+	finding_cluster(f);
+	if (!certain || n->kubelet.ncluster_dns > 1)
+		finding_severity(f, SEVERITY_WARNING);
+	finding_text(r, f, "the kubelet of node %s gives pods the nameserver %.60s, which is %s", n->name, text, fault);
+	for (size_t i = 0; dns && i < dns->ncluster_ips; i++)
+		finding_evidence(r, f, "the cluster's DNS is Service %s/%s, %s", dns->meta.ns, dns->meta.name, ip_addr_format(&dns->cluster_ips[i], buf));
+	if (!certain)
+		finding_evidence(r, f, "a server outside the cluster may know its names: then it is meant so");
+	finding_evidence(r, f, "clusterDNS in the kubelet's configuration; pods keep it in /etc/resolv.conf until they are made anew");
+	finding_next(r, f, "kubectl get --raw /api/v1/nodes/%s/proxy/configz", n->name);
+	finding_next(r, f, "kubectl -n kube-system get services -o wide");
+}
+
+void check_cluster_dns_address(struct run *r)
+{
+	if (!run_complete(r, K8S_SERVICES) || !any_answers_dns(r))
+		return;
+	for (size_t i = 0; i < r->s->nodes.len && !r->err; i++) {
+		const struct snap_node *n = r->s->nodes.v[i];
+
+		for (size_t j = 0; (!r->o->node || str_is(n->name, r->o->node)) && j < n->kubelet.ncluster_dns; j++) {
+			const char *text = n->kubelet.cluster_dns[j], *fault;
+			struct ip_addr a;
+			bool certain;
+
+			if (ip_addr_parse(text, &a) < 0)
+				continue;
+			fault = address_fault(r, n->name, &a, &certain);
+			if (fault)
+				wrong_address(r, n, text, fault, certain);
+		}
+	}
+}
+
+/* ---- its pods ---- */
+
+static const struct k8s_slice_group *slices_of(const struct run *r, const struct k8s_service *s)
+{
+	CLEANUP(strbuf_release) struct strbuf b = STRBUF_INIT;
+
+	strbuf_addf(&b, "%s/%s", s->meta.ns, s->meta.name);
+	return map_gets(&r->c->slices_by_service, strbuf_str(&b));
+}
+
+/*
+ * Its slices are known: read as a whole, and one is there, as the controller keeps one for each Service with a selector, if an
+ * empty one. A list of the cluster without it was hardly taken of that namespace.
+ */
+static bool slices_known(const struct run *r, const struct k8s_service *s)
+{
+	return snapshot_has_of_service(r->s, K8S_SLICES, s->meta.ns, s->meta.name) && (slices_of(r, s) || !run_complete(r, K8S_SLICES));
+}
+
+static size_t count_ready(const struct run *r, const struct k8s_service *s)
+{
+	const struct k8s_slice_group *g = slices_of(r, s);
+	size_t n = 0;
+
+	for (size_t i = 0; g && i < g->v.len; i++)
+		for (size_t j = 0; slice_used(s, g->v.v[i]) && j < g->v.v[i]->nendpoints; j++) {
+			const struct k8s_endpoint *e = &g->v.v[i]->endpoints[j];
+
+			n += e->ready != 0 || (e->serving == 1 && e->terminating == 1);
+		}
+	return n;
+}
+
+static void pods_evidence(struct run *r, struct finding *f, const struct k8s_service *s)
+{
+	const struct k8s_pod_group *g = map_gets(&r->c->pods_by_ns, s->meta.ns);
+	size_t shown = 0;
+
+	for (size_t i = 0; g && i < g->v.len && shown < 4; i++) {
+		const struct k8s_pod *p = g->v.v[i];
+		struct pod_view w;
+
+		if (k8s_pod_terminal(p) || !k8s_selector_matches(&s->selector, &p->meta.labels))
+			continue;
+		pod_view(r, p, &w);
+		f->since = time_later(f->since, w.since);
+		pod_commands(r, f, p, &w);
+		w.since = NULL;
+		finding_evidence(r, f, "Pod %s/%s: %s", p->meta.ns, p->meta.name, pod_line(r, &w));
+		shown++;
+	}
+	if (!shown && snapshot_has_of_service(r->s, K8S_PODS, s->meta.ns, s->meta.name))
+		finding_evidence(r, f, "no pod has the labels %s that the Service selects", labels_text(r, &s->selector));
+}
+
+static void probes_evidence(struct run *r, struct finding *f)
+{
+	for (size_t i = 0; i < r->s->probes.len; i++) {
+		const struct snap_probe *p = &r->s->probes.v[i];
+
+		if (str_is(p->what, "ready") && p->status != 200)
+			finding_evidence(r, f, "Pod %s/%s answers /ready with %d%s%.200s", p->ns, p->pod, p->status, p->text && *p->text ? ": " : "",
+					 p->text ? p->text : "");
+	}
+}
+
+/* How many of the DNS pods that were asked say that they are not ready. */
+static size_t not_ready_by_probes(const struct run *r, const struct k8s_service *s, size_t *ret_asked)
+{
+	size_t n = 0;
+
+	*ret_asked = 0;
+	for (size_t i = 0; i < r->s->probes.len; i++) {
+		const struct snap_probe *p = &r->s->probes.v[i];
+		const struct k8s_pod *pod = str_is(p->what, "ready") && str_is(p->ns, s->meta.ns) ? k8s_find_pod(r->c, p->ns, p->pod) : NULL;
+
+		if (!pod || !k8s_selector_matches(&s->selector, &pod->meta.labels))
+			continue;
+		++*ret_asked;
+		/* anything else than its own two answers is of somebody in between */
+		n += p->status == 503;
+	}
+	return n;
+}
+
+static struct finding *dns_finding(struct run *r, const struct k8s_service *s)
+{
+	struct finding *f = finding_new(r, "coredns-not-running", NULL, NULL, run_printf(r, "Service %s/%s", s->meta.ns, s->meta.name));
+
+	f->rank = 2;
+	finding_cluster(f);
+	if (run_svc(r, s))
+		finding_concerns(r, f, s);
+	return f;
+}
+
+/* The run need not be about the DNS: every Service depends on it. */
+void check_dns_pods(struct run *r)
+{
+	const struct k8s_service *s = dns_service_object(r);
+	size_t asked = 0, bad;
+	struct finding *f;
+
+	if (!s || !slices_known(r, s))
+		return;
+	bad = not_ready_by_probes(r, s, &asked);
+	if (count_ready(r, s)) {
+		if (!bad)
+			return;
+		f = dns_finding(r, s);
+		finding_severity(f, bad == asked ? SEVERITY_ERROR : SEVERITY_WARNING);
+		finding_partial(f);
+		finding_text(r, f, "%zu of %zu pods of the cluster's DNS that were asked say that they are not ready", bad, asked);
+	} else {
+		f = dns_finding(r, s);
+		finding_text(r, f, "the cluster's DNS, %s/%s, has no ready endpoint: no name of the cluster resolves", s->meta.ns, s->meta.name);
+		pods_evidence(r, f, s);
+	}
+	probes_evidence(r, f);
+	finding_next(r, f, "kubectl -n %s get endpointslices -l kubernetes.io/service-name=%s -o wide", s->meta.ns, s->meta.name);
+	finding_next(r, f, "kubectl -n %s get deployments", s->meta.ns);
+}
