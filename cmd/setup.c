@@ -67,8 +67,7 @@ void setup_tell(const struct context *c, const struct sd_notes *told)
 	}
 }
 
-/* @path as one word for a shell. */
-static void add_quoted(struct strbuf *b, const char *path)
+void add_quoted(struct strbuf *b, const char *path)
 {
 	static const char plain[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:=@%+,-";
@@ -170,14 +169,20 @@ static int open_api(struct context *c)
 	const struct api_options o = {
 		.deadline_ms = run_limit_ms(&c->o),
 		.trace = c->o.verbose ? trace_request : NULL,
-		.may_ask = isatty(STDIN_FILENO) == 1,
 		.stop = signals_stop(),
+		.may_ask = isatty(STDIN_FILENO) == 1,
 		.progress = progress_show,
 		.kubectl_flags = strbuf_str(&c->kubectl_flags),
 		.own_flags = strbuf_str(&c->source_flags),
 		.arg = c,
 	};
 	int r = api_open(&c->access, &o, &c->api);
+	if (r == SD_EPARSE || r == SD_EUSAGE) {
+		complain_of(c, "bad-server", true, r == SD_EPARSE ? "the server '%s' has no usable host and port"
+								  : "'%s' cannot be asked: a name to impersonate holds a control character",
+			    c->access.server);
+		return CODE_USAGE;
+	}
 	if (r < 0 && r != -ENOMEM) {
 		complain_of(c, "no-client", true, "cannot get ready to ask the API server: %s", sd_strerror(r));
 		return CODE_INTERNAL;
@@ -280,7 +285,7 @@ static struct live_want wanted(const struct context *c)
 	return w;
 }
 
-static int code_of_outcome(enum api_outcome o)
+int code_of_outcome(enum api_outcome o)
 {
 	switch (o) {
 	case API_OK:

@@ -206,7 +206,10 @@ struct api_options {
 };
 
 struct api;
-/* @access must outlive it. 0, -ENOMEM, or another negative code when libcurl cannot start. */
+/*
+ * @access must outlive it. 0; SD_EPARSE: the server's URL has no usable host or port; SD_EUSAGE: a name to impersonate holds a control
+ * character; -ENOMEM, or another negative code when libcurl cannot start.
+ */
 int api_open(const struct api_access *access, const struct api_options *o, struct api **ret);
 /* Aborts what is open. NULL is nothing. */
 void api_close(struct api *a);
