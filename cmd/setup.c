@@ -169,7 +169,6 @@ static int open_api(struct context *c)
 	const struct api_options o = {
 		.deadline_ms = run_limit_ms(&c->o),
 		.trace = c->o.verbose ? trace_request : NULL,
-		.stop = signals_stop(),
 		.may_ask = isatty(STDIN_FILENO) == 1,
 		.stop = signals_stop(),
 		.progress = progress_show,
