@@ -170,13 +170,18 @@ static int open_api(struct context *c)
 		.deadline_ms = run_limit_ms(&c->o),
 		.trace = c->o.verbose ? trace_request : NULL,
 		.may_ask = isatty(STDIN_FILENO) == 1,
-		.stop = signals_stop(),
 		.progress = progress_show,
 		.kubectl_flags = strbuf_str(&c->kubectl_flags),
 		.own_flags = strbuf_str(&c->source_flags),
 		.arg = c,
 	};
 	int r = api_open(&c->access, &o, &c->api);
+	if (r == SD_EPARSE || r == SD_EUSAGE) {
+		complain_of(c, "bad-server", true, r == SD_EPARSE ? "the server '%s' has no usable host and port"
+								  : "'%s' cannot be asked: a name to impersonate holds a control character",
+			    c->access.server);
+		return CODE_USAGE;
+	}
 	if (r < 0 && r != -ENOMEM) {
 		complain_of(c, "no-client", true, "cannot get ready to ask the API server: %s", sd_strerror(r));
 		return CODE_INTERNAL;
@@ -197,10 +202,10 @@ static int keep_flags(struct context *c)
 static int open_cluster(struct context *c)
 {
 	int r = api_access_load(&c->arena, &c->o.api, &c->snapshot.notes, &c->access);
+	setup_tell(c, NULL);
 	if (r == -ENOENT) {
 		return no_source(c);
 	}
-	setup_tell(c, NULL);
 	if (r < 0) {
 		return r == -ENOMEM ? r : CODE_USAGE;
 	}
