@@ -169,6 +169,7 @@ static int open_api(struct context *c)
 	const struct api_options o = {
 		.deadline_ms = run_limit_ms(&c->o),
 		.trace = c->o.verbose ? trace_request : NULL,
+		.stop = signals_stop(),
 		.may_ask = isatty(STDIN_FILENO) == 1,
 		.progress = progress_show,
 		.kubectl_flags = strbuf_str(&c->kubectl_flags),
