@@ -77,6 +77,7 @@ struct options {
 	int64_t timeout_ms; /* of one reading of the cluster; 0: none; -1: not given */
 	bool watch;
 	int64_t interval_ms; /* between two looks; -1: not given */
+	int wait_for;
 	struct api_flags api; /* kubectl's; namespace_ and as_groups are filled by options_parse from the above and below */
 	struct string_list as_groups;
 	struct string_list users, groups, accounts; /* rbac */
@@ -84,6 +85,7 @@ struct options {
 	const char *unused; /* what kubectl's flags say that mean nothing here */
 };
 enum { FAIL_ON_ERROR, FAIL_ON_WARNING, FAIL_ON_INFO, FAIL_ON_NEVER };
+enum { WAIT_ROLLOUT, WAIT_SOUND };
 enum { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
 extern const char *const choices_format2[], *const choices_format3[], *const choices_format4[], *const choices_roles[];
@@ -135,7 +137,7 @@ extern const char *const choices_fail_on[], *const choices_color[], *const choic
 	{ 'h', "help", NULL, "show this help", OPT_FLAG, offsetof(struct options, help), 0, NULL, COMPLETE_NOTHING }
 #define OPT_ROW_END { 0, NULL, NULL, NULL, OPT_FLAG, 0, 0, NULL, COMPLETE_NOTHING }
 
-enum { COMMAND_NEEDS_SNAPSHOT = 1 };
+enum { COMMAND_NEEDS_SNAPSHOT = 1, COMMAND_READS_ITSELF = 2 /* the dispatcher opens only */ };
 
 struct context;
 struct command {
@@ -152,7 +154,7 @@ struct command {
 	int (*run)(struct context *c);
 };
 extern const struct command command_diagnose, command_endpoints, command_rules, command_trace, command_verify,
-	command_explain, command_rbac, command_demo, command_version, command_completion;
+	command_explain, command_rbac, command_wait, command_demo, command_version, command_completion;
 extern const struct command *const commands[]; /* ends with NULL */
 const struct command *command_find(const char *name);
 
@@ -302,6 +304,7 @@ void progress_clear(struct context *c);
 struct look {
 	struct selection selection;
 	struct diagnosis d;
+	bool whole; /* nothing was missing that was asked for */
 	bool made; /* false: nothing could be looked at, and the snapshot's records say why */
 	int code;
 	time_t at;
@@ -310,8 +313,8 @@ struct look {
 /* Reads (unless it is read already), chooses, diagnoses. 0, -ENOMEM, -EINTR. @ret must be zeroed; c->code is in @ret->code. */
 int look_take(struct context *c, bool read, const bool axes[static AXIS_COUNT], struct look *ret);
 void look_release(struct context *c, struct look *l);
-/* Waits. False: whoever read the report is gone. */
-bool look_pause(struct context *c, int64_t ms);
+/* Waits. False: whoever read what is written to @reader (NULL: nobody is asked) is gone. */
+bool look_pause(FILE *reader, int64_t ms);
 /* Half of what follows on stdout is never written. False: writing fails. */
 bool look_flush(struct context *c);
 

@@ -25,6 +25,7 @@ int look_take(struct context *c, bool read, const bool axes[static AXIS_COUNT], 
 		r = judge(c, axes, ret);
 	}
 	ret->made = r == 0;
+	ret->whole = ret->made && !ret->d.inconclusive && c->code == CODE_HEALTHY;
 	if (r >= 0) {
 		ret->code = (int)code_join(r == 0 ? code_of_diagnosis(&c->o, &ret->d) : (enum exit_code)r, c->code);
 	}
@@ -41,9 +42,9 @@ void look_release(struct context *c, struct look *l)
 	*l = (struct look){ 0 };
 }
 
-bool look_pause(struct context *c, int64_t ms)
+bool look_pause(FILE *reader, int64_t ms)
 {
-	struct pollfd p = { .fd = fileno(c->out) };
+	struct pollfd p = { .fd = reader ? fileno(reader) : -1 };
 	int64_t end = now_ms() + ms;
 	for (int64_t left = ms; left > 0; left = end - now_ms()) {
 		/* asks for nothing: only that a reader is gone ends it early */

@@ -8,8 +8,8 @@
 
 const struct command *const commands[] = {
 	&command_diagnose, &command_endpoints, &command_rules,	 &command_trace,      &command_verify,
-	&command_explain,  &command_rbac,      &command_demo,	 &command_version,    &command_completion,
-	NULL,
+	&command_wait,	   &command_explain,   &command_rbac,	 &command_demo,	      &command_version,
+	&command_completion, NULL,
 };
 
 const struct command *command_find(const char *name)
@@ -83,7 +83,7 @@ static int run_command(struct context *c)
 {
 	int r = 0;
 	if (c->command->needs & COMMAND_NEEDS_SNAPSHOT) {
-		r = setup_snapshot(c);
+		r = c->command->needs & COMMAND_READS_ITSELF ? setup_open(c) : setup_snapshot(c);
 	}
 	setup_report(c);
 	bool nothing = r > 0;

@@ -51,6 +51,16 @@ const struct opt api_rows[] = {
 	OPT_ROW_END,
 };
 
+static bool has_own_row(const struct command *cmd, const char *name)
+{
+	for (const struct opt *row = cmd->options; row->name; row++) {
+		if (strcmp(row->name, name) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
 const struct opt *command_row(const struct command *cmd, size_t i)
 {
 	size_t own = 0;
@@ -60,10 +70,16 @@ const struct opt *command_row(const struct command *cmd, size_t i)
 	if (i < own) {
 		return &cmd->options[i];
 	}
-	if (!(cmd->needs & COMMAND_NEEDS_SNAPSHOT) || i - own >= ARRAY_LEN(api_rows) - 1) {
+	if (!(cmd->needs & COMMAND_NEEDS_SNAPSHOT)) {
 		return NULL;
 	}
-	return &api_rows[i - own];
+	/* a row of its own goes before one of the same name */
+	for (size_t k = 0, left = i - own; api_rows[k].name; k++) {
+		if (!has_own_row(cmd, api_rows[k].name) && left-- == 0) {
+			return &api_rows[k];
+		}
+	}
+	return NULL;
 }
 
 void options_release(struct options *o)

@@ -171,6 +171,8 @@ static int open_api(struct context *c)
 		.deadline_ms = run_limit_ms(&c->o),
 		.trace = c->o.verbose ? trace_request : NULL,
 		.may_ask = isatty(STDIN_FILENO) == 1,
+		.stop = signals_stop(),
+		.progress = progress_show,
 		.kubectl_flags = strbuf_str(&c->kubectl_flags),
 		.own_flags = strbuf_str(&c->source_flags),
 		.arg = c,
@@ -265,7 +267,8 @@ static const char *run_namespace(const struct context *c)
 static struct live_want wanted(const struct context *c)
 {
 	struct live_want w = { .all = c->o.all, .namespace_ = run_namespace(c), .services = c->o.args.v,
-			       .nservices = c->o.args.len, .node = c->o.node };
+			       .nservices = c->o.args.len, .node = c->o.node,
+			       .rollouts = c->command == &command_wait && c->o.wait_for == WAIT_ROLLOUT };
 	const char *name = c->command->name;
 	bool endpoints = strcmp(name, "endpoints") == 0, rules = strcmp(name, "rules") == 0 || strcmp(name, "verify") == 0;
 	w.axes[AXIS_NAME] = !endpoints && !rules;
@@ -316,7 +319,12 @@ static int read_cluster(struct context *c)
 	const struct live_want w = wanted(c);
 	enum api_outcome worst = API_OK;
 	api_again(c->api, run_limit_ms(&c->o));
+	progress_start(c);
+	signals_hold();
 	int r = live_read(&c->snapshot, c->api, &c->access, &w, &worst);
+	progress_clear(c);
+	signals_let();
+	c->outcome = worst;
 	if (r < 0) {
 		return r;
 	}

@@ -35,14 +35,15 @@ static void die_by(int number)
 	(void)raise(number);
 }
 
-/* @number is what ends us, or the alarm: what holds has had its second. */
+/* The first ends us in order where something is held; a second one, or the alarm, which comes after the first only, at once. */
 static void on_signal(int number)
 {
 	int err = errno;
-	if (number != SIGALRM) {
+	bool first = !state.caught;
+	if (first) {
 		state.caught = number;
 	}
-	if (state.held && number != SIGALRM) {
+	if (state.held && first) {
 		for (size_t i = 0; i < ARRAY_LEN(ending); i++) {
 			by_default(ending[i]);
 		}

@@ -110,7 +110,7 @@ static int looks(struct context *c, struct watch *w, int64_t begin_ms)
 	while (r == 0) {
 		next = MAX(next + interval, now_ms());
 		int64_t until = w->end_ms ? MIN(w->end_ms, next) : next;
-		if (!look_pause(c, until - now_ms()) || (w->end_ms && now_ms() >= w->end_ms)) {
+		if (!look_pause(c->out, until - now_ms()) || (w->end_ms && now_ms() >= w->end_ms)) {
 			return w->code;
 		}
 		bound_look(c, w);

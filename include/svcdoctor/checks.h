@@ -156,6 +156,27 @@ struct service_list {
 };
 int service_resolve(struct arena *arena, const struct snapshot *s, const char *text, const char *ns, struct service_list *ret, const char *const **ret_similar, size_t *ret_nsimilar);
 
+/* ---- roll-outs behind a Service ---- */
+
+/*
+ * The Deployments, StatefulSets and DaemonSets that make the pods of a Service, and how far each is with its last change: by the rules of
+ * `kubectl rollout status` (kubectl, pkg/polymorphichelpers/rollout_status.go), but that a workload which takes its template only
+ * when somebody deletes pods (OnDelete) is done.
+ */
+struct rollout {
+	const struct k8s_workload *workload;
+	bool done;
+	const char *text; /* "1 of 3 pods of Deployment shop/web have the new template" */
+};
+struct rollouts {
+	struct arena arena;
+	ARRAY_OF(struct rollout) v; /* by kind and name */
+	const char *unknown;	    /* the kind of workload that made some of the pods and is not known: "deployments"; NULL: none */
+};
+void rollouts_release(struct rollouts *r);
+/* Adds those of one more Service. 0 or -ENOMEM. */
+int rollouts_of(const struct snapshot *s, const struct k8s_service *service, struct rollouts *ret);
+
 /* ---- what changed between two looks ---- */
 
 /* What is kept of a diagnosis when it and its snapshot are gone: enough to say later what changed. Strings are its own. */

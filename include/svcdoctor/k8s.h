@@ -226,6 +226,13 @@ struct k8s_workload {
 	const char *kind;	/* "Deployment", ... */
 	int64_t replicas;	/* spec.replicas; 1 when absent; DaemonSet: desiredNumberScheduled */
 	int64_t ready;		/* status.readyReplicas or numberReady; 0 when absent */
+	/* Of the pods that it has: how many are of the template as it is now, all of them, and those that are available. */
+	int64_t updated, current, available;
+	int64_t generation, observed; /* of the object, and the one that its controller has seen; 0 where not told */
+	int64_t partition;	/* StatefulSet: pods below this ordinal keep the template before */
+	bool on_delete;		/* pods take the template when somebody deletes them: StatefulSet, DaemonSet */
+	bool paused;		/* Deployment */
+	bool two_revisions;	/* StatefulSet: currentRevision is not updateRevision */
 	const char *service_name; /* StatefulSet */
 	struct k8s_labels template_labels;
 	const struct k8s_container_port *ports; /* of all containers of the template */

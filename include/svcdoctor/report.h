@@ -29,6 +29,7 @@ struct report {
 	const struct diagnosis *findings; /* verify, rules: findings that stand beside their results; NULL: none */
 	bool one_line; /* JSON: a document is a line */
 	const struct report_look *look; /* JSON: this document is one of several; NULL: the only one */
+	const struct report_wait *wait;	/* of the command wait, in JSON; NULL: it could look at nothing */
 };
 
 int report_diagnosis(const struct report *r, const struct diagnosis *d);
@@ -47,6 +48,21 @@ struct report_look {
  * line; lines begin with the time and a sign. @d: NULL when it failed. 1 when anything was written, 0, or -ENOMEM.
  */
 int report_look(const struct report *r, const struct diagnosis *d, const struct report_look *l);
+
+/* How the command wait ended. */
+struct report_waited {
+	const char *service, *text; /* text: what it lacks, or what it has */
+	bool sound;
+};
+struct report_wait {
+	time_t since, at;
+	bool sound; /* all of them */
+	const struct report_waited *services;
+	size_t nservices;
+	const struct rollouts *rollouts; /* NULL: not asked for */
+};
+int report_wait(const struct report *r, const struct diagnosis *d, const struct report_wait *w);
+
 int report_verify(const struct report *r, const struct verify_report *v);
 int report_rules(const struct report *r, const struct rules_report *v);
 int report_endpoints(const struct report *r, const struct endpoints_report *e, const struct diagnosis *d);

@@ -116,6 +116,7 @@ struct live_want {
 	size_t nservices;
 	bool axes[3];	     /* name, endpoints, rules: asked for */
 	const char *node;	     /* --node; NULL: all */
+	bool rollouts;		     /* the workloads that make the pods of the named Services too */
 };
 
 /*

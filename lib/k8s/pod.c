@@ -267,6 +267,28 @@ static void decode_replicas(struct k8s_dec *d, const json_t *spec, const json_t 
 	w->conditions = dec_conditions(d, status, &w->nconditions);
 }
 
+/* How far a roll-out is: what `kubectl rollout status` looks at. */
+static void decode_rollout(struct k8s_dec *d, const json_t *o, struct k8s_workload *w)
+{
+	bool daemon_set = strcmp(w->kind, "DaemonSet") == 0;
+	const json_t *spec = json_obj(o, "spec"), *status = json_obj(o, "status");
+	const json_t *strategy = json_obj(spec, "updateStrategy");
+	const char *type = json_str(strategy, "type"), *old = json_str(status, "currentRevision"), *new = json_str(status, "updateRevision");
+
+	d->where = "metadata";
+	w->generation = dec_int(d, json_obj(o, "metadata"), "generation", 0, INT64_MAX, 0);
+	d->where = "status";
+	w->observed = dec_int(d, status, "observedGeneration", 0, INT64_MAX, 0);
+	w->updated = dec_int(d, status, daemon_set ? "updatedNumberScheduled" : "updatedReplicas", 0, INT32_MAX, 0);
+	w->current = dec_int(d, status, daemon_set ? "currentNumberScheduled" : "replicas", 0, INT32_MAX, 0);
+	w->available = dec_int(d, status, daemon_set ? "numberAvailable" : "availableReplicas", 0, INT32_MAX, 0);
+	w->two_revisions = old && new && strcmp(old, new) != 0;
+	d->where = "spec.updateStrategy";
+	w->partition = dec_int(d, json_obj(strategy, "rollingUpdate"), "partition", 0, INT32_MAX, 0);
+	w->on_delete = type && strcmp(type, "OnDelete") == 0;
+	w->paused = json_tri(spec, "paused") == 1;
+}
+
 void decode_workload(struct k8s_dec *d, const json_t *o, const struct k8s_meta *m)
 {
 	struct k8s_workload *w = dec_new(d, struct k8s_workload, m);
@@ -279,6 +301,7 @@ void decode_workload(struct k8s_dec *d, const json_t *o, const struct k8s_meta *
 	if (!w->kind)
 		return;
 	decode_replicas(d, spec, json_obj(o, "status"), w);
+	decode_rollout(d, o, w);
 	d->where = "spec";
 	w->service_name = dec_name(d, spec, "serviceName");
 	template = dec_obj(d, spec, "template");

@@ -179,7 +179,7 @@ static bool skipped_for(const struct report *r, struct strbuf *b, const struct d
 	strbuf_adds(b, first ? "\nnot checked: " : "             ");
 	if (n == 0) {
 		strbuf_add_clean(b, m->right);
-		strbuf_adds(b, " is forbidden, and no check needs it\n");
+		strbuf_adds(b, " is forbidden: some findings may tell less\n");
 		return true;
 	}
 	strbuf_addf(b, "%zu check%s to ", n, n == 1 ? " needs" : "s need");

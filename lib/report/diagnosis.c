@@ -45,6 +45,9 @@ int diagnosis_json(const struct report *r, const struct diagnosis *d)
 		doc_set(&doc, doc.root, "at", doc_time(&doc, r->look->at));
 		doc_set(&doc, doc.root, "changes", changes_json(&doc, r, d, r->look));
 	}
+	if (str_is(r->command, "wait")) {
+		wait_json(&doc, r);
+	}
 	json_t *services = json_array(), *cluster = json_array();
 	for (size_t i = 0; i < d->services.len; i++) {
 		doc_add(&doc, services, service_json(&doc, r, &d->services.v[i]));

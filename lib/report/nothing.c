@@ -53,7 +53,7 @@ static const struct {
 	const char *command;
 	int (*report)(const struct report *r);
 } documents[] = {
-	{ "diagnose", nothing_diagnose }, { "verify", nothing_verify },	      { "trace", nothing_trace },
+	{ "diagnose", nothing_diagnose }, { "wait", nothing_diagnose }, { "verify", nothing_verify },	      { "trace", nothing_trace },
 	{ "rules", nothing_rules },	  { "endpoints", nothing_endpoints },
 };
 

@@ -121,6 +121,11 @@ void diagnosis_text_services(const struct report *r, struct strbuf *b, const str
 /* [CHANGE]; empty for the first look. */
 json_t *changes_json(struct doc *doc, const struct report *r, const struct diagnosis *d, const struct report_look *l);
 
+/* ---- wait.c ---- */
+
+/* The keys that the document of wait has beside those of diagnose. */
+void wait_json(struct doc *doc, const struct report *r);
+
 /* ---- lines.c, junit.c ---- */
 
 /* One line of -o lines. */

@@ -11,11 +11,7 @@
 
 #include "live-private.h"
 
-enum { NODES_BY_NAME = 3, NODES_MAX = 10, PODS_BY_NAME = 4, CHAIN_MAX = 8 };
-
-struct name_list {
-	ARRAY_OF(const char *) v;
-};
+enum { NODES_BY_NAME = 3, NODES_MAX = 10, PODS_BY_NAME = 4, CHAIN_MAX = 8, NODES_NAMED = 2 };
 
 static bool list_has(const struct name_list *l, const char *name)
 {
@@ -190,6 +186,51 @@ static void ask_nodes(struct live_plan *p)
 	array_free(&l.v);
 }
 
+static void nodes_of_slices(struct live_plan *p, bool ready, struct name_list *ret)
+{
+	for (size_t i = 0; ret->v.len < NODES_MAX && i < p->known->slices.len; i++) {
+		const struct k8s_slice *sl = p->known->slices.v[i];
+
+		for (size_t j = 0; j < sl->nendpoints; j++) {
+			if ((sl->endpoints[j].ready != 0) == ready)
+				list_add(p, ret, sl->endpoints[j].node_name);
+		}
+	}
+}
+
+void live_nodes(struct live_plan *p, struct name_list *ret)
+{
+	const bool named = live_scope(p) == LIVE_NAMED;
+
+	for (int ready = 0; ready < 2; ready++) {
+		for (size_t i = 0; named && i < p->targets.len; i++)
+			nodes_of(p, p->targets.v[i], ready, ret);
+		if (!named)
+			nodes_of_slices(p, ready, ret);
+	}
+	if (named && ret->v.len > NODES_NAMED)
+		ret->v.len = NODES_NAMED;
+}
+
+/* kube-proxy and the network's agents; what else runs in kube-system comes along. */
+void live_plan_agents(struct live_plan *p)
+{
+	struct name_list nodes = { 0 };
+
+	live_nodes(p, &nodes);
+	for (size_t i = 0; i < nodes.v.len; i++) {
+		CLEANUP(strbuf_release) struct strbuf b = STRBUF_INIT;
+
+		strbuf_addf(&b, "spec.nodeName=%s", nodes.v.v[i]);
+		p->failed |= b.failed;
+		/* one more for what they are asked then */
+		if (!live_has_all(p, K8S_PODS, "kube-system") && live_room(p, 2, 100))
+			(void)live_ask(p, &(struct live_ask){ .kind = K8S_PODS, .ns = "kube-system", .fields = strbuf_str(&b), .limit = 20,
+							      .pages_max = 1, .optional = true });
+	}
+	array_free(&nodes.v);
+}
+
 /* Its fate depends on how many nodes there are, or whose addresses they have. */
 static bool concerns_all_nodes(const struct k8s_service *s)
 {
@@ -325,6 +366,50 @@ static void ask_near(struct live_plan *p, const struct k8s_service *s, const cha
 	ask_near_pods(p, s, selector);
 }
 
+/* ---- who makes its pods ---- */
+
+/*
+ * The Deployment of a ReplicaSet, by the names that the Deployment controller gives: NAME-HASH, with the hash in the pods' label
+ * pod-template-hash. NULL: it is somebody else's ReplicaSet, or memory is out.
+ */
+static const char *deployment_of(struct live_plan *p, const struct k8s_pod *pod, const char *replica_set)
+{
+	const char *hash = k8s_label_get(&pod->meta.labels, "pod-template-hash");
+	const size_t len = strlen(replica_set), tail = hash ? strlen(hash) + 1 : 0;
+	const char *name;
+
+	if (!hash || len <= tail || replica_set[len - tail] != '-' || strcmp(replica_set + len - tail + 1, hash) != 0)
+		return NULL;
+	name = arena_strndup(p->arena, replica_set, len - tail);
+	p->failed |= !name;
+	return name;
+}
+
+static void ask_owner(struct live_plan *p, const struct k8s_service *s, const struct k8s_pod *pod, const struct k8s_owner *o)
+{
+	struct live_ask a = { .ns = s->meta.ns, .service = { s->meta.ns, s->meta.name } };
+
+	if (str_is(o->kind, "ReplicaSet")) {
+		a.kind = K8S_DEPLOYMENTS;
+		a.name = deployment_of(p, pod, o->name);
+	} else if (str_is(o->kind, "StatefulSet") || str_is(o->kind, "DaemonSet")) {
+		a.kind = str_is(o->kind, "StatefulSet") ? K8S_STATEFULSETS : K8S_DAEMONSETS;
+		a.name = o->name;
+	}
+	if (a.name && is_k8s_name(a.name) && !live_has_all(p, a.kind, a.ns) && live_room(p, 1, 8))
+		(void)live_ask(p, &a);
+}
+
+static void ask_owners(struct live_plan *p, const struct k8s_service *s)
+{
+	for (size_t i = 0; p->want->rollouts && i < p->known->pods.len; i++) {
+		const struct k8s_pod *pod = p->known->pods.v[i];
+
+		for (size_t j = 0; is_selected(s, pod) && j < pod->meta.nowners; j++)
+			ask_owner(p, s, pod, &pod->meta.owners[j]);
+	}
+}
+
 /* ---- the Service that an external name means ---- */
 
 static const struct k8s_service *find_service(const struct live_plan *p, const char *ns, const char *name)
@@ -368,6 +453,7 @@ static void ask_target(struct live_plan *p, const struct k8s_service *s)
 	if (!ask_pods(p, s, selector))
 		return;
 	ask_named_pods(p, s);
+	ask_owners(p, s);
 	ask_pod_events(p, s);
 	ask_near(p, s, selector);
 }

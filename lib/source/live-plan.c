@@ -464,5 +464,8 @@ int live_plan_next(struct live_plan *p)
 		plan_named(p);
 		break;
 	}
+	/* last, where nothing else is to be asked */
+	if (p->asks.len == before && live_scope(p) != LIVE_ALL && p->want->axes[2])
+		live_plan_agents(p);
 	return p->failed ? -ENOMEM : (int)(p->asks.len - before);
 }

@@ -98,6 +98,16 @@ int live_word_parse(struct arena *arena, const char *text, const char *ns, struc
 /* How well does the Service fit: 3 by name, 2 by address, 1 by a port that it has at nodes, 0 not at all. The best ones are meant. */
 unsigned live_word_match(const struct live_word *w, const struct k8s_service *s);
 
+/* The nodes concerned, those with endpoints that are not ready first: at most two for named Services, else ten. */
+struct name_list {
+	ARRAY_OF(const char *) v;
+};
+void live_nodes(struct live_plan *p, struct name_list *ret);
+/* Asks for kube-proxy's and other agents' pods there. */
+void live_plan_agents(struct live_plan *p);
+/* live-facts.c: what kubelets and pods say for themselves, as far as that may be asked. 0 or -ENOMEM, -EINTR. */
+int live_facts(struct snapshot *s, struct api *a, struct live_plan *p);
+
 /* live-near.c: what is asked once a named Service is known: its pods, nodes, what comes near. */
 void live_plan_targets(struct live_plan *p);
 /* ... and of names that nobody has. */

@@ -220,15 +220,21 @@ static int round_of(struct live *live, size_t from)
 	return r < 0 ? r : join_lists(live, flights, n);
 }
 
+static void count_used(struct live *live, struct api_counts start)
+{
+	const struct api_counts now = api_count(live->api);
+
+	live->plan.used_requests = now.requests - start.requests;
+	live->plan.used_bytes = now.bytes - start.bytes;
+}
+
 static int read_rounds(struct live *live, struct api_counts start)
 {
 	for (int i = 0; i < ROUNDS_MAX; i++) {
-		const struct api_counts now = api_count(live->api);
 		const size_t from = live->plan.asks.len;
 		int r;
 
-		live->plan.used_requests = now.requests - start.requests;
-		live->plan.used_bytes = now.bytes - start.bytes;
+		count_used(live, start);
 		r = live_plan_next(&live->plan);
 		if (r > 0)
 			r = round_of(live, from);
@@ -273,5 +279,12 @@ int live_read(struct snapshot *s, struct api *a, const struct api_access *access
 		r = read_rounds(&live, start);
 	if (r == 0)
 		r = proxy_config_from_cluster(s);
-	return r == 0 ? live_results(s, &live.plan, ret_worst) : r;
+	if (r == 0)
+		r = live_results(s, &live.plan, ret_worst);
+	/* what shows rules only has no use for the rest */
+	if (r == 0 && *ret_worst == API_OK && (w->axes[0] || w->axes[1])) {
+		count_used(&live, start);
+		r = live_facts(s, a, &live.plan);
+	}
+	return r;
 }

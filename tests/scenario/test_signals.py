@@ -1,13 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Ctrl-C and its kin, and a reader that has enough: the program ends at once, by the signal itself, and never leaves half a document."""
+"""
+Ctrl-C and its kin, and a reader that has enough: the program ends at once, by the signal itself, and never leaves half a document. And
+the progress line that somebody at a terminal sees meanwhile.
+"""
 import fcntl
 import json
 import os
+import pty
+import re
+import select
 import signal
+import struct
 import subprocess
+import tempfile
 import termios
 import time
 
+from api_server import ApiServer
 from common import CORPUS, PROGRAM, Tests, expect, expect_equal, run, short
 
 LAB = "lab-iptables-nft"
@@ -134,8 +143,182 @@ def test_output_file_is_checked():
     expect("cannot write to '/dev/full'" in r.err or "cannot write to /dev/full" in r.err, r.err)
 
 
+# ---- a live cluster, and a terminal ----
+
+class Terminal:
+    """The program with a terminal as stderr (and stdout, where @both), and what appeared there."""
+
+    def __init__(self, *args, both=False, term="xterm", columns=100):
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        environment = {k: v for k, v in os.environ.items() if k not in ("SVCDOCTOR_BUNDLE", "KUBECONFIG", "TERM")}
+        environment.update({"TERM": term} if term else {})
+        self.process = subprocess.Popen([PROGRAM, *args], stdin=subprocess.DEVNULL, stdout=slave if both else subprocess.PIPE, stderr=slave, cwd=CORPUS,
+                                        env=environment)
+        os.close(slave)
+        self.text = b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        if self.process.stdout:
+            self.process.stdout.close()
+        os.close(self.master)
+
+    def read(self, pattern=None):
+        """Until the pattern was seen, or the end; then everything that was."""
+        end = time.monotonic() + PATIENCE
+        while pattern is None or not re.search(pattern, self.text):
+            expect(time.monotonic() < end, lambda: f"{pattern} was never seen in {self.text[-500:]}")
+            if not select.select([self.master], [], [], 0.2)[0]:
+                continue
+            try:
+                data = os.read(self.master, 65536)
+            except OSError:  # the other side is closed
+                break
+            if not data:
+                break
+            self.text += data
+        expect(pattern is None or re.search(pattern, self.text), lambda: f"{pattern} was not seen in {self.text[-500:]}")
+        return self.text
+
+    def screen(self):
+        """What is left to see, line by line."""
+        lines = []
+        for line in self.text.decode().split("\n"):
+            shown = ""
+            for part in line.split("\r"):
+                at = 0
+                for i, text in enumerate(part.split("\033[K")):  # before each but the first: what is behind the cursor is erased
+                    shown = shown[:at] + text + ("" if i else shown[at + len(text):])
+                    at += len(text)
+                    shown = shown[:at] if i < part.count("\033[K") else shown
+            lines.append(shown)
+        return lines
+
+
+PROGRESS = rb"\rreading https://127\.0\.0\.1:\d+: \d+ of \d+ answers, [\d.]+ k?B, \d+ s\033\[K"
+
+
+def slow(server, seconds=1.5):
+    """One list takes its time."""
+    server.fault("delay", "/pods", seconds=seconds)
+    return ("diagnose", "-A", "--kubeconfig", server.kubeconfig())
+
+
+def test_progress():
+    """At a terminal the line appears, and nothing is left of it beside the report."""
+    with ApiServer(os.path.join(CORPUS, LAB)) as s, Terminal(*slow(s), both=True) as t:
+        t.read(PROGRESS)
+        t.read()
+        t.process.wait(PATIENCE)
+        expect_equal(t.process.returncode, 1, "exit status")
+        expect(len(re.findall(rb"\rreading", t.text)) > 1, "it is not rewritten")
+        seen = t.screen()
+        expect(seen[0].startswith("looked at: cluster ") and not any("reading https" in x for x in seen), seen[:3])
+
+
+def test_no_progress():
+    """None on a dumb terminal, without TERM, with -q, in a pipe, and where it is quick."""
+    with ApiServer(os.path.join(CORPUS, LAB)) as s:
+        args = slow(s, 0.8)
+        for more, term in (((), "dumb"), ((), None), (("-q",), "xterm")):
+            with Terminal(*args, *more, term=term) as t:
+                out = t.process.stdout.read()
+                t.read()
+                expect(out and t.text == b"", f"{more} {term}: {t.text}")
+        expect_equal(run(*args, codes=(1,), env={"TERM": "xterm"}).err, "", "stderr in a pipe")
+
+
+def test_progress_is_cut():
+    """A line that wrapped could not be erased."""
+    with ApiServer(os.path.join(CORPUS, LAB)) as s, Terminal(*slow(s), columns=30) as t:
+        t.read(rb"\rreading https://127\.0\.0\.1:\d+[^\r]*\033\[K")
+        t.process.stdout.read()
+        for part in t.read().decode().split("\r"):
+            expect(len(part.split("\033[K")[0]) < 30, part)
+
+
+def test_interrupted_reading():
+    """Ctrl-C while a list stalls: at once, by the signal, without a word and with the line erased; no file is left."""
+    with ApiServer(os.path.join(CORPUS, LAB)) as s, tempfile.TemporaryDirectory() as temp:
+        s.fault("stall", "/pods")
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            os.environ["TMPDIR"] = temp
+            with Terminal("diagnose", "-A", "-o", "json", "--kubeconfig", s.kubeconfig()) as t:
+                t.read(PROGRESS)
+                t.process.send_signal(number)
+                t.process.wait(PATIENCE)
+                out = t.process.stdout.read()
+                t.read()
+                expect_equal((t.process.returncode, out), (-number, b""), "what it died of, and stdout")
+                expect_equal([x for x in t.screen() if x.strip()], [], "what is left on the terminal")
+        del os.environ["TMPDIR"]
+        expect_equal(os.listdir(temp), [], "temporary files")
+
+
+def test_interrupted_wait():
+    """Between two looks, too."""
+    with ApiServer(os.path.join(CORPUS, LAB)) as s:
+        p = subprocess.Popen([PROGRAM, "wait", "cart", "-n", "shop", "--interval", "1h", "--timeout", "0", "--kubeconfig", s.kubeconfig()],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=CORPUS)
+        line = p.stderr.readline()
+        expect(line.endswith(b"shop/cart: 0 of 2 pods are ready\n"), line)
+        p.send_signal(signal.SIGINT)
+        out, err = p.communicate(timeout=PATIENCE)
+        expect(p.returncode == -signal.SIGINT and not out, f"{p.returncode} {out} {err}")
+
+
+PLUGIN = """#!/bin/sh
+echo $$ >{pid}
+exec sleep 1000
+"""
+
+
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+        return f.read().rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def test_interrupted_plugin():
+    """A credential plugin that hangs does not outlive the program."""
+    with ApiServer(os.path.join(CORPUS, LAB)) as s, tempfile.TemporaryDirectory() as temp:
+        plugin, pid_file, config = (os.path.join(temp, x) for x in ("plugin", "pid", "config"))
+        with open(plugin, "w", encoding="utf-8") as f:
+            f.write(PLUGIN.format(pid=pid_file))
+        os.chmod(plugin, 0o755)
+        with open(config, "w", encoding="utf-8") as f:
+            json.dump({"apiVersion": "v1", "kind": "Config", "current-context": "x", "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
+                       "clusters": [{"name": "x", "cluster": {"server": s.url, "insecure-skip-tls-verify": True}}],
+                       "users": [{"name": "x", "user": {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": plugin,
+                                                                "interactiveMode": "Never"}}}]}, f)
+        p = subprocess.Popen([PROGRAM, "diagnose", "-A", "--kubeconfig", config], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, cwd=CORPUS)
+        until(lambda: os.path.exists(pid_file) and os.path.getsize(pid_file) > 0, "the plugin starts")
+        with open(pid_file, encoding="ascii") as f:
+            pid = int(f.read())
+        p.send_signal(signal.SIGINT)
+        out, err = p.communicate(timeout=PATIENCE)
+        expect_equal((p.returncode, out, err), (-signal.SIGINT, b"", b""), "what it died of, stdout and stderr")
+        until(lambda: not is_alive(pid), "the plugin ends")
+
+
 def main():
     t = Tests()
+    t.run("progress", test_progress)
+    t.run("no-progress", test_no_progress)
+    t.run("progress-is-cut", test_progress_is_cut)
+    t.run("interrupted-reading", test_interrupted_reading)
+    t.run("interrupted-wait", test_interrupted_wait)
+    t.run("interrupted-plugin", test_interrupted_plugin)
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         t.run(f"document-is-finished-{name}", test_document_is_finished, getattr(signal, name))
     t.run("nobody-reads", test_nobody_reads)

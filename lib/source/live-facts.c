@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What stands beside the objects, asked of kubelets and pods through the API server: is kube-proxy well on the nodes concerned, what does
+ * its log say of its mode, which nameserver does the kubelet give, are the DNS pods ready. Each is tried once and not waited for; where it
+ * is refused or fails, that is recorded once, and nobody depends on it. Answers go to the readers of a bundle's files.
+ */
+
+#include <errno.h>
+
+#include "bundle-private.h"
+#include "live-private.h"
+
+enum { DNS_PODS = 4, FACT_MS = 5000, LOG_BYTES = 64 << 10, LOG_BYTES_NAMED = 16 << 10, SMALL_ANSWER = 256 << 10 };
+
+struct facts {
+	struct snapshot *s;
+	struct api *api;
+	const struct live_plan *plan;
+	size_t asked;
+	bool refused[3]; /* by enum source */
+};
+
+enum source { OF_PROXY, OF_LOG, OF_KUBELET };
+
+struct fact {
+	struct facts *facts;
+	enum source source;
+	const char *node, *file; /* a node's file of a bundle; NULL: */
+	const struct k8s_pod *pod; /* a DNS pod's readiness */
+};
+
+/* ---- answers ---- */
+
+static int use_file(struct fact *f, char *data, size_t size)
+{
+	struct bundle b = { .s = f->facts->s };
+	struct member m = { .role = MEMBER_NODE, .path = strdup(f->file), .node = strdup(f->node), .file = node_file_find(f->file) };
+	int r = -ENOMEM;
+
+	if (m.path && m.node && m.file)
+		r = node_file_use(&b, &m, data, size);
+	else
+		free(data);
+	member_release(&m);
+	return r;
+}
+
+static int take_failure(struct fact *f, const struct api_result *r)
+{
+	static const char *const rights[] = { [OF_PROXY] = "get pods/proxy in namespace kube-system",
+					      [OF_LOG] = "get pods/log in namespace kube-system", [OF_KUBELET] = "get nodes/proxy" };
+	const bool forbidden = r->outcome == API_FORBIDDEN;
+	struct snap_missing m = { .kind = -1, .why = forbidden ? FORBIDDEN : UNREADABLE, .right = forbidden ? rights[f->source] : NULL };
+
+	if (f->facts->refused[f->source])
+		return 0;
+	f->facts->refused[f->source] = true;
+	m.text = arena_strdup(&f->facts->s->arena, r->text);
+	m.hint = arena_strdup(&f->facts->s->arena, r->hint);
+	return array_push(&f->facts->s->missing, m);
+}
+
+/* kube-proxy answers 503 with JSON of its own when its rules are too old; the API server's own 503 has a message. */
+static int take_illness(struct fact *f)
+{
+	static const char ill[] = "{\"healthy\": false}";
+	char *data = strdup(ill);
+
+	return data ? use_file(f, data, sizeof(ill) - 1) : -ENOMEM;
+}
+
+/* CoreDNS answers 503 with the names of the plugins that are not ready. */
+static bool is_dns_answer(const struct api_result *r)
+{
+	return r->status == 503 && r->message && !strchr(r->message, ' ');
+}
+
+static int on_fact(void *arg, const struct api_result *r, char *data, size_t size)
+{
+	struct fact *f = arg;
+	int result;
+
+	if (f->pod) {
+		const char *body = data ? data : r->message ? r->message : "";
+
+		result = r->outcome == API_OK || is_dns_answer(r) ?
+				 probe_add(f->facts->s, "ready", f->pod->meta.ns, f->pod->meta.name, (int)r->status, body, strlen(body)) :
+				 take_failure(f, r);
+	} else if (r->outcome == API_OK && data) {
+		return use_file(f, data, size);
+	} else if (f->source == OF_PROXY && r->status == 503 && !r->message) {
+		result = take_illness(f);
+	} else {
+		result = take_failure(f, r);
+	}
+	free(data);
+	return result;
+}
+
+/* ---- questions ---- */
+
+static int ask(struct facts *x, struct fact f, const struct api_what *what, const char *path, size_t max)
+{
+	struct fact *own = arena_new(&x->s->arena, struct fact);
+
+	if (!own)
+		return -ENOMEM;
+	*own = f;
+	own->facts = x;
+	x->asked++;
+	return api_get(x->api, &(struct api_get){ .what = *what, .path = path, .body_max = max, .may_cut = f.source == OF_LOG, .once = true,
+						  .timeout_ms = FACT_MS, .done = on_fact, .arg = own, .accept = "*/*" });
+}
+
+static bool has_room(const struct facts *x)
+{
+	return live_room(x->plan, (unsigned)x->asked + 1, 24);
+}
+
+static int ask_pod(struct facts *x, struct fact f, const struct k8s_pod *p, const char *port, const char *below)
+{
+	const struct api_what what = { "get", "", f.source == OF_LOG ? "pods/log" : "pods/proxy", p->meta.ns, p->meta.name };
+	CLEANUP(strbuf_release) struct strbuf name = STRBUF_INIT, path = STRBUF_INIT;
+
+	if (!has_room(x))
+		return 0;
+	strbuf_addf(&name, "%s%s", p->meta.name, port);
+	strbuf_adds(&path, "/api/v1/namespaces");
+	api_path_add(&path, p->meta.ns);
+	strbuf_adds(&path, "/pods");
+	api_path_add(&path, strbuf_str(&name));
+	strbuf_adds(&path, below);
+	return path.failed || name.failed ? -ENOMEM : ask(x, f, &what, strbuf_str(&path), SMALL_ANSWER);
+}
+
+static int ask_kubelet(struct facts *x, const char *node)
+{
+	const struct api_what what = { "get", "", "nodes/proxy", NULL, node };
+	CLEANUP(strbuf_release) struct strbuf path = STRBUF_INIT;
+
+	if (!has_room(x))
+		return 0;
+	strbuf_adds(&path, "/api/v1/nodes");
+	api_path_add(&path, node);
+	strbuf_adds(&path, "/proxy/configz");
+	return path.failed ? -ENOMEM : ask(x, (struct fact){ .source = OF_KUBELET, .node = node, .file = "kubelet-config.json" }, &what,
+					   strbuf_str(&path), SMALL_ANSWER);
+}
+
+static const struct k8s_pod *proxy_of(const struct facts *x, const char *node)
+{
+	for (size_t i = 0; i < x->s->cluster.pods.len; i++) {
+		const struct k8s_pod *p = x->s->cluster.pods.v[i];
+
+		if (str_is(p->node, node) && strcmp(p->meta.ns, "kube-system") == 0 &&
+		    str_is(k8s_label_get(&p->meta.labels, "k8s-app"), "kube-proxy") && strcmp(p->phase, "Running") == 0)
+			return p;
+	}
+	return NULL;
+}
+
+static int ask_node(struct facts *x, const char *node)
+{
+	const bool named = live_scope(x->plan) == LIVE_NAMED;
+	const struct k8s_pod *proxy = x->plan->want->axes[2] ? proxy_of(x, node) : NULL;
+	char log[64];
+	int r = 0;
+
+	(void)snprintf(log, sizeof(log), "/log?limitBytes=%d", named ? LOG_BYTES_NAMED : LOG_BYTES);
+	if (proxy)
+		r = ask_pod(x, (struct fact){ .source = OF_PROXY, .node = node, .file = "kube-proxy-healthz.json" }, proxy, ":10256", "/proxy/healthz");
+	/* the address that it gives is held against all Services */
+	if (r == 0 && x->plan->want->axes[0] && live_has_all(x->plan, K8S_SERVICES, NULL))
+		r = ask_kubelet(x, node);
+	/* its mode and flags stand at its beginning */
+	if (r == 0 && proxy && proxy->ncontainers == 1)
+		r = ask_pod(x, (struct fact){ .source = OF_LOG, .node = node, .file = "kube-proxy.log" }, proxy, "", log);
+	return r;
+}
+
+static int ask_dns(struct facts *x)
+{
+	size_t n = 0;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && x->plan->want->axes[0] && n < DNS_PODS && i < x->s->cluster.pods.len; i++) {
+		const struct k8s_pod *p = x->s->cluster.pods.v[i];
+
+		if (strcmp(p->meta.ns, "kube-system") != 0 || strcmp(p->phase, "Running") != 0 ||
+		    !str_is(k8s_label_get(&p->meta.labels, "k8s-app"), "kube-dns"))
+			continue;
+		n++;
+		r = ask_pod(x, (struct fact){ .source = OF_PROXY, .pod = p }, p, ":8181", "/proxy/ready");
+	}
+	return r;
+}
+
+int live_facts(struct snapshot *s, struct api *a, struct live_plan *p)
+{
+	struct facts x = { .s = s, .api = a, .plan = p };
+	struct name_list nodes = { 0 };
+	int r = 0;
+
+	live_nodes(p, &nodes);
+	for (size_t i = 0; r == 0 && i < nodes.v.len; i++)
+		r = ask_node(&x, nodes.v.v[i]);
+	if (r == 0)
+		r = ask_dns(&x);
+	array_free(&nodes.v);
+	return r == 0 && x.asked > 0 ? api_run(a) : r;
+}
