@@ -67,8 +67,7 @@ void setup_tell(const struct context *c, const struct sd_notes *told)
 	}
 }
 
-/* @path as one word for a shell. */
-static void add_quoted(struct strbuf *b, const char *path)
+void add_quoted(struct strbuf *b, const char *path)
 {
 	static const char plain[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:=@%+,-";
@@ -170,6 +169,7 @@ static int open_api(struct context *c)
 	const struct api_options o = {
 		.deadline_ms = run_limit_ms(&c->o),
 		.trace = c->o.verbose ? trace_request : NULL,
+		.stop = signals_stop(),
 		.may_ask = isatty(STDIN_FILENO) == 1,
 		.stop = signals_stop(),
 		.progress = progress_show,
@@ -178,6 +178,12 @@ static int open_api(struct context *c)
 		.arg = c,
 	};
 	int r = api_open(&c->access, &o, &c->api);
+	if (r == SD_EPARSE || r == SD_EUSAGE) {
+		complain_of(c, "bad-server", true, r == SD_EPARSE ? "the server '%s' has no usable host and port"
+								  : "'%s' cannot be asked: a name to impersonate holds a control character",
+			    c->access.server);
+		return CODE_USAGE;
+	}
 	if (r < 0 && r != -ENOMEM) {
 		complain_of(c, "no-client", true, "cannot get ready to ask the API server: %s", sd_strerror(r));
 		return CODE_INTERNAL;
@@ -198,10 +204,10 @@ static int keep_flags(struct context *c)
 static int open_cluster(struct context *c)
 {
 	int r = api_access_load(&c->arena, &c->o.api, &c->snapshot.notes, &c->access);
+	setup_tell(c, NULL);
 	if (r == -ENOENT) {
 		return no_source(c);
 	}
-	setup_tell(c, NULL);
 	if (r < 0) {
 		return r == -ENOMEM ? r : CODE_USAGE;
 	}
@@ -280,7 +286,7 @@ static struct live_want wanted(const struct context *c)
 	return w;
 }
 
-static int code_of_outcome(enum api_outcome o)
+int code_of_outcome(enum api_outcome o)
 {
 	switch (o) {
 	case API_OK:

@@ -84,7 +84,8 @@ struct api_access {
  * Finds and merges the kubeconfig as kubectl does: --kubeconfig, else the files of KUBECONFIG, else ~/.kube/config, else the in-cluster
  * account (KUBERNETES_SERVICE_HOST and /var/run/secrets/kubernetes.io/serviceaccount). Files named in it are read.
  *
- * 0; -ENOENT: there is no kubeconfig, no flag that names a server and no account (@notes has nothing: the caller knows what to say);
+ * 0; -ENOENT: there is no kubeconfig, no flag that names a server and no account (@notes names the files of KUBECONFIG that are missing,
+ * and nothing else: the caller knows what to say);
  * SD_EUSAGE: what was named is not there or contradicts itself (context, cluster, user, file, a wrong field), with a note in kubectl's
  * sense and words of ours; SD_EPARSE: a file is no kubeconfig, with the place; -ENOMEM.
  */
@@ -205,7 +206,10 @@ struct api_options {
 };
 
 struct api;
-/* @access must outlive it. 0, -ENOMEM, or another negative code when libcurl cannot start. */
+/*
+ * @access must outlive it. 0; SD_EPARSE: the server's URL has no usable host or port; SD_EUSAGE: a name to impersonate holds a control
+ * character; -ENOMEM, or another negative code when libcurl cannot start.
+ */
 int api_open(const struct api_access *access, const struct api_options *o, struct api **ret);
 /* Aborts what is open. NULL is nothing. */
 void api_close(struct api *a);

@@ -372,6 +372,17 @@ static int set_headers(struct transfer *t, const struct wire_ask *ask)
 	return r;
 }
 
+/*
+ * libcurl is told to leave signals alone. Before 7.88 OpenSSL wrote to sockets itself, without MSG_NOSIGNAL: there libcurl must ignore
+ * SIGPIPE around its work, and where it resolves names in a thread that is all it does with signals.
+ */
+static long no_signal(void)
+{
+	const curl_version_info_data *v = curl_version_info(CURLVERSION_NOW);
+
+	return v->version_num >= 0x075800 || !(v->features & CURL_VERSION_ASYNCHDNS);
+}
+
 static void set_protocols(CURL *e)
 {
 #if LIBCURL_VERSION_NUM >= 0x075500
@@ -382,7 +393,7 @@ static void set_protocols(CURL *e)
 	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
 	curl_easy_setopt(e, CURLOPT_PIPEWAIT, 1l);
 	curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1l);
-	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1l);
+	curl_easy_setopt(e, CURLOPT_NOSIGNAL, no_signal());
 #if LIBCURL_VERSION_NUM >= 0x075700
 	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1l); /* who gives up does not wait for a resolver that nobody answers */
 #endif

@@ -353,7 +353,8 @@ static int pause_ms(const struct api *a)
 	int64_t now = client_now_ms(), until = now + STEP_MS;
 
 	for (const struct request *r = a->urgent.first; r; r = r->next)
-		until = MIN(until, r->not_before);
+		if (r->not_before > now) /* else it waits for room, which the network makes */
+			until = MIN(until, r->not_before);
 	if (a->deadline)
 		until = MIN(until, a->deadline);
 	return (int)MAX(until - now, 1);

@@ -215,8 +215,8 @@ static void no_address(struct run *r, const struct k8s_ingress *in, struct class
 		concern_backends(r, in, f);
 		finding_text(r, f, "Ingress %s/%s has no address: no controller has said that it serves it", in->meta.ns, in->meta.name);
 	} else {
-		finding_text(r, f, "none of the %zu Ingresses %s has an address, such as %s/%s: their controller publishes none, or does not run",
-			     t->without, of_class(r, in), in->meta.ns, in->meta.name);
+		finding_text(r, f, "no Ingress %s has an address (%zu, such as %s/%s): the controller publishes none, or does not run",
+			     of_class(r, in), t->without, in->meta.ns, in->meta.name);
 	}
 	if (e)
 		finding_severity(f, SEVERITY_WARNING);
@@ -230,7 +230,10 @@ static void no_address(struct run *r, const struct k8s_ingress *in, struct class
 	finding_next(r, f, "kubectl get ingressclasses");
 }
 
-/* Only where the classes are known: else nobody can tell one that is served from one that is not. */
+/*
+ * Only where the classes are known: else nobody can tell one that is served from one that is not. Where there is none, nothing shows
+ * that a controller was ever meant to run.
+ */
 void check_ingress_classes(struct run *r)
 {
 	CLEANUP(map_release) struct map tallies = { 0 };
@@ -251,7 +254,7 @@ void check_ingress_classes(struct run *r)
 			continue;
 		if (class_is_missing(r, in))
 			class_missing(r, in);
-		else if (!in->class_in_spec || class_of(r, in->class_name))
+		else if (class_of(r, in->class_name) || (!in->class_in_spec && r->c->ingress_classes.len))
 			no_address(r, in, tally_of(r, &tallies, in));
 	}
 }

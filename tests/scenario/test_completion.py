@@ -336,6 +336,14 @@ def through_kubectl(shells):
         got = [line.split("\t")[0] for line in lines[:-2]]
         expect_equal(lines[-2], ":4", f"kubectl {args}: directive")
         expect(got == want if want is not None else {"default", "kube-system", "shop"} <= set(got), f"kubectl {args}: {got}")
+    with ApiServer(LAB) as s:
+        args = ("svcdoctor", "diagnose", "--kubeconfig", s.kubeconfig(), "-n", "shop", "ca")
+        for _ in range(5):
+            p = subprocess.run(["kubectl", "__complete", *args], env=shells.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60,
+                               check=False)
+            if p.stdout == b"cart\n:4\n":
+                return
+        expect_equal(p.stdout.decode(), "cart\n:4\n", f"kubectl {args}")
 
 
 def main():

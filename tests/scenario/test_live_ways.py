@@ -185,11 +185,20 @@ def plugin_with_a_stale_token(server):
     expect({r.status for r in server.requests} <= {200, 401, 404}, [str(r) for r in server.requests])
 
 
+def what_cannot_be_sent(server):
+    r = web(server, "--as", "jane\nAuthorization: x", codes=[64])
+    expect("a name to impersonate holds a control character" in r.err, r.err)
+    r = web(server, "--token", "a\r\nX-Evil: 1", codes=[64, 77])
+    expect("control character" in r.err, r.err)
+    r = web(server, codes=[64], server="https://127.0.0.1:0")
+    expect("the server 'https://127.0.0.1:0' has no usable host and port" in r.err, r.err)
+
+
 def main():
     t = Tests()
     with ApiServer(LAB) as server:
         for test in (one_connection, old_http, plain_http, other_name, http_proxy, socks_proxy, proxy_of_environment, authorities_of_the_system,
-                     impersonation, plugin_with_a_stale_token):
+                     impersonation, what_cannot_be_sent, plugin_with_a_stale_token):
             t.run(test.__name__.replace("_", "-"), test, server)
     t.finish()
 

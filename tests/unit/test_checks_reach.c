@@ -114,12 +114,15 @@ static const struct lab_case cases[] = {
 	  "ingress-no-address", SEVERITY_INFO, "Ingress n/i has no address" },
 	{ { SVCS(SVC("s", PLAIN)), GOOD, CLASSES(NGINX), INGRESSES(INGRESS_WITH("i", "'ingressClassName':'nginx'," TO_S("'number':80"), "") ","
 								    INGRESS_WITH("j", "'ingressClassName':'nginx'," TO_S("'number':80"), "")) },
-	  "ingress-no-address", SEVERITY_INFO, "none of the 2 Ingresses of class nginx" },
+	  "ingress-no-address", SEVERITY_INFO, "no Ingress of class nginx has an address (2, such as n/i)" },
 	{ { SVCS(SVC("s", PLAIN)), GOOD, CLASSES(NGINX), INGRESS_EVENT, INGRESSES(INGRESS_WITH("i", "'ingressClassName':'nginx'," TO_S("'number':80"), "")) },
 	  "ingress-no-address", SEVERITY_WARNING, "no certificate" },
 	{ { SVCS(SVC("s", PLAIN)), GOOD, CLASSES(NGINX), INGRESSES(INGRESS_WITH("i", "'ingressClassName':'ngnix'," TO_S("'number':80"), "")) },
 	  "ingress-no-address", SILENT, NULL },
 	{ { SVCS(SVC("s", PLAIN)), GOOD, INGRESSES(INGRESS_WITH("i", TO_S("'number':80"), "")) }, "ingress-no-address", SILENT, NULL },
+	{ { SVCS(SVC("s", PLAIN)), GOOD, CLASSES(""), INGRESSES(INGRESS_WITH("i", TO_S("'number':80"), "")) }, "ingress-no-address", SILENT, NULL },
+	{ { SVCS(SVC("s", PLAIN)), GOOD, CLASSES(NGINX), INGRESSES(INGRESS_WITH("i", TO_S("'number':80"), "")) }, "ingress-no-address", SEVERITY_INFO,
+	  "no Ingress without a class has an address" },
 	/* backends of routes */
 	{ { SVCS(SVC("s", PLAIN)), GOOD, ROUTE("'name':'gone','port':80") }, "gateway-route-backend-missing", SEVERITY_ERROR,
 	  "HTTPRoute n/r sends path /api to Service n/gone, which does not exist" },
