@@ -171,7 +171,6 @@ static int open_api(struct context *c)
 		.trace = c->o.verbose ? trace_request : NULL,
 		.stop = signals_stop(),
 		.may_ask = isatty(STDIN_FILENO) == 1,
-		.stop = signals_stop(),
 		.progress = progress_show,
 		.kubectl_flags = strbuf_str(&c->kubectl_flags),
 		.own_flags = strbuf_str(&c->source_flags),
