@@ -82,6 +82,8 @@ struct options {
 	struct string_list as_groups;
 	struct string_list users, groups, accounts; /* rbac */
 	bool proxy;
+	const char *write; /* collect */
+	bool force, redact;
 	const char *unused; /* what kubectl's flags say that mean nothing here */
 };
 enum { FAIL_ON_ERROR, FAIL_ON_WARNING, FAIL_ON_INFO, FAIL_ON_NEVER };
@@ -137,7 +139,11 @@ extern const char *const choices_fail_on[], *const choices_color[], *const choic
 	{ 'h', "help", NULL, "show this help", OPT_FLAG, offsetof(struct options, help), 0, NULL, COMPLETE_NOTHING }
 #define OPT_ROW_END { 0, NULL, NULL, NULL, OPT_FLAG, 0, 0, NULL, COMPLETE_NOTHING }
 
-enum { COMMAND_NEEDS_SNAPSHOT = 1, COMMAND_READS_ITSELF = 2 /* the dispatcher opens only */ };
+enum {
+	COMMAND_NEEDS_SNAPSHOT = 1,
+	COMMAND_READS_ITSELF = 2, /* the dispatcher opens only */
+	COMMAND_NEEDS_SOURCE = 4, /* no snapshot: the command opens by itself, too */
+};
 
 struct context;
 struct command {
@@ -154,7 +160,7 @@ struct command {
 	int (*run)(struct context *c);
 };
 extern const struct command command_diagnose, command_endpoints, command_rules, command_trace, command_verify,
-	command_explain, command_rbac, command_wait, command_demo, command_version, command_completion;
+	command_explain, command_collect, command_rbac, command_wait, command_demo, command_version, command_completion;
 extern const struct command *const commands[]; /* ends with NULL */
 const struct command *command_find(const char *name);
 
@@ -250,6 +256,10 @@ int setup_snapshot(struct context *c);
 void setup_tell(const struct context *c, const struct sd_notes *told);
 /* The same for the built-in bundle. */
 int setup_demo(struct context *c);
+/* Appends @path as one word for a shell. */
+void add_quoted(struct strbuf *b, const char *path);
+/* The exit code of a run that could read nothing because of @o, or a negative code. */
+int code_of_outcome(enum api_outcome o);
 void setup_report(struct context *c);
 
 /* select.c: the Services that a run is about, and those named that are not there. */

@@ -8,8 +8,8 @@
 
 const struct command *const commands[] = {
 	&command_diagnose, &command_endpoints, &command_rules,	 &command_trace,      &command_verify,
-	&command_wait,	   &command_explain,   &command_rbac,	 &command_demo,	      &command_version,
-	&command_completion, NULL,
+	&command_wait,	   &command_collect,   &command_explain, &command_rbac,	      &command_demo,
+	&command_version,  &command_completion, NULL,
 };
 
 const struct command *command_find(const char *name)

@@ -70,7 +70,7 @@ const struct opt *command_row(const struct command *cmd, size_t i)
 	if (i < own) {
 		return &cmd->options[i];
 	}
-	if (!(cmd->needs & COMMAND_NEEDS_SNAPSHOT)) {
+	if (!(cmd->needs & (COMMAND_NEEDS_SNAPSHOT | COMMAND_NEEDS_SOURCE))) {
 		return NULL;
 	}
 	/* a row of its own goes before one of the same name */

@@ -124,18 +124,30 @@ static bool services_known(const struct context *c)
 	return k == KNOWN || k == PARTLY_KNOWN || c->snapshot.services_from_rules;
 }
 
+/* A Service was named, and there are none to look it up in: why, and what to do. */
+static int no_services(struct context *c)
+{
+	const struct snap_missing *why = NULL;
+	for (size_t i = 0; !why && i < c->snapshot.missing.len; i++) {
+		const struct snap_missing *m = &c->snapshot.missing.v[i];
+		why = m->kind == K8S_SERVICES && m->text ? m : NULL;
+	}
+	complain_of(c, "no-services", true, "the Service '%s' cannot be looked up: %s", c->o.args.v[0],
+		    why ? why->text : "no Services are in what was read");
+	if (!c->hush && why && why->hint) {
+		fprintf(stderr, "  %s\n", arena_clean(&c->arena, why->hint));
+	} else if (!c->hush && !why) {
+		fprintf(stderr,
+			"add them: kubectl get svc,endpointslices,pods,nodes -A -o json > cluster.json\n");
+	}
+	return CODE_INCONCLUSIVE;
+}
+
 int selection_make(struct context *c, struct selection *ret)
 {
 	bool known = services_known(c);
 	if (c->o.args.len > 0 && !known) {
-		complain_of(c, "no-services", true,
-			    "the Service '%s' cannot be looked up: no Services are in what was read",
-			    c->o.args.v[0]);
-		if (!c->hush) {
-			fprintf(stderr,
-				"add them: kubectl get svc,endpointslices,pods,nodes -A -o json > cluster.json\n");
-		}
-		return CODE_INCONCLUSIVE;
+		return no_services(c);
 	}
 	if (c->o.all || !known) {
 		ret->all = true;

@@ -67,8 +67,7 @@ void setup_tell(const struct context *c, const struct sd_notes *told)
 	}
 }
 
-/* @path as one word for a shell. */
-static void add_quoted(struct strbuf *b, const char *path)
+void add_quoted(struct strbuf *b, const char *path)
 {
 	static const char plain[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:=@%+,-";
@@ -170,8 +169,8 @@ static int open_api(struct context *c)
 	const struct api_options o = {
 		.deadline_ms = run_limit_ms(&c->o),
 		.trace = c->o.verbose ? trace_request : NULL,
-		.may_ask = isatty(STDIN_FILENO) == 1,
 		.stop = signals_stop(),
+		.may_ask = isatty(STDIN_FILENO) == 1,
 		.progress = progress_show,
 		.kubectl_flags = strbuf_str(&c->kubectl_flags),
 		.own_flags = strbuf_str(&c->source_flags),
@@ -204,10 +203,10 @@ static int keep_flags(struct context *c)
 static int open_cluster(struct context *c)
 {
 	int r = api_access_load(&c->arena, &c->o.api, &c->snapshot.notes, &c->access);
+	setup_tell(c, NULL);
 	if (r == -ENOENT) {
 		return no_source(c);
 	}
-	setup_tell(c, NULL);
 	if (r < 0) {
 		return r == -ENOMEM ? r : CODE_USAGE;
 	}
@@ -286,7 +285,7 @@ static struct live_want wanted(const struct context *c)
 	return w;
 }
 
-static int code_of_outcome(enum api_outcome o)
+int code_of_outcome(enum api_outcome o)
 {
 	switch (o) {
 	case API_OK:

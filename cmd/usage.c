@@ -150,8 +150,10 @@ void usage_command(FILE *f, const char *program, const struct command *cmd)
 	for (const struct opt *row = cmd->options; row->name; row++) {
 		print_option(f, row);
 	}
-	if (cmd->needs & COMMAND_NEEDS_SNAPSHOT) {
+	if (cmd->needs & (COMMAND_NEEDS_SNAPSHOT | COMMAND_NEEDS_SOURCE)) {
 		print_api_flags(f);
+	}
+	if (cmd->needs & COMMAND_NEEDS_SNAPSHOT) {
 		fprintf(f, "\nWithout --bundle, the bundle that SVCDOCTOR_BUNDLE names is read, else the cluster is asked.\n");
 	}
 	fprintf(f, "\nMore in the manual page svcdoctor-%s(1).\n", cmd->name);

@@ -84,7 +84,8 @@ struct api_access {
  * Finds and merges the kubeconfig as kubectl does: --kubeconfig, else the files of KUBECONFIG, else ~/.kube/config, else the in-cluster
  * account (KUBERNETES_SERVICE_HOST and /var/run/secrets/kubernetes.io/serviceaccount). Files named in it are read.
  *
- * 0; -ENOENT: there is no kubeconfig, no flag that names a server and no account (@notes has nothing: the caller knows what to say);
+ * 0; -ENOENT: there is no kubeconfig, no flag that names a server and no account (@notes names the files of KUBECONFIG that are missing,
+ * and nothing else: the caller knows what to say);
  * SD_EUSAGE: what was named is not there or contradicts itself (context, cluster, user, file, a wrong field), with a note in kubectl's
  * sense and words of ours; SD_EPARSE: a file is no kubeconfig, with the place; -ENOMEM.
  */

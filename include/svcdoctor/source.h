@@ -106,6 +106,46 @@ int bundle_open(struct snapshot *s, const char *path);
 /* The same from memory: a tar (.gz) archive; @label stands in messages. */
 int bundle_open_memory(struct snapshot *s, const void *data, size_t size, const char *label);
 
+/*
+ * Hands out the files of a bundle one after the other, as they are, by their names in the layout: those of nodes as "nodes/NODE/FILE", also
+ * where the bundle is one node. @fd: an archive that is open already, else -1. What is not of the layout is left out. Damage is in @notes. 0;
+ * as bundle_open; or @fn's negative code, which ends it.
+ */
+typedef int (*bundle_file_fn)(void *arg, const char *path, const char *data, size_t size);
+int bundle_each(const char *path, int fd, struct sd_notes *notes, bundle_file_fn fn, void *arg);
+
+/* ---- writing a bundle ---- */
+
+struct bundle_out;
+struct bundle_member;
+struct bundle_written {
+	size_t members;
+	uint64_t size; /* bytes: of the archive; of the files, where it is a folder or a pipe */
+};
+/*
+ * @path: an archive where it ends in .tar.gz, .tgz or .tar; "-": an archive to stdout; else a folder. It is written under a temporary name
+ * beside @path, and takes the name in bundle_out_finish; until then bundle_out_free leaves nothing of it. What is there already stays:
+ * -EEXIST, unless @force, which replaces an archive by an archive and a folder that has a bundle.json by a folder. Whatever fails has a
+ * note in @notes, which outlives it. 0, -errno, -ENOMEM.
+ */
+int bundle_out_open(const char *path, bool force, struct sd_notes *notes, struct bundle_out **ret);
+/* A tar archive to a descriptor, which stays the caller's. */
+int bundle_out_open_fd(int fd, struct sd_notes *notes, struct bundle_out **ret);
+/*
+ * A file of the bundle; several may be open. @path is relative to the bundle: SD_EESCAPE (noted) where it is no such name. -EEXIST when a
+ * folder has it already. Every member is ended or dropped before bundle_out_finish.
+ */
+int bundle_out_begin(struct bundle_out *o, const char *path, struct bundle_member **ret);
+int bundle_member_write(struct bundle_member *m, const void *data, size_t size);
+int bundle_member_restart(struct bundle_member *m); /* forgets what was written */
+int bundle_member_end(struct bundle_member *m);	    /* @m is gone in any case */
+void bundle_member_drop(struct bundle_member *m);   /* it never was; NULL is nothing */
+int bundle_out_add(struct bundle_out *o, const char *path, const void *data, size_t size);
+int bundle_out_finish(struct bundle_out *o, struct bundle_written *ret);
+void bundle_out_free(struct bundle_out *o);
+/* A file without a name in the folder @at, or in the one for temporary files (-1). A descriptor or -errno. */
+int source_unnamed_file(int at);
+
 /* ---- the live cluster ---- */
 
 /* What a run wants to know; what is read follows from it (live-plan.c). */
@@ -125,6 +165,31 @@ struct live_want {
  * as a whole has a note. @ret_worst: the outcome that kept everything from being read; API_OK when anything was. 0 or -ENOMEM, -EINTR.
  */
 int live_read(struct snapshot *s, struct api *a, const struct api_access *access, const struct live_want *w, enum api_outcome *ret_worst);
+
+/* ---- collecting ---- */
+
+/* What is not in the bundle, though it was asked for. */
+struct collect_missing {
+	const char *what; /* "nodes", "pods/log" */
+	const char *code; /* of the outcome: "forbidden" */
+	const char *text, *hint;
+};
+struct collect_report {
+	const char *version; /* of the cluster; NULL: not known */
+	size_t objects, logs;
+	ARRAY_OF(struct collect_missing) missing;
+	bool lacks_needed;	/* little can be judged without what is missing */
+	enum api_outcome worst; /* why nothing could be read at all; API_OK when something was */
+};
+void collect_report_release(struct collect_report *r);
+/*
+ * Reads the cluster's part of a bundle from the API server, as it gives it, and writes it: lists page by page, ConfigMaps by name, never
+ * Secrets, logs of kube-proxy and of the cluster's DNS, what kubelets and kube-proxy answer where that is allowed, and bundle.json.
+ * @ns: of this namespace (and of kube-system what every Service depends on); NULL: of the cluster. Strings of @ret lie in @arena. 0,
+ * -EINTR when the run was stopped, -ENOMEM, or what @out said, which has its note.
+ */
+int collect_cluster(struct bundle_out *out, struct api *a, const struct api_access *access, const char *ns, struct arena *arena,
+		    struct collect_report *ret);
 
 /*
  * The rights that reading needs, as roles: with @ns those of one namespace first, and what else helps as roles that are optional; else

@@ -271,9 +271,9 @@ static void check_user(struct choice *c)
 bool pem_has(const struct kc_data *pem, const char *label)
 {
 	static const char begin[] = "-----BEGIN ", end[] = "-----";
-	const char *p = pem->v, *stop = pem->v + pem->size;
+	const char *p = pem->v, *stop = pem->size > 0 ? pem->v + pem->size : p;
 
-	while (p && (p = memmem(p, (size_t)(stop - p), begin, strlen(begin)))) {
+	while (pem->size > 0 && (p = memmem(p, (size_t)(stop - p), begin, strlen(begin))) != NULL) {
 		p += strlen(begin);
 		const char *e = memmem(p, (size_t)(stop - p), end, strlen(end));
 		size_t n = strlen(label);

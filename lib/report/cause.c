@@ -184,7 +184,7 @@ static bool skipped_for(const struct report *r, struct strbuf *b, const struct d
 	}
 	strbuf_addf(b, "%zu check%s to ", n, n == 1 ? " needs" : "s need");
 	strbuf_add_clean(b, m->right);
-	strbuf_addf(b, ", which is forbidden (%s rbac prints the rights)\n", r->program);
+	strbuf_addf(b, ", which is forbidden (403; %s rbac prints the rights)\n", r->program);
 	if (r->verbose) {
 		strbuf_addf(b, "             %s\n", strbuf_str(&names));
 	}

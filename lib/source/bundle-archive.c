@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A bundle that is a tar archive, compressed or not, read from front to end by libarchive. Nothing is
- * unpacked to disk, links are not followed, sizes are bounded. The only user of libarchive.
+ * unpacked to disk, links are not followed, sizes are bounded. archive-out.c packs.
  */
 
 #include <archive.h>

@@ -250,6 +250,8 @@ static int read_below(struct bundle *b, int root, const char *folder, unsigned d
 
 		if (snprintf(path, sizeof(path), "%s/%s", folder, names.v[i]) < (int)sizeof(path))
 			r = depth > 1 ? read_below(b, root, path, depth - 1) : read_files(b, root, path);
+		if (r == 0 && b->each && strcmp(folder, "nodes") == 0 && snprintf(path, sizeof(path), "nodes/%s/cni", names.v[i]) < (int)sizeof(path))
+			r = read_files(b, root, path);
 	}
 	return r;
 }
@@ -260,6 +262,8 @@ int bundle_read_folder(struct bundle *b, int fd)
 
 	if (r == 0)
 		r = read_files(b, fd, "cluster");
+	if (r == 0 && b->each)
+		r = read_below(b, fd, "cluster/logs", 2);
 	if (r == 0)
 		r = read_below(b, fd, "cluster/pods", 2);
 	if (r == 0)

@@ -58,6 +58,41 @@ static int classify_top(const struct bundle *b, const char *name, bool in_prefix
 	return r;
 }
 
+/* Files that commands print and that this version does not read. */
+static bool is_kept_of_node(const char *name)
+{
+	static const char *const names[] = { "conntrack.txt", "conntrack-stats.txt", "lsmod.txt", "resolv.conf", "dns.txt",
+					     "kube-proxy.previous.log" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (strcmp(names[i], name) == 0)
+			return true;
+	}
+	return str_starts(name, "cni/") && str_ends(name, ".conflist") && !strchr(name + 4, '/');
+}
+
+/* "NS/POD/FILE" */
+static bool is_kept_of_pod(const char *rest, const char *ending)
+{
+	const char *a = strchr(rest, '/'), *b = a ? strchr(a + 1, '/') : NULL;
+
+	return b && a > rest && b > a + 1 && b[1] && !strchr(b + 1, '/') && str_ends(b, ending);
+}
+
+static bool is_kept(const char *rel)
+{
+	const char *rest;
+
+	if ((rest = inside(rel, "nodes"))) {
+		const char *slash = strchr(rest, '/');
+
+		return slash && slash > rest && is_kept_of_node(slash + 1);
+	}
+	if ((rest = inside(rel, "cluster/logs")))
+		return is_kept_of_pod(rest, ".log");
+	return (rest = inside(rel, "cluster/pods")) && (is_kept_of_pod(rest, "/resolv.conf") || is_kept_of_pod(rest, "/dns.txt"));
+}
+
 /* NS/POD/ready.txt */
 static int classify_pod(const char *rest, struct member *m)
 {
@@ -79,6 +114,10 @@ static int classify(const struct bundle *b, const char *path, struct member *m)
 	const char *in_prefix = b->prefix ? inside(path, b->prefix) : NULL;
 	const char *rel = in_prefix ? in_prefix : path, *rest, *slash;
 
+	if (b->each && is_kept(rel)) {
+		m->role = MEMBER_KEPT;
+		return 0;
+	}
 	if ((rest = inside(rel, "cluster/pods")))
 		return classify_pod(rest, m);
 	if ((rest = inside(rel, "cluster"))) {
@@ -139,6 +178,29 @@ bool bundle_admit(struct bundle *b, const char *path, uint64_t size)
 	return true;
 }
 
+/* Of a kind that is not there as a whole: {"services": ["shop", "kube-system"]}. */
+static void read_extents(struct bundle *b, const json_t *o)
+{
+	const char *plural;
+	json_t *namespaces, *ns;
+	size_t i;
+
+	json_object_foreach((json_t *)(uintptr_t)o, plural, namespaces) {
+		int k = k8s_kind_by_plural(plural, strlen(plural));
+		struct snap_extent *e = k >= 0 ? &b->s->extents[k] : NULL;
+
+		if (!e || !json_is_array(namespaces))
+			continue;
+		e->limited = true;
+		json_array_foreach(namespaces, i, ns) {
+			char *name = json_is_string(ns) ? arena_strdup(&b->s->arena, json_string_value(ns)) : NULL;
+
+			if (name && array_push(&e->namespaces, name) < 0)
+				return;
+		}
+	}
+}
+
 /* A schema of a later version may mean other things by the same names: said, and read all the same. */
 static void read_about(struct bundle *b, const struct member *m, const char *data, size_t size)
 {
@@ -151,6 +213,7 @@ static void read_about(struct bundle *b, const struct member *m, const char *dat
 		sd_note_add(&b->s->notes, false, "schema", m->path, 0, 0, NULL,
 			    "the bundle has the schema '%.64s', this program knows '%s'", schema,
 			    BUNDLE_SCHEMA);
+	read_extents(b, json_obj(o, "extents"));
 	json_decref(o);
 }
 
@@ -184,11 +247,31 @@ static int use_cluster(struct bundle *b, const struct member *m, const char *dat
 	return 0;
 }
 
+static int hand_out(struct bundle *b, const struct member *m, char *data, size_t size)
+{
+	const char *in_prefix = b->prefix ? inside(m->path, b->prefix) : NULL;
+	struct strbuf path CLEANUP(strbuf_release) = STRBUF_INIT;
+	bool wanted = m->role != MEMBER_OTHER && (m->role != MEMBER_TOP || is_cluster_part(m, data, size));
+
+	if (m->role == MEMBER_NODE)
+		strbuf_addf(&path, "nodes/%s/%s", m->node, m->name);
+	else
+		strbuf_adds(&path, in_prefix ? in_prefix : m->path);
+	if (wanted && m->role != MEMBER_ABOUT)
+		b->used++;
+	if (b->err == 0 && wanted)
+		b->err = path.failed ? -ENOMEM : b->each(b->arg, path.s, data, size);
+	free(data);
+	return b->err == -ENOMEM ? -ENOMEM : 0;
+}
+
 int bundle_use(struct bundle *b, const struct member *m, char *data, size_t size)
 {
 	int r = 0;
 
 	b->total += size;
+	if (b->each)
+		return hand_out(b, m, data, size);
 	if (m->role == MEMBER_NODE)
 		return node_file_use(b, m, data, size);
 	if (m->role == MEMBER_ABOUT)
@@ -203,6 +286,8 @@ int bundle_use(struct bundle *b, const struct member *m, char *data, size_t size
 
 int bundle_mark(struct bundle *b, const struct member *m, enum known why)
 {
+	if (b->each)
+		return 0;
 	if (m->role == MEMBER_NODE)
 		return node_file_mark(b, m, why);
 	if (m->role == MEMBER_CLUSTER || m->role == MEMBER_TOP)

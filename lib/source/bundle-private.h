@@ -20,6 +20,7 @@ enum member_role {
 	MEMBER_CLUSTER, /* cluster/NAME.json */
 	MEMBER_TOP,	/* NAME.json beside the folders: a cluster part if it is one */
 	MEMBER_NODE,	/* nodes/NODE/FILE, or FILE where the bundle is one node */
+	MEMBER_KEPT,	/* of the layout, and not read by this version: only bundle_each hands it out */
 	MEMBER_POD,	/* cluster/pods/NS/POD/ready.txt */
 };
 struct member {
@@ -51,6 +52,9 @@ struct bundle {
 	size_t used;		       /* members that were understood */
 	bool full;		       /* SOURCE_TOTAL_MAX or SOURCE_MEMBERS_MAX reached, noted */
 	ARRAY_OF(struct nft_seen) nft; /* read when all other members are */
+	bundle_file_fn each;	       /* bundle_each: gets the members instead of the snapshot; NULL */
+	void *arg;
+	int err;		       /* what it said */
 };
 
 /*

@@ -54,6 +54,8 @@ static int finish(struct bundle *b, int r)
 {
 	if (r == -ENOMEM || nft_use_all(b) < 0)
 		return -ENOMEM;
+	if (b->err < 0)
+		return b->err;
 	if (b->used == 0) {
 		/* A reader of the form itself has said more already. */
 		if (r != SD_EFORMAT)
@@ -61,7 +63,7 @@ static int finish(struct bundle *b, int r)
 				    "'%s' holds nothing that can be used", b->label);
 		return SD_EFORMAT;
 	}
-	return proxy_config_from_cluster(b->s);
+	return b->each ? 0 : proxy_config_from_cluster(b->s);
 }
 
 /* ---- one file alone ---- */
@@ -210,14 +212,20 @@ static int open_path(struct snapshot *s, const char *path, struct stat *ret)
 	return -err;
 }
 
+static bool is_archive(int fd)
+{
+	unsigned char head[HEAD_SIZE];
+	ssize_t n = pread(fd, head, sizeof(head), 0);
+
+	return n > 0 && looks_like_archive(head, (size_t)n);
+}
+
 int bundle_open(struct snapshot *s, const char *path)
 {
 	struct bundle b CLEANUP(bundle_release) = { .s = s, .label = path };
-	unsigned char head[HEAD_SIZE];
 	char name[NAME_MAX + 1];
 	struct stat st;
 	int fd CLEANUP(close_fd) = open_path(s, path, &st);
-	ssize_t n;
 	int r;
 
 	if (fd < 0)
@@ -229,10 +237,34 @@ int bundle_open(struct snapshot *s, const char *path)
 		return r;
 	if (S_ISDIR(st.st_mode))
 		return finish(&b, bundle_read_folder(&b, fd));
-	n = pread(fd, head, sizeof(head), 0);
-	r = n > 0 && looks_like_archive(head, (size_t)n) ? bundle_read_archive(&b, fd, NULL, 0)
-							 : read_lone(&b, fd, path);
-	return finish(&b, r);
+	return finish(&b, is_archive(fd) ? bundle_read_archive(&b, fd, NULL, 0) : read_lone(&b, fd, path));
+}
+
+int bundle_each(const char *path, int fd, struct sd_notes *notes, bundle_file_fn fn, void *arg)
+{
+	struct snapshot s; /* only its notes are used */
+	struct bundle b CLEANUP(bundle_release) = { .s = &s, .label = path, .each = fn, .arg = arg };
+	char name[NAME_MAX + 1] = "";
+	int own CLEANUP(close_fd) = -1, r = 0;
+	struct stat st = { 0 };
+
+	snapshot_init(&s);
+	b.node_name = name;
+	if (fd < 0) {
+		r = fd = own = open_path(&s, path, &st);
+		bundle_name(path, S_ISDIR(st.st_mode), name);
+	} else if (lseek(fd, 0, SEEK_SET) < 0) {
+		r = -errno;
+	}
+	if (r >= 0 && S_ISREG(st.st_mode) && !is_archive(fd)) {
+		sd_note_add(&s.notes, true, "not-a-bundle", path, 0, 0, NULL, "'%s' is neither a folder nor an archive", path);
+		r = SD_EFORMAT;
+	}
+	if (r >= 0)
+		r = finish(&b, S_ISDIR(st.st_mode) ? bundle_read_folder(&b, fd) : bundle_read_archive(&b, fd, NULL, 0));
+	sd_notes_join(notes, &s.notes);
+	snapshot_release(&s);
+	return r;
 }
 
 int bundle_open_memory(struct snapshot *s, const void *data, size_t size, const char *label)

@@ -160,6 +160,21 @@ static int take_missing(struct snapshot *s, const struct live_plan *p, size_t n)
 	return array_push(&s->missing, m);
 }
 
+/* An answer that came whole, and of which something could not be read. */
+static int tell_damage(struct snapshot *s, const struct live_ask *a)
+{
+	const struct api_what w = live_what(a);
+	CLEANUP(strbuf_release) struct strbuf place = STRBUF_INIT;
+	if (a->ns)
+		strbuf_addf(&place, " in namespace '%s'", w.namespace_ ? w.namespace_ : "");
+	if (place.failed)
+		return -ENOMEM;
+	sd_note_add(&s->notes, true, "bad-answer", NULL, 0, 0, "try again; if it stays so, look at what stands in front of the API server",
+		    "cannot %s all %s%s: 200 OK, but the answer is damaged: %zu of its objects could be read",
+		    w.verb, w.resource, strbuf_str(&place), a->objects);
+	return 0;
+}
+
 /* -A, and only one namespace may be read. */
 static void tell_limits(struct snapshot *s, const struct live_plan *p)
 {
@@ -193,6 +208,8 @@ int live_results(struct snapshot *s, const struct live_plan *p, enum api_outcome
 	for (size_t i = 0; r == 0 && i < p->asks.len; i++) {
 		if (p->asks.v[i]->done && !p->asks.v[i]->optional && !live_answered(p->asks.v[i]))
 			r = take_missing(s, p, i);
+		else if (p->asks.v[i]->done && !p->asks.v[i]->name && p->asks.v[i]->damaged)
+			r = tell_damage(s, p->asks.v[i]);
 	}
 	if (r == 0)
 		r = extend_targets(s, p);

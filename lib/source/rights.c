@@ -6,9 +6,9 @@
 
 #include <errno.h>
 
-#include <svcdoctor/source.h>
+#include "collect-private.h"
 
-#define SYSTEM_NAMESPACE "kube-system"
+#define SYSTEM_NAMESPACE COLLECT_SYSTEM
 
 enum { ROLES_MAX = 4, RIGHTS_MAX = K8S_KINDS + 4 };
 
@@ -46,9 +46,6 @@ static const struct purpose purposes[K8S_KINDS] = {
 	[K8S_MUTATING] = { NEED_OPTIONAL, false, "the same" },
 	[K8S_APISERVICES] = { NEED_OPTIONAL, false, "aggregated APIs: Services that the API server itself calls" },
 };
-
-/* Those that are read: lib/source/live*.c and collect*.c ask for them by name. */
-static const char *const configmap_names[] = { "kube-proxy", "coredns", "kube-dns", "node-local-dns", NULL };
 
 struct role_maker {
 	struct arena *arena;
@@ -99,7 +96,7 @@ static void add_kinds(struct role_maker *m, bool namespaced, bool cluster_wide)
 /* What is asked of kube-system beside its objects. */
 static void add_system(struct role_maker *m, bool proxy)
 {
-	add(m, (struct k8s_right){ .group = "", .resource = "configmaps", .names = configmap_names, .get = true, .need = NEED_OPTIONAL,
+	add(m, (struct k8s_right){ .group = "", .resource = "configmaps", .names = collect_configmap_names, .get = true, .need = NEED_OPTIONAL,
 				   .why = "the configuration of kube-proxy and of the cluster's DNS" });
 	add(m, (struct k8s_right){ .group = "", .resource = "pods/log", .get = true, .need = NEED_OPTIONAL,
 				   .why = "the logs of kube-proxy and of the cluster's DNS" });

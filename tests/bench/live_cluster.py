@@ -39,7 +39,8 @@ CONDITIONS = {True: conditions(True), False: conditions(False)}
 
 def pod_object(s, k, ip, node, ready=True, managed=True):
     m = generate.meta(s, generateName=f"{s.name}-6d5f9c7b8-")
-    m.update(name=f"{s.name}-6d5f9c7b8-{k}", labels={"app": s.name, "pod-template-hash": "6d5f9c7b8"})
+    m.update(name=f"{s.name}-6d5f9c7b8-{k}", labels={"app": s.name, "pod-template-hash": "6d5f9c7b8"},
+             uid=generate.meta(s, generateName=f"{s.name}-")["uid"])  # the one that slices name
     m["ownerReferences"] = [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": f"{s.name}-6d5f9c7b8", "uid": m["uid"], "controller": True,
                              "blockOwnerDeletion": True}]
     if managed:
@@ -49,6 +50,32 @@ def pod_object(s, k, ip, node, ready=True, managed=True):
         "startTime": "2026-01-01T00:00:00Z", "qosClass": "Burstable", "containerStatuses": [{
             "name": "app", "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}, "lastState": {}, "ready": ready, "restartCount": 0,
             "image": CONTAINER["image"], "imageID": "registry.example/team/app@sha256:" + "5e" * 32, "containerID": "containerd://" + "a7" * 32, "started": True}]}}
+
+
+def workload_objects(s, managed=True):
+    """The Deployment behind a Service and its ReplicaSet."""
+    labels = {"app": s.name, "pod-template-hash": "6d5f9c7b8"}
+    deployment, replicas = generate.meta(s, kind="Deployment"), generate.meta(s, kind="ReplicaSet")
+    for m in (deployment, replicas):
+        del m["kind"]
+        if managed:
+            m["managedFields"] = MANAGED
+    replicas.update(name=f"{s.name}-6d5f9c7b8", labels=labels, ownerReferences=[{
+        "apiVersion": "apps/v1", "kind": "Deployment", "name": s.name, "uid": deployment["uid"], "controller": True, "blockOwnerDeletion": True}])
+    n = len(s.endpoints)
+    return ({"metadata": deployment, "spec": {"replicas": n, "selector": {"matchLabels": {"app": s.name}}, "strategy": {"type": "RollingUpdate"},
+                                              "template": {"metadata": {"labels": {"app": s.name}}, "spec": SPEC}, "revisionHistoryLimit": 10},
+             "status": {"replicas": n, "readyReplicas": n, "availableReplicas": n, "updatedReplicas": n, "observedGeneration": 1}},
+            {"metadata": replicas, "spec": {"replicas": n, "selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": SPEC}},
+             "status": {"replicas": n, "fullyLabeledReplicas": n, "readyReplicas": n, "availableReplicas": n, "observedGeneration": 1}})
+
+
+def endpoints_object(s, slices):
+    m = generate.meta(s, kind="Endpoints")
+    del m["kind"]
+    addresses = [{"ip": e["addresses"][0], "nodeName": e["nodeName"], "targetRef": e["targetRef"]} for e in slices["endpoints"]]
+    ready = "addresses" if all(e["conditions"]["ready"] for e in slices["endpoints"]) else "notReadyAddresses"
+    return {"metadata": m, "subsets": [{ready: addresses, "ports": slices["ports"]}] if addresses else []}
 
 
 def node_object(i):
@@ -69,12 +96,12 @@ class Named(generate.Service):
         self.ns, self.name, self.ip, self.node_port = "shop", name, generate.cluster_ip(70000 + number), None
 
 
-def named(lists, first_pod, nodes):
+def named(lists, nodes):
     """What users ask for: web, wide, none-match, not-ready, headless, external."""
-    def pods(n, apart=False):
-        return [generate.pod_ip(first_pod + k) if not apart else (f"10.{k}.255.9", f"n{k % nodes + 1}") for k in range(n)]
-    web, wide, lost, unready = Named(1, "web", pods(5)), Named(2, "wide", pods(20, True)), Named(3, "none-match"), Named(4, "not-ready", pods(3))
-    headless, external = Named(5, "headless", pods(3)), Named(6, "external")
+    def pods(n, host):
+        return [(f"10.{k % nodes >> 8}.{k % nodes & 255}.{host}", f"n{k % nodes + 1}") for k in range(n)]  # hosts from 250 on are nobody else's
+    web, wide, lost, unready = Named(1, "web", pods(5, 250)), Named(2, "wide", pods(20, 251)), Named(3, "none-match"), Named(4, "not-ready", pods(3, 252))
+    headless, external = Named(5, "headless", pods(3, 253)), Named(6, "external")
     for s in (web, wide, lost, unready, headless, external):
         service, slices = generate.service_object(s), generate.slice_object(s)
         lists["services"].append(service)
@@ -83,10 +110,12 @@ def named(lists, first_pod, nodes):
             continue
         if s is headless:
             service["spec"].update(clusterIP="None", clusterIPs=["None"])
+            service["spec"]["ports"][0]["port"] = 8080
         if s is unready:
             for e in slices["endpoints"]:
                 e["conditions"].update(ready=False, serving=False)
         lists["endpointslices"].append(slices)
+        lists["endpoints"].append(endpoints_object(s, slices))
         lists["pods"] += [pod_object(s, k, ip, node, s is not unready) for k, (ip, node) in enumerate(s.endpoints)]
 
 
@@ -95,12 +124,16 @@ def cluster(n, endpoints=generate.ENDPOINTS, managed=True):
     generate.ENDPOINTS = endpoints
     chosen = generate.services(n)
     nodes = max(20, (n * endpoints + generate.PODS_PER_NODE - 1) // generate.PODS_PER_NODE)
-    lists = {"services": [generate.service_object(s) for s in chosen], "endpointslices": [generate.slice_object(s) for s in chosen],
+    slices = [generate.slice_object(s) for s in chosen]
+    workloads = [workload_objects(s, managed) for s in chosen if s.endpoints]
+    lists = {"services": [generate.service_object(s) for s in chosen], "endpointslices": slices,
+             "endpoints": [endpoints_object(s, sl) for s, sl in zip(chosen, slices)],
+             "deployments": [d for d, _ in workloads], "replicasets": [r for _, r in workloads],
              "pods": [pod_object(s, k, ip, node, managed=managed) for s in chosen for k, (ip, node) in enumerate(s.endpoints)],
              "nodes": [node_object(i) for i in range(nodes)],
              "namespaces": [{"metadata": {"name": ns, "labels": {"kubernetes.io/metadata.name": ns}}, "status": {"phase": "Active"}}
                             for ns in sorted({s.ns for s in chosen} | {"shop", "default", "kube-system"})],
              "servicecidrs": [{"apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR", "metadata": {"name": "kubernetes"},
                                "spec": {"cidrs": [generate.SERVICE_CIDR]}}]}
-    named(lists, n * endpoints, nodes)
+    named(lists, nodes)
     return lists

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import tempfile
+import threading
 
 CONFIG = """
 [ca]
@@ -46,6 +47,7 @@ class Pki:
         self.holder = tempfile.TemporaryDirectory(prefix="svcdoctor-pki-")
         self.folder = self.holder.name
         self.made = {}
+        self.lock = threading.RLock()  # several servers of one run may ask at once
 
     def file(self, name):
         return os.path.join(self.folder, name)
@@ -61,9 +63,10 @@ class Pki:
 
     def once(self, make, *args):
         """What make(*args) gives, made at most once."""
-        if args not in self.made:
-            self.made[args] = make(*args)
-        return self.made[args]
+        with self.lock:
+            if args not in self.made:
+                self.made[args] = make(*args)
+            return self.made[args]
 
     def authority(self, name="ca"):
         """The path of an authority's certificate; its key lies beside it."""

@@ -21,6 +21,7 @@ import email.utils
 import functools
 import hashlib
 import json
+import logging
 import os
 import re
 import socket
@@ -46,6 +47,7 @@ from hyperframe.frame import GoAwayFrame  # noqa: E402  pylint: disable=wrong-im
 from api_cluster import Answer, Backends, Cluster, encode, failure, no_page, no_resource, split_query, token as list_token  # noqa: E402
 from api_pki import base64_of, kubeconfig_text, pki  # noqa: E402
 
+logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # that a client is gone is what is tested
 NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: an expired client certificate is a 401 and not a failed handshake
 GZIP_FROM = 128 << 10
 FLOW_SCHEMA = [("x-kubernetes-pf-flowschema-uid", "4783c5d3-63ba-4aa8-98df-f4eb727264a8"),
@@ -355,20 +357,19 @@ class Http2:
         self.h2.initiate_connection()
         self.h2.update_settings({h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: 250})
         await self.flush()
-        while True:
-            data = await self.reader.read(65536)
-            if not data:
-                break
-            try:
-                events = self.h2.receive_data(data)
-            except h2.exceptions.ProtocolError:
+        try:
+            while data := await self.reader.read(65536):
+                try:
+                    events = self.h2.receive_data(data)
+                except h2.exceptions.ProtocolError:
+                    await self.flush()
+                    return
+                for event in events:
+                    self.take(event)
                 await self.flush()
-                break
-            for event in events:
-                self.take(event)
-            await self.flush()
-        for task in self.tasks.values():
-            task.cancel()
+        finally:
+            for task in list(self.tasks.values()):
+                task.cancel()
 
     def take(self, event):
         if isinstance(event, h2.events.RequestReceived):
@@ -406,6 +407,8 @@ class Http2:
 
     async def flush(self):
         data = self.h2.data_to_send()
+        if self.writer.transport.is_closing():
+            raise Gone
         if data:
             self.server.wire_bytes += len(data)
             self.writer.write(data)
@@ -653,7 +656,7 @@ class ApiServer:
         kind = Http2 if secure and secure.selected_alpn_protocol() == "h2" else Http1
         try:
             await kind(self, reader, writer, number).run()
-        except (ConnectionError, ssl.SSLError, asyncio.IncompleteReadError, asyncio.CancelledError):
+        except (Gone, ConnectionError, ssl.SSLError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             try:

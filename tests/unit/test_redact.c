@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* lib/redact: addresses keep their prefixes and ranges, names their likeness, and texts show neither. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include <svcdoctor/expect.h>
+#include <svcdoctor/redact.h>
+
+static const uint8_t key[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 };
+
+/* Learns from one list of Services whose names are given. */
+static struct redact *learned(const char *const *names)
+{
+	struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;
+	struct redact *r;
+
+	strbuf_adds(&b, "{\"kind\":\"ServiceList\",\"apiVersion\":\"v1\",\"items\":[");
+	for (size_t i = 0; names[i]; i++)
+		strbuf_addf(&b, "%s{\"metadata\":{\"namespace\":\"shop\",\"name\":\"%s\"},\"spec\":{\"ports\":[{\"name\":\"web\",\"port\":80}]}}", i ? "," : "", names[i]);
+	strbuf_adds(&b, "]}");
+	assert_int_equal(redact_new(key, &r), 0);
+	assert_int_equal(redact_learn(r, "cluster/services.json", b.s, b.len), 0);
+	assert_int_equal(redact_learned(r), 0);
+	return r;
+}
+
+static struct ip_addr addr(const char *s)
+{
+	struct ip_addr a;
+
+	assert_int_equal(ip_addr_parse(s, &a), 0);
+	return a;
+}
+
+static struct ip_addr of(const struct redact *r, struct ip_addr a)
+{
+	struct ip_addr ret;
+
+	redact_addr(r, &a, &ret);
+	return ret;
+}
+
+static unsigned common_bits(const struct ip_addr *a, const struct ip_addr *b)
+{
+	unsigned n = 0, bits = (unsigned)ip_addr_size(a) * 8;
+
+	while (n < bits && !((a->b[n / 8] ^ b->b[n / 8]) & (0x80 >> n % 8)))
+		n++;
+	return n;
+}
+
+static uint32_t next(uint32_t *seed)
+{
+	*seed = *seed * 1664525u + 1013904223u;
+	return *seed >> 8;
+}
+
+static void prefixes(void **state)
+{
+	static const char *const none[] = { NULL };
+	struct redact *r = learned(none);
+	uint32_t seed = 7;
+
+	(void)state;
+	for (int i = 0; i < 20000; i++) {
+		struct ip_addr a = { .family = i % 2 ? AF_INET : AF_INET6 }, b, x, y;
+		unsigned bit = next(&seed) % (i % 2 ? 32 : 128);
+
+		for (size_t k = 0; k < ip_addr_size(&a); k++)
+			a.b[k] = (uint8_t)next(&seed);
+		b = a;
+		b.b[bit / 8] ^= (uint8_t)(0x80u >> bit % 8);
+		x = of(r, a);
+		y = of(r, b);
+		assert_int_equal(common_bits(&a, &b), common_bits(&x, &y));
+	}
+	redact_free(r);
+}
+
+static void ranges(void **state)
+{
+	static const char *const none[] = { NULL };
+	static const char *const within[] = { "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7", "fe80::/64", "198.18.0.0/15" };
+	static const char *const same[] = { "0.0.0.0", "127.0.0.1", "169.254.169.254", "224.0.0.1", "255.255.255.255", "::", "::1", "ff02::1" };
+	static const char *const outside[] = { "8.8.8.8", "80.11.12.10", "203.0.113.9", "9.255.255.255", "11.0.0.1", "172.32.0.1", "192.169.0.1", "128.66.0.1" };
+	struct redact *r = learned(none);
+	uint32_t seed = 9;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(within) * 200; i++) {
+		struct ip_prefix p;
+		struct ip_addr a, x;
+
+		assert_int_equal(ip_prefix_parse(within[i % ARRAY_LEN(within)], &p), 0);
+		a = p.addr;
+		for (unsigned bit = p.len; bit < ip_addr_size(&a) * 8; bit++)
+			a.b[bit / 8] |= (uint8_t)((next(&seed) & 1) << (7 - bit % 8));
+		x = of(r, a);
+		assert_true(ip_prefix_contains(&p, &x));
+		if (a.family == AF_INET)
+			assert_int_equal(a.b[3], x.b[3]);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(same); i++) {
+		struct ip_addr a = addr(same[i]), x = of(r, a);
+
+		assert_true(ip_addr_equal(&a, &x));
+	}
+	for (size_t i = 0; i < ARRAY_LEN(outside); i++) {
+		struct ip_addr a = addr(outside[i]), x = of(r, a);
+
+		assert_false(ip_addr_equal(&a, &x));
+		for (size_t k = 0; k < ARRAY_LEN(within); k++) {
+			struct ip_prefix p;
+
+			assert_int_equal(ip_prefix_parse(within[k], &p), 0);
+			assert_false(ip_prefix_contains(&p, &x));
+		}
+	}
+	struct ip_addr mapped = of(r, addr("::ffff:10.1.2.3")), plain = of(r, addr("10.1.2.3"));
+
+	assert_memory_equal(mapped.b + 12, plain.b, 4);
+	redact_free(r);
+}
+
+#define NAME(r, s) __extension__({ static char name_[256]; name_into(r, s, name_); name_; })
+static void name_into(struct redact *r, const char *s, char ret[static 256])
+{
+	struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;
+
+	assert_int_equal(redact_name(r, s, &b), 0);
+	snprintf(ret, 256, "%s", strbuf_str(&b));
+}
+
+static void names(void **state)
+{
+	static const char *const known[] = { "payments", "payment", "paymnets", "payments-db-0", "payments-db-1", "web", "webb", "ip-10-0-3-17", "kube-proxy-x7f2k",
+					     "cart-96d5df5c8-0", NULL };
+	struct redact *r = learned(known);
+	char a[256], b[256];
+
+	(void)state;
+	for (size_t i = 0; known[i]; i++) {
+		name_into(r, known[i], a);
+		name_into(r, known[i], b);
+		assert_string_equal(a, b);
+		assert_int_equal(strlen(a), strlen(known[i]));
+		assert_true(is_k8s_name(a));
+		for (size_t k = 0; known[k]; k++) {
+			assert_string_not_equal(a, known[k]);
+			if (k != i) {
+				name_into(r, known[k], b);
+				assert_string_not_equal(a, b);
+			}
+		}
+	}
+	name_into(r, "payments", a);
+	assert_int_equal(edit_distance(a, NAME(r, "payment"), 3), 1);
+	name_into(r, "web", a);
+	assert_int_equal(edit_distance(a, NAME(r, "webb"), 3), 1);
+	name_into(r, "payments-db-0", a);
+	assert_int_equal(edit_distance(a, NAME(r, "payments-db-1"), 3), 1);
+	assert_string_equal(a + strlen(a) - 2, "-0");
+	assert_null(strstr(NAME(r, "ip-10-0-3-17"), "10-0-3-17"));
+	assert_true(str_starts(NAME(r, "kube-proxy-x7f2k"), "kube-proxy-"));
+	assert_string_equal(NAME(r, "kube-system"), "kube-system");
+	assert_true(str_ends(NAME(r, "web.shop.svc.cluster.local"), ".svc.cluster.local"));
+	redact_free(r);
+}
+
+static void texts(void **state)
+{
+	static const char *const known[] = { "failed", "cart-0", "web", NULL };
+	struct redact *r = learned(known);
+	struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;
+	char name[256];
+
+	(void)state;
+	assert_int_equal(redact_text(r, "Readiness probe failed: Get \"http://10.244.1.5:8080/healthz\": dial tcp [fd00::7]:80: connection refused by cart-0, "
+					"AcmeCorp 123456789012 CrashLoopBackOff", &b), 0);
+	assert_true(str_starts(b.s, "Readiness probe "));
+	assert_null(strstr(b.s, "failed")); /* a Service is called so */
+	assert_null(strstr(b.s, "10.244.1.5"));
+	assert_null(strstr(b.s, "fd00::7"));
+	assert_non_null(strstr(b.s, ":8080/healthz\": dial tcp ["));
+	assert_non_null(strstr(b.s, "connection refused by "));
+	assert_non_null(strstr(b.s, " CrashLoopBackOff"));
+	assert_null(strcasestr(b.s, "acme"));
+	assert_null(strstr(b.s, "123456789012"));
+	name_into(r, "cart-0", name);
+	assert_non_null(strstr(b.s, name));
+	redact_free(r);
+}
+
+/* The chain of a Service port is that of its new name; one that nobody has stays nobody's. */
+static void chains(void **state)
+{
+	static const char *const known[] = { "cart", NULL };
+	struct redact *r = learned(known);
+	char old[EXPECT_CHAIN_MAX], new[EXPECT_CHAIN_MAX], rule[256], ns[256], port[256];
+	struct strbuf path CLEANUP(strbuf_release) = STRBUF_INIT, b CLEANUP(strbuf_release) = STRBUF_INIT;
+
+	(void)state;
+	expect_chain_name("KUBE-SVC-", "shop", "cart", "web", IPPROTO_TCP, old);
+	name_into(r, "shop", ns);
+	name_into(r, "web", port);
+	expect_chain_name("KUBE-SVC-", ns, NAME(r, "cart"), port, IPPROTO_TCP, new);
+	snprintf(rule, sizeof(rule), "-A KUBE-SERVICES -d 10.96.1.2/32 -p tcp -m tcp --dport 80 -j %s\n-A %s -j KUBE-SEP-AAAAAAAAAAAAAAAA\n", old, old);
+	assert_int_equal(redact_file(r, "nodes/n/iptables-save.txt", rule, strlen(rule), &path, &b), 1);
+	assert_non_null(strstr(b.s, new));
+	assert_null(strstr(b.s, old));
+	assert_null(strstr(b.s, "AAAAAAAAAAAAAAAA"));
+	assert_null(strstr(b.s, "10.96.1.2"));
+	assert_non_null(strstr(b.s, " -p tcp -m tcp --dport 80 -j KUBE-SVC-"));
+	redact_free(r);
+}
+
+static void unknown_files(void **state)
+{
+	static const char *const known[] = { "cart", NULL };
+	static const char *const paths[] = { "nodes/n/notes.txt", "nodes/n/a/b", "secrets.txt", "cluster/logs/a/b/c.log", "nodes/n/resolv.conf", "nodes" };
+	struct redact *r = learned(known);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+		struct strbuf path CLEANUP(strbuf_release) = STRBUF_INIT, b CLEANUP(strbuf_release) = STRBUF_INIT;
+
+		assert_int_equal(redact_file(r, paths[i], "text", 4, &path, &b), 0);
+	}
+	redact_free(r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(prefixes), cmocka_unit_test(ranges), cmocka_unit_test(names), cmocka_unit_test(texts),
+		cmocka_unit_test(chains),   cmocka_unit_test(unknown_files),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
