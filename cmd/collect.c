@@ -121,7 +121,12 @@ static void say_summary(const struct collecting *k)
 static int collect_live(struct collecting *k)
 {
 	struct context *c = k->c;
+	progress_start(c);
 	int r = collect_cluster(k->out, c->api, &c->access, c->o.namespace_, &c->arena, &k->report);
+	progress_clear(c);
+	if (*signals_stop()) {
+		return -EINTR; /* what was under way is no news */
+	}
 	say_missing(k);
 	if (r < 0) {
 		return r;
