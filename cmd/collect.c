@@ -12,7 +12,7 @@ static const struct opt options[] = {
 	{ 'w', "write", "PATH", "what to write: an archive (.tar.gz, .tgz, .tar), a folder, or - for an archive to stdout", OPT_TEXT,
 	  offsetof(struct options, write), 0, NULL, COMPLETE_FILE },
 	{ 'n', "namespace", "NAME", "only this namespace, and what every Service needs of kube-system", OPT_TEXT,
-	  offsetof(struct options, namespace_), 0, NULL, COMPLETE_NOTHING },
+	  offsetof(struct options, namespace_), 0, NULL, COMPLETE_NAMESPACE },
 	{ 'A', "all-namespaces", NULL, "all namespaces, as without -n", OPT_FLAG, offsetof(struct options, all), 0, NULL, COMPLETE_NOTHING },
 	{ 0, "bundle", "PATH", "pack this bundle anew instead of asking a cluster", OPT_LIST, offsetof(struct options, bundles), 0, NULL,
 	  COMPLETE_FILE },
@@ -121,7 +121,12 @@ static void say_summary(const struct collecting *k)
 static int collect_live(struct collecting *k)
 {
 	struct context *c = k->c;
+	progress_start(c);
 	int r = collect_cluster(k->out, c->api, &c->access, c->o.namespace_, &c->arena, &k->report);
+	progress_clear(c);
+	if (*signals_stop()) {
+		return -EINTR; /* what was under way is no news */
+	}
 	say_missing(k);
 	if (r < 0) {
 		return r;

@@ -372,6 +372,7 @@ const struct command command_wait = {
 	.args_min = 1,
 	.args_max = 1000,
 	.help = "waits until Services are sound: the step after a roll-out",
+	.complete = COMPLETE_SERVICE,
 	.needs = COMMAND_NEEDS_SNAPSHOT | COMMAND_READS_ITSELF,
 	.options = options,
 	.run = run,

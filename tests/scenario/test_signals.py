@@ -261,6 +261,21 @@ def test_interrupted_reading():
         expect_equal(os.listdir(temp), [], "temporary files")
 
 
+def test_interrupted_collect():
+    """No bundle, no part of one, and not a word."""
+    with ApiServer(os.path.join(CORPUS, LAB)) as s, tempfile.TemporaryDirectory() as folder:
+        s.fault("stall", "/pods")
+        for more in ((), ("--redact",)):
+            with Terminal("collect", "-w", os.path.join(folder, "bundle.tar.gz"), "--kubeconfig", s.kubeconfig(), *more) as t:
+                t.read(PROGRESS)
+                t.process.send_signal(signal.SIGINT)
+                t.process.wait(PATIENCE)
+                t.read()
+                expect_equal(t.process.returncode, -signal.SIGINT, "what it died of")
+                expect_equal([x for x in t.screen() if x.strip()], [], "what is left on the terminal")
+                expect_equal(os.listdir(folder), [], "files")
+
+
 def test_interrupted_wait():
     """Between two looks, too."""
     with ApiServer(os.path.join(CORPUS, LAB)) as s:
@@ -317,6 +332,7 @@ def main():
     t.run("no-progress", test_no_progress)
     t.run("progress-is-cut", test_progress_is_cut)
     t.run("interrupted-reading", test_interrupted_reading)
+    t.run("interrupted-collect", test_interrupted_collect)
     t.run("interrupted-wait", test_interrupted_wait)
     t.run("interrupted-plugin", test_interrupted_plugin)
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):

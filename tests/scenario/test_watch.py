@@ -195,7 +195,8 @@ def test_lines():
 
 def test_quiet():
     """-q: causes, and nothing of statuses."""
-    with Copy(LAB) as b, Watch("diagnose", "web", "--bundle", b.path, "-q", *FAST) as w:
+    with Copy(LAB) as b, Watch("diagnose", "web", "shop/cart", "--bundle", b.path, "-q", *FAST) as w:
+        w.until("^cause: no pod behind shop/cart is ready")
         change_web(b, False)
         w.until(rf"^{TIME} \+ cause: no pod behind default/web is ready")
         change_web(b, True)
