@@ -109,20 +109,35 @@ static int mode_file(const char *data, size_t size, struct strbuf *b)
 	return 0;
 }
 
-/* Of the metrics those of kube-proxy's syncs, whose only label is the family. */
+/* "NAME{ip_family="IPv4"} 1.7e+09": one of the metrics that are read, with a number. */
+static bool is_metric(const char *s, size_t len)
+{
+	static const char *const names[] = { "last_timestamp_seconds", "last_queued_timestamp_seconds", "iptables_restore_failures_total",
+					     "nftables_sync_failures_total" };
+	static const char head[] = "kubeproxy_sync_proxy_rules_";
+	static const char *const labels[] = { "{ip_family=\"IPv4\"}", "{ip_family=\"IPv6\"}", "" };
+	size_t n = sizeof(head) - 1;
+
+	for (size_t i = 0; len > n && memcmp(s, head, n) == 0 && i < ARRAY_LEN(names) * ARRAY_LEN(labels); i++) {
+		const char *name = names[i / ARRAY_LEN(labels)], *label = labels[i % ARRAY_LEN(labels)];
+		size_t k = n + strlen(name), m = k + strlen(label);
+
+		if (len > m && memcmp(s + n, name, k - n) == 0 && memcmp(s + k, label, m - k) == 0 && s[m] == ' ')
+			return strspn(s + m, "0123456789.e+- ") >= len - m;
+	}
+	return false;
+}
+
 static int metrics_file(const char *data, size_t size, struct strbuf *b)
 {
 	const char *end = data + size;
 
-	strbuf_adds(b, "# of kube-proxy\n");
+	strbuf_adds(b, "# of kube-proxy\nkubeproxy_redacted 1\n");
 	while (data < end) {
-		const char *nl = memchr(data, '\n', (size_t)(end - data)), *to = nl ? nl : end, *labels = memchr(data, '{', (size_t)(to - data));
-		size_t len = (size_t)(to - data);
-		bool sync = len > 27 && memcmp(data, "kubeproxy_sync_proxy_rules_", 27) == 0;
-		bool plain = !labels || ((size_t)(to - labels) > 18 && (memcmp(labels, "{ip_family=\"IPv4\"}", 18) == 0 || memcmp(labels, "{ip_family=\"IPv6\"}", 18) == 0));
+		const char *nl = memchr(data, '\n', (size_t)(end - data)), *to = nl ? nl : end;
 
-		if (sync && plain && len < 256)
-			strbuf_addf(b, "%.*s\n", (int)len, data);
+		if (is_metric(data, (size_t)(to - data)) && to - data < 256)
+			strbuf_addf(b, "%.*s\n", (int)(to - data), data);
 		data = nl ? nl + 1 : end;
 	}
 	return 1;
