@@ -12,7 +12,7 @@ static const struct opt options[] = {
 	{ 'w', "write", "PATH", "what to write: an archive (.tar.gz, .tgz, .tar), a folder, or - for an archive to stdout", OPT_TEXT,
 	  offsetof(struct options, write), 0, NULL, COMPLETE_FILE },
 	{ 'n', "namespace", "NAME", "only this namespace, and what every Service needs of kube-system", OPT_TEXT,
-	  offsetof(struct options, namespace_), 0, NULL, COMPLETE_NOTHING },
+	  offsetof(struct options, namespace_), 0, NULL, COMPLETE_NAMESPACE },
 	{ 'A', "all-namespaces", NULL, "all namespaces, as without -n", OPT_FLAG, offsetof(struct options, all), 0, NULL, COMPLETE_NOTHING },
 	{ 0, "bundle", "PATH", "pack this bundle anew instead of asking a cluster", OPT_LIST, offsetof(struct options, bundles), 0, NULL,
 	  COMPLETE_FILE },

@@ -206,13 +206,25 @@ static void offer_option_values(struct completer *x, const struct opt *row)
 
 /* ---- the word at the cursor ---- */
 
+/* A command's own row goes before a shared one of the same name. */
+static bool is_hidden(const struct command *cmd, size_t i)
+{
+	const struct opt *row = command_row(cmd, i);
+	for (size_t before = 0; before < i; before++) {
+		if (strcmp(command_row(cmd, before)->name, row->name) == 0) {
+			return true;
+		}
+	}
+	return !row->help;
+}
+
 static void offer_options(struct completer *x, const struct command *cmd)
 {
 	char letter[3] = "-";
 	const struct opt *row;
 	for (size_t i = 0; (row = command_row(cmd, i)); i++) {
 		char *name = arena_printf(&x->c->arena, "--%s", row->name);
-		if (!name || !row->help) {
+		if (!name || is_hidden(cmd, i)) {
 			continue;
 		}
 		offer(x, name, row->help);

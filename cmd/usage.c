@@ -8,7 +8,7 @@ static const char *const examples[][2] = {
 	{ "demo", "diagnose a recorded broken cluster" },
 	{ "diagnose cart -n shop", "one Service in full" },
 	{ "diagnose -A", "what is wrong, and why, in all namespaces" },
-	{ "verify -A --bundle lab", "every rule against the API" },
+	{ "wait cart -n shop --timeout 2m", "after a roll-out: until it is sound" },
 	{ "trace outside node1:30080 --bundle lab", "one packet through the rules of a node" },
 };
 

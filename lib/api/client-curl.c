@@ -762,6 +762,27 @@ int wire_step(struct wire *w, int ms)
 	return 0;
 }
 
+void wire_push(struct wire *w)
+{
+	int running;
+
+	(void)curl_multi_perform(w->multi, &running);
+}
+
+void wire_cancel(struct wire *w, const void *request)
+{
+	struct transfer *t = w->open;
+
+	while (t && t->request != request)
+		t = t->next;
+	if (!t)
+		return;
+	take_out(w, t);
+	transfer_clear(t);
+	t->next = w->idle;
+	w->idle = t;
+}
+
 void wire_end_all(struct wire *w, enum wire_end end)
 {
 	while (w->open)

@@ -80,6 +80,10 @@ struct wire;
 int wire_open(const struct wire_options *o, struct wire **ret); /* 0, -ENOMEM, or another negative code */
 void wire_close(struct wire *w);				/* without a word to what is open */
 int wire_start(struct wire *w, const struct wire_ask *ask);	/* 0 or -ENOMEM */
+/* Sends what was started, without waiting or ending anything. */
+void wire_push(struct wire *w);
+/* Gives up the try of @request, if there is one, without a word. */
+void wire_cancel(struct wire *w, const void *request);
 /* Waits at most @ms for the network, and hands what ended to done. 0 or -ENOMEM. */
 int wire_step(struct wire *w, int ms);
 unsigned wire_open_count(const struct wire *w);
@@ -199,6 +203,10 @@ struct api {
 };
 
 void queue_push(struct queue *q, struct request *r);
+/* Sends @r at once where there is room, so that the server works while its last answer is read; else it is queued before all others. */
+void request_ahead(struct api *a, struct request *r);
+/* Undoes that. */
+void request_back(struct api *a, struct request *r);
 /* Not all of the body, but @r may be cut. */
 bool answer_is_part(const struct request *r, const struct wire_answer *answer);
 /* What became of a try; frees @r or queues it again. The body is taken or left in @answer. */

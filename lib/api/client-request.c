@@ -280,54 +280,83 @@ static void end_list(struct api *a, struct request *r, bool cut)
 	finish(a, r, &result, NULL, 0);
 }
 
-/* Takes over @token. */
-static void next_page(struct api *a, struct request *r, char *token, const struct wire_answer *answer)
+enum next {
+	NEXT_PAGE,
+	NEXT_NONE,    /* that was the last one */
+	NEXT_CUT,     /* the caller wants no more */
+	NEXT_SAME,    /* the server does not get on */
+	NEXT_ENDLESS,
+};
+
+/* Behind a page; takes over @token, of the next one. */
+static enum next next_of(struct request *r, char *token)
 {
 	bool same = token && r->token && strcmp(token, r->token) == 0;
 
 	free(r->token);
 	r->token = token;
+	r->restart = false;
 	r->pages++;
-	if (!token) {
-		end_list(a, r, false);
-	} else if (same || r->pages >= PAGES_MAX) {
-		bad_answer(a, r, answer, same ? "the server gives the same page again and again" : "the list has no end");
-	} else if (r->list.pages_max && r->pages >= r->list.pages_max) {
-		end_list(a, r, true);
+	if (!token)
+		return NEXT_NONE;
+	if (same)
+		return NEXT_SAME;
+	if (r->pages >= PAGES_MAX)
+		return NEXT_ENDLESS;
+	if (r->list.pages_max && r->pages >= r->list.pages_max)
+		return NEXT_CUT;
+	r->retry = (struct retry){ .random = r->retry.random };
+	return NEXT_PAGE;
+}
+
+static void after_page(struct api *a, struct request *r, const struct wire_answer *answer, enum next next)
+{
+	if (next == NEXT_SAME)
+		bad_answer(a, r, answer, "the server gives the same page again and again");
+	else if (next == NEXT_ENDLESS)
+		bad_answer(a, r, answer, "the list has no end");
+	else if (next != NEXT_PAGE)
+		end_list(a, r, next == NEXT_CUT);
+}
+
+/* Hands over a page. The next one is on its way meanwhile. */
+static void give_page(struct api *a, struct request *r, struct wire_answer *answer, char *token)
+{
+	bool restart = r->restart;
+	enum next next = next_of(r, token);
+	int e;
+
+	if (next == NEXT_PAGE)
+		request_ahead(a, r);
+	e = r->list.page(r->list.arg, take_ptr(answer->body), answer->size, restart);
+	if (e >= 0) {
+		after_page(a, r, answer, next);
+		return;
+	}
+	if (next == NEXT_PAGE)
+		request_back(a, r);
+	if (e == SD_EPARSE) {
+		bad_answer(a, r, answer, "its JSON is damaged, or ends too early");
 	} else {
-		r->retry = (struct retry){ .random = r->retry.random };
-		again(a, r, 0);
+		note_error(a, e);
+		request_end(a, r);
 	}
 }
 
 static void list_page(struct api *a, struct request *r, struct wire_answer *answer)
 {
 	CLEANUP(page_head_release) struct page_head h = { .items = false };
-	bool restart = r->restart;
 	int e = *first_char(answer) == '{' ? page_head_read(answer->body, answer->size, &h) : SD_EPARSE;
 
 	if (e == -ENOMEM) {
 		note_error(a, e);
 		request_end(a, r);
-		return;
-	}
-	if (e < 0 || !h.items || !str_ends(h.kind, "List")) {
+	} else if (e < 0 || !h.items || !str_ends(h.kind, "List")) {
 		bad_answer(a, r, answer, e < 0 ? NULL : "it is not a list");
-		return;
-	}
-	if (r->what->resource && !page_kind_fits(h.kind, r->what->resource)) {
+	} else if (r->what->resource && !page_kind_fits(h.kind, r->what->resource)) {
 		bad_answer(a, r, answer, "it is a list of something else");
-		return;
-	}
-	r->restart = false;
-	e = r->list.page(r->list.arg, take_ptr(answer->body), answer->size, restart);
-	if (e == SD_EPARSE) {
-		bad_answer(a, r, answer, "its JSON is damaged, or ends too early");
-	} else if (e < 0) {
-		note_error(a, e);
-		request_end(a, r);
 	} else {
-		next_page(a, r, take_ptr(h.token), answer);
+		give_page(a, r, answer, take_ptr(h.token));
 	}
 }
 

@@ -277,6 +277,29 @@ static int start(struct api *a, struct request *r)
 	return 0;
 }
 
+void request_ahead(struct api *a, struct request *r)
+{
+	r->not_before = 0;
+	if (a->ending || wire_open_count(a->wire) >= a->o.parallel || start(a, r) < 0)
+		queue_push(&a->urgent, r);
+	else
+		wire_push(a->wire);
+}
+
+void request_back(struct api *a, struct request *r)
+{
+	struct request *before = NULL, *q = a->urgent.first;
+
+	while (q && q != r) {
+		before = q;
+		q = q->next;
+	}
+	if (q)
+		(void)queue_take(&a->urgent, before);
+	else
+		wire_cancel(a->wire, r);
+}
+
 static struct request *next_urgent(struct api *a, int64_t now)
 {
 	struct request *before = NULL;

@@ -113,7 +113,7 @@ static int add_file(struct arena *arena, const char *path, struct sd_notes *note
 	if (r == -ENOENT || r == -ENOMEM)
 		return r;
 	if (r < 0) {
-		sd_note_add(notes, true, "kubeconfig-unreadable", path, 0, 0, NULL, "cannot read kubeconfig '%s': %s", path, sd_strerror(r));
+		sd_note_add(notes, true, "kubeconfig-unreadable", path, 0, 0, "name another one with --kubeconfig", "cannot read kubeconfig '%s': %s", path, sd_strerror(r));
 		return SD_EUSAGE;
 	}
 	if (array_push(&k->files, path) < 0)
@@ -178,7 +178,8 @@ int kubeconfig_load(struct arena *arena, const char *explicit_path, struct sd_no
 		return list && *list ? add_list(arena, list, notes, k) : add_home(arena, notes, k);
 	int r = add_file(arena, explicit_path, notes, k);
 	if (r == -ENOENT) {
-		sd_note_add(notes, true, "no-kubeconfig", explicit_path, 0, 0, NULL, "there is no kubeconfig '%s'", explicit_path);
+		sd_note_add(notes, true, "no-kubeconfig", explicit_path, 0, 0, "without --kubeconfig, the files of KUBECONFIG or ~/.kube/config count",
+			    "there is no kubeconfig '%s'", explicit_path);
 		return SD_EUSAGE;
 	}
 	return r;

@@ -356,6 +356,7 @@ void redact_add_chain(struct redact *r, struct strbuf *b, const char *s, size_t 
 		r->failed = true;
 		return;
 	}
+	len = strlen(copy); /* behind a NUL stands nothing */
 	head = known_head(copy);
 	if (is_fixed(copy) || is_kube_word(copy)) {
 		strbuf_adds(b, copy);

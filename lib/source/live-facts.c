@@ -10,7 +10,7 @@
 #include "bundle-private.h"
 #include "live-private.h"
 
-enum { DNS_PODS = 4, FACT_MS = 5000, LOG_BYTES = 64 << 10, LOG_BYTES_NAMED = 16 << 10, SMALL_ANSWER = 256 << 10 };
+enum { DNS_PODS = 4, FACT_MS = 3000, LOG_BYTES = 64 << 10, LOG_BYTES_NAMED = 16 << 10, SMALL_ANSWER = 256 << 10 };
 
 struct facts {
 	struct snapshot *s;
@@ -112,9 +112,9 @@ static int ask(struct facts *x, struct fact f, const struct api_what *what, cons
 						  .timeout_ms = FACT_MS, .done = on_fact, .arg = own, .accept = "*/*" });
 }
 
-static bool has_room(const struct facts *x)
+static bool has_room(const struct facts *x, enum source source)
 {
-	return live_room(x->plan, (unsigned)x->asked + 1, 24);
+	return !x->refused[source] && live_room(x->plan, (unsigned)x->asked + 1, 24);
 }
 
 static int ask_pod(struct facts *x, struct fact f, const struct k8s_pod *p, const char *port, const char *below)
@@ -122,7 +122,7 @@ static int ask_pod(struct facts *x, struct fact f, const struct k8s_pod *p, cons
 	const struct api_what what = { "get", "", f.source == OF_LOG ? "pods/log" : "pods/proxy", p->meta.ns, p->meta.name };
 	CLEANUP(strbuf_release) struct strbuf name = STRBUF_INIT, path = STRBUF_INIT;
 
-	if (!has_room(x))
+	if (!has_room(x, f.source))
 		return 0;
 	strbuf_addf(&name, "%s%s", p->meta.name, port);
 	strbuf_adds(&path, "/api/v1/namespaces");
@@ -138,7 +138,7 @@ static int ask_kubelet(struct facts *x, const char *node)
 	const struct api_what what = { "get", "", "nodes/proxy", NULL, node };
 	CLEANUP(strbuf_release) struct strbuf path = STRBUF_INIT;
 
-	if (!has_room(x))
+	if (!has_room(x, OF_KUBELET))
 		return 0;
 	strbuf_adds(&path, "/api/v1/nodes");
 	api_path_add(&path, node);
@@ -202,8 +202,12 @@ int live_facts(struct snapshot *s, struct api *a, struct live_plan *p)
 	int r = 0;
 
 	live_nodes(p, &nodes);
-	for (size_t i = 0; r == 0 && i < nodes.v.len; i++)
+	/* what the first node does not give, by right or by reach, is not asked of the others */
+	for (size_t i = 0; r == 0 && i < nodes.v.len; i++) {
 		r = ask_node(&x, nodes.v.v[i]);
+		if (r == 0 && i == 0)
+			r = api_run(a);
+	}
 	if (r == 0)
 		r = ask_dns(&x);
 	array_free(&nodes.v);

@@ -22,6 +22,8 @@ enum how {
 /* Whose checks use it; GATEWAY: it comes with Gateways, and a server that has none of these has none of those. */
 enum { NAME = 1 << 0, ENDPOINTS = 1 << 1, RULES = 1 << 2, ANY = NAME | ENDPOINTS | RULES, GATEWAY = 1 << 3 };
 
+enum { NAMES_MANY = 8 };
+
 /* Checks use warnings only. */
 #define WARNINGS "type=Warning"
 
@@ -374,7 +376,7 @@ static void ask_words(struct live_plan *p)
 	for (size_t i = 0; i < p->words.len; i++) {
 		const struct live_word *w = &p->words.v[i];
 
-		for (size_t j = 0; j < w->nnames; j++)
+		for (size_t j = 0; j < w->nnames && p->words.len <= NAMES_MANY; j++)
 			live_plan_service(p, w->names[j].ns, w->names[j].name);
 		if (w->addr.family) {
 			CLEANUP(strbuf_release) struct strbuf b = STRBUF_INIT;
@@ -386,17 +388,29 @@ static void ask_words(struct live_plan *p)
 	}
 }
 
+/* Many names: their namespaces are read as a whole, in fewer requests. */
+static void ask_namespaces(struct live_plan *p)
+{
+	for (size_t i = 0; i < p->words.len; i++) {
+		for (size_t j = 0; j < p->words.v[i].nnames; j++)
+			ask_table(p, LIVE_NAMESPACE, p->words.v[i].names[j].ns, NULL);
+	}
+}
+
 static void plan_named(struct live_plan *p)
 {
 	const bool first = p->asks.len == 0;
 
+	if (p->words.len > NAMES_MANY)
+		ask_namespaces(p);
 	ask_words(p);
 	if (first) {
 		(void)count_of(p, K8S_PODS);
 		return;
 	}
 	find_targets(p);
-	live_plan_targets(p);
+	if (p->words.len <= NAMES_MANY)
+		live_plan_targets(p);
 	live_plan_missing(p);
 	ask_dns(p);
 	if (is_small(p))

@@ -302,7 +302,7 @@ def plugins(w):
             since=26, told=True)
     yield x("plugin is told nothing", "one default token=p", plugin("@/bin/login"), prints(token="p"), env={"TOLD": "@/told"}, since=26, told=True)
     yield x("plugin is not asked with --token", "one default token=t", plugin("@/bin/none"), flags=["--token", "t"])
-    yield x("plugin is not asked with a certificate", "one default cert=dev/alice", {**plugin("@/bin/none"), **pair(w.alice)})
+    yield x("plugin is not asked with a certificate", "one default cert=dev/alice", {**plugin("@/bin/none"), **pair(w.alice)}, since=23)
     yield x("plugin is not there", "error", plugin("@/bin/none", installHint="get it"), code=None, says="get it")
     yield x("plugin fails", "error", plugin("@/bin/login"), "#!/bin/sh\necho no >&2\nexit 1\n", code=None, says="failed with exit code 1: no")
     yield x("plugin of another version answers", "error", plugin("@/bin/login", V1), prints(token="p"), code=None, says="another apiVersion", since=22)

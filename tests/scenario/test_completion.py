@@ -148,6 +148,7 @@ def names_of_bundle():
     at = ("--bundle", LAB)
     for args, want in ((("diagnose", *at, "-n", "sh"), ["shop"]), (("diagnose", *at, "--namespace=sh"), ["--namespace=shop"]), (("diagnose", *at, "-nsh"), ["-nshop"]),
                        (("diagnose", *at, "-n", "shop", ""), SHOP), (("diagnose", "-n", "shop", "cart", *at, "l"), ["lb-ranges", "local-only"]),
+                       (("wait", "--for", "ro"), ["rollout"]), (("wait", *at, "--timeout", "1m", "-n", "shop", "cart", "ap"), ["api"]), (("wait", "--timeo"), ["--timeout"]),
                        (("verify", *at, "shop/l"), ["shop/lb-ranges", "shop/local-only"]), (("rules", *at, "-n", "shop", "svc/ca"), ["svc/cart"]),
                        (("endpoints", *at, "web"), ["web"]), (("diagnose", *at, "-A", ""), []), (("diagnose", *at, "--node", ""), ["node1", "node2"]),
                        (("trace", *at, "no"), ["node1", "node2"]), (("trace", *at, "o"), ["outside"]), (("trace", *at, "shop/cart-"), ["shop/cart-0", "shop/cart-1"]),

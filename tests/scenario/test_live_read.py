@@ -67,7 +67,7 @@ def role_of_a_namespace(server):
     r = live(server, "diagnose", "api", "-n", "shop", user="bob", codes=[0])
     expect("no fault found" in r.out or "warning" in r.out, r.out)
     r = live(server, "diagnose", "-n", "shop", user="bob", codes=[1])
-    expect("to list nodes, which is forbidden (svcdoctor rbac prints the rights)" in r.out, r.out)
+    expect("to list nodes, which is forbidden (403; svcdoctor rbac prints the rights)" in r.out, r.out)
     since = len(server.requests)
     r = run("diagnose", "-A", "--fail-on", "never", "--kubeconfig", server.kubeconfig(user="bob", namespace="shop"), codes=[2])
     expect("only namespace 'shop' was looked at" in r.err, r.err)

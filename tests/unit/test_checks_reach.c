@@ -418,12 +418,57 @@ static void test_recorded(void **state)
 	}
 }
 
+/* The pod of kube-proxy on that node is not ready any more. */
+static void stop_proxy(struct lab *l, const char *node)
+{
+	for (size_t i = 0; i < l->s.cluster.pods.len; i++) {
+		struct k8s_pod *p = l->s.cluster.pods.v[i];
+
+		if (str_starts(p->meta.name, "kube-proxy") && strcmp(p->node, node) == 0)
+			p->nconditions = 0;
+	}
+}
+
+/* Where the node's rules are wrong it is the reason; elsewhere a warning, and the causes of other nodes are their own. */
+static void test_proxy_explains(void **state)
+{
+	static const struct {
+		const char *node;
+		enum severity severity;
+		bool reason;
+	} stops[] = { { "node1", SEVERITY_ERROR, true }, { "node2", SEVERITY_WARNING, false } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(stops); i++) {
+		const struct finding *rule, *f;
+		char dir[] = LAB_DIR;
+		struct lab l;
+
+		lab_copy(dir);
+		damage(dir, "iptables-nft-save.txt", "-A KUBE-SERVICES -d 10.96.136.124/32", "");
+		lab_open(&l, dir);
+		stop_proxy(&l, stops[i].node);
+		diagnose(&l, NULL);
+		f = find_finding(&l, "kube-proxy-not-running");
+		rule = find_finding(&l, "rules-missing-for-service");
+		assert_non_null(f);
+		assert_non_null(rule);
+		assert_string_equal(rule->node, "node1");
+		assert_int_equal(f->severity, stops[i].severity);
+		assert_null(f->explained_by);
+		assert_true(rule->explained_by == (stops[i].reason ? f : NULL));
+		assert_int_equal(result_of(&l, "default", "web")->status, STATUS_BROKEN);
+		lab_release(&l);
+		lab_remove(dir);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cases),	       cmocka_unit_test(test_consequences), cmocka_unit_test(test_plugin_explains),
 		cmocka_unit_test(test_dns_of_others),  cmocka_unit_test(test_probes),	    cmocka_unit_test(test_nameservers),
-		cmocka_unit_test(test_recorded),
+		cmocka_unit_test(test_recorded),       cmocka_unit_test(test_proxy_explains),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

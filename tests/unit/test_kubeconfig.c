@@ -163,8 +163,8 @@ static void test_files(void **state)
 	expect(w, NO_FLAGS, 0, "https://home token=t");
 	(void)setenv("KUBECONFIG", "/dev/null", 1);
 	expect(w, NO_FLAGS, -ENOENT, "");
-	expect(w, FLAGS(.kubeconfig = path(w, "none")), SD_EUSAGE, "| there is no kubeconfig '@/none'");
-	expect(w, FLAGS(.kubeconfig = path(w, "sub")), SD_EUSAGE, "| cannot read kubeconfig '@/sub': Is a directory");
+	expect(w, FLAGS(.kubeconfig = path(w, "none")), SD_EUSAGE, "| there is no kubeconfig '@/none' -> without --kubeconfig, the files of KUBECONFIG or ~/.kube/config count");
+	expect(w, FLAGS(.kubeconfig = path(w, "sub")), SD_EUSAGE, "| cannot read kubeconfig '@/sub': Is a directory -> name another one with --kubeconfig");
 }
 
 static void test_list(void **state)
