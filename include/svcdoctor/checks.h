@@ -203,6 +203,7 @@ struct digest {
 	ARRAY_OF(struct digest_service) services; /* sorted by name */
 	ARRAY_OF(struct digest_node) nodes;	  /* that were judged, sorted */
 	enum known kinds[K8S_KINDS];
+	bool live; /* kinds that were not collected were not asked for */
 	/* Filled by digest_keep: what an earlier look could read and this one could not, and how many causes stay because of that. */
 	struct digest_lost {
 		bool kinds[K8S_KINDS], nodes;

@@ -115,6 +115,7 @@ int digest_make(const struct snapshot *s, const struct diagnosis *d, struct dige
 	int r = 0;
 
 	memcpy(ret->kinds, s->kinds, sizeof(ret->kinds));
+	ret->live = s->live;
 	for (size_t i = 0; r == 0 && i < d->findings.len; i++)
 		r = add_finding(ret, &scratch, d->findings.v[i]);
 	for (size_t i = 0; r == 0 && i < d->services.len; i++)
@@ -138,12 +139,56 @@ static bool kind_lost(const struct digest *before, const struct digest *after, i
 	return sight(after->kinds[k]) < sight(before->kinds[k]);
 }
 
+/* What nearly every check needs. */
+static bool is_core(int k)
+{
+	return k == K8S_SERVICES || k == K8S_SLICES || k == K8S_PODS;
+}
+
+static unsigned needs_of_kind(int k)
+{
+	static const unsigned needs[K8S_KINDS] = {
+		[K8S_NODES] = NEEDS_NODES,
+		[K8S_ENDPOINTS] = NEEDS_ENDPOINTS,
+		[K8S_EVENTS] = NEEDS_EVENTS,
+		[K8S_INGRESSES] = NEEDS_INGRESSES,
+		[K8S_CONFIGMAPS] = NEEDS_CONFIGMAPS,
+		[K8S_SERVICECIDRS] = NEEDS_SERVICECIDRS,
+		[K8S_NETPOLS] = NEEDS_NETPOLS,
+		[K8S_NAMESPACES] = NEEDS_NAMESPACES,
+		[K8S_STATEFULSETS] = NEEDS_WORKLOADS,
+		[K8S_HTTPROUTES] = NEEDS_ROUTES,
+		[K8S_INGRESSCLASSES] = NEEDS_INGRESSCLASSES,
+	};
+
+	return needs[k];
+}
+
+/*
+ * A live run asks for more of a small cluster than of a large one. A kind that it no longer asks for, because the cluster has grown, hides
+ * what needs just that; a kind that failed may hide anything.
+ */
+static bool is_unasked(const struct digest *after, int k)
+{
+	return after->live && after->kinds[k] == NOT_COLLECTED && !is_core(k);
+}
+
 static bool any_kind_lost(const struct digest *before, const struct digest *after)
 {
 	for (int k = 0; k < K8S_KINDS; k++)
-		if (kind_lost(before, after, k))
+		if (kind_lost(before, after, k) && !is_unasked(after, k))
 			return true;
 	return false;
+}
+
+static unsigned needs_unasked(const struct digest *before, const struct digest *after)
+{
+	unsigned needs = 0;
+
+	for (int k = 0; k < K8S_KINDS; k++)
+		if (kind_lost(before, after, k) && is_unasked(after, k))
+			needs |= needs_of_kind(k);
+	return needs;
 }
 
 static bool node_lost(const struct digest *before, const struct digest *after)
@@ -162,6 +207,7 @@ static bool node_lost(const struct digest *before, const struct digest *after)
 struct sight {
 	const struct digest *after;
 	bool kinds_lost, nodes_lost, services_seen;
+	unsigned unasked; /* NEEDS_ bits */
 };
 
 static struct sight sight_of(const struct digest *before, const struct digest *after)
@@ -169,7 +215,8 @@ static struct sight sight_of(const struct digest *before, const struct digest *a
 	return (struct sight){ .after = after,
 			       .kinds_lost = any_kind_lost(before, after),
 			       .nodes_lost = node_lost(before, after),
-			       .services_seen = !kind_lost(before, after, K8S_SERVICES) };
+			       .services_seen = !kind_lost(before, after, K8S_SERVICES),
+			       .unasked = needs_unasked(before, after) };
 }
 
 static const struct digest_service *service_of(const struct digest *g, const char *name)
@@ -182,13 +229,14 @@ static const struct digest_service *service_of(const struct digest *g, const cha
 /* Would the later look have found it, if it were there? */
 static bool would_be_seen(const struct sight *s, const struct digest_finding *f)
 {
+	const struct check *check = check_find(f->check);
 	bool services_left = f->nservices == 0;
 
 	for (size_t i = 0; i < f->nservices; i++)
 		services_left |= service_of(s->after, f->services[i]) != NULL;
 	if (!services_left && s->services_seen)
 		return true;
-	return !s->kinds_lost && !(s->nodes_lost && (f->axis == AXIS_RULES || f->node));
+	return !s->kinds_lost && !(check && check->needs & s->unasked) && !(s->nodes_lost && (f->axis == AXIS_RULES || f->node));
 }
 
 /* What is not known counts as no better than what was known. */
@@ -397,7 +445,7 @@ int digest_keep(const struct digest *before, struct digest *after)
 	int r = 0;
 
 	what_is_lost(before, after, &s, &after->lost);
-	if (s.kinds_lost || s.nodes_lost)
+	if (s.kinds_lost || s.nodes_lost || s.unasked)
 		r = keep_findings(before, after, &s);
 	if (r == 0 && (s.kinds_lost || s.nodes_lost))
 		r = keep_services(before, after, &s);

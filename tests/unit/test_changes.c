@@ -200,6 +200,28 @@ static void out_of_sight_is_not_gone(void **state)
 	}
 }
 
+/* A live run asks for less, because the cluster has grown: what needs just that stays, and all else is judged. */
+static void no_longer_asked_for(void **state)
+{
+	static const struct check check_i = { .id = "ingress-backend-missing", .axis = AXIS_ENDPOINTS, .severity = SEVERITY_WARNING };
+	struct scene x, y;
+	(void)state;
+	begin(&x);
+	x.s.live = true;
+	x.s.kinds[K8S_INGRESSES] = KNOWN;
+	add(&x, &check_a, "a", "mended", &cart);
+	add(&x, &check_i, "i", "of an Ingress", NULL);
+	status(&x, &cart, STATUS_BROKEN, "0 of 2 pods are ready");
+	digest(&x);
+	begin(&y);
+	y.s.live = true;
+	status(&y, &cart, STATUS_NO_FAULT_FOUND, "2 of 2 pods are ready");
+	digest(&y);
+	compare(&x, &y, "status shop/cart, gone a", 1);
+	end(&x);
+	end(&y);
+}
+
 static void services_out_of_sight(void **state)
 {
 	struct scene x, y;
@@ -375,7 +397,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_changes),	    cmocka_unit_test(all_kinds_of_changes),
 		cmocka_unit_test(a_line_and_a_service_that_goes), cmocka_unit_test(out_of_sight_is_not_gone),
-		cmocka_unit_test(services_out_of_sight),    cmocka_unit_test(a_node_out_of_sight),
+		cmocka_unit_test(services_out_of_sight), cmocka_unit_test(no_longer_asked_for),    cmocka_unit_test(a_node_out_of_sight),
 		cmocka_unit_test(text),			    cmocka_unit_test(json),
 		cmocka_unit_test(a_flood),
 	};
