@@ -258,6 +258,43 @@ static void test_members(void **state)
 	json_decref(o);
 }
 
+static void expect_dropped(const char *text, const char *want)
+{
+	static const char *const keys[] = { "drop", "fieldsV1", NULL };
+	char *copy = strdup(text);
+	size_t size = json_drop(copy, strlen(text), keys);
+
+	assert_string_equal(copy, want);
+	assert_int_equal(size, strlen(want));
+	free(copy);
+}
+
+static void test_drop(void **state)
+{
+	static const char *const keys[] = { "drop", NULL };
+	static const char text[] = "{\"a\":{\"drop\" : [1,\"]\\\"\",{\"b\":2}] ,\"c\":\"drop\"},\"drop\":\"stays\"}";
+
+	(void)state;
+	expect_dropped("{\"a\":1,\"fieldsV1\":{\"f:x\":{\".\":{}}},\"b\":2}", "{\"a\":1,\"fieldsV1\":{},\"b\":2}");
+	expect_dropped("{\"drop\": [ {\"drop\":[]}, \"]}\" ], \"x\":[3]}", "{\"drop\": [], \"x\":[3]}");
+	expect_dropped(text, "{\"a\":{\"drop\" : [] ,\"c\":\"drop\"},\"drop\":\"stays\"}");
+	/* labels may have any name, and a value that looks like a key is none */
+	expect_dropped("{\"drop\":7,\"v\":[\"drop\",{\"drop\":null}]}", "{\"drop\":7,\"v\":[\"drop\",{\"drop\":null}]}");
+	expect_dropped("{\"a\\\\\":{\"drop\":{}},\"q\\\"drop\":{\"k\":1}}", "{\"a\\\\\":{\"drop\":{}},\"q\\\"drop\":{\"k\":1}}");
+	expect_dropped("", "");
+	/* what has no end stays as it is, for the decoder to say so */
+	for (size_t n = 0; n < sizeof(text); n++) {
+		char *cut = strndup(text, n);
+		size_t size = json_drop(cut, n, keys);
+		json_t *o = json_loadb(cut, size, 0, NULL);
+
+		assert_true(size <= n && cut[size] == '\0');
+		assert_true((o != NULL) == (n == sizeof(text) - 1));
+		json_decref(o);
+		free(cut);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -265,6 +302,7 @@ int main(void)
 		cmocka_unit_test(test_bad_utf8), cmocka_unit_test(test_nesting),
 		cmocka_unit_test(test_stop),	 cmocka_unit_test(test_truncation),
 		cmocka_unit_test(test_linear),	 cmocka_unit_test(test_members),
+		cmocka_unit_test(test_drop),
 	};
 
 	return cmocka_run_group_tests_name("json", tests, NULL, NULL);
