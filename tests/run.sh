@@ -23,7 +23,7 @@ export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 # A status of their own, so that a sanitizer's finding is never taken for "findings".
 export ASAN_OPTIONS=${ASAN_OPTIONS:-exitcode=99:detect_leaks=1:hard_rss_limit_mb=4096} LSAN_OPTIONS=${LSAN_OPTIONS:-exitcode=99}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-halt_on_error=1:print_stacktrace=1:exitcode=99}
-case $SANITIZE in '' | 0) limit=120 ;; *) limit=400 ;; esac
+case $SANITIZE in '' | 0) limit=240 ;; *) limit=600 ;; esac
 limit=${TEST_TIMEOUT:-$limit}
 pattern=${1:-}
 out=$(mktemp -d) || exit 70

@@ -77,9 +77,36 @@ static void pod_details(struct run *r, const struct svc *v, struct axis_result *
 		run_push(r, &ar->details, run_printf(r, "and %zu more pods", v->pods->v.len - shown));
 }
 
+/* What is seen of the pods alone says nothing of what kube-proxy and the DNS read, and the reverse: what was asked for and is not there. */
+static const char *unread_part(struct run *r)
+{
+	static const enum k8s_kind core[] = { K8S_SLICES, K8S_PODS };
+
+	for (size_t i = 0; i < ARRAY_LEN(core); i++) {
+		const char *plural = k8s_kind_plural(core[i]);
+
+		switch (r->s->kinds[core[i]]) {
+		case KNOWN:
+		case NOT_COLLECTED:
+			break;
+		case FORBIDDEN:
+			return run_printf(r, "%s may not be read", plural);
+		case PARTLY_KNOWN:
+			return run_printf(r, "some %s could not be read", plural);
+		case LATE:
+			return run_printf(r, "%s came too late", plural);
+		case UNREADABLE:
+		case UNSUPPORTED:
+			return run_printf(r, "%s could not be read", plural);
+		}
+	}
+	return NULL;
+}
+
 void axis_endpoints_result(struct run *r, struct svc *v, struct service_result *sr)
 {
 	struct axis_result *ar = &sr->axes[AXIS_ENDPOINTS];
+	const char *unread = v->external_name ? NULL : unread_part(r);
 
 	ar->state = AXIS_OK;
 	if (r->o->axes_given && !r->o->axes[AXIS_ENDPOINTS]) {
@@ -99,6 +126,10 @@ void axis_endpoints_result(struct run *r, struct svc *v, struct service_result *
 		ar->line = v->o->selector.len ? "no endpoints" : "no endpoints, and no selector that would make any";
 	} else {
 		ar->line = of_text(r, v->ready, v->listed, "endpoint");
+	}
+	if (ar->state == AXIS_OK && unread) {
+		ar->state = AXIS_SKIPPED;
+		ar->line = run_printf(r, "%s; %s", ar->line, unread);
 	}
 }
 

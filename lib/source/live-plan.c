@@ -27,18 +27,18 @@ enum { NAMES_MANY = 8 };
 /* Checks use warnings only. */
 #define WARNINGS "type=Warning"
 
-/* The longest lists first: the pages of one come one after the other, and the others beside them. */
+/* Services, whose fate a message is about; then the longest lists: the pages of one come one after the other, the other lists beside them. */
 static const struct row {
 	enum k8s_kind kind;
 	unsigned axes;
 	enum how how[3]; /* by enum live_scope */
 } rows[] = {
+	{ K8S_SERVICES, ANY, { HOW_CLUSTER, HOW_NAMESPACE, HOW_NAME } },
 	{ K8S_PODS, ENDPOINTS | RULES, { HOW_CLUSTER, HOW_NAMESPACE, HOW_NOT } },
 	{ K8S_SLICES, ENDPOINTS | RULES, { HOW_CLUSTER, HOW_NAMESPACE, HOW_LABEL } },
 	{ K8S_REPLICASETS, ENDPOINTS, { HOW_CLUSTER, HOW_NAMESPACE, HOW_NOT } },
 	{ K8S_EVENTS, ENDPOINTS | RULES, { HOW_CLUSTER, HOW_NAMESPACE, HOW_EVENTS } },
 	{ K8S_ENDPOINTS, ENDPOINTS, { HOW_CLUSTER, HOW_NAMESPACE, HOW_NAME } },
-	{ K8S_SERVICES, ANY, { HOW_CLUSTER, HOW_NAMESPACE, HOW_NAME } },
 	{ K8S_DEPLOYMENTS, ENDPOINTS, { HOW_CLUSTER, HOW_NAMESPACE, HOW_NOT } },
 	{ K8S_NODES, ENDPOINTS | RULES, { HOW_CLUSTER, HOW_CLUSTER, HOW_NOT } },
 	{ K8S_NAMESPACES, ANY, { HOW_CLUSTER, HOW_SELF, HOW_NOT } },
