@@ -166,35 +166,68 @@ static int uname_file(struct redact *r, const char *data, size_t size, struct st
 
 /* ---- sysctl ---- */
 
-/* "net.ipv4.conf.eth0.rp_filter": of net's settings, those of numbers. */
+/* Whether [s, end) is one of the words. */
+static bool is_word_of(const char *s, const char *end, const char *const *words)
+{
+	for (; *words; words++) {
+		if (strlen(*words) == (size_t)(end - s) && memcmp(*words, s, (size_t)(end - s)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* "net.ipv4.conf.eth0.": the length of what stands before the interface; 0: it is no setting of an interface. */
+static size_t before_link(const char *s, const char *end)
+{
+	static const char *const heads[] = { "net.ipv4.conf.", "net.ipv6.conf.", "net.ipv4.neigh.", "net.ipv6.neigh." };
+
+	for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
+		size_t n = strlen(heads[i]);
+
+		if ((size_t)(end - s) > n && memcmp(s, heads[i], n) == 0)
+			return n;
+	}
+	return 0;
+}
+
+/* Of net's settings those that tell how packets fare, by their full names: a name may be anything that somebody wrote into the file. */
 static void sysctl_line(struct redact *r, struct strbuf *b, const char *s, const char *end)
 {
-	static const char *const conf[] = { "net.ipv4.conf.", "net.ipv6.conf.", "net.ipv4.neigh.", "net.ipv6.neigh." };
-	static const char *const heads[] = { "net.ipv4.", "net.ipv6.", "net.bridge.", "net.netfilter.", "net.nf_conntrack_max", "net.core.somaxconn" };
+	static const char *const whole[] = {
+		"net.ipv4.ip_forward", "net.ipv4.ip_local_port_range", "net.ipv4.ip_nonlocal_bind", "net.ipv4.tcp_tw_recycle", "net.ipv4.tcp_tw_reuse",
+		"net.ipv4.fib_multipath_hash_policy", "net.ipv4.vs.cache_bypass", "net.ipv4.vs.conn_reuse_mode", "net.ipv4.vs.conntrack",
+		"net.ipv4.vs.expire_nodest_conn", "net.ipv4.vs.expire_quiescent_template", "net.ipv4.vs.snat_reroute", "net.bridge.bridge-nf-call-arptables",
+		"net.bridge.bridge-nf-call-ip6tables", "net.bridge.bridge-nf-call-iptables", "net.netfilter.nf_conntrack_count",
+		"net.netfilter.nf_conntrack_max", "net.netfilter.nf_conntrack_tcp_be_liberal", "net.netfilter.nf_conntrack_tcp_timeout_close_wait",
+		"net.netfilter.nf_conntrack_tcp_timeout_established", "net.netfilter.nf_conntrack_udp_timeout",
+		"net.netfilter.nf_conntrack_udp_timeout_stream", "net.nf_conntrack_max", "net.core.somaxconn", NULL
+	};
+	static const char *const of_link[] = {
+		"accept_local", "accept_ra", "accept_redirects", "accept_source_route", "arp_announce", "arp_filter", "arp_ignore", "disable_ipv6",
+		"forwarding", "gc_thresh1", "gc_thresh2", "gc_thresh3", "log_martians", "mtu", "proxy_arp", "proxy_ndp", "route_localnet", "rp_filter",
+		"send_redirects", "src_valid_mark", NULL
+	};
+	static const char *const no_link[] = { "all", "default", NULL };
 	const char *eq = memmem(s, (size_t)(end - s), " =", 2), *last;
-	bool ok = false;
+	size_t n;
 
-	for (size_t i = 0; eq && i < ARRAY_LEN(heads); i++)
-		ok = ok || (strlen(heads[i]) <= (size_t)(eq - s) && memcmp(s, heads[i], strlen(heads[i])) == 0);
-	for (const char *p = eq ? eq + 2 : end; p < end; p++)
-		ok = ok && strchr(" \t0123456789-\r", *p);
-	if (!ok)
-		return;
-	for (size_t i = 0; i < ARRAY_LEN(conf); i++) {
-		size_t n = strlen(conf[i]);
-
-		if ((size_t)(eq - s) <= n || memcmp(s, conf[i], n) != 0)
-			continue;
-		last = memrchr(s, '.', (size_t)(eq - s));
-		if (!last || last < s + n)
+	for (const char *p = eq ? eq + 2 : end; p < end; p++) {
+		if (!strchr(" \t0123456789-\r", *p))
 			return;
+	}
+	if (!eq)
+		return;
+	n = before_link(s, eq);
+	last = memrchr(s, '.', (size_t)(eq - s));
+	if (n > 0 && last > s + n && is_word_of(last + 1, eq, of_link)) {
 		strbuf_add(b, s, n);
-		if ((last - s - (ptrdiff_t)n == 3 && memcmp(s + n, "all", 3) == 0) || (last - s - (ptrdiff_t)n == 7 && memcmp(s + n, "default", 7) == 0))
+		if (is_word_of(s + n, last, no_link))
 			strbuf_add(b, s + n, (size_t)(last - s) - n);
 		else
 			redact_add_link(r, b, s + n, (size_t)(last - s) - n);
 		s = last;
-		break;
+	} else if (!is_word_of(s, eq, whole)) {
+		return;
 	}
 	strbuf_add(b, s, (size_t)(end - s));
 	strbuf_addc(b, '\n');
