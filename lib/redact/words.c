@@ -95,8 +95,32 @@ size_t redact_kept_tail(const char *s, size_t len)
 	return 0;
 }
 
+static bool is_word(const char *const *words, size_t n, const char *s, size_t len)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strlen(words[i]) == len && memcmp(words[i], s, len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* https://kubernetes.io/docs/reference/labels-annotations-taints/: the others of these domains are somebody's own, and may hold anything. */
 bool redact_is_kept_label(const char *key)
 {
+	static const char *const domains[] = {
+		"kubernetes.io", "app.kubernetes.io", "apps.kubernetes.io", "batch.kubernetes.io", "beta.kubernetes.io", "endpointslice.kubernetes.io",
+		"endpoints.kubernetes.io", "failure-domain.beta.kubernetes.io", "node.kubernetes.io", "service.kubernetes.io", "service.beta.kubernetes.io",
+		"statefulset.kubernetes.io", "topology.kubernetes.io", "addonmanager.kubernetes.io", "ingressclass.kubernetes.io",
+		"node.cloudprovider.kubernetes.io", "k8s.io", "node-role.k8s.io", "gateway.networking.k8s.io", "apiserver.kubernetes.io",
+		"storage.k8s.io", "networking.k8s.io",
+	};
+	static const char *const names[] = {
+		"arch", "cluster-service", "component", "controller-uid", "created-by", "disk-pressure", "exclude-from-external-load-balancers", "headless",
+		"hostname", "identity", "instance", "instance-type", "is-default-class", "job-completion-index", "job-name", "load-balancer-cleanup",
+		"managed-by", "memory-pressure", "metadata.name", "mode", "name", "network-unavailable", "not-ready", "os", "out-of-service",
+		"part-of", "pid-pressure", "pod-index", "pod-name", "region", "service-name", "service-proxy-name", "shutdown", "skip-mirror", "topology-mode",
+		"uninitialized", "unreachable", "unschedulable", "version", "windows-build", "zone", "bootstrapping", "is-parent",
+	};
 	static const char *const plain[] = { "app", "component", "controller-revision-hash", "job-name", "k8s-app", "name", "pod-template-generation",
 					     "pod-template-hash", "ToBeDeletedByClusterAutoscaler" };
 	static const char *const roles[] = { "control-plane", "master", "controlplane", "etcd", "worker", "node", "" };
@@ -114,8 +138,7 @@ bool redact_is_kept_label(const char *key)
 		}
 		return false;
 	}
-	return slash && ((len >= 13 && memcmp(slash - 13, "kubernetes.io", 13) == 0 && (len == 13 || slash[-14] == '.')) ||
-			 (len >= 6 && memcmp(slash - 6, "k8s.io", 6) == 0 && (len == 6 || slash[-7] == '.')));
+	return slash && is_word(domains, ARRAY_LEN(domains), key, len) && is_word(names, ARRAY_LEN(names), slash + 1, strlen(slash + 1));
 }
 
 /* Those that checks read. */
