@@ -5,7 +5,8 @@
 #   tests/fuzz/run.sh SECONDS       every target under libFuzzer for so long, two at a time; new findings are written under
 #                                   build/fuzz/TARGET/ and make it exit 1. The corpus that grows there is kept for the next run.
 #   tests/fuzz/run.sh --check NAME  a share of `make check`: the seeds and past findings of one target through a plain program,
-#                                   then a few seconds of libFuzzer where clang built it. Prints test lines for tests/run.sh.
+#                                   then some runs of libFuzzer where clang built it, the same ones each time: what is new is for
+#                                   the first way to find. Prints test lines for tests/run.sh.
 #
 # Seeds lie in tests/fuzz/seeds/NAME/, crashing inputs of the past in tests/fuzz/findings/NAME/: add a file there, and it is run for good.
 set -u
@@ -16,12 +17,13 @@ export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:allocator_may_return_null=1}
 inputs_of() { # NAME : prints the folders that exist
 	for d in "tests/fuzz/seeds/$1" "tests/fuzz/findings/$1"; do [ -d "$d" ] && echo "$d"; done
 }
-fuzz_one() { # NAME SECONDS : 0 clean, 1 a finding
-	local name=$1 dir=build/fuzz/$1 log
+fuzz_one() { # NAME SECONDS [OPTION...] : 0 clean, 1 a finding
+	local name=$1 seconds=$2 dir=build/fuzz/$1 log
+	shift 2
 	mkdir -p "$dir/corpus" "$dir/findings"
 	log=$dir/log
 	# shellcheck disable=SC2046 # folders without spaces
-	"$BUILD/libfuzzer/fuzz_$name" -max_total_time="$2" -timeout=10 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1 \
+	"$BUILD/libfuzzer/fuzz_$name" -max_total_time="$seconds" "$@" -timeout=10 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1 \
 		-artifact_prefix="$dir/findings/" "$dir/corpus" $(inputs_of "$name") >"$log" 2>&1 </dev/null
 }
 
@@ -44,7 +46,8 @@ check() { # NAME
 		bad=1
 	fi
 	if [ -x "$BUILD/libfuzzer/fuzz_$name" ]; then
-		if fuzz_one "$name" "${FUZZ_CHECK_SECONDS:-5}"; then
+		rm -rf "build/fuzz/$name/corpus"
+		if fuzz_one "$name" "${FUZZ_CHECK_SECONDS:-10}" -seed=1 -runs=3000; then
 			echo "ok $name/libfuzzer: $(sed -n 's/^stat::number_of_executed_units: *//p' "build/fuzz/$name/log") runs"
 		else
 			echo "not ok $name/libfuzzer: a finding, see build/fuzz/$name/findings"
