@@ -17,14 +17,15 @@ export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:allocator_may_return_null=1}
 inputs_of() { # NAME : prints the folders that exist
 	for d in "tests/fuzz/seeds/$1" "tests/fuzz/findings/$1"; do [ -d "$d" ] && echo "$d"; done
 }
-fuzz_one() { # NAME SECONDS [OPTION...] : 0 clean, 1 a finding
-	local name=$1 seconds=$2 dir=build/fuzz/$1 log
-	shift 2
-	mkdir -p "$dir/corpus" "$dir/findings"
+fuzz_one() { # NAME SECONDS CORPUS [OPTION...] : 0 clean, 1 a finding
+	local name=$1 seconds=$2 dir=build/fuzz/$1 corpus log
+	corpus=$dir/$3
+	shift 3
+	mkdir -p "$corpus" "$dir/findings"
 	log=$dir/log
 	# shellcheck disable=SC2046 # folders without spaces
 	"$BUILD/libfuzzer/fuzz_$name" -max_total_time="$seconds" "$@" -timeout=10 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1 \
-		-artifact_prefix="$dir/findings/" "$dir/corpus" $(inputs_of "$name") >"$log" 2>&1 </dev/null
+		-artifact_prefix="$dir/findings/" "$corpus" $(inputs_of "$name") >"$log" 2>&1 </dev/null
 }
 
 check() { # NAME
@@ -46,8 +47,8 @@ check() { # NAME
 		bad=1
 	fi
 	if [ -x "$BUILD/libfuzzer/fuzz_$name" ]; then
-		rm -rf "build/fuzz/$name/corpus"
-		if fuzz_one "$name" "${FUZZ_CHECK_SECONDS:-10}" -seed=1 -runs=3000; then
+		rm -rf "build/fuzz/$name/check"
+		if fuzz_one "$name" "${FUZZ_CHECK_SECONDS:-10}" check -seed=1 -runs=3000; then
 			echo "ok $name/libfuzzer: $(sed -n 's/^stat::number_of_executed_units: *//p' "build/fuzz/$name/log") runs"
 		else
 			echo "not ok $name/libfuzzer: a finding, see build/fuzz/$name/findings"
@@ -76,7 +77,7 @@ state=$(mktemp -d)
 trap 'rm -rf "$state"' EXIT
 for n in "${targets[@]}"; do
 	while (($(jobs -rp | wc -l) >= 2)); do wait -n; done
-	{ fuzz_one "$n" "$seconds" && touch "$state/$n"; } &
+	{ fuzz_one "$n" "$seconds" corpus && touch "$state/$n"; } &
 done
 wait
 bad=0
