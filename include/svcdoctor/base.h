@@ -224,6 +224,20 @@ static inline bool str_is(const char *s, const char *what)
 {
 	return s && strcmp(s, what) == 0;
 }
+/* Equal, or both NULL. */
+static inline bool str_same(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+/* Are the @len bytes at @s one of @words, which end with NULL? */
+static inline bool str_one_of(const char *s, size_t len, const char *const *words)
+{
+	for (; *words; words++) {
+		if (strlen(*words) == len && memcmp(*words, s, len) == 0)
+			return true;
+	}
+	return false;
+}
 bool str_starts(const char *s, const char *prefix);
 bool str_ends(const char *s, const char *suffix);
 /* RFC 1123 label or subdomain as Kubernetes accepts it in an object's name. */
@@ -244,6 +258,8 @@ char *arena_clean(struct arena *a, const char *s);
 
 /* ---- files ---- */
 
+/* For CLEANUP: closes a descriptor, unless it is negative, and makes it -1. */
+void fd_close(int *fd);
 /* Reads a whole file of at most @max bytes; NUL-terminated behind the contents. 0, -errno, SD_ELIMIT. Caller frees. */
 int file_read_at(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_size);
 

@@ -77,16 +77,11 @@ bool header_ok(const char *s)
 	return true;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : !a && !b;
-}
-
 /* Takes @arena, in which @a lies. */
 static void adopt(struct api_login *l, struct arena *arena, const struct exec_answer *a)
 {
-	bool same = l->generation > 0 && same_text(a->token, l->now.token) && same_text(a->cert.data, l->now.cert.data) &&
-		    same_text(a->key.data, l->now.key.data);
+	bool same = l->generation > 0 && str_same(a->token, l->now.token) && str_same(a->cert.data, l->now.cert.data) &&
+		    str_same(a->key.data, l->now.key.data);
 
 	forget(&l->now);
 	arena_release(&l->arena);

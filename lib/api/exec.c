@@ -148,13 +148,6 @@ struct child {
 	struct strbuf text, errors;
 };
 
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		(void)close(*fd);
-	*fd = -1;
-}
-
 static int64_t now_ms(void)
 {
 	struct timespec t;
@@ -209,8 +202,8 @@ static int start(struct arena *arena, const char *program, const struct api_acce
 		return -errno;
 	if (!isatty(STDERR_FILENO) && pipe2(err, O_CLOEXEC) < 0) {
 		r = -errno;
-		close_fd(&out[0]);
-		close_fd(&out[1]);
+		fd_close(&out[0]);
+		fd_close(&out[1]);
 		return r;
 	}
 	(void)posix_spawn_file_actions_init(&actions);
@@ -223,8 +216,8 @@ static int start(struct arena *arena, const char *program, const struct api_acce
 		r = posix_spawn(&c->pid, program, &actions, &attributes, args, env);
 	(void)posix_spawn_file_actions_destroy(&actions);
 	(void)posix_spawnattr_destroy(&attributes);
-	close_fd(&out[1]);
-	close_fd(&err[1]);
+	fd_close(&out[1]);
+	fd_close(&err[1]);
 	c->out = out[0];
 	c->err = err[0];
 	return -r;
@@ -273,8 +266,8 @@ static void child_release(struct child *c)
 {
 	if (c->pid > 0 && !c->gone)
 		end_child(c);
-	close_fd(&c->out);
-	close_fd(&c->err);
+	fd_close(&c->out);
+	fd_close(&c->err);
 	if (c->text.s)
 		explicit_bzero(c->text.s, c->text.len);
 	strbuf_release(&c->text);
@@ -290,7 +283,7 @@ static int drain(int *fd, struct strbuf *into, size_t max)
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return 0;
 	if (n <= 0) {
-		close_fd(fd);
+		fd_close(fd);
 		return 0;
 	}
 	if (into->len + (size_t)n > max)

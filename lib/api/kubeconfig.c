@@ -216,15 +216,6 @@ static void check_certificate(struct choice *c)
 		       user_text(c));
 }
 
-static bool is_one_of(const char *s, const char *const *words)
-{
-	for (; *words; words++) {
-		if (strcmp(s, *words) == 0)
-			return true;
-	}
-	return false;
-}
-
 static void check_exec(struct choice *c)
 {
 	static const char *const modes[] = { "Never", "IfAvailable", "Always", NULL };
@@ -249,7 +240,7 @@ static void check_exec(struct choice *c)
 	if (!*e->interactive)
 		refuse(c, "bad-exec", file, "set it to IfAvailable, Never or Always", "the exec plugin of %s has no interactiveMode, which its apiVersion needs",
 		       user_text(c));
-	else if (!is_one_of(e->interactive, modes))
+	else if (!str_one_of(e->interactive, strlen(e->interactive), modes))
 		refuse(c, "bad-exec", file, NULL, "the exec plugin of %s has an unknown interactiveMode '%s'", user_text(c), e->interactive);
 }
 
@@ -404,7 +395,7 @@ static int fill_login(struct choice *c, struct api_access *a)
 
 	if (*u->token_file && *u->username)
 		refuse(c, "contradiction", u->from.file, NULL, "%s has both a token file and a user name: only one of them can count", user_text(c));
-	if (u->exec.given && *u->exec.api_version && !is_one_of(u->exec.api_version, versions))
+	if (u->exec.given && *u->exec.api_version && !str_one_of(u->exec.api_version, strlen(u->exec.api_version), versions))
 		refuse(c, "bad-exec", u->from.file, "kubectl takes client.authentication.k8s.io/v1 and v1beta1: update the plugin, and the kubeconfig with it",
 		       "the exec plugin of %s has the apiVersion '%s', which is not supported", user_text(c), u->exec.api_version);
 	if (u->has_provider && !known)

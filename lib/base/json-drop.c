@@ -29,46 +29,10 @@ static const char *skip_space(const char *p, const char *end)
 	return p;
 }
 
-/* Behind the object or array that begins at @p; NULL: it has no end. */
-static const char *value_end(const char *p, const char *end)
-{
-	size_t depth = 0;
-
-	while (p < end) {
-		switch (*p++) {
-		case '"':
-			p = string_end(p, end);
-			if (!p)
-				return NULL;
-			break;
-		case '{':
-		case '[':
-			depth++;
-			break;
-		case '}':
-		case ']':
-			if (--depth == 0)
-				return p;
-			break;
-		default:
-			break;
-		}
-	}
-	return NULL;
-}
-
-static bool is_named(const char *key, size_t len, const char *const *keys)
-{
-	for (; *keys; keys++) {
-		if ((*keys)[0] == *key && strlen(*keys) == len && memcmp(*keys, key, len) == 0)
-			return true;
-	}
-	return false;
-}
-
 size_t json_drop(char *data, size_t size, const char *const *keys)
 {
 	const char *const end = data + size, *p = data, *kept = data; /* from @kept to @p: to be kept, and not moved yet */
+	struct cursor dropped;
 	char *to = data;
 
 	while ((p = memchr(p, '"', (size_t)(end - p)))) {
@@ -81,11 +45,12 @@ size_t json_drop(char *data, size_t size, const char *const *keys)
 		if (value == end || *value != ':')
 			continue;
 		value = skip_space(value + 1, end);
-		if (value == end || (*value != '{' && *value != '[') || !is_named(key, (size_t)(behind - 1 - key), keys))
+		if (value == end || (*value != '{' && *value != '[') || !str_one_of(key, (size_t)(behind - 1 - key), keys))
 			continue;
-		p = value_end(value, end);
-		if (!p)
+		dropped = (struct cursor){ value, end };
+		if (!scan_balanced(&dropped))
 			break;
+		p = dropped.p;
 		memmove(to, kept, (size_t)(value + 1 - kept));
 		to += value + 1 - kept;
 		kept = p - 1; /* the bracket that closes it */

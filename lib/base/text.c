@@ -311,6 +311,13 @@ static int read_all(int fd, size_t max, char **ret_data, size_t *ret_size)
 	return 0;
 }
 
+void fd_close(int *fd)
+{
+	if (*fd >= 0)
+		(void)close(*fd);
+	*fd = -1;
+}
+
 int file_read_at(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_size)
 {
 	/* O_NONBLOCK: a FIFO must not block us; read_all refuses everything but a regular file. */

@@ -72,15 +72,6 @@ static bool start(struct reader *r, const char *text, size_t size, yaml_event_t 
 
 /* ---- scalars ---- */
 
-static bool is_one_of(const char *s, const char *const *words)
-{
-	for (; *words; words++) {
-		if (strcmp(s, *words) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* Go's strconv.ParseInt with base 0: the prefix says the base, and a leading zero means octal. */
 static bool integer_of(const char *s, json_int_t *ret)
 {
@@ -164,11 +155,11 @@ static json_t *scalar_value(const yaml_event_t *e)
 	json_t *number;
 
 	if (e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && !e->data.scalar.tag && strlen(s) == len) {
-		if (is_one_of(s, nulls))
+		if (str_one_of(s, strlen(s), nulls))
 			return json_null();
-		if (is_one_of(s, yes))
+		if (str_one_of(s, strlen(s), yes))
 			return json_true();
-		if (is_one_of(s, no))
+		if (str_one_of(s, strlen(s), no))
 			return json_false();
 		number = number_of(s, len);
 		if (number)

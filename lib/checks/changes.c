@@ -306,16 +306,11 @@ static int compare_findings(const struct digest *before, const struct digest *af
 	return r;
 }
 
-static bool same_line(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : !a && !b;
-}
-
 static int same_service(const struct sight *s, struct changes *ret, const struct digest_service *was, const struct digest_service *is)
 {
 	struct change c = { .was = was, .is = is, .kind = was->status != is->status ? CHANGE_STATUS : CHANGE_LINE };
 
-	if (was->status == is->status && (same_line(was->line, is->line) || s->kinds_lost))
+	if (was->status == is->status && (str_same(was->line, is->line) || s->kinds_lost))
 		return 0;
 	return was->status != is->status && better_unseen(s, was, is) ? 0 : array_push(&ret->v, c);
 }

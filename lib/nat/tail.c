@@ -368,11 +368,6 @@ void nat_ask_whether_iif(struct walk *w, const char *dev)
 
 /* ---- looking up ---- */
 
-static bool same_name(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 static bool answers_alike(struct walk *w, const struct state *st, const struct tail_question *q)
 {
 	const struct rs_elem *found;
@@ -382,7 +377,7 @@ static bool answers_alike(struct walk *w, const struct state *st, const struct t
 	if (!q->about_iif)
 		return cond_match_addr(q->cond, &st->orig_src) == q->answer;
 	if (!q->cond || !q->iif || !st->iif)
-		return same_name(st->iif, q->iif);
+		return str_same(st->iif, q->iif);
 	return cond_match_ifname(q->cond, st->iif) == q->answer;
 }
 

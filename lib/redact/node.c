@@ -166,16 +166,6 @@ static int uname_file(struct redact *r, const char *data, size_t size, struct st
 
 /* ---- sysctl ---- */
 
-/* Whether [s, end) is one of the words. */
-static bool is_word_of(const char *s, const char *end, const char *const *words)
-{
-	for (; *words; words++) {
-		if (strlen(*words) == (size_t)(end - s) && memcmp(*words, s, (size_t)(end - s)) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* "net.ipv4.conf.eth0.": the length of what stands before the interface; 0: it is no setting of an interface. */
 static size_t before_link(const char *s, const char *end)
 {
@@ -219,14 +209,14 @@ static void sysctl_line(struct redact *r, struct strbuf *b, const char *s, const
 		return;
 	n = before_link(s, eq);
 	last = memrchr(s, '.', (size_t)(eq - s));
-	if (n > 0 && last > s + n && is_word_of(last + 1, eq, of_link)) {
+	if (n > 0 && last > s + n && str_one_of(last + 1, (size_t)(eq - (last + 1)), of_link)) {
 		strbuf_add(b, s, n);
-		if (is_word_of(s + n, last, no_link))
+		if (str_one_of(s + n, (size_t)(last - (s + n)), no_link))
 			strbuf_add(b, s + n, (size_t)(last - s) - n);
 		else
 			redact_add_link(r, b, s + n, (size_t)(last - s) - n);
 		s = last;
-	} else if (!is_word_of(s, eq, whole)) {
+	} else if (!str_one_of(s, (size_t)(eq - s), whole)) {
 		return;
 	}
 	strbuf_add(b, s, (size_t)(end - s));

@@ -95,15 +95,6 @@ size_t redact_kept_tail(const char *s, size_t len)
 	return 0;
 }
 
-static bool is_word(const char *const *words, size_t n, const char *s, size_t len)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (strlen(words[i]) == len && memcmp(words[i], s, len) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* https://kubernetes.io/docs/reference/labels-annotations-taints/: the others of these domains are somebody's own, and may hold anything. */
 bool redact_is_kept_label(const char *key)
 {
@@ -112,33 +103,25 @@ bool redact_is_kept_label(const char *key)
 		"endpoints.kubernetes.io", "failure-domain.beta.kubernetes.io", "node.kubernetes.io", "service.kubernetes.io", "service.beta.kubernetes.io",
 		"statefulset.kubernetes.io", "topology.kubernetes.io", "addonmanager.kubernetes.io", "ingressclass.kubernetes.io",
 		"node.cloudprovider.kubernetes.io", "k8s.io", "node-role.k8s.io", "gateway.networking.k8s.io", "apiserver.kubernetes.io",
-		"storage.k8s.io", "networking.k8s.io",
+		"storage.k8s.io", "networking.k8s.io", NULL
 	};
 	static const char *const names[] = {
 		"arch", "cluster-service", "component", "controller-uid", "created-by", "disk-pressure", "exclude-from-external-load-balancers", "headless",
 		"hostname", "identity", "instance", "instance-type", "is-default-class", "job-completion-index", "job-name", "load-balancer-cleanup",
 		"managed-by", "memory-pressure", "metadata.name", "mode", "name", "network-unavailable", "not-ready", "os", "out-of-service",
 		"part-of", "pid-pressure", "pod-index", "pod-name", "region", "service-name", "service-proxy-name", "shutdown", "skip-mirror", "topology-mode",
-		"uninitialized", "unreachable", "unschedulable", "version", "windows-build", "zone", "bootstrapping", "is-parent",
+		"uninitialized", "unreachable", "unschedulable", "version", "windows-build", "zone", "bootstrapping", "is-parent", NULL
 	};
 	static const char *const plain[] = { "app", "component", "controller-revision-hash", "job-name", "k8s-app", "name", "pod-template-generation",
-					     "pod-template-hash", "ToBeDeletedByClusterAutoscaler" };
-	static const char *const roles[] = { "control-plane", "master", "controlplane", "etcd", "worker", "node", "" };
+					     "pod-template-hash", "ToBeDeletedByClusterAutoscaler", NULL };
+	static const char *const roles[] = { "control-plane", "master", "controlplane", "etcd", "worker", "node", "", NULL };
 	const char *slash = strchr(key, '/');
-	size_t len = slash ? (size_t)(slash - key) : 0;
 
-	for (size_t i = 0; !slash && i < ARRAY_LEN(plain); i++) {
-		if (strcmp(plain[i], key) == 0)
-			return true;
-	}
-	if (slash && str_starts(key, "node-role.kubernetes.io/")) {
-		for (size_t i = 0; i < ARRAY_LEN(roles); i++) {
-			if (strcmp(roles[i], slash + 1) == 0)
-				return true;
-		}
-		return false;
-	}
-	return slash && is_word(domains, ARRAY_LEN(domains), key, len) && is_word(names, ARRAY_LEN(names), slash + 1, strlen(slash + 1));
+	if (!slash)
+		return str_one_of(key, strlen(key), plain);
+	if (str_starts(key, "node-role.kubernetes.io/"))
+		return str_one_of(slash + 1, strlen(slash + 1), roles);
+	return str_one_of(key, (size_t)(slash - key), domains) && str_one_of(slash + 1, strlen(slash + 1), names);
 }
 
 /* Those that checks read. */
@@ -149,12 +132,8 @@ bool redact_is_kept_annotation(const char *key)
 		"service.beta.kubernetes.io/aws-load-balancer-type", "service.beta.kubernetes.io/aws-load-balancer-nlb-target-type",
 		"nginx.ingress.kubernetes.io/service-upstream", "kubernetes.io/ingress.class",
 		"kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint", "service.beta.kubernetes.io/aws-load-balancer-proxy-protocol",
-		"service.beta.kubernetes.io/do-loadbalancer-enable-proxy-protocol", "load-balancer.hetzner.cloud/uses-proxyprotocol",
+		"service.beta.kubernetes.io/do-loadbalancer-enable-proxy-protocol", "load-balancer.hetzner.cloud/uses-proxyprotocol", NULL
 	};
 
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-		if (strcmp(keys[i], key) == 0)
-			return true;
-	}
-	return false;
+	return str_one_of(key, strlen(key), keys);
 }

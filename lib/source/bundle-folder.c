@@ -19,12 +19,6 @@
 #define PATH_SIZE 4096
 #define SAFE_FLAGS (O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
 
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		(void)close(*fd);
-}
-
 /* One component after the other without following links. -errno; -ELOOP for a link. */
 static int open_without_links(int root, const char *path, int flags)
 {
@@ -117,7 +111,7 @@ static int read_all(int fd, size_t size, char **ret_data, size_t *ret_size)
 /* The file's bytes. 1: read; 0: not to be read, noted where it matters; or -ENOMEM. */
 static int read_regular(struct bundle *b, int root, const struct member *m, char **ret_data, size_t *ret_size)
 {
-	int fd CLEANUP(close_fd) = -1, real CLEANUP(close_fd) = -1, r;
+	int fd CLEANUP(fd_close) = -1, real CLEANUP(fd_close) = -1, r;
 	struct stat st = { 0 };
 
 	/* Without access first: opening a device can act, and a FIFO may wait for its other end. */

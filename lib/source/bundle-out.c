@@ -41,13 +41,6 @@ struct bundle_member {
 	char buffer[32u << 10];
 };
 
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		(void)close(*fd);
-	*fd = -1;
-}
-
 static int note(struct bundle_out *o, int err)
 {
 	sd_note_add(o->notes, true, "output", NULL, 0, 0, NULL, "cannot write to '%s': %s", o->path, sd_strerror(err));
@@ -92,7 +85,7 @@ static void remove_tree(int at, const char *name, unsigned depth)
 /* Is this folder one that may give way: a bundle that says so? */
 static bool may_replace(int at, const char *name)
 {
-	int fd CLEANUP(close_fd) = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd CLEANUP(fd_close) = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
 
 	return fd >= 0 && fstatat(fd, "bundle.json", &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
@@ -306,7 +299,7 @@ int source_unnamed_file(int at)
 
 static void member_free(struct bundle_member *m)
 {
-	close_fd(&m->fd);
+	fd_close(&m->fd);
 	free(m->path);
 	free(m);
 }
@@ -533,8 +526,8 @@ void bundle_out_free(struct bundle_out *o)
 	archive_out_free(o->archive);
 	if (o->temp[0])
 		remove_tree(o->at, o->temp, 0);
-	close_fd(&o->fd);
-	close_fd(&o->at);
+	fd_close(&o->fd);
+	fd_close(&o->at);
 	free(o->folder);
 	free(o->name);
 	free(o->path);

@@ -18,12 +18,6 @@
 	"a bundle needs at least the text of 'iptables-save' in a file iptables-save.txt, or the output of " \
 	"'kubectl get services,endpointslices,pods,nodes -A -o json' in a file ending in .json"
 
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		(void)close(*fd);
-}
-
 static void bundle_release(struct bundle *b)
 {
 	free(b->prefix);
@@ -225,7 +219,7 @@ int bundle_open(struct snapshot *s, const char *path)
 	struct bundle b CLEANUP(bundle_release) = { .s = s, .label = path };
 	char name[NAME_MAX + 1];
 	struct stat st;
-	int fd CLEANUP(close_fd) = open_path(s, path, &st);
+	int fd CLEANUP(fd_close) = open_path(s, path, &st);
 	int r;
 
 	if (fd < 0)
@@ -245,7 +239,7 @@ int bundle_each(const char *path, int fd, struct sd_notes *notes, bundle_file_fn
 	struct snapshot s; /* only its notes are used */
 	struct bundle b CLEANUP(bundle_release) = { .s = &s, .label = path, .each = fn, .arg = arg };
 	char name[NAME_MAX + 1] = "";
-	int own CLEANUP(close_fd) = -1, r = 0;
+	int own CLEANUP(fd_close) = -1, r = 0;
 	struct stat st = { 0 };
 
 	snapshot_init(&s);

@@ -82,11 +82,6 @@ static bool same_server(const struct rs_real_server *a, const struct rs_real_ser
 	return ip_addr_equal(&a->addr, &b->addr) && a->port == b->port;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 #define SEARCH_MAX 4096u /* servers of one virtual server that are looked through */
 
 /* Both texts have them in one order as a rule: @hint. */
@@ -104,7 +99,7 @@ static const struct rs_real_server *find_real(const struct rs_virtual_server *s,
 static bool join_one(struct ruleset *rs, struct rs_virtual_server *save, const struct rs_virtual_server *list, int *ret_error)
 {
 	struct rs_real_server *v = arena_array(&rs->arena, struct rs_real_server, save->nservers);
-	bool same = same_text(save->scheduler, list->scheduler) && save->persistent == list->persistent && save->nservers == list->nservers;
+	bool same = str_same(save->scheduler, list->scheduler) && save->persistent == list->persistent && save->nservers == list->nservers;
 
 	if (!v) {
 		*ret_error = -ENOMEM;

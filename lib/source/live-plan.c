@@ -143,18 +143,13 @@ struct live_ask *live_ask(struct live_plan *p, const struct live_ask *a)
 	return mine;
 }
 
-static bool same(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 const struct live_ask *live_answer(const struct live_plan *p, enum k8s_kind k, const char *ns, const char *name,
 				   const char *labels)
 {
 	for (size_t i = 0; i < p->asks.len; i++) {
 		const struct live_ask *a = p->asks.v[i];
 
-		if (a->kind == k && a->done && !a->count && same(a->ns, ns) && same(a->name, name) && same(a->labels, labels))
+		if (a->kind == k && a->done && !a->count && str_same(a->ns, ns) && str_same(a->name, name) && str_same(a->labels, labels))
 			return a;
 	}
 	return NULL;
@@ -170,7 +165,7 @@ bool live_has_all(const struct live_plan *p, enum k8s_kind k, const char *ns)
 	for (size_t i = 0; i < p->asks.len; i++) {
 		const struct live_ask *a = p->asks.v[i];
 
-		if (a->kind == k && live_is_all(a) && (!a->ns || same(a->ns, ns)))
+		if (a->kind == k && live_is_all(a) && (!a->ns || str_same(a->ns, ns)))
 			return true;
 	}
 	return false;

@@ -236,17 +236,12 @@ struct seed_key {
 	const char *link_kind;
 };
 
-static bool same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 static bool same_key(const struct seed_key *a, const struct seed_key *b)
 {
 	return a->kind == b->kind && a->here == b->here && a->natural == b->natural && a->routed == b->routed && a->place == b->place &&
-	       same_text(a->back, b->back) && a->words == b->words &&
+	       str_same(a->back, b->back) && a->words == b->words &&
 	       a->addr_type == b->addr_type && a->rules == b->rules && memcmp(a->conf, b->conf, sizeof(a->conf)) == 0 &&
-	       a->has_address == b->has_address && same_text(a->link_kind, b->link_kind);
+	       a->has_address == b->has_address && str_same(a->link_kind, b->link_kind);
 }
 
 static void look_at_interface(const struct vnode *v, const char *iif, int family, struct seed_key *k)
@@ -260,7 +255,7 @@ static void look_at_interface(const struct vnode *v, const char *iif, int family
 	k->link_kind = l ? l->kind : NULL;
 	k->has_address = false;
 	for (size_t i = 0; iif && i < f->addrs.len && !k->has_address; i++)
-		k->has_address = f->addrs.v[i].addr.family == family && same_text(f->addrs.v[i].ifname, iif);
+		k->has_address = f->addrs.v[i].addr.family == family && str_same(f->addrs.v[i].ifname, iif);
 }
 
 /* The way back to it as it is for packets that this routing rule is about: of an endpoint's address, a mark, an interface. */
@@ -373,7 +368,7 @@ static int add_span(struct open_seeds *s, const struct seed_key *k, struct nat_r
 		o = &s->v.v[s->v.len - 1];
 	}
 	last = o->spans.len ? &o->spans.v[o->spans.len - 1] : NULL;
-	if (last && same_text(last->iif, iif) && nat_key_cmp(nat_key_next(last->range.last), r.first) == 0) {
+	if (last && str_same(last->iif, iif) && nat_key_cmp(nat_key_next(last->range.last), r.first) == 0) {
 		last->range.last = r.last;
 		return 0;
 	}
@@ -408,7 +403,7 @@ static size_t find_uplinks(const struct vnode *v, int family, const char *ret[st
 		if (t)
 			dev = t->family == family && t->dst.len == 0 && t->type == RT_UNICAST ? t->dev : NULL;
 		for (size_t k = 0; k < n; k++)
-			known = known || same_text(ret[k], dev);
+			known = known || str_same(ret[k], dev);
 		if (dev && !known)
 			ret[n++] = dev;
 	}
@@ -466,7 +461,7 @@ static int add_node(const struct vnode *v, struct open_seeds *s, int family)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < f->addrs.len; i++)
-		if (!same_text(f->addrs.v[i].ifname, IPVS_LINK) && node_is_local(f, &f->addrs.v[i].addr) != TRI_FALSE)
+		if (!str_same(f->addrs.v[i].ifname, IPVS_LINK) && node_is_local(f, &f->addrs.v[i].addr) != TRI_FALSE)
 			r = add_own(v, s, &f->addrs.v[i].addr, family);
 	for (size_t i = 0; r == 0 && !f->addrs_known && i < f->claimed.len; i++)
 		r = add_own(v, s, &f->claimed.v[i], family);
