@@ -12,7 +12,7 @@ set -u
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 CC=${CC:-cc}
 # pkg-config modules, each with the oldest version that is supported; the Makefile passes the list that it links.
-MODULES=${MODULES:-jansson:2.13 libarchive:3.4 libcurl:7.77 libmd:1 yaml-0.1:0.1}
+MODULES=${MODULES:-jansson:2.13 libarchive:3.4 libcurl:7.77 libmd:1 yaml-0.1:0.1 zlib:1.2}
 
 missing=
 wanted=
@@ -41,6 +41,7 @@ package_of_module() {
 	libcurl*) echo libcurl4-openssl-dev ;;
 	libmd*) echo libmd-dev ;;
 	yaml-0.1*) echo libyaml-dev ;;
+	zlib*) echo zlib1g-dev ;;
 	cmocka*) echo libcmocka-dev ;;
 	esac
 }

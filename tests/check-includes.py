@@ -44,7 +44,7 @@ LIBC = set("""alloca.h assert.h complex.h ctype.h dirent.h endian.h err.h errno.
     stdio_ext.h stdlib.h stdnoreturn.h string.h strings.h syslog.h termios.h threads.h time.h uchar.h unistd.h wchar.h wctype.h""".split())
 LIBC_FOLDERS = ("sys/", "netinet/", "arpa/", "net/", "linux/", "asm/", "bits/")
 LIBRARY_OF = {"archive.h": "libarchive", "archive_entry.h": "libarchive", "sha2.h": "libmd", "sha256.h": "libmd", "md5.h": "libmd",
-              "yaml.h": "libyaml", "jansson.h": "jansson", "curl/curl.h": "libcurl"}
+              "yaml.h": "libyaml", "jansson.h": "jansson", "curl/curl.h": "libcurl", "zlib.h": "zlib"}
 # One file each, but for these: reading and packing archives share nothing but the library.
 SHARED = {"libarchive": {"lib/source/bundle-archive.c", "lib/source/archive-out.c"}}
 PURE_HEADERS = {"fcntl.h", "unistd.h", "time.h", "sys/time.h", "sys/stat.h", "sys/mman.h", "dirent.h", "poll.h", "signal.h", "netdb.h"}

@@ -31,7 +31,8 @@ struct transfer {
 	char *body;
 	size_t size, cap, max;
 	int64_t began, last, limit_ms; /* last: when a byte came; 0: none yet */
-	bool may_cut, cut, too_large, no_memory, packed;
+	struct unpacker *unpacker; /* NULL: what comes is the body as it is */
+	bool may_cut, cut, too_large, no_memory, garbled;
 	int64_t length, retry_after_ms; /* of the body as announced; -1: not said */
 	char location[256];
 	char error[CURL_ERROR_SIZE];
@@ -193,6 +194,18 @@ int wire_open(const struct wire_options *o, struct wire **ret)
 
 /* ---- what comes ---- */
 
+static bool begin_unpacking(struct transfer *t, const char *encoding)
+{
+	if (strcasecmp(encoding, "gzip") != 0 && strcasecmp(encoding, "x-gzip") != 0) {
+		t->garbled = true;
+		return false;
+	}
+	if (!t->unpacker)
+		t->unpacker = unpacker_new();
+	t->no_memory = !t->unpacker;
+	return t->unpacker != NULL;
+}
+
 static size_t on_header(char *data, size_t one, size_t n, void *arg)
 {
 	struct transfer *t = arg;
@@ -216,8 +229,8 @@ static size_t on_header(char *data, size_t one, size_t n, void *arg)
 		t->retry_after_ms = retry_after_parse(strbuf_str(&value), (int64_t)time(NULL));
 	else if (name == 14 && strncasecmp(data, "content-length", name) == 0)
 		t->length = strtoll(strbuf_str(&value), NULL, 10);
-	else if (name == 16 && strncasecmp(data, "content-encoding", name) == 0)
-		t->packed = true;
+	else if (name == 16 && strncasecmp(data, "content-encoding", name) == 0 && strcasecmp(strbuf_str(&value), "identity") != 0)
+		return begin_unpacking(t, strbuf_str(&value)) ? n : 0;
 	return n;
 }
 
@@ -229,7 +242,7 @@ static bool body_room(struct transfer *t, size_t n)
 	if (want <= t->cap)
 		return true;
 	cap = MAX(t->cap * 2, MAX(want, (size_t)FIRST_SIZE));
-	if (!t->body && !t->packed && t->length > 0 && (uint64_t)t->length <= t->max)
+	if (!t->body && !t->unpacker && t->length > 0 && (uint64_t)t->length <= t->max)
 		cap = MAX(want, (size_t)t->length + 1);
 	body = realloc(t->body, cap);
 	if (!body)
@@ -239,30 +252,43 @@ static bool body_room(struct transfer *t, size_t n)
 	return true;
 }
 
-static size_t on_body(char *data, size_t one, size_t n, void *arg)
+static bool add_to_body(void *arg, const char *data, size_t n)
 {
 	struct transfer *t = arg;
 	size_t max = t->max, take;
 	long status = 0;
 
-	(void)one;
-	t->last = client_now_ms();
 	(void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
 	if (status >= 300)
 		max = MIN(max, (size_t)ERROR_BODY_MAX);
 	take = MIN(n, max - MIN(t->size, max));
 	if (!body_room(t, take)) {
 		t->no_memory = true;
-		return 0;
+		return false;
 	}
 	memcpy(t->body + t->size, data, take);
 	t->size += take;
 	t->body[t->size] = '\0';
 	if (take == n)
-		return n;
+		return true;
 	t->cut = t->may_cut || status >= 300;
 	t->too_large = !t->cut;
-	return 0;
+	return false;
+}
+
+static size_t on_body(char *data, size_t one, size_t n, void *arg)
+{
+	struct transfer *t = arg;
+	int r;
+
+	(void)one;
+	t->last = client_now_ms();
+	if (!t->unpacker)
+		return add_to_body(t, data, n) ? n : 0;
+	r = unpacker_add(t->unpacker, data, n, add_to_body, t);
+	t->garbled |= r == SD_EFORMAT;
+	t->no_memory |= r == -ENOMEM;
+	return r == 0 ? n : 0;
 }
 
 /* ---- a try begins ---- */
@@ -293,6 +319,7 @@ static void transfer_clear(struct transfer *t)
 	CURL *easy = t->easy;
 
 	curl_slist_free_all(t->headers);
+	unpacker_free(t->unpacker);
 	free(t->body);
 	curl_easy_reset(easy);
 	*t = (struct transfer){ .easy = easy, .w = t->w };
@@ -358,6 +385,8 @@ static int set_headers(struct transfer *t, const struct wire_ask *ask)
 
 	strbuf_addf(&b, "Accept: %s", ask->accept ? ask->accept : "application/json");
 	r = b.failed ? -ENOMEM : slist_add(&t->headers, strbuf_str(&b));
+	if (r == 0 && !t->w->o.access->disable_compression)
+		r = slist_add(&t->headers, "Accept-Encoding: gzip");
 	if (r == 0 && t->w->host.len)
 		r = slist_add(&t->headers, strbuf_str(&t->w->host));
 	if (r == 0 && ask->credential->token) {
@@ -436,8 +465,6 @@ static int set_all(struct transfer *t, const struct wire_ask *ask)
 	set_trust(t->w, t->easy);
 	set_credential(t->easy, ask->credential);
 	set_sinks(t);
-	if (!t->w->o.access->disable_compression)
-		curl_easy_setopt(t->easy, CURLOPT_ACCEPT_ENCODING, "gzip");
 	return curl_easy_setopt(t->easy, CURLOPT_URL, strbuf_str(&url)) == CURLE_OK ? 0 : -ENOMEM;
 }
 
@@ -526,8 +553,12 @@ static enum wire_end end_of(const struct transfer *t, CURLcode code, const struc
 		return WIRE_ANSWER;
 	if (t->too_large)
 		return WIRE_TOO_LARGE;
+	if (t->garbled)
+		return WIRE_GARBLED;
 	switch (code) {
 	case CURLE_OK:
+		if (t->unpacker && !unpacker_whole(t->unpacker))
+			return WIRE_BROKEN;
 		return a->status ? WIRE_ANSWER : WIRE_GARBLED;
 	case CURLE_COULDNT_RESOLVE_HOST:
 	case CURLE_COULDNT_RESOLVE_PROXY:

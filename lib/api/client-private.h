@@ -94,6 +94,16 @@ bool wire_reached(const struct wire *w);
 /* The proxy in use, without its password; "": none. */
 const char *wire_proxy(const struct wire *w);
 
+/* ---- packed bodies: client-unpack.c ---- */
+
+struct unpacker;
+struct unpacker *unpacker_new(void); /* NULL: no memory */
+void unpacker_free(struct unpacker *u);
+/* Unpacks what came next: @put gets it in parts. 0; SD_EFORMAT: this is no gzip; -ECANCELED: @put said false; -ENOMEM. */
+int unpacker_add(struct unpacker *u, const char *data, size_t n, bool (*put)(void *arg, const char *data, size_t n), void *arg);
+/* What was added ends where a packed body may end. */
+bool unpacker_whole(const struct unpacker *u);
+
 /* ---- addresses, proxies: client-proxy.c ---- */
 
 struct server_url {

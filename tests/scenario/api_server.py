@@ -254,6 +254,13 @@ def fault_truncated(plan, after=None):
     with_body(plan, plan.body[:len(plan.body) // 2 if after is None else after])
 
 
+def fault_packed_short(plan):
+    """Half of a packed body, and the framing says that this was all."""
+    body = plan.body if ("content-encoding", "gzip") in plan.headers else zlib.compress(plan.body, 1, 31)
+    with_body(plan, body[:len(body) // 2])
+    plan.headers.append(("content-encoding", "gzip"))
+
+
 def fault_garbage(plan, body=b"{\"kind\":\"ServiceList\",\"items\":[{\x00\xff\xfe not json", content_type="application/json"):
     plan.status = 200
     with_body(plan, body, content_type)
@@ -331,7 +338,7 @@ FAULTS = {
     "reset": cutter("reset"),  # the same by RST_STREAM; of HTTP/1.1 a closed socket, too
     "stall": cutter("stall"),  # the rest never comes
     "stall-headers": fault_stall_headers, "delay": fault_delay,
-    "endless": fault_endless, "truncated": fault_truncated, "garbage": fault_garbage, "html": fault_html, "redirect": fault_redirect,
+    "endless": fault_endless, "truncated": fault_truncated, "packed-short": fault_packed_short, "garbage": fault_garbage, "html": fault_html, "redirect": fault_redirect,
     "goaway": fault_goaway,  # mode: refuse (this one must be asked again), after (this was the last one)
     "drip": fault_drip,  # chunk, seconds
     "content-type": fault_content_type, "remaining": fault_remaining, "same-token": fault_same_token, "wrong-kind": fault_wrong_kind,

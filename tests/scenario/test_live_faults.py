@@ -113,6 +113,8 @@ CASES = [
     Case("endless-items", 1, args=ALL, faults=[("endless", SLICES, {})], says=["endpointslices"]),
     Case("bomb", 2, faults=[("bomb", SLICES, {"size": 256 << 20})], says=["endpointslices"]),
     Case("bad-gzip", 2, faults=[("bad-gzip", SLICES, {})], says=["endpointslices"]),
+    Case("packed-short", 2, faults=[("packed-short", SLICES, {})], tries=RETRIED, says=["endpointslices"]),
+    Case("unknown-packing", 2, faults=[("answer", SLICES, {"body": b"x", "headers": (("content-encoding", "br"),)})], says=["endpointslices"]),
     Case("garbage", 2, faults=[("garbage", SLICES, {})], tries=ONCE, says=["endpointslices"]),
     Case("truncated", 2, faults=[("truncated", SLICES, {})], says=["endpointslices"]),
     Case("empty-body", 2, faults=[("answer", SLICES, {"body": b""})], says=["endpointslices"]),
@@ -233,7 +235,7 @@ def test_cut_in_every_page():
     """Each page is cut once, in its middle: all of them are read in the end, and the answer is the same."""
     with ApiServer(paged_cluster(1200)) as s, tempfile.TemporaryDirectory() as home:
         want = diagnosed(s, home)[0]
-        for kind in ("cut", "reset", "503"):
+        for kind in ("cut", "reset", "packed-short", "503"):
             s.forget()
             seen = set()
 
