@@ -315,10 +315,10 @@ ssize_t json_each_shared(const char *data, size_t size, const char *file, struct
 ssize_t json_each_of(const char *data, size_t size, const char *file, struct sd_notes *notes, const char *array_key, json_item_fn fn,
 		     void *arg);
 /*
- * Empties in place the objects and arrays that are members of one of these names, at any depth; strings and numbers of such a name stay, for
- * labels may have any name. @data is NUL-terminated behind @size. What is no JSON stays as it is from there on. The new size.
+ * Cuts in place, at any depth, the members of objects whose name is not one of @names (ends with NULL). Below a name that ends with '*' there,
+ * nothing is cut: labels may have any name. @data is NUL-terminated behind @size. What is no JSON stays as it is from there on. The new size.
  */
-size_t json_drop(char *data, size_t size, const char *const *keys);
+size_t json_keep(char *data, size_t size, const char *const *names);
 /* Path access: NULL where a step is missing or of another type. */
 const char *json_str(const struct json_t *o, const char *key); /* string member or NULL */
 struct json_t *json_obj(const struct json_t *o, const char *key);

@@ -463,6 +463,8 @@ void k8s_cluster_release(struct k8s_cluster *c);
  * kind, namespace, name) replaces the earlier one in k8s_cluster_finish.
  */
 int k8s_decode(struct k8s_cluster *c, const struct json_t *object, const char *kind, const char *file, uint32_t line, struct sd_notes *notes);
+/* The members of objects, and of lists, that k8s_decode and json_each_list read: for json_keep. */
+extern const char *const k8s_fields[];
 /* What @from holds, which a second thread decoded, belongs to @c from now on; @from is empty. 0 or -ENOMEM. */
 int k8s_cluster_join(struct k8s_cluster *c, struct k8s_cluster *from);
 /* After the last object: sorts by namespace and name, drops doubles, builds the maps. 0 or -ENOMEM. */

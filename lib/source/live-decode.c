@@ -47,13 +47,6 @@ struct page {
 /* What was read of an object's metadata alone gives way to the object itself. */
 #define ORDER_OF_OBJECTS (1ull << 40)
 
-/* Objects and arrays of which no decoder reads anything, and which are most of what a page holds. */
-static const char *const unread[] = {
-	"fieldsV1", "volumes", "volumeMounts", "tolerations", "securityContext", "affinity", "resources", "allocatable", "capacity", "images",
-	"command", "args", "envFrom", "valueFrom", "imagePullSecrets", "lifecycle", "topologySpreadConstraints", "allocatedResources",
-	"volumesAttached", "volumesInUse", "hostAliases", "volumeClaimTemplates", NULL
-};
-
 struct page_reader {
 	struct part *part;
 	const struct live_list *list;
@@ -106,7 +99,7 @@ static void decode_page(void *arg, void *page_v, unsigned who)
 	ssize_t n;
 
 	(void)arg;
-	page->size = json_drop(page->data, page->size, unread);
+	page->size = json_keep(page->data, page->size, k8s_fields);
 	n = json_each_list(page->data, page->size, k8s_resource(a->list->kind)->plural, &part->notes, on_list, on_item, &r);
 	if (n == -ENOMEM) {
 		part->err = -ENOMEM;

@@ -258,41 +258,59 @@ static void test_members(void **state)
 	json_decref(o);
 }
 
-static void expect_dropped(const char *text, const char *want)
+static const char *const kept[] = { "a", "b", "labels*", "items", NULL };
+
+static void expect_kept(const char *text, const char *want)
 {
-	static const char *const keys[] = { "drop", "fieldsV1", NULL };
 	char *copy = strdup(text);
-	size_t size = json_drop(copy, strlen(text), keys);
+	size_t size = json_keep(copy, strlen(text), kept);
 
 	assert_string_equal(copy, want);
 	assert_int_equal(size, strlen(want));
 	free(copy);
 }
 
-static void test_drop(void **state)
+static void test_keep(void **state)
 {
-	static const char *const keys[] = { "drop", NULL };
-	static const char text[] = "{\"a\":{\"drop\" : [1,\"]\\\"\",{\"b\":2}] ,\"c\":\"drop\"},\"drop\":\"stays\"}";
+	static const char text[] = "{\"x\": [1,\"]\\\"\",{\"b\":2}], \"a\":{\"x\":1e3,\"b\":[true, null]} , \"y\":\"a\",\"labels\":{\"y\":[]}}";
 
 	(void)state;
-	expect_dropped("{\"a\":1,\"fieldsV1\":{\"f:x\":{\".\":{}}},\"b\":2}", "{\"a\":1,\"fieldsV1\":{},\"b\":2}");
-	expect_dropped("{\"drop\": [ {\"drop\":[]}, \"]}\" ], \"x\":[3]}", "{\"drop\": [], \"x\":[3]}");
-	expect_dropped(text, "{\"a\":{\"drop\" : [] ,\"c\":\"drop\"},\"drop\":\"stays\"}");
-	/* labels may have any name, and a value that looks like a key is none */
-	expect_dropped("{\"drop\":7,\"v\":[\"drop\",{\"drop\":null}]}", "{\"drop\":7,\"v\":[\"drop\",{\"drop\":null}]}");
-	expect_dropped("{\"a\\\\\":{\"drop\":{}},\"q\\\"drop\":{\"k\":1}}", "{\"a\\\\\":{\"drop\":{}},\"q\\\"drop\":{\"k\":1}}");
-	expect_dropped("", "");
-	/* what has no end stays as it is, for the decoder to say so */
+	expect_kept("{\"a\":1,\"x\":{\"f:x\":{\".\":{}}},\"b\":2}", "{\"a\":1,\"b\":2}");
+	expect_kept("{\"x\":1,\"y\":2,\"a\":3,\"y\":4,\"z\":5,\"b\":6,\"x\":7}", "{\"a\":3,\"b\":6}");
+	expect_kept("{\"x\":1}", "{}");
+	expect_kept(" [ { \"x\" : 1 , \"y\" : -2.5 } , { \"y\" : 1 , \"b\" : { } , \"x\" : [ ] } ] ", " [ { } , { \"b\" : { } } ] ");
+	expect_kept("{\n  \"b\": 1,\n  \"x\": {\n  }\n}\n", "{\n  \"b\": 1\n}\n");
+	expect_kept(text, "{\"a\":{\"b\":[true, null]},\"labels\":{\"y\":[]}}");
+	/* a value that looks like a name is none; a name may be written with escapes */
+	expect_kept("{\"b\":[\"x\",{\"x\":null}],\"x\":\"b\"}", "{\"b\":[\"x\",{}]}");
+	expect_kept("{\"\\u0061\":1,\"q\\\"a\":2,\"aa\":3,\"\":4,\"labels*\":5}", "{\"\\u0061\":1,\"q\\\"a\":2}");
+	expect_kept("", "");
+	expect_kept("\"x\"", "\"x\"");
+	/* from damage on all is kept, and stays damaged */
+	expect_kept("{\"x\":1,\"y\":nul,\"b\":}", "{\"b\":}");
+	expect_kept("{\"a\":1,\"x\":?,\"y\":1}", "{\"a\":1,\"x\":?,\"y\":1}");
+	expect_kept("{\"a\":1 \"x\":2}", "{\"a\":1 \"x\":2}");
 	for (size_t n = 0; n < sizeof(text); n++) {
-		char *cut = strndup(text, n);
-		size_t size = json_drop(cut, n, keys);
-		json_t *o = json_loadb(cut, size, 0, NULL);
+		char *part = strndup(text, n);
+		size_t size = json_keep(part, n, kept);
+		json_t *o = json_loadb(part, size, 0, NULL);
 
-		assert_true(size <= n && cut[size] == '\0');
+		assert_true(size <= n && part[size] == '\0');
 		assert_true((o != NULL) == (n == sizeof(text) - 1));
 		json_decref(o);
-		free(cut);
+		free(part);
 	}
+}
+
+static void test_keep_deep(void **state)
+{
+	char *deep = malloc(200001);
+
+	(void)state;
+	memset(deep, '[', 200000);
+	deep[200000] = '\0';
+	assert_int_equal(json_keep(deep, 200000, kept), 200000);
+	free(deep);
 }
 
 int main(void)
@@ -302,7 +320,7 @@ int main(void)
 		cmocka_unit_test(test_bad_utf8), cmocka_unit_test(test_nesting),
 		cmocka_unit_test(test_stop),	 cmocka_unit_test(test_truncation),
 		cmocka_unit_test(test_linear),	 cmocka_unit_test(test_members),
-		cmocka_unit_test(test_drop),
+		cmocka_unit_test(test_keep),	 cmocka_unit_test(test_keep_deep),
 	};
 
 	return cmocka_run_group_tests_name("json", tests, NULL, NULL);
