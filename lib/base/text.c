@@ -144,27 +144,40 @@ bool is_k8s_name(const char *s)
 	return true;
 }
 
+/*
+ * Only cells whose row and column differ by at most @limit can lead to a distance within it; cells beside this band count as @limit + 1. What
+ * both have at the beginning and at the end changes nothing.
+ */
 unsigned edit_distance(const char *a, const char *b, unsigned limit)
 {
 	enum { MAX_NAME = 256 };
-	unsigned row[3][MAX_NAME + 1];
+	unsigned row[3][MAX_NAME + 2];
 	size_t n = strlen(a), m = strlen(b);
 
 	if (n > MAX_NAME || m > MAX_NAME || (n > m ? n - m : m - n) > limit)
 		return limit + 1;
-	for (size_t j = 0; j <= m; j++)
-		row[0][j] = (unsigned)j;
+	for (; n && m && *a == *b; n--, m--)
+		a++, b++;
+	for (; n && m && a[n - 1] == b[m - 1]; n--)
+		m--;
+	for (size_t j = 0; j <= MIN(m, (size_t)limit) + 1; j++)
+		row[0][j] = MIN((unsigned)j, limit + 1);
 	for (size_t i = 1; i <= n; i++) {
 		unsigned *cur = row[i % 3], *prev = row[(i + 2) % 3], *prev2 = row[(i + 1) % 3];
+		const size_t first = i > limit ? i - limit : 1, last = MIN(m, i + limit);
+		unsigned best = cur[first - 1] = first == 1 ? MIN((unsigned)i, limit + 1) : limit + 1;
 
-		cur[0] = (unsigned)i;
-		for (size_t j = 1; j <= m; j++) {
+		for (size_t j = first; j <= last; j++) {
 			unsigned cost = a[i - 1] != b[j - 1];
 
 			cur[j] = MIN(MIN(prev[j] + 1, cur[j - 1] + 1), prev[j - 1] + cost);
 			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
 				cur[j] = MIN(cur[j], prev2[j - 2] + 1);
+			best = MIN(best, cur[j]);
 		}
+		cur[last + 1] = limit + 1;
+		if (best > limit)
+			return limit + 1;
 	}
 	return MIN(row[n % 3][m], limit + 1);
 }
