@@ -154,6 +154,7 @@ static void batch_note(struct batch *b, const char *p, const char *code, const c
 static json_t *load(struct batch *b, const struct span *e)
 {
 	size_t size = (size_t)(e->to - e->from);
+	struct cursor c = { e->from, e->to };
 	json_error_t error;
 	json_t *v;
 
@@ -162,7 +163,10 @@ static json_t *load(struct batch *b, const struct span *e)
 			   b->s->element_max == ELEMENT_MAX ? "one object is larger than 8 MiB" : "one object is larger than 32 MiB");
 		return NULL;
 	}
-	v = json_loadb(e->from, size, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+	v = json_tree(&c);
+	if (v)
+		return v;
+	v = json_loadb(e->from, size, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error); /* which says what it objects to */
 	if (!v)
 		batch_note(b, e->from + MIN(MAX(error.position, 0), (int)size), "bad-json", error.text);
 	return v;

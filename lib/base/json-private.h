@@ -27,5 +27,10 @@ enum scan scan_value(struct cursor *c);
  * False when its end cannot be told: the text ends first.
  */
 bool scan_balanced(struct cursor *c);
+/*
+ * The tree of one value that scan_value found well-formed; the cursor ends behind it. A new reference; NULL: jansson would refuse it, too (bad
+ * UTF-8, a number out of range, \u0000 in a name), or there is no memory.
+ */
+struct json_t *json_tree(struct cursor *c);
 
 #endif

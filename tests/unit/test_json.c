@@ -258,6 +258,68 @@ static void test_members(void **state)
 	json_decref(o);
 }
 
+static int same_tree(void *arg, struct json_t *item, const char *kind, const char *api_version, uint32_t line)
+{
+	(void)kind;
+	(void)api_version;
+	(void)line;
+	assert_true(json_equal(item, arg));
+	return 0;
+}
+
+/* Elements are made into trees by us, as jansson makes them. */
+static void test_trees(void **state)
+{
+	static const char *const texts[] = {
+		"{}", "{ }", "{\"a\":[]}", "{\"a\" : [ ] , \"b\" : [ { } , 1 , \"x\" ] }", "{\"a\":1,\"a\":2}", "{\"\":\"\"}",
+		"{\"a\":0,\"b\":-0,\"c\":-17,\"d\":999999999999999999,\"e\":-99999999999999999,\"f\":9223372036854775807,\"g\":-9223372036854775808}",
+		"{\"a\":1.5,\"b\":-1e3,\"c\":0.0,\"d\":1E+2,\"e\":[1,2.5,3]}", "{\"a\":true,\"b\":false,\"c\":null}",
+		"{\"a\":\"\\\\\",\"b\":\"\\\"\",\"c\":\"\\u0041\\n\",\"d\":\"a\\u0000b\",\"\\u0061x\":\"\\ud83d\\ude00\"}",
+		"{\"\xc3\xa4\":\"\xe2\x82\xac\",\"\x7f\":\"\x7f\"}",
+	};
+	struct sd_notes notes = { 0 };
+	char name[400], *text = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		json_t *want = json_loads(texts[i], JSON_ALLOW_NUL, NULL);
+
+		assert_non_null(want);
+		assert_int_equal(json_each_list(texts[i], strlen(texts[i]), "f", &notes, NULL, same_tree, want), 1);
+		json_decref(want);
+	}
+	for (size_t n = 120; n < 140; n++) { /* long names */
+		json_t *want;
+
+		memset(name, 'n', n);
+		name[n] = '\0';
+		assert_true(asprintf(&text, "{\"%s\":{\"%s\":1}}", name, name) > 0);
+		want = json_loads(text, 0, NULL);
+		assert_int_equal(json_each_list(text, strlen(text), "f", &notes, NULL, same_tree, want), 1);
+		json_decref(want);
+		free(text);
+	}
+	assert_int_equal(notes.len, 0);
+}
+
+/* What is well-formed and yet refused is told as jansson tells it. */
+static void test_refused(void **state)
+{
+	static const char *const texts[] = { "{\"a\\u0000b\":1}", "{\"a\":1e999}", "{\"a\":99999999999999999999}", "{\"\xff\":1}", "{\"a\":\"\\ud800\"}" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		struct sd_notes notes = { 0 };
+		json_error_t error;
+
+		assert_null(json_loads(texts[i], JSON_ALLOW_NUL, &error));
+		assert_int_equal(json_each_list(texts[i], strlen(texts[i]), "f", &notes, NULL, same_tree, NULL), SD_EPARSE);
+		assert_int_equal(notes.len, 1);
+		assert_string_equal(notes.v[0].text, error.text);
+		sd_notes_release(&notes);
+	}
+}
+
 static const char *const kept[] = { "a", "b", "labels*", "items", NULL };
 
 static void expect_kept(const char *text, const char *want)
@@ -320,6 +382,7 @@ int main(void)
 		cmocka_unit_test(test_bad_utf8), cmocka_unit_test(test_nesting),
 		cmocka_unit_test(test_stop),	 cmocka_unit_test(test_truncation),
 		cmocka_unit_test(test_linear),	 cmocka_unit_test(test_members),
+		cmocka_unit_test(test_trees),	 cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_keep),	 cmocka_unit_test(test_keep_deep),
 	};
 
