@@ -23,7 +23,8 @@ ROOMS = {  # a room: the rooms whose headers it may include, beside its own
     "names": {"base"},
     "klog": {"base"},
     "snapshot": FACTS - {"snapshot"},
-    "source": FACTS | {"api"},
+    "kernel": {"base"},
+    "source": FACTS | {"api", "kernel"},
     "nat": {"base", "ruleset", "node"},
     "expect": {"base", "k8s", "node"},
     "verify": JUDGES - {"verify"},
@@ -34,7 +35,7 @@ ROOMS = {  # a room: the rooms whose headers it may include, beside its own
 ROOMS["cmd"] = set(ROOMS)
 
 PURE = {"nat", "expect", "verify"}  # no I/O, no clock
-JANSSON = {"base", "api", "k8s", "source", "report", "redact", "cmd"}  # readers and writers of JSON
+JANSSON = {"base", "api", "k8s", "kernel", "source", "report", "redact", "cmd"}  # readers and writers of JSON
 NO_KUBE_PROXY = {"nat", "ruleset"}  # these know no chain names
 
 # Headers of the C library and the kernel; every other one in <> belongs to an outside library.
@@ -45,6 +46,8 @@ LIBC = set("""alloca.h assert.h complex.h ctype.h dirent.h endian.h err.h errno.
 LIBC_FOLDERS = ("sys/", "netinet/", "arpa/", "net/", "linux/", "asm/", "bits/")
 LIBRARY_OF = {"archive.h": "libarchive", "archive_entry.h": "libarchive", "sha2.h": "libmd", "sha256.h": "libmd", "md5.h": "libmd",
               "yaml.h": "libyaml", "jansson.h": "jansson", "curl/curl.h": "libcurl", "zlib.h": "zlib"}
+# The readers of the kernel speak of its structs: any of them may use these.
+KERNEL_LIBRARIES = ("libiptc/", "libnftnl/", "libmnl/", "netlink/")
 # One file each, but for these: reading and packing archives share nothing but the library.
 SHARED = {"libarchive": {"lib/source/bundle-archive.c", "lib/source/archive-out.c"}}
 PURE_HEADERS = {"fcntl.h", "unistd.h", "time.h", "sys/time.h", "sys/stat.h", "sys/mman.h", "dirent.h", "poll.h", "signal.h", "netdb.h"}
@@ -118,6 +121,8 @@ def check_include(tree, path, room, bracket, name, users):
             return f"room {room} does no I/O and reads no clock, so it needs no <{name}>"
         return None
     library = LIBRARY_OF.get(name, name.split("/")[0])
+    if name.startswith(KERNEL_LIBRARIES):
+        return None if room == "kernel" else f"only room kernel speaks to the kernel, not {room}"
     if library == "jansson":
         return None if room in JANSSON else f"room {room} reads and writes no JSON"
     if path.endswith(".h"):
