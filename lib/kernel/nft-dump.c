@@ -11,7 +11,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
 
-#include "nft-dump.h"
+#include "nft-dump-private.h"
 
 #define REQUEST_MAX 1024u
 #define PATIENCE_SECONDS 30

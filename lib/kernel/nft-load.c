@@ -6,7 +6,7 @@
 
 #include <linux/netfilter.h>
 
-#include "nft-dump.h"
+#include "nft-dump-private.h"
 
 /* Bytes that stay. */
 static struct nft_attr keep(struct nft_dump *d, struct nft_attr a, bool *failed)

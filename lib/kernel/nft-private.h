@@ -2,9 +2,9 @@
 #ifndef NFT_PRIVATE_H
 #define NFT_PRIVATE_H
 
-/* What the two halves of kernel_nft say to each other. What is asked of the kernel, and how, lies in nft-dump.h. */
+/* What the two halves of kernel_nft say to each other. What is asked of the kernel, and how, lies in nft-dump-private.h. */
 
-#include "nft-dump.h"
+#include "nft-dump-private.h"
 
 /*
  * `iptables-nft-save` or `ip6tables-nft-save`, without counters, of the tables and chains of @d, whose rules are asked for here, by up to

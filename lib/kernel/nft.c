@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <time.h>
 
-#include "nft-dump.h"
+#include "nft-dump-private.h"
 #include "nft-private.h"
 
 #define TRIES 5u
