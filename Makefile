@@ -104,7 +104,7 @@ check-programs: $(BUILD)/svcdoctor $(UNIT_BIN) $(FUZZ_BIN) $(BENCH_BIN) $(JUDGE_
 
 check-kernel:
 	$(Q)CC='$(CC)' MODULES='$(MODULES)' scripts/deps.sh install build check
-	$(SUBMAKE) $(BUILD)/svcdoctor $(JUDGE_BIN)
+	$(SUBMAKE) $(BUILD)/svcdoctor $(JUDGE_BIN) $(KERNEL_READ_BIN)
 	$(Q)BUILD='$(BUILD)' KERNEL_SEEDS=2000 TEST_TIMEOUT=3000 tests/run.sh scenario/test_kernel
 
 fuzz:
