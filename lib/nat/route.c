@@ -171,7 +171,7 @@ static bool stays_on_bridge(const struct walk *w, const struct state *st, const 
 	bool changed = st->is_reply ? st->request && st->request->snat : !ip_addr_equal(&st->dst, &st->orig_dst);
 	const char *why;
 
-	return l && changed && r->kind == NR_UNICAST && r->dev && strcmp(r->dev, st->iif) == 0 && nat_is_bridge(w->node->facts, l) &&
+	return l && changed && r->kind == NR_UNICAST && r->dev && strcmp(r->dev, st->iif) == 0 && node_is_bridge(w->node->facts, l) &&
 	       nat_bridge_netfilter(w, l, &why) == TRI_TRUE;
 }
 
