@@ -53,7 +53,7 @@ LIBS = $(pkg_libs) -lm
 WERROR ?=
 werror := $(if $(filter-out 0,$(WERROR)),-Werror)
 version_flag = -DSVCDOCTOR_VERSION='"$(VERSION)"'
-demo_flag = -DDEMO_BUNDLE_FILE='"$(BUILD)/demo.tar.gz"'
+demo_flag = -DDEMO_BUNDLE_FILE='"$(BUILD)/demo.tar.gz"' -DNODE_SCRIPT_FILE='"lib/source/node-script.sh"'
 
 # ---- sources ----
 
@@ -151,7 +151,8 @@ $(BUILD)/obj/cmd/%.o: extra = $(version_flag)
 $(BUILD)/obj/cmd/main.o $(CMD_OBJ) $(BUILD)/obj/lib/api/client-curl.o: $(BUILD)/version
 $(BUILD)/obj/lib/api/client-curl.o: extra = $(version_flag)
 $(BUILD)/obj/tests/%.o: extra = -Itests/unit -I.
-$(BUILD)/obj/lib/source/demo-bundle.o: extra = $(demo_flag)
+$(BUILD)/obj/lib/source/demo-bundle.o $(BUILD)/obj/lib/source/node-script.o: extra = $(demo_flag)
+$(BUILD)/obj/lib/source/node-script.o $(BUILD)/libfuzzer/obj/lib/source/node-script.o: lib/source/node-script.sh
 $(BUILD)/obj/lib/source/demo-bundle.o: $(BUILD)/demo.tar.gz
 
 # The demo's bundle, the same bytes from the same files wherever it is packed.

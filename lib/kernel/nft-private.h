@@ -2,11 +2,9 @@
 #ifndef NFT_PRIVATE_H
 #define NFT_PRIVATE_H
 
-/* What the two halves of kernel_nft say to each other. What is asked of the kernel, and how, lies in nft-dump.h. */
+/* What the two halves of kernel_nft say to each other. What is asked of the kernel, and how, lies in nft-dump-private.h. */
 
-#include "kernel-private.h"
-
-struct nft_dump; /* the tables and chains of one generation: nft-dump.h */
+#include "nft-dump-private.h"
 
 /*
  * `iptables-nft-save` or `ip6tables-nft-save`, without counters, of the tables and chains of @d, whose rules are asked for here, by up to
@@ -15,5 +13,11 @@ struct nft_dump; /* the tables and chains of one generation: nft-dump.h */
  * of one generation only if that has not changed afterwards, which the caller sees to.
  */
 int nft_save(struct nft_dump *d, bool ip6, struct kernel_text *ret);
+
+/*
+ * `nft -j list ruleset` of all tables that are not in_save: rules and elements are asked for here, also by two threads. 0, or -errno of the
+ * dump, as above. What cannot be shown makes it partial.
+ */
+int nft_json(struct nft_dump *d, struct nft_sock *s, struct kernel_text *ret);
 
 #endif

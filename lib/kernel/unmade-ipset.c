@@ -2,11 +2,6 @@
 
 #include "kernel-private.h"
 
-int kernel_ipset(struct kernel_text *ret)
-{
-	return kernel_text_end(ret, KERNEL_FAILED, "not read by this version");
-}
-
 int kernel_ipvs(struct kernel_text *ret)
 {
 	return kernel_text_end(ret, KERNEL_FAILED, "not read by this version");
