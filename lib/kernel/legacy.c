@@ -227,23 +227,13 @@ static void add_interface(struct strbuf *b, const char *option, const char *name
 	strbuf_addc(b, '+');
 }
 
-/* As /etc/protocols has them, which iptables asks first. */
-static const char *const protocols[256] = {
-	[1] = "icmp", [2] = "igmp", [4] = "ipencap", [6] = "tcp", [17] = "udp", [33] = "dccp", [41] = "ipv6", [47] = "gre", [50] = "esp",
-	[51] = "ah", [58] = "ipv6-icmp", [89] = "ospf", [94] = "ipip", [103] = "pim", [108] = "ipcomp", [112] = "vrrp", [115] = "l2tp",
-	[132] = "sctp", [135] = "mobility-header", [136] = "udplite",
-};
-
 static void add_protocol(struct strbuf *b, uint16_t proto, bool negated)
 {
 	if (!proto)
 		return;
 	xt_not(b, negated);
 	XT_WORDS(b, " -p ");
-	if (proto < ARRAY_LEN(protocols) && protocols[proto])
-		strbuf_adds(b, protocols[proto]);
-	else
-		xt_dec(b, proto);
+	xt_proto(b, proto);
 }
 
 static void add_address(struct strbuf *b, bool ip6, const char *option, const void *addr, const void *mask, bool negated)
