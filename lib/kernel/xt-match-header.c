@@ -260,13 +260,14 @@ bool xt_m_dccp(struct strbuf *b, const struct xt_rule_context *c, const void *da
 	static const char *const types[] = { "REQUEST", "RESPONSE", "DATA", "ACK", "DATAACK", "CLOSEREQ", "CLOSE", "RESET", "SYNC", "SYNCACK",
 					     "INVALID" };
 	const struct xt_dccp_info *m = data;
+	unsigned invalid = m->typemask & 0xfc00u; /* iptables sets all of them for INVALID */
 
 	UNUSED_ARGS;
 	ports(b, m->spts, m->dpts, m->flags, m->invflags);
 	if (m->flags & XT_DCCP_TYPE) {
 		xt_not(b, m->invflags & XT_DCCP_TYPE);
 		XT_WORDS(b, " --dccp-types");
-		if (!xt_bits(b, m->typemask, types, ARRAY_LEN(types)))
+		if (!xt_bits(b, (m->typemask & ~0xfc00u) | (invalid == 0xfc00u ? 0x400u : invalid), types, ARRAY_LEN(types)))
 			return false;
 	}
 	if (m->flags & XT_DCCP_OPTION)
