@@ -190,7 +190,7 @@ static void add_protocol(struct strbuf *b, uint16_t proto, bool negated)
 		return;
 	xt_not(b, negated);
 	XT_WORDS(b, " -p ");
-	xt_proto(b, proto);
+	xt_put_proto(b, proto);
 }
 
 static void add_address(struct strbuf *b, bool ip6, const char *option, const void *addr, const void *mask, bool negated)
@@ -202,7 +202,7 @@ static void add_address(struct strbuf *b, bool ip6, const char *option, const vo
 		return;
 	xt_not(b, negated);
 	strbuf_adds(b, option);
-	xt_addr(b, ip6, addr);
+	xt_put_addr(b, ip6, addr);
 	xt_mask(b, ip6, mask, true);
 }
 

@@ -60,7 +60,7 @@ void xt_value_mask(struct strbuf *b, uint32_t v, uint32_t mask)
 	xt_hex(b, mask);
 }
 
-void xt_addr(struct strbuf *b, bool ip6, const void *addr)
+void xt_put_addr(struct strbuf *b, bool ip6, const void *addr)
 {
 	const uint8_t *a = addr;
 	char buf[INET6_ADDRSTRLEN], part[20];
@@ -110,7 +110,7 @@ void xt_mask(struct strbuf *b, bool ip6, const void *mask, bool full_too)
 		return;
 	strbuf_addc(b, '/');
 	if (len < 0)
-		xt_addr(b, ip6, mask);
+		xt_put_addr(b, ip6, mask);
 	else
 		xt_dec(b, (unsigned)len);
 }
@@ -122,7 +122,7 @@ static const char *const protocols[256] = {
 	[132] = "sctp", [135] = "mobility-header", [136] = "udplite",
 };
 
-void xt_proto(struct strbuf *b, unsigned proto)
+void xt_put_proto(struct strbuf *b, unsigned proto)
 {
 	if (proto < ARRAY_LEN(protocols) && protocols[proto])
 		strbuf_adds(b, protocols[proto]);
