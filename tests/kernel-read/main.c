@@ -2,7 +2,10 @@
 /*
  * One reader of the kernel for the tests: `kernel_read NAME` prints its text on stdout, and on stderr how the reading ended and why.
  * Exit status: 0 read, 3 absent, 4 denied, 5 changed, 6 failed, 2 no such NAME. `kernel_read NAME N` reads N times and prints the last.
+ * Before NAME: `--netns NETNS` and `--pid PID` go there first (status 7 where that fails, with why), `--drop` drops the capabilities;
+ * NAME may be "cat PATH", then: a file as this process sees it, and "has N": status 0 where capability number N is there, else 1.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,10 +100,60 @@ static int show(const struct kernel_text *t, int r)
 	return r < 0 ? codes[KERNEL_FAILED] : codes[t->state];
 }
 
+static int enter(const char *netns, pid_t pid)
+{
+	const char *lacks = NULL;
+	char why[160] = "";
+	int r = kernel_netns_enter(netns, pid, why, &lacks);
+
+	if (r == 0)
+		return 0;
+	(void)fprintf(stderr, "%d: %s%s%s\n", r, why, lacks ? " lacks " : "", lacks ? lacks : "");
+	return 7;
+}
+
+static int show_file(const char *path)
+{
+	char *data = NULL;
+	size_t size = 0;
+	int r = file_read_at(AT_FDCWD, path, 1u << 20, &data, &size);
+
+	if (r == 0 && fwrite(data, 1, size, stdout) != size)
+		r = -1;
+	free(data);
+	return r < 0;
+}
+
+/* The words before NAME, which are taken away. 0, or the exit status. */
+static int prepare(int *argc, char ***argv)
+{
+	int r = 0;
+
+	while (r == 0 && *argc > 2 && strncmp((*argv)[1], "--", 2) == 0) {
+		const char *word = (*argv)[1], *value = (*argv)[2];
+		const int taken = strcmp(word, "--drop") == 0 ? 1 : 2;
+
+		if (taken == 1)
+			r = kernel_drop_capabilities() < 0 ? 8 : 0;
+		else
+			r = strcmp(word, "--pid") == 0 ? enter(NULL, (pid_t)strtol(value, NULL, 10)) : enter(value, 0);
+		*argc -= taken;
+		*argv += taken;
+	}
+	return r;
+}
+
 int main(int argc, char **argv)
 {
+	int failed = prepare(&argc, &argv);
 	long times = argc > 2 ? strtol(argv[2], NULL, 10) : 1;
 
+	if (failed)
+		return failed;
+	if (argc > 2 && strcmp(argv[1], "cat") == 0)
+		return show_file(argv[2]);
+	if (argc > 2 && strcmp(argv[1], "has") == 0)
+		return !kernel_has_capability((int)times);
 	for (size_t i = 0; argc > 1 && i < ARRAY_LEN(readers); i++) {
 		if (strcmp(argv[1], readers[i].name) != 0)
 			continue;
