@@ -202,7 +202,7 @@ static void add_address(struct strbuf *b, bool ip6, const char *option, const vo
 		return;
 	xt_not(b, negated);
 	strbuf_adds(b, option);
-	xt_put_addr(b, ip6, addr);
+	xt_addr(b, ip6, addr);
 	xt_mask(b, ip6, mask, true);
 }
 

@@ -408,7 +408,7 @@ bool xt_m_rt(struct strbuf *b, const struct xt_rule_context *c, const void *data
 		XT_WORDS(b, " --rt-0-addrs");
 	for (unsigned i = 0; i < m->addrnr; i++) {
 		strbuf_addc(b, i ? ',' : ' ');
-		xt_put_addr(b, true, &m->addrs[i]);
+		xt_addr(b, true, &m->addrs[i]);
 	}
 	if (m->flags & IP6T_RT_FST_NSTRICT)
 		XT_WORDS(b, " --rt-0-not-strict");
@@ -467,7 +467,7 @@ bool xt_m_srh1(struct strbuf *b, const struct xt_rule_context *c, const void *da
 			continue;
 		xt_not(b, m->mt_invflags & rows[i].flag);
 		strbuf_adds(b, rows[i].option);
-		xt_put_addr(b, true, rows[i].addr);
+		xt_addr(b, true, rows[i].addr);
 		xt_mask(b, true, rows[i].mask, true);
 	}
 	return true;

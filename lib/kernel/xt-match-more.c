@@ -255,7 +255,7 @@ static void ipvs_words(struct strbuf *b, bool ip6, const struct xt_ipvs_mtinfo *
 	if (m->bitmask & XT_IPVS_VADDR) {
 		xt_not(b, m->invert & XT_IPVS_VADDR);
 		XT_WORDS(b, " --vaddr ");
-		xt_put_addr(b, ip6, &m->vaddr);
+		xt_addr(b, ip6, &m->vaddr);
 		xt_mask(b, ip6, &m->vmask, false);
 	}
 	if (m->bitmask & XT_IPVS_VPORT) {
@@ -509,9 +509,9 @@ static void addr_span(struct strbuf *b, bool ip6, const char *option, const void
 {
 	xt_not(b, negated);
 	strbuf_adds(b, option);
-	xt_put_addr(b, ip6, lo);
+	xt_addr(b, ip6, lo);
 	strbuf_addc(b, '-');
-	xt_put_addr(b, ip6, hi);
+	xt_addr(b, ip6, hi);
 }
 
 bool xt_m_iprange(struct strbuf *b, const struct xt_rule_context *c, const void *data, unsigned revision)
@@ -609,7 +609,7 @@ static void policy_addr(struct strbuf *b, bool ip6, const char *option, const vo
 {
 	xt_not(b, negated);
 	strbuf_adds(b, option);
-	xt_put_addr(b, ip6, addr);
+	xt_addr(b, ip6, addr);
 	xt_mask(b, ip6, mask, false);
 }
 

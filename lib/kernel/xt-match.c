@@ -426,7 +426,7 @@ static void ct_addrs(struct strbuf *b, bool ip6, const struct xt_conntrack_mtinf
 			continue;
 		xt_not(b, m->invert_flags & rows[i].flag);
 		strbuf_adds(b, rows[i].option);
-		xt_put_addr(b, ip6, rows[i].addr);
+		xt_addr(b, ip6, rows[i].addr);
 		xt_mask(b, ip6, rows[i].mask, false);
 	}
 }
@@ -614,7 +614,7 @@ bool xt_m_recent(struct strbuf *b, const struct xt_rule_context *c, const void *
 		return false;
 	if (revision > 0) {
 		XT_WORDS(b, " --mask ");
-		xt_put_addr(b, c->ip6, &m->mask);
+		xt_addr(b, c->ip6, &m->mask);
 	}
 	strbuf_adds(b, m->side == XT_RECENT_DEST ? " --rdest" : " --rsource");
 	return true;

@@ -33,7 +33,7 @@ void xt_opt_range(struct strbuf *b, const char *option, uint32_t lo, uint32_t hi
 /* "0x1" or "0x1/0xff": a mask of all bits is not written. */
 void xt_value_mask(struct strbuf *b, uint32_t v, uint32_t mask);
 /* An address by itself; with "/MASK" behind it, as length where it is one. */
-void xt_put_addr(struct strbuf *b, bool ip6, const void *addr);
+void xt_addr(struct strbuf *b, bool ip6, const void *addr);
 void xt_mask(struct strbuf *b, bool ip6, const void *mask, bool full_too);
 int xt_mask_length(bool ip6, const void *mask); /* -1: it is none */
 /* A space and the text, in quotes where iptables writes them; at most @max bytes, up to the first NUL. Bytes that end a line become spaces. */

@@ -144,12 +144,12 @@ bool xt_t_npt(struct strbuf *b, const struct xt_rule_context *c, const void *dat
 	UNUSED_ARGS;
 	if (memcmp(&t->src_pfx, &zero, sizeof(zero)) != 0 || t->src_pfx_len) {
 		XT_WORDS(b, " --src-pfx ");
-		xt_put_addr(b, true, &t->src_pfx);
+		xt_addr(b, true, &t->src_pfx);
 		strbuf_addf(b, "/%u", t->src_pfx_len);
 	}
 	if (memcmp(&t->dst_pfx, &zero, sizeof(zero)) != 0 || t->dst_pfx_len) {
 		XT_WORDS(b, " --dst-pfx ");
-		xt_put_addr(b, true, &t->dst_pfx);
+		xt_addr(b, true, &t->dst_pfx);
 		strbuf_addf(b, "/%u", t->dst_pfx_len);
 	}
 	return true;
@@ -431,7 +431,7 @@ bool xt_t_tee(struct strbuf *b, const struct xt_rule_context *c, const void *dat
 
 	(void)revision;
 	XT_WORDS(b, " --gateway ");
-	xt_put_addr(b, c->ip6, &t->gw);
+	xt_addr(b, c->ip6, &t->gw);
 	if (t->oif[0]) {
 		XT_WORDS(b, " --oif");
 		xt_name(b, t->oif, sizeof(t->oif));
@@ -443,7 +443,7 @@ static bool tproxy(struct strbuf *b, bool ip6, uint16_t be_port, const void *add
 {
 	xt_opt_dec(b, " --on-port", ntohs(be_port));
 	XT_WORDS(b, " --on-ip ");
-	xt_put_addr(b, ip6, addr);
+	xt_addr(b, ip6, addr);
 	strbuf_addf(b, " --tproxy-mark 0x%x/0x%x", mark, mask);
 	return true;
 }

@@ -39,10 +39,10 @@ static void nat_addrs(struct strbuf *b, const struct nat *n)
 
 	if (brackets)
 		strbuf_addc(b, '[');
-	xt_put_addr(b, n->ip6, n->min);
+	xt_addr(b, n->ip6, n->min);
 	if (memcmp(n->min, n->max, n->ip6 ? 16 : 4) != 0) {
 		strbuf_addc(b, '-');
-		xt_put_addr(b, n->ip6, n->max);
+		xt_addr(b, n->ip6, n->max);
 	}
 	if (brackets)
 		strbuf_addc(b, ']');
@@ -184,7 +184,7 @@ static bool netmap(struct strbuf *b, bool ip6, const uint8_t *min, const uint8_t
 	for (size_t i = 0; i < (ip6 ? 16u : 4u); i++)
 		mask[i] = (uint8_t) ~(min[i] ^ max[i]);
 	XT_WORDS(b, " --to ");
-	xt_put_addr(b, ip6, min);
+	xt_addr(b, ip6, min);
 	xt_mask(b, ip6, mask, true);
 	return true;
 }

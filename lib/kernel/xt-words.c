@@ -60,7 +60,7 @@ void xt_value_mask(struct strbuf *b, uint32_t v, uint32_t mask)
 	xt_hex(b, mask);
 }
 
-void xt_put_addr(struct strbuf *b, bool ip6, const void *addr)
+void xt_addr(struct strbuf *b, bool ip6, const void *addr)
 {
 	const uint8_t *a = addr;
 	char buf[INET6_ADDRSTRLEN], part[20];
@@ -110,7 +110,7 @@ void xt_mask(struct strbuf *b, bool ip6, const void *mask, bool full_too)
 		return;
 	strbuf_addc(b, '/');
 	if (len < 0)
-		xt_put_addr(b, ip6, mask);
+		xt_addr(b, ip6, mask);
 	else
 		xt_dec(b, (unsigned)len);
 }
