@@ -39,6 +39,7 @@ def without_source(document):
         x["source"] = "-"
     text = json.dumps(document, indent=1, sort_keys=True)
     text = re.sub(r" --(bundle|netns|node) [^ \"]+", "", text)
+    text = text.replace("the bundle holds no DNS answers", "there are no DNS answers")
     return ORIGIN.sub("-", text).split("\n")
 
 
