@@ -114,6 +114,36 @@ def broken():
         expect("reply" in again.out or "ends" in again.out, again.out)
 
 
+def watched():
+    """Look after look: nothing is said while nothing changes, and what breaks meanwhile is."""
+    with Node("lab-iptables-nft") as node:
+        args = ("diagnose", "-A", "--watch", "--interval", "300ms", "--timeout", "3s", "--netns", node.name)
+        quiet = run(*args, env=NO_HOME)
+        expect(not re.search(r"^\d\d:\d\d:\d\d", quiet.out, re.M), quiet.out)
+        text = node.run("iptables-nft-save", "-t", "nat").decode()
+        chain = re.search(r"^-A (KUBE-SVC-\w+) .* -j KUBE-SEP-", text, re.M).group(1)
+        p = subprocess.Popen(["sh", "-c", f"sleep 1; exec ip netns exec {node.name} iptables-nft -t nat -F {chain}"])
+        loud = run(*args, env=NO_HOME)
+        expect_equal(p.wait(), 0, "the flush")
+        expect(re.search(r"^\d\d:\d\d:\d\d", loud.out, re.M), loud.out + loud.err)
+        expect("no longer there" not in quiet.out, quiet.out)
+
+
+def api_is_down():
+    """The node is judged alone, and that the API server was not there is told: 2, not 69."""
+    with Node("lab-iptables-legacy") as node, Folder() as folder:
+        config = folder.join("config")
+        with open(config, "w", encoding="utf-8") as f:
+            json.dump({"apiVersion": "v1", "kind": "Config", "current-context": "a", "clusters": [{"name": "a", "cluster": {"server": "https://127.0.0.1:1"}}],
+                       "contexts": [{"name": "a", "context": {"cluster": "a", "user": "u"}}], "users": [{"name": "u", "user": {"token": "x"}}]}, f)
+        r = run("verify", "-A", "--netns", node.name, "--kubeconfig", config, codes=(2,))
+        expect("cannot reach the API server" in r.err and " 0 decided" not in r.out and "no difference" in r.out, r.out + r.err)
+        run("verify", "-A", "--kubeconfig", config, codes=(69,))
+        run("collect", "-w", folder.join("made"), "--netns", node.name, "--kubeconfig", config, codes=(2,))
+        about = json.load(open(folder.join("made", "bundle.json"), encoding="utf-8"))
+        expect(about["origin"]["node"] == node.name and about["origin"]["missing"], about)
+
+
 # ---- rights ----
 
 def unprivileged():
@@ -242,7 +272,7 @@ def main():
     for lab in LABS:
         t.run(f"alone-{lab}", alone, lab)
         t.run(f"with-cluster-{lab}", with_cluster, lab)
-    for test in (broken, unprivileged, drops, wrong_names, by_pid, is_a_node, is_none, rewriting):
+    for test in (broken, watched, api_is_down, unprivileged, drops, wrong_names, by_pid, is_a_node, is_none, rewriting):
         t.run(test.__name__.replace("_", "-"), test)
     t.finish()
 
