@@ -11,7 +11,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from common import CORPUS, PROGRAM, Tests, expect, expect_equal, run, short  # noqa: E402
+from common import CORPUS, PROGRAM, Copy, Tests, expect, expect_equal, run, short  # noqa: E402
 from node_world import Node, lacks  # noqa: E402
 from api_server import ApiServer  # noqa: E402
 
@@ -217,23 +217,49 @@ def by_pid():
 
 # A machine that is a node, made of a mount namespace: nothing of it is seen outside. Whatever runs on it, it has a kubelet's folder.
 MACHINE = """
-mount -t tmpfs none /var/lib && mkdir -p /var/lib/kubelet/pods && mount -t tmpfs none /etc/cni 2>/dev/null
+mount -t tmpfs none /var/lib && mkdir -p /var/lib/kubelet/pods
+[ -z "$MACHINE_ID" ] || { echo "$MACHINE_ID" >/var/lib/id && mount --bind /var/lib/id /etc/machine-id; } || exit 99
 hostname "$1" && shift && exec "$@"
 """
 
 
-def on_machine(node, name, *args, **options):
-    prefix = ("ip", "netns", "exec", node.name, "unshare", "-mu", "sh", "-c", MACHINE, "sh", name)
-    return run(*args, prefix=prefix, env={**NO_HOME, **options.pop("env", {})}, **options)
+def on_machine(name, *args, node=None, machine_id="", **options):
+    inside = ("ip", "netns", "exec", node.name) if node else ()
+    return run(*args, prefix=(*inside, "unshare", "-mu", "sh", "-c", MACHINE, "sh", name), env={**NO_HOME, "MACHINE_ID": machine_id}, **options)
+
+
+def identify(text):
+    """Each Node with a machine ID of its own."""
+    o = json.loads(text)
+    for n in o["items"]:
+        n["status"]["nodeInfo"]["machineID"] = "id-of-" + n["metadata"]["name"]
+    return json.dumps(o)
 
 
 def is_a_node():
-    with Node("lab-iptables-nft") as node, ApiServer(os.path.join(CORPUS, "lab-iptables-nft")) as server:
-        config = server.kubeconfig()
-        r = on_machine(node, "NODE1", "verify", "-A", codes=(0, 2))
+    """Alone, by itself; beside a cluster only where that has a Node for it, by the name or the machine ID."""
+    with Node("lab-iptables-nft") as node:
+        r = on_machine("NODE1", "verify", "-A", node=node, codes=(0, 2))
         expect(r.out.startswith("looked at: this node 'node1' (no cluster objects"), r.out + r.err)
         expect("localhost:8080" not in r.err, r.err)
-    return None if config else None
+    with Copy("lab-iptables-nft") as lab:
+        lab.edit(identify, "cluster", "nodes.json")
+        server = ApiServer(lab.path)
+    with server:
+        config = ("--kubeconfig", server.kubeconfig())
+
+        def nodes(r):
+            return [x["node"] for x in r.json["looked_at"] if x["what"] == "rules"]
+
+        expect_equal(nodes(on_machine("Node1", "verify", "-A", "-o", "json", *config)), ["node1"], "by name")
+        r = on_machine("stranger", "verify", "-A", "-o", "json", *config)
+        expect_equal(nodes(r), [], "a stranger")
+        expect("'stranger', and it is no Node of this cluster" in r.err, r.err)
+        expect_equal(nodes(on_machine("stranger", "verify", "-A", "-o", "json", "--node", "live", *config)), ["stranger"], "a stranger that is asked for")
+        expect_equal(nodes(on_machine("stranger", "verify", "-A", "-o", "json", *config, machine_id="id-of-node2")), ["node2"], "by machine ID")
+        expect_equal(nodes(on_machine("node1", "verify", "-A", "-o", "json", "--node", "node2", *config)), [], "another node was asked for")
+        r = on_machine("node1", "endpoints", "-A", "-o", "json", *config)
+        expect_equal(nodes(r), [], "endpoints need no rules")
 
 
 def is_none():
