@@ -53,7 +53,7 @@ LIBS = $(pkg_libs) -lm
 WERROR ?=
 werror := $(if $(filter-out 0,$(WERROR)),-Werror)
 version_flag = -DSVCDOCTOR_VERSION='"$(VERSION)"'
-demo_flag = -DDEMO_BUNDLE_FILE='"$(BUILD)/demo.tar.gz"'
+demo_flag = -DDEMO_BUNDLE_FILE='"$(BUILD)/demo.tar.gz"' -DNODE_SCRIPT_FILE='"lib/source/node-script.sh"'
 
 # ---- sources ----
 
@@ -64,6 +64,7 @@ UNIT_HELP := $(sort $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c)))
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 BENCH_SRC := tests/bench/bench.c
 JUDGE_SRC := tests/judge/judge.c
+KERNEL_READ_SRC := tests/kernel-read/main.c
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$1)
 LIB_OBJ := $(call obj,$(LIB_SRC))
 CMD_OBJ := $(call obj,$(CMD_SRC))
@@ -71,6 +72,7 @@ UNIT_BIN := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
 FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/%,$(FUZZ_SRC))
 BENCH_BIN := $(BUILD)/tests/bench
 JUDGE_BIN := $(BUILD)/tests/judge
+KERNEL_READ_BIN := $(BUILD)/tests/kernel_read
 ARCHIVE := $(BUILD)/libsvcdoctor.a
 LIBFUZZER_BIN := $(patsubst tests/fuzz/%.c,$(BUILD)/libfuzzer/%,$(FUZZ_SRC))
 
@@ -98,11 +100,11 @@ check:
 	$(SUBMAKE) WERROR=1 check-programs
 	+$(Q)BUILD='$(BUILD)' CC='$(CC)' SANITIZE='$(SANITIZE)' MAKE='$(MAKE)' tests/run.sh
 
-check-programs: $(BUILD)/svcdoctor $(UNIT_BIN) $(FUZZ_BIN) $(BENCH_BIN) $(JUDGE_BIN) $(if $(filter-out 0,$(SANITIZE)),,$(LIBFUZZER_BIN))
+check-programs: $(BUILD)/svcdoctor $(UNIT_BIN) $(FUZZ_BIN) $(BENCH_BIN) $(JUDGE_BIN) $(KERNEL_READ_BIN) $(if $(filter-out 0,$(SANITIZE)),,$(LIBFUZZER_BIN))
 
 check-kernel:
 	$(Q)CC='$(CC)' MODULES='$(MODULES)' scripts/deps.sh install build check
-	$(SUBMAKE) $(BUILD)/svcdoctor $(JUDGE_BIN)
+	$(SUBMAKE) $(BUILD)/svcdoctor $(JUDGE_BIN) $(KERNEL_READ_BIN)
 	$(Q)BUILD='$(BUILD)' KERNEL_SEEDS=2000 TEST_TIMEOUT=3000 tests/run.sh scenario/test_kernel
 
 fuzz:
@@ -119,7 +121,7 @@ mutations:
 
 bench:
 	$(Q)CC='$(CC)' MODULES='$(MODULES)' scripts/deps.sh install build bench
-	$(SUBMAKE) $(BUILD)/svcdoctor $(BENCH_BIN)
+	$(SUBMAKE) $(BUILD)/svcdoctor $(BENCH_BIN) $(KERNEL_READ_BIN)
 	$(Q)SVCDOCTOR='$(BUILD)/svcdoctor' BENCH='$(BENCH_BIN)' python3 tests/bench/bench.py '$(BUILD)/bench'
 	$(Q)SVCDOCTOR='$(BUILD)/svcdoctor' python3 tests/bench/live.py
 
@@ -149,7 +151,8 @@ $(BUILD)/obj/cmd/%.o: extra = $(version_flag)
 $(BUILD)/obj/cmd/main.o $(CMD_OBJ) $(BUILD)/obj/lib/api/client-curl.o: $(BUILD)/version
 $(BUILD)/obj/lib/api/client-curl.o: extra = $(version_flag)
 $(BUILD)/obj/tests/%.o: extra = -Itests/unit -I.
-$(BUILD)/obj/lib/source/demo-bundle.o: extra = $(demo_flag)
+$(BUILD)/obj/lib/source/demo-bundle.o $(BUILD)/obj/lib/source/node-script.o: extra = $(demo_flag)
+$(BUILD)/obj/lib/source/node-script.o $(BUILD)/libfuzzer/obj/lib/source/node-script.o: lib/source/node-script.sh
 $(BUILD)/obj/lib/source/demo-bundle.o: $(BUILD)/demo.tar.gz
 
 # The demo's bundle, the same bytes from the same files wherever it is packed.
@@ -169,6 +172,15 @@ $(UNIT_BIN): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(call obj,$(UNIT_HEL
 	$(Q)mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 
+# The unit tests once more, with a library whose allocations can be made to fail and whose code lies in a section of its own.
+ALLOC_BIN := $(patsubst $(BUILD)/tests/%,$(BUILD)/alloc/%,$(UNIT_BIN))
+alloc_sections := $(foreach s,.text .text.unlikely .text.hot .text.startup .text.exit,--rename-section $(s)=sdtext)
+$(BUILD)/alloc/lib.a: $(ARCHIVE) tests/alloc/redefine.txt
+	$(Q)mkdir -p $(@D)
+	$(call say,OBJCOPY,$@)objcopy --redefine-syms=tests/alloc/redefine.txt $(alloc_sections) $< $@
+$(ALLOC_BIN): $(BUILD)/alloc/%: $(BUILD)/obj/tests/unit/%.o $(call obj,$(UNIT_HELP)) $(BUILD)/obj/tests/alloc/alloc.o $(BUILD)/alloc/lib.a
+	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,--wrap=_cmocka_run_group_tests -o $@ $^ $(LIBS) -lcmocka
+
 $(FUZZ_BIN): $(BUILD)/tests/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/driver.o $(ARCHIVE)
 	$(Q)mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
@@ -180,6 +192,10 @@ $(BENCH_BIN): $(call obj,$(BENCH_SRC)) $(ARCHIVE)
 $(JUDGE_BIN): $(call obj,$(JUDGE_SRC)) $(ARCHIVE)
 	$(Q)mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,--wrap=nat_match_rule -Wl,--wrap=nat_apply -Wl,--wrap=nat_lookup -o $@ $^ $(LIBS)
+
+$(KERNEL_READ_BIN): $(call obj,$(KERNEL_READ_SRC)) $(ARCHIVE)
+	$(Q)mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 # The same sources once more for libFuzzer, always by clang.
 FUZZ_CFLAGS = -std=gnu11 -pthread -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
@@ -198,7 +214,7 @@ $(LIBFUZZER_BIN): $(BUILD)/libfuzzer/%: $(BUILD)/libfuzzer/obj/tests/fuzz/%.o $(
 
 OTHER_CC ?= $(if $(findstring clang,$(CC)),gcc,clang)
 LINT := $(patsubst %.c,$(BUILD)/lint/%.ok,$(LIB_SRC) $(CMD_SRC) cmd/main.c $(UNIT_SRC) $(UNIT_HELP) $(FUZZ_SRC) tests/fuzz/driver.c $(BENCH_SRC) \
-	$(JUDGE_SRC))
+	$(JUDGE_SRC) $(KERNEL_READ_SRC))
 lint: $(LINT)
 $(BUILD)/lint/%.ok: %.c $(BUILD)/flags $(BUILD)/demo.tar.gz
 	$(Q)mkdir -p $(@D)
@@ -247,4 +263,4 @@ clean:
 	$(Q)rm -rf build
 
 -include $(wildcard $(patsubst %.c,$(BUILD)/obj/%.d,$(LIB_SRC) $(CMD_SRC) cmd/main.c $(UNIT_SRC) $(UNIT_HELP) $(FUZZ_SRC) \
-	tests/fuzz/driver.c $(BENCH_SRC) $(JUDGE_SRC)) $(patsubst %.o,%.d,$(FUZZ_OBJ)) $(patsubst %.c,$(BUILD)/libfuzzer/obj/%.d,$(FUZZ_SRC)) $(LINT:.ok=.d))
+	tests/fuzz/driver.c $(BENCH_SRC) $(JUDGE_SRC) $(KERNEL_READ_SRC)) $(patsubst %.o,%.d,$(FUZZ_OBJ)) $(patsubst %.c,$(BUILD)/libfuzzer/obj/%.d,$(FUZZ_SRC)) $(LINT:.ok=.d))

@@ -180,7 +180,9 @@ static int try_all(struct context *c, const struct selection *s, struct connect_
 	if (r == 0) {
 		r = send_all(c, p);
 	}
-	return r == 0 ? look_for_listeners(p, l) : r;
+	r = r == 0 ? look_for_listeners(p, l) : r;
+	(void)kernel_drop_capabilities();
+	return r;
 }
 
 static int report_selection(struct context *c, const struct selection *s)
@@ -226,7 +228,7 @@ const struct command command_connect = {
 	.args_max = 100,
 	.help = "tries the endpoints and addresses of Services (sends packets to them)",
 	.complete = COMPLETE_SERVICE,
-	.needs = COMMAND_NEEDS_SNAPSHOT | COMMAND_READS_ITSELF,
+	.needs = COMMAND_NEEDS_SNAPSHOT | COMMAND_READS_ITSELF | COMMAND_KEEPS_RIGHTS,
 	.options = options,
 	.run = run,
 };
