@@ -4,9 +4,6 @@
  * for it by name: to the endpoints and addresses of the Services that were named and to nothing else, a bounded number of times.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
-#include <unistd.h>
 
 #include <svcdoctor/kernel.h>
 #include <svcdoctor/source.h>
@@ -20,6 +17,7 @@ static const struct opt options[] = {
 	OPT_ROW_BUNDLE,
 	OPT_ROW_FORMAT(choices_format3),
 	OPT_ROW_OUTPUT_FILE,
+	OPT_ROW_NODE,
 	{ 0, "port", "NAME|NUMBER", "try this port of the Service only", OPT_TEXT, offsetof(struct options, port), 0, NULL, COMPLETE_NOTHING },
 	{ 0, "count", "N", "tries at each address (1 at an endpoint, 10 at other addresses if not given)", OPT_NUMBER,
 	  offsetof(struct options, count), CONNECT_COUNT_MAX, NULL, COMPLETE_NOTHING },
@@ -59,25 +57,6 @@ static int check_options(struct context *c)
 
 /* ---- where from ---- */
 
-/* Until it is done elsewhere: the file that stands for a namespace. */
-static int enter_file(const char *path)
-{
-	int fd CLEANUP(fd_close) = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0) {
-		return -errno;
-	}
-	return setns(fd, CLONE_NEWNET) < 0 ? (errno == EINVAL ? SD_EUSAGE : -errno) : 0;
-}
-
-static int enter_plainly(const struct options *o)
-{
-	char path[512];
-	int n = o->from_pid ? snprintf(path, sizeof(path), "/proc/%u/ns/net", (unsigned)o->from_pid)
-		: strchr(o->from_netns, '/') ? snprintf(path, sizeof(path), "%s", o->from_netns)
-					     : snprintf(path, sizeof(path), "/run/netns/%s", o->from_netns);
-	return n < 0 || (size_t)n >= sizeof(path) ? -ENAMETOOLONG : enter_file(path);
-}
-
 /* Everything was read before: what is sent from here on comes from there. */
 static int enter(struct context *c)
 {
@@ -88,11 +67,6 @@ static int enter(struct context *c)
 		return 0;
 	}
 	int r = kernel_netns_enter(o->from_netns, (pid_t)o->from_pid, why, &lacks);
-	if (r == -ENOSYS) {
-		r = enter_plainly(o);
-		(void)snprintf(why, sizeof(why), "%s", r < 0 ? sd_strerror(r) : "");
-		lacks = r == -EPERM ? "CAP_SYS_ADMIN" : NULL;
-	}
 	if (r == 0 || r == -ENOMEM) {
 		return r;
 	}

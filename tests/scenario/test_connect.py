@@ -78,6 +78,16 @@ def test_sound(s):
     expect_equal(round(row(d, "10.244.2.11:8080")["weight"], 6), 0.1, "the weight of an endpoint")
 
 
+def test_live_rules(s):
+    """The weights of the rules that the kernel has at this moment."""
+    s.lead_to([*NEAR, *NEAR[:1]])
+    try:
+        d = s.json(s.bundle(TEN, rules=False), "--node", "live", codes=(0, 1))
+    finally:
+        s.lead_to(TEN)
+    expect_equal([round(row(d, f"{ip}:8080")["weight"], 3) for _, ip, _ in NEAR], [0.5, 0.25, 0.25], "weights")
+
+
 def test_cut(s):
     """The network between the nodes, in three ways; through the Service, 3 of 10 requests succeed."""
     path = s.bundle(TEN)
@@ -333,7 +343,7 @@ def test_limits(s):
     expect_equal(checks(s.json(path, service="nobody", codes=(1,))), ["service-not-found"], "a Service that is not there")
 
 
-TESTS = [test_sound, test_cut, test_cut_from_pod, test_policy, test_wrong_port, test_loopback, test_nothing_listens, test_reject, test_blackhole,
+TESTS = [test_sound, test_live_rules, test_cut, test_cut_from_pod, test_policy, test_wrong_port, test_loopback, test_nothing_listens, test_reject, test_blackhole,
          test_cluster_ip, test_stranger, test_node_port, test_external, test_one_node, test_http, test_udp, test_limits]
 
 
