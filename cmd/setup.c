@@ -46,7 +46,7 @@ void setup_tell(const struct context *c, const struct sd_notes *told)
 {
 	const struct sd_notes *notes = &c->snapshot.notes;
 	/* where all was refused, the first refusal says it */
-	const size_t most = c->snapshot.live && !c->snapshot.any_cluster ? 1 : NOTES_SHOWN;
+	const size_t most = c->snapshot.live && !c->snapshot.any_cluster && !c->here.wanted ? 1 : NOTES_SHOWN;
 	size_t shown = 0, left = notes->dropped;
 	for (size_t i = 0; i < notes->len; i++) {
 		const struct sd_note *n = &notes->v[i];

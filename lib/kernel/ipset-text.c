@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Messages of ip_set's dump as lines of `ipset save` of ipset 7.17: the order of the words is that of its types (lib/ipset_*.c), which all
- * revisions of a type share. Attributes are of linux/netfilter/ipset/ip_set.h; numbers are in network byte order.
+ * revisions of a type share. Attributes are of linux/netfilter/ipset/ip_set.h; a number whose attribute says so is in network
+ * byte order (of them all, the mask of hash:ip,mark is not).
  */
 #include <endian.h>
 #include <errno.h>
@@ -123,35 +124,38 @@ static bool get_u8(const struct nlattr *a, uint8_t *ret)
 	return v;
 }
 
-static bool get_be16(const struct nlattr *a, uint16_t *ret)
+static bool get_u16(const struct nlattr *a, uint16_t *ret)
 {
 	const void *v = value_of(a, 2);
 
 	if (v) {
 		memcpy(ret, v, 2);
-		*ret = be16toh(*ret);
+		if (a->nla_type & NLA_F_NET_BYTEORDER)
+			*ret = be16toh(*ret);
 	}
 	return v;
 }
 
-static bool get_be32(const struct nlattr *a, uint32_t *ret)
+static bool get_u32(const struct nlattr *a, uint32_t *ret)
 {
 	const void *v = value_of(a, 4);
 
 	if (v) {
 		memcpy(ret, v, 4);
-		*ret = be32toh(*ret);
+		if (a->nla_type & NLA_F_NET_BYTEORDER)
+			*ret = be32toh(*ret);
 	}
 	return v;
 }
 
-static bool get_be64(const struct nlattr *a, uint64_t *ret)
+static bool get_u64(const struct nlattr *a, uint64_t *ret)
 {
 	const void *v = value_of(a, 8);
 
 	if (v) {
 		memcpy(ret, v, 8);
-		*ret = be64toh(*ret);
+		if (a->nla_type & NLA_F_NET_BYTEORDER)
+			*ret = be64toh(*ret);
 	}
 	return v;
 }
@@ -323,7 +327,7 @@ static bool put_port(struct line *l, const struct nlattr *const *a)
 	uint16_t port;
 	uint8_t proto;
 
-	if (!get_be16(a[IPSET_ATTR_PORT], &port) || !get_u8(a[IPSET_ATTR_PROTO], &proto))
+	if (!get_u16(a[IPSET_ATTR_PORT], &port) || !get_u8(a[IPSET_ATTR_PROTO], &proto))
 		return false;
 	name = protocol_name(proto);
 	if (name)
@@ -388,14 +392,14 @@ static bool put_part(struct line *l, enum part part, const struct nlattr *const 
 	case PART_PORT:
 		return put_port(l, a);
 	case PART_ONLY_PORT:
-		if (!get_be16(a[IPSET_ATTR_PORT], &port))
+		if (!get_u16(a[IPSET_ATTR_PORT], &port))
 			return false;
 		put_uint(l, port);
 		return true;
 	case PART_ETHER:
 		return put_ether(l, a[IPSET_ATTR_ETHER]);
 	case PART_MARK:
-		if (!get_be32(a[IPSET_ATTR_MARK], &mark))
+		if (!get_u32(a[IPSET_ATTR_MARK], &mark))
 			return false;
 		put_hex(l, mark, 8);
 		return true;
@@ -420,7 +424,7 @@ static bool put_number32(struct line *l, const char *word, const struct nlattr *
 	if (!a)
 		return true;
 	put(l, word, strlen(word));
-	if (!get_be32(a, &v))
+	if (!get_u32(a, &v))
 		return false;
 	put_uint(l, v);
 	return true;
@@ -433,7 +437,7 @@ static bool put_number64(struct line *l, const char *word, const struct nlattr *
 	if (!a)
 		return true;
 	put(l, word, strlen(word));
-	if (!get_be64(a, &v))
+	if (!get_u64(a, &v))
 		return false;
 	put_uint(l, v);
 	return true;
@@ -462,7 +466,7 @@ static bool put_skb(struct line *l, const struct nlattr *const *a)
 	char text[24];
 
 	if (a[IPSET_ATTR_SKBMARK]) {
-		if (!get_be64(a[IPSET_ATTR_SKBMARK], &mark))
+		if (!get_u64(a[IPSET_ATTR_SKBMARK], &mark))
 			return false;
 		put_word(l, " skbmark ");
 		put_hex(l, (uint32_t)(mark >> 32), 0);
@@ -472,14 +476,14 @@ static bool put_skb(struct line *l, const struct nlattr *const *a)
 		}
 	}
 	if (a[IPSET_ATTR_SKBPRIO]) {
-		if (!get_be32(a[IPSET_ATTR_SKBPRIO], &prio))
+		if (!get_u32(a[IPSET_ATTR_SKBPRIO], &prio))
 			return false;
 		put(l, text, (size_t)snprintf(text, sizeof(text), " skbprio %x:%x", prio >> 16, prio & 0xffff));
 	}
 	if (!a[IPSET_ATTR_SKBQUEUE])
 		return true;
 	put_word(l, " skbqueue ");
-	if (!get_be16(a[IPSET_ATTR_SKBQUEUE], &queue))
+	if (!get_u16(a[IPSET_ATTR_SKBQUEUE], &queue))
 		return false;
 	put_uint(l, queue);
 	return true;
@@ -520,7 +524,7 @@ static bool put_elem(struct line *l, const struct ipset_reading *r, const struct
 
 	if (!take_attributes(walk_into(nest), a, ADT_ATTRS) || has_foreign(k, a))
 		return false;
-	if (a[IPSET_ATTR_CADT_FLAGS] && (!get_be32(a[IPSET_ATTR_CADT_FLAGS], &flags) || flags & ~(uint32_t)KNOWN_ELEM_FLAGS))
+	if (a[IPSET_ATTR_CADT_FLAGS] && (!get_u32(a[IPSET_ATTR_CADT_FLAGS], &flags) || flags & ~(uint32_t)KNOWN_ELEM_FLAGS))
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(k->part) && k->part[i] != PART_NONE; i++) {
 		if (i > 0 && k->last_optional && !a[IPSET_ATTR_ETHER])
@@ -583,7 +587,7 @@ static bool put_range(struct line *l, const struct nlattr *const *a)
 
 	if (a[IPSET_ATTR_PORT]) {
 		put_word(l, " range ");
-		if (!get_be16(a[IPSET_ATTR_PORT], &port) || !get_be16(a[IPSET_ATTR_PORT_TO], &port_to))
+		if (!get_u16(a[IPSET_ATTR_PORT], &port) || !get_u16(a[IPSET_ATTR_PORT_TO], &port_to))
 			return false;
 		put_uint(l, port);
 		put_word(l, "-");
@@ -636,7 +640,7 @@ static bool put_hash_seed(struct line *l, const struct nlattr *const *a)
 	if (!a[IPSET_ATTR_INITVAL])
 		return true;
 	put_word(l, " initval ");
-	if (!get_be32(a[IPSET_ATTR_INITVAL], &v))
+	if (!get_u32(a[IPSET_ATTR_INITVAL], &v))
 		return false;
 	put_hex(l, v, 8);
 	return true;
@@ -648,7 +652,7 @@ static bool put_set_flags(struct line *l, const struct nlattr *a)
 {
 	uint32_t flags = 0;
 
-	if (a && !get_be32(a, &flags))
+	if (a && !get_u32(a, &flags))
 		return false;
 	if (flags & IPSET_FLAG_WITH_COUNTERS)
 		put_word(l, " counters");
@@ -668,7 +672,7 @@ static bool put_mark_mask(struct line *l, const struct nlattr *a)
 	if (!a)
 		return true;
 	put_word(l, " markmask ");
-	if (!get_be32(a, &v))
+	if (!get_u32(a, &v))
 		return false;
 	put_hex(l, v, 8);
 	return true;

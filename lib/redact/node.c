@@ -33,6 +33,11 @@ static enum redact_field ip_field(const char *key)
 		{ "vlan", FIELD_AS_IS }, { "mode", FIELD_AS_IS }, { "learning", FIELD_AS_IS }, { "flood", FIELD_AS_IS }, { "guard", FIELD_AS_IS },
 		{ "nf_call_iptables", FIELD_AS_IS }, { "nf_call_ip6tables", FIELD_AS_IS }, { "vlan_filtering", FIELD_AS_IS }, { "isolated", FIELD_AS_IS },
 		{ "l3mdev", FIELD_AS_IS }, { "ipproto", FIELD_TEXT }, { "sport", FIELD_AS_IS }, { "dport", FIELD_AS_IS }, { "tos", FIELD_FLAGS },
+		{ "sport_start", FIELD_AS_IS }, { "sport_end", FIELD_AS_IS }, { "dport_start", FIELD_AS_IS }, { "dport_end", FIELD_AS_IS },
+		{ "sport_mask", FIELD_AS_IS }, { "dport_mask", FIELD_AS_IS }, { "dscp", FIELD_AS_IS }, { "dscp_mask", FIELD_AS_IS },
+		{ "flowlabel", FIELD_AS_IS }, { "flowlabel_mask", FIELD_AS_IS }, { "tun_id", FIELD_AS_IS }, { "goto", FIELD_AS_IS }, { "nop", FIELD_AS_IS },
+		{ "unresolved", FIELD_AS_IS }, { "iif_detached", FIELD_AS_IS }, { "oif_detached", FIELD_AS_IS }, { "suppress_ifgroup", FIELD_TEXT },
+		{ "suppress_prefixlength", FIELD_AS_IS }, { "proxy", FIELD_AS_IS }, { "optimistic", FIELD_AS_IS }, { "nhid", FIELD_AS_IS },
 		{ "uid_start", FIELD_AS_IS }, { "uid_end", FIELD_AS_IS }, { "realm", FIELD_AS_IS }, { "multipath", FIELD_DEEP },
 	};
 

@@ -39,9 +39,7 @@ static int read_legacy6(struct kernel_text *t[TEXTS_MAX])
 
 static int ask_ipvs(struct kernel_text *t[TEXTS_MAX])
 {
-	int r = kernel_ipvs(t[0]);
-
-	return r < 0 ? r : kernel_ipvs_ln(t[1]);
+	return kernel_ipvs_both(t[0], t[1]);
 }
 
 #define READS(name, fn) \

@@ -57,7 +57,7 @@ def create(r, name, kind, six, has):
         words += ["forceadd"] if r.random() < 0.2 else []
         words += ["bucketsize", "4", "initval", hex(r.randrange(1 << 32))] if r.random() < 0.2 else []
     if kind in ("hash:ip", "bitmap:ip") and r.random() < 0.3:
-        words += ["netmask", "64" if six and kind == "hash:ip" else "24"]
+        words += ["netmask", "120" if six and kind == "hash:ip" else "24"]
     if kind == "hash:ip,mark" and r.random() < 0.5:
         words += ["markmask", hex(r.randrange(1, 1 << 32))]
     words += ["timeout", str(r.choice([0, 600, 100000]))] if "timeout" in has else []

@@ -53,8 +53,8 @@ def types():
 
 
 def same(what, text):
-    inside("ipset", "-exist", "restore", stdin=text.encode())
     try:
+        inside("ipset", "-exist", "restore", stdin=text.encode())
         for _ in range(2):
             tool = inside("ipset", "save").decode()
             state, ours, why = kernel_read("ipset")
