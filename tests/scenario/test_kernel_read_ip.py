@@ -268,6 +268,13 @@ def no_capability():
         same(name, "--drop")
 
 
+def no_memory():
+    """Each allocation fails once: a reading is whole, or says that memory is out."""
+    for name in (*COMMANDS, "sysctl", "sockets", "modules", "conntrack", "uname"):
+        p = subprocess.run([READ, "--each", name], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=60, check=False)
+        expect_equal((p.returncode, p.stderr.decode()), (0, ""), name)
+
+
 def families():
     """Rules do not tell their family. Lists that would be taken for the other one's, or for one list, say it."""
     for change, says in (("ip rule del pref 32767", True), ("ip -6 rule add pref 40000 lookup default", True),
@@ -307,6 +314,7 @@ def main():
         tests.run(name, same, name)
     tests.run("bytes", same_bytes)
     tests.run("no_capability", no_capability)
+    tests.run("no_memory", no_memory)
     tests.finish()
 
 
