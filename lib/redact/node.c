@@ -99,6 +99,24 @@ static enum redact_field kubelet_field(const char *key)
 	return FIELD_DROP;
 }
 
+static enum redact_field cni_field(const char *key)
+{
+	static const struct {
+		const char *key;
+		enum redact_field field;
+	} rows[] = {
+		{ "name", FIELD_NAME }, { "plugins", FIELD_DEEP }, { "delegate", FIELD_DEEP }, { "type", FIELD_TEXT }, { "bridge", FIELD_LINK },
+		{ "hairpinMode", FIELD_AS_IS }, { "promiscMode", FIELD_AS_IS }, { "ipMasq", FIELD_AS_IS }, { "isGateway", FIELD_AS_IS },
+		{ "isDefaultGateway", FIELD_AS_IS },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (strcmp(rows[i].key, key) == 0)
+			return rows[i].field;
+	}
+	return FIELD_DROP;
+}
+
 static int mode_file(const char *data, size_t size, struct strbuf *b)
 {
 	static const char *const modes[] = { "iptables", "ipvs", "nftables", "userspace", "kernelspace" };
@@ -388,6 +406,8 @@ int redact_node_file(struct redact *r, const char *name, const char *data, size_
 		if (strcmp(json_files[i].name, name) == 0)
 			return json_file(r, data, size, b, json_files[i].field_of);
 	}
+	if (str_starts(name, "cni/"))
+		return json_file(r, data, size, b, cni_field);
 	if ((str_starts(name, "iptables-") || str_starts(name, "ip6tables-")) && str_ends(name, "save.txt"))
 		return redact_xtables(r, data, size, b);
 	if (strcmp(name, "ipset-save.txt") == 0)
