@@ -113,7 +113,7 @@ def cannot_be_printed():
         state, out, why = kernel_read("ipset")
         expect_equal(state, "read", why)
         expect("partial" in why and "'a?b'" in why, f"the name is not told: {why}")
-        expect("create a?b hash:ip " in out and out.splitlines()[0].endswith(" svcdoctor-unknown"), out[:500])
+        expect("create a?b hash:ip " in out and out.splitlines()[0].endswith(" svcdoctor-unknown svcdoctor-unknown"), out[:500])
         expect('add c 1.2.3.4 comment "two?lines"\n' in out, out[:500])
     finally:
         clear()
