@@ -172,6 +172,15 @@ $(UNIT_BIN): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(call obj,$(UNIT_HEL
 	$(Q)mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 
+# The unit tests once more, with a library whose allocations can be made to fail and whose code lies in a section of its own.
+ALLOC_BIN := $(patsubst $(BUILD)/tests/%,$(BUILD)/alloc/%,$(UNIT_BIN))
+alloc_sections := $(foreach s,.text .text.unlikely .text.hot .text.startup .text.exit,--rename-section $(s)=sdtext)
+$(BUILD)/alloc/lib.a: $(ARCHIVE) tests/alloc/redefine.txt
+	$(Q)mkdir -p $(@D)
+	$(call say,OBJCOPY,$@)objcopy --redefine-syms=tests/alloc/redefine.txt $(alloc_sections) $< $@
+$(ALLOC_BIN): $(BUILD)/alloc/%: $(BUILD)/obj/tests/unit/%.o $(call obj,$(UNIT_HELP)) $(BUILD)/obj/tests/alloc/alloc.o $(BUILD)/alloc/lib.a
+	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,--wrap=_cmocka_run_group_tests -o $@ $^ $(LIBS) -lcmocka
+
 $(FUZZ_BIN): $(BUILD)/tests/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/driver.o $(ARCHIVE)
 	$(Q)mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
