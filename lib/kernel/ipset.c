@@ -57,7 +57,7 @@ struct answers {
 
 static int take_protocol(struct asker *a, const struct nlmsghdr *h)
 {
-	const struct nlattr *attr;
+	struct nlattr *attr;
 	uint8_t newest = 0, oldest = 0;
 
 	mnl_attr_for_each(attr, h, sizeof(struct nfgenmsg)) {
