@@ -33,7 +33,8 @@ void nft_protocol_used(struct jrule *r, unsigned base, const struct nft_field *f
 {
 	if (!f || base >= ARRAY_LEN(r->told_by) || !r->told_by[base] || f->proto == P_TH)
 		return;
-	if (f->proto == r->proto[base] && may_be_left_out(r, &r->stmts[r->told_by[base] - 1], base))
+	if ((f->proto == r->proto[base] || (f->proto == P_VLAN && r->stmts[r->told_by[base] - 1].value == 0x8100)) &&
+	    may_be_left_out(r, &r->stmts[r->told_by[base] - 1], base))
 		forget(r, base);
 }
 
@@ -183,6 +184,10 @@ static bool match_prefix(struct jrule *r, const char *op, const struct node *n, 
 		put_prefix(r, op, n->sub, t, p, size, len);
 		return true;
 	}
+	if ((t.dt == DT_IPADDR || t.dt == DT_IP6ADDR) && size < n->size) {
+		put_prefix(r, op, n, t, p, size, (int)size * 8);
+		return true;
+	}
 	if (n->kind != N_PAYLOAD || n->base != NFT_PAYLOAD_NETWORK_HEADER)
 		return false;
 	f = nft_field_at(r->proto[NFT_PAYLOAD_NETWORK_HEADER], n->offset, 0);
@@ -278,7 +283,7 @@ static void match_equal(struct jrule *r, bool equal, const struct node *n, const
 
 	if (match_flags(r, equal, n, p))
 		return;
-	if (!nft_field_of(r, n, &shift) && (match_prefix(r, op, n, p, size) || (equal && match_neighbours(r, n, p, size))))
+	if ((!nft_field_of(r, n, &shift) || size < n->size) && (match_prefix(r, op, n, p, size) || (equal && match_neighbours(r, n, p, size))))
 		return;
 	simple(r, op, n, n, p, size);
 	if (equal && r->nstmts)
@@ -294,6 +299,19 @@ static struct nft_attr value_of(struct nft_attr data)
 	return a[NFTA_DATA_VALUE];
 }
 
+/* The beginning of a name stands for every name that begins so, and that of an address for a prefix. */
+static bool may_compare(struct jrule *r, const struct node *n, size_t size, uint32_t op)
+{
+	struct jtype t;
+
+	if (n->kind == N_CONCAT || n->kind == N_UNKNOWN || size == n->size)
+		return true;
+	if (size > n->size || op > NFT_CMP_NEQ)
+		return false;
+	t = nft_type_of(r, n);
+	return t.dt == DT_IFNAME || t.dt == DT_IPADDR || t.dt == DT_IP6ADDR;
+}
+
 void nft_match_cmp(struct jrule *r, const struct nft_attr *a)
 {
 	static const char *const ops[] = { "==", "!=", "<", "<=", ">", ">=" };
@@ -301,8 +319,7 @@ void nft_match_cmp(struct jrule *r, const struct nft_attr *a)
 	uint32_t op = nft_u32(a[NFTA_CMP_OP], UINT32_MAX);
 	const struct node *n = nft_reg(r, nft_u32(a[NFTA_CMP_SREG], 0), v.size);
 
-	if (!v.p || v.size == 0 || v.size > KEY_BYTES || op >= ARRAY_LEN(ops) || !n ||
-	    (n->kind != N_CONCAT && n->kind != N_UNKNOWN && v.size != n->size && !(v.size < n->size && nft_type_of(r, n).dt == DT_IFNAME))) {
+	if (!v.p || v.size == 0 || v.size > KEY_BYTES || op >= ARRAY_LEN(ops) || !n || !may_compare(r, n, v.size, op)) {
 		nft_put_unknown(r, "cmp", a[NFTA_CMP_DATA]);
 		return;
 	}

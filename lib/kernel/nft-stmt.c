@@ -336,6 +336,13 @@ static bool has_own_register(const struct jrule *r, struct nft_attr reg)
 	return slot < SLOTS && r->reg[slot];
 }
 
+static bool gives_port(struct jrule *r, struct nft_attr reg)
+{
+	const struct node *n = nft_reg(r, nft_u32(reg, 0), 4);
+
+	return n && n->kind == N_MAP && n->set && n->set->ndata == 2;
+}
+
 static bool on_nat(struct jrule *r, const struct nft_attr *a)
 {
 	uint32_t type = nft_u32(a[NFTA_NAT_TYPE], UINT32_MAX), family = nft_u32(a[NFTA_NAT_FAMILY], 0);
@@ -344,9 +351,8 @@ static bool on_nat(struct jrule *r, const struct nft_attr *a)
 
 	if (type != NFT_NAT_SNAT && type != NFT_NAT_DNAT)
 		return false;
-	strbuf_adds(OUT, type == NFT_NAT_SNAT ? "{\"snat\": " : "{\"dnat\": ");
-	ADD(OUT, "{");
-	if (r->family == 1 && a[NFTA_NAT_REG_ADDR_MIN].p && (family == 2 || ip6)) {
+	strbuf_adds(OUT, type == NFT_NAT_SNAT ? "{\"snat\": {" : "{\"dnat\": {");
+	if (a[NFTA_NAT_REG_ADDR_MIN].p && (r->family == 1 || gives_port(r, a[NFTA_NAT_REG_ADDR_MIN])) && (family == 2 || ip6)) {
 		strbuf_addf(OUT, "\"family\": \"%s\"", ip6 ? "ip6" : "ip");
 		any = true;
 	}
