@@ -80,17 +80,17 @@ static const char *rules_why_not(struct run *r)
 
 	if (!run_has(r, K8S_SERVICES))
 		return "the Services are not known";
-	if (r->s->live && !any_rules(r->s))
-		return SNAP_LIVE_NO_RULES;
 	for (size_t i = 0; i < v->skipped.len; i++)
 		if (v->skipped.v[i].reason)
 			return run_printf(r, "node %s: %s", v->skipped.v[i].node ? v->skipped.v[i].node : "",
 					  v->skipped.v[i].reason);
+	if (r->s->live && !any_rules(r->s))
+		return SNAP_LIVE_NO_RULES;
 	return r->s->nodes.len ? "there are no rules of any node that could be judged"
 			       : "there are no rules of any node";
 }
 
-static void sources(struct run *r)
+void run_sources(struct run *r)
 {
 	struct diagnosis *d = r->d;
 	const bool bundle = r->s->origin && strncmp(r->s->origin, "bundle", 6) == 0;
@@ -137,7 +137,7 @@ int diagnose_run(const struct snapshot *s, const struct diagnose_options *o, str
 	if (!r.err)
 		r.err = run_rules(&r);
 	if (!r.err) {
-		sources(&r);
+		run_sources(&r);
 		run_verdict(&r);
 	}
 	run_release(&r);

@@ -6,7 +6,7 @@
  * How rules, sets and elements of nf_tables become the JSON of nft(8), in these parts:
  *   nft-json.c   objects, and what is asked of the kernel in which order
  *   nft-elem.c   elements of sets: values, prefixes, ranges, concatenations, verdicts
- *   nft-rule.c   a rule: its expressions one by one, and what they leave in the registers
+ *   nft-json-rule.c a rule: its expressions one by one, and what they leave in the registers
  *   nft-match.c  comparisons and lookups; the protocols that they tell of, which nft leaves out where a field names them anyway
  *   nft-field.c  what a register holds, as an expression
  *   nft-proto.c  headers and their fields
@@ -158,7 +158,7 @@ struct nft_json {
 	struct jrule rule;
 };
 
-/* nft-rule.c */
+/* nft-json-rule.c */
 int nft_json_rule(void *arg, const struct nlmsghdr *h); /* nft_fn with struct nft_json */
 const struct node *nft_reg(struct jrule *r, uint32_t reg, size_t size);
 const struct jset *nft_find_set(struct nft_json *j, const struct nft_table *t, const char *name);

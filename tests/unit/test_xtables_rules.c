@@ -520,6 +520,13 @@ static void test_unknown(void **state)
 		{ "-p tcp -m tcp --dport 80 --frobnicate 7 ! -i lo -j DROP",
 		  "PROTO=6 OPAQUE<-m tcp --dport 80 --frobnicate 7> !IIF=lo : DROP ?" },
 		{ "-j ACCEPT stray", "OPAQUE<stray> : ACCEPT ?" },
+		/* What lib/kernel writes where it has no words, for names that are known and others. */
+		{ "-p tcp -m set --svcdoctor-unknown 9/00ff -m mark --mark 0x1 -j DROP",
+		  "PROTO=6 OPAQUE<-m set --svcdoctor-unknown 9/00ff> MARK=0x1/0xffffffff : DROP ?" },
+		{ "-m geoip --svcdoctor-unknown 0/ -j DROP", "OPAQUE<-m geoip --svcdoctor-unknown 0/> : DROP ?" },
+		{ "-j TOS --svcdoctor-unknown 7/00", ": UNKNOWN<TOS --svcdoctor-unknown 7/00> ?" },
+		{ "-j DNAT --svcdoctor-unknown 7/00", ": UNKNOWN<DNAT --svcdoctor-unknown 7/00> ?" },
+		{ "-j NEWEST --svcdoctor-unknown 7/00", ": UNKNOWN<NEWEST --svcdoctor-unknown 7/00> ?" },
 		{ "--what ever -j ACCEPT", "OPAQUE<--what ever> : ACCEPT ?" },
 	};
 	static const struct line noted[] = {
