@@ -53,7 +53,7 @@ LIBS = $(pkg_libs) -lm
 WERROR ?=
 werror := $(if $(filter-out 0,$(WERROR)),-Werror)
 version_flag = -DSVCDOCTOR_VERSION='"$(VERSION)"'
-demo_flag = -DDEMO_BUNDLE_FILE='"$(BUILD)/demo.tar.gz"'
+demo_flag = -DDEMO_BUNDLE_FILE='"$(BUILD)/demo.tar.gz"' -DNODE_SCRIPT_FILE='"lib/source/node-script.sh"'
 
 # ---- sources ----
 
@@ -104,7 +104,7 @@ check-programs: $(BUILD)/svcdoctor $(UNIT_BIN) $(FUZZ_BIN) $(BENCH_BIN) $(JUDGE_
 
 check-kernel:
 	$(Q)CC='$(CC)' MODULES='$(MODULES)' scripts/deps.sh install build check
-	$(SUBMAKE) $(BUILD)/svcdoctor $(JUDGE_BIN)
+	$(SUBMAKE) $(BUILD)/svcdoctor $(JUDGE_BIN) $(KERNEL_READ_BIN)
 	$(Q)BUILD='$(BUILD)' KERNEL_SEEDS=2000 TEST_TIMEOUT=3000 tests/run.sh scenario/test_kernel
 
 fuzz:
@@ -151,7 +151,8 @@ $(BUILD)/obj/cmd/%.o: extra = $(version_flag)
 $(BUILD)/obj/cmd/main.o $(CMD_OBJ) $(BUILD)/obj/lib/api/client-curl.o: $(BUILD)/version
 $(BUILD)/obj/lib/api/client-curl.o: extra = $(version_flag)
 $(BUILD)/obj/tests/%.o: extra = -Itests/unit -I.
-$(BUILD)/obj/lib/source/demo-bundle.o: extra = $(demo_flag)
+$(BUILD)/obj/lib/source/demo-bundle.o $(BUILD)/obj/lib/source/node-script.o: extra = $(demo_flag)
+$(BUILD)/obj/lib/source/node-script.o $(BUILD)/libfuzzer/obj/lib/source/node-script.o: lib/source/node-script.sh
 $(BUILD)/obj/lib/source/demo-bundle.o: $(BUILD)/demo.tar.gz
 
 # The demo's bundle, the same bytes from the same files wherever it is packed.
@@ -170,6 +171,15 @@ $(BUILD)/svcdoctor: $(BUILD)/obj/cmd/main.o $(ARCHIVE)
 $(UNIT_BIN): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(call obj,$(UNIT_HELP)) $(ARCHIVE)
 	$(Q)mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+
+# The unit tests once more, with a library whose allocations can be made to fail and whose code lies in a section of its own.
+ALLOC_BIN := $(patsubst $(BUILD)/tests/%,$(BUILD)/alloc/%,$(UNIT_BIN))
+alloc_sections := $(foreach s,.text .text.unlikely .text.hot .text.startup .text.exit,--rename-section $(s)=sdtext)
+$(BUILD)/alloc/lib.a: $(ARCHIVE) tests/alloc/redefine.txt
+	$(Q)mkdir -p $(@D)
+	$(call say,OBJCOPY,$@)objcopy --redefine-syms=tests/alloc/redefine.txt $(alloc_sections) $< $@
+$(ALLOC_BIN): $(BUILD)/alloc/%: $(BUILD)/obj/tests/unit/%.o $(call obj,$(UNIT_HELP)) $(BUILD)/obj/tests/alloc/alloc.o $(BUILD)/alloc/lib.a
+	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,--wrap=_cmocka_run_group_tests -o $@ $^ $(LIBS) -lcmocka
 
 $(FUZZ_BIN): $(BUILD)/tests/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/driver.o $(ARCHIVE)
 	$(Q)mkdir -p $(@D)

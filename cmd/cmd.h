@@ -69,6 +69,9 @@ struct options {
 	bool help, all, quiet, verbose, state;
 	struct string_list bundles, ignore, args;
 	const char *namespace_, *output_file, *node, *in;
+	bool live;	   /* --node live: this machine; node is NULL then, until its name is known */
+	const char *netns; /* another network namespace of this machine, or that of a process */
+	uint32_t pid;
 	int format; /* enum report_format */
 	int fail_on, color;
 	bool axes[AXIS_COUNT];
@@ -83,6 +86,7 @@ struct options {
 	struct string_list users, groups, accounts; /* rbac */
 	bool proxy;
 	const char *write; /* collect */
+	int script;	   /* of collect_scripts, 0: none */
 	bool force, redact;
 	const char *unused; /* what kubectl's flags say that mean nothing here */
 };
@@ -113,8 +117,14 @@ extern const char *const choices_fail_on[], *const choices_color[], *const choic
 	{ 0, "axes", "LIST", "ask only these axes, separated by commas", OPT_AXES, offsetof(struct options, axes), 0, \
 	  choices_axes, COMPLETE_NOTHING }
 #define OPT_ROW_NODE \
-	{ 0, "node", "NODE", "look at the rules of this node only", OPT_TEXT, offsetof(struct options, node), 0, NULL, \
+	{ 0, "node", "NODE", "look at the rules of this node only; 'live': of this machine", OPT_TEXT, offsetof(struct options, node), 0, NULL, \
 	  COMPLETE_NODE }
+#define OPT_ROW_NETNS \
+	{ 0, "netns", "PATH|NAME", "look at this network namespace of this machine as at a node", OPT_TEXT, \
+	  offsetof(struct options, netns), 0, NULL, COMPLETE_FILE }
+#define OPT_ROW_PID \
+	{ 0, "pid", "PID", "the same with the network namespace of a process", OPT_NUMBER, offsetof(struct options, pid), 4194304, \
+	  NULL, COMPLETE_NOTHING }
 #define OPT_ROW_FAIL_ON \
 	{ 0, "fail-on", "SEVERITY", "exit with 1 from this severity on ('error' if not given)", OPT_CHOICE, \
 	  offsetof(struct options, fail_on), 0, choices_fail_on, COMPLETE_NOTHING }
@@ -143,6 +153,9 @@ enum {
 	COMMAND_NEEDS_SNAPSHOT = 1,
 	COMMAND_READS_ITSELF = 2, /* the dispatcher opens only */
 	COMMAND_NEEDS_SOURCE = 4, /* no snapshot: the command opens by itself, too */
+	COMMAND_KEEPS_RIGHTS = 8, /* it asks the kernel again after the first reading */
+	COMMAND_WANTS_FACTS = 16, /* addresses and links of this machine are worth it where its rules may not be read */
+	COMMAND_NO_RULES = 32,	  /* a node's rules say nothing that it tells: this machine is only read when asked for */
 };
 
 struct context;
@@ -186,13 +199,18 @@ struct context {
 	enum api_outcome outcome; /* what kept the last reading from everything; API_OK when anything was read, and offline */
 	bool hush;		  /* records are made and not said on stderr: whoever looks again and again tells what is new */
 	struct progress progress;
+	struct {
+		bool wanted; /* this machine is read, as a node */
+		bool asked;  /* by --node live, --netns or --pid; else because it is one */
+		char name[256];
+	} here;
 };
 
 /*
  * kubectl's flags: every command that needs a snapshot has them beside its own rows. The rows of a command, one after the other:
  * @i from 0; NULL behind the last.
  */
-extern const struct opt api_rows[];
+extern const struct opt api_rows[], node_rows[]; /* the second ones: which node */
 const struct opt *command_row(const struct command *cmd, size_t i);
 
 /* options.c: fills c->o; CODE_USAGE after a message on stderr, -ENOMEM, or 0. */
@@ -261,6 +279,21 @@ void add_quoted(struct strbuf *b, const char *path);
 /* The exit code of a run that could read nothing because of @o, or a negative code. */
 int code_of_outcome(enum api_outcome o);
 void setup_report(struct context *c);
+
+/* node.c: this machine as a node */
+struct node_live;
+/* What the command line says of it, checked. 0 or a usage code after a message. */
+int node_options(struct context *c);
+/* Is it to be read: asked for, or @auto_ and this machine is a node? Then the flags of printed commands say so. */
+bool node_decide(struct context *c, bool auto_);
+/* "this machine has a kubeconfig:" and the command lines to use them, on stderr. 0 or -ENOMEM. */
+int node_kubeconfigs(struct context *c);
+/* Reads it into the snapshot, behind the cluster and before snapshot_finish. 0; an exit code where nothing of it can be judged; -ENOMEM. */
+int node_read(struct context *c);
+/* For collect: read, and its name. 0, an exit code after a message, -ENOMEM. */
+int node_gather(struct context *c, struct node_live **ret);
+/* Gives up all capabilities, where nothing is read any more. */
+void node_drop_rights(const struct context *c);
 
 /* select.c: the Services that a run is about, and those named that are not there. */
 struct missing_service {

@@ -8,17 +8,24 @@
 
 #include "cmd.h"
 
+enum { SCRIPT_NONE, SCRIPT_NODE };
+static const char *const choices_script[] = { "none", "node", NULL };
+
 static const struct opt options[] = {
 	{ 'w', "write", "PATH", "what to write: an archive (.tar.gz, .tgz, .tar), a folder, or - for an archive to stdout", OPT_TEXT,
 	  offsetof(struct options, write), 0, NULL, COMPLETE_FILE },
 	{ 'n', "namespace", "NAME", "only this namespace, and what every Service needs of kube-system", OPT_TEXT,
 	  offsetof(struct options, namespace_), 0, NULL, COMPLETE_NAMESPACE },
 	{ 'A', "all-namespaces", NULL, "all namespaces, as without -n", OPT_FLAG, offsetof(struct options, all), 0, NULL, COMPLETE_NOTHING },
-	{ 0, "bundle", "PATH", "pack this bundle anew instead of asking a cluster", OPT_LIST, offsetof(struct options, bundles), 0, NULL,
+	{ 0, "bundle", "PATH", "pack this bundle anew instead of asking a cluster; - reads a tar from stdin", OPT_LIST, offsetof(struct options, bundles), 0, NULL,
 	  COMPLETE_FILE },
 	{ 0, "redact", NULL, "replace names and addresses, and leave out what could hold more of them", OPT_FLAG,
 	  offsetof(struct options, redact), 0, NULL, COMPLETE_NOTHING },
 	{ 0, "force", NULL, "replace what is there already", OPT_FLAG, offsetof(struct options, force), 0, NULL, COMPLETE_NOTHING },
+	{ 0, "node", "NODE", "'live': this machine's part too, or nothing else where there is no kubeconfig; with --netns its name", OPT_TEXT,
+	  offsetof(struct options, node), 0, NULL, COMPLETE_NODE },
+	{ 0, "script", "WHAT", "print a shell script that writes a node's part, from ordinary commands, as a tar to stdout", OPT_CHOICE,
+	  offsetof(struct options, script), 0, choices_script, COMPLETE_NOTHING },
 	OPT_ROW_TIMEOUT,
 	OPT_ROW_QUIET,
 	OPT_ROW_VERBOSE,
@@ -38,7 +45,7 @@ struct collecting {
 	bool has_about;	    /* bundle.json is there */
 	struct redact *redact;
 	struct string_list left_out; /* files; in the context's arena */
-	int staged;	    /* a live collection that is to be redacted: an archive without a name; -1 */
+	int staged;	    /* what is packed: a live collection that is to be redacted, or stdin; an archive without a name; -1 */
 };
 
 /* What a bundle that says nothing of itself gets: by this file it is known as a bundle. */
@@ -99,7 +106,10 @@ static void say_summary(const struct collecting *k)
 		return;
 	}
 	strbuf_addf(&b, "%s: ", to_stdout ? "stdout" : c->o.write);
-	if (c->o.bundles.len == 0) {
+	if (k->report.node) {
+		strbuf_addf(&b, "node '%s' (%zu files), ", k->report.node, k->report.node_files);
+	}
+	if (c->api) {
 		strbuf_addf(&b, "%zu objects%s%s", k->report.objects, k->report.version ? " of Kubernetes " : "",
 			    k->report.version ? k->report.version : "");
 		strbuf_addf(&b, "%s%s, %zu logs, ", c->o.namespace_ ? ", namespace " : "", c->o.namespace_ ? c->o.namespace_ : "", k->report.logs);
@@ -118,7 +128,20 @@ static void say_summary(const struct collecting *k)
 
 /* ---- from a cluster ---- */
 
-static int collect_live(struct collecting *k)
+/* This machine's part, before the cluster's: what is missing of both is in bundle.json. */
+static int collect_here(struct collecting *k)
+{
+	struct context *c = k->c;
+	struct node_live *l = NULL;
+	int r = node_gather(c, &l);
+	if (r == 0) {
+		r = collect_node_live(k->out, c->here.name, l, &c->arena, &k->report);
+	}
+	node_live_free(l);
+	return r;
+}
+
+static int collect_api(struct collecting *k)
 {
 	struct context *c = k->c;
 	progress_start(c);
@@ -127,11 +150,27 @@ static int collect_live(struct collecting *k)
 	if (*signals_stop()) {
 		return -EINTR; /* what was under way is no news */
 	}
-	say_missing(k);
-	if (r < 0) {
+	if (r < 0 || k->report.worst == API_OK) {
 		return r;
 	}
-	return k->report.worst != API_OK ? code_of_outcome(k->report.worst) : 0;
+	if (k->report.node_files > 0) {
+		k->report.lacks_needed = true; /* the node's part is worth it */
+		return 0;
+	}
+	return code_of_outcome(k->report.worst);
+}
+
+static int collect_live(struct collecting *k)
+{
+	struct context *c = k->c;
+	int r = c->here.wanted ? collect_here(k) : 0;
+	if (r == 0) {
+		r = c->api ? collect_api(k) : collect_about(k->out, &k->report);
+	}
+	if (r != -EINTR) {
+		say_missing(k);
+	}
+	return r;
 }
 
 /* ---- from a bundle ---- */
@@ -145,10 +184,41 @@ static int copy_file(void *arg, const char *path, const char *data, size_t size)
 	return r == SD_EESCAPE ? 0 : r; /* a name that no file may have is left out, and said */
 }
 
+static bool reads_stdin(const struct context *c)
+{
+	return c->o.bundles.len > 0 && strcmp(c->o.bundles.v[0], "-") == 0;
+}
+
 /* The bundle that is packed: the one that was named, or what was collected before. */
 static int each_file(struct collecting *k, bundle_file_fn fn)
 {
-	return bundle_each(k->staged >= 0 ? "the collected bundle" : k->c->o.bundles.v[0], k->staged, &k->notes, fn, k);
+	const char *label = reads_stdin(k->c) ? "stdin" : k->staged >= 0 ? "the collected bundle" : k->c->o.bundles.v[0];
+	return bundle_each(label, k->staged, &k->notes, fn, k);
+}
+
+/* What comes by a pipe is read twice, and is kept where nobody finds it meanwhile. */
+static int stage_stdin(struct collecting *k)
+{
+	char part[16384];
+	uint64_t size = 0;
+	k->staged = source_unnamed_file(-1);
+	for (ssize_t n = 1; k->staged >= 0 && n != 0;) {
+		n = read(STDIN_FILENO, part, sizeof(part));
+		if (n < 0 && errno == EINTR && !*signals_stop()) {
+			continue;
+		}
+		size += n > 0 ? (uint64_t)n : 0;
+		if (n < 0 || size > SOURCE_TOTAL_MAX || (n > 0 && write(k->staged, part, (size_t)n) != n)) {
+			int r = *signals_stop() ? -EINTR : size > SOURCE_TOTAL_MAX ? SD_ELIMIT : -errno;
+			complain("cannot read stdin into a temporary file: %s", sd_strerror(r));
+			return r;
+		}
+	}
+	if (k->staged < 0) {
+		complain("there is no room for a temporary file: %s", sd_strerror(k->staged));
+		return k->staged;
+	}
+	return 0;
 }
 
 static int add_about(struct collecting *k)
@@ -251,6 +321,9 @@ static int write_bundle(struct collecting *k)
 {
 	struct context *c = k->c;
 	int r = bundle_out_open(c->o.write, c->o.force, &k->notes, &k->out);
+	if (r == 0 && reads_stdin(c)) {
+		r = stage_stdin(k);
+	}
 	if (r == 0) {
 		bool live = c->o.bundles.len == 0;
 		r = c->o.redact ? (live ? collect_staged(k) : repack_redacted(k)) : live ? collect_live(k) : repack(k);
@@ -274,6 +347,12 @@ static int code_of(const struct collecting *k, int r)
 
 static int check_options(struct context *c)
 {
+	if (c->o.script != SCRIPT_NONE && (c->o.write || c->o.bundles.len > 0)) {
+		return usage_error(c, "--script prints a script and collects nothing: it goes without --write and --bundle");
+	}
+	if (c->o.script != SCRIPT_NONE) {
+		return 0;
+	}
 	if (!c->o.write) {
 		return usage_error(c, "'collect' wants -w PATH: the archive or folder to write");
 	}
@@ -286,6 +365,9 @@ static int check_options(struct context *c)
 	if (c->o.bundles.len > 1) {
 		return usage_error(c, "--bundle may be given once here");
 	}
+	if (c->o.bundles.len > 0 && (c->o.live || c->o.netns || c->o.pid)) {
+		return usage_error(c, "--bundle and this machine exclude each other here: collect each, and give --bundle twice to read both");
+	}
 	if (c->o.bundles.len > 0 && c->o.namespace_) {
 		return usage_error(c, "--bundle and --namespace exclude each other: a bundle is packed as a whole");
 	}
@@ -296,6 +378,9 @@ static int run(struct context *c)
 {
 	struct collecting k CLEANUP(collecting_release) = { .c = c, .staged = -1, .source_failed = c->o.bundles.len > 0 };
 	int r = check_options(c);
+	if (r == 0 && c->o.script != SCRIPT_NONE) {
+		return fwrite(node_script, 1, node_script_size, c->out) == node_script_size ? 0 : CODE_INTERNAL;
+	}
 	if (r == 0) {
 		(void)unsetenv("SVCDOCTOR_BUNDLE"); /* it is what is read, not what is collected */
 		c->o.timeout_ms = MAX(c->o.timeout_ms, (int64_t)0); /* all of a cluster takes its time */
@@ -320,7 +405,7 @@ static int run(struct context *c)
 const struct command command_collect = {
 	.name = "collect",
 	.arguments = "",
-	.help = "writes a bundle: what the API server says of the cluster",
+	.help = "writes a bundle: what the API server and this node's kernel say",
 	.needs = COMMAND_NEEDS_SOURCE,
 	.options = options,
 	.run = run,

@@ -35,7 +35,7 @@ const struct command command_endpoints = {
 	.args_max = 1000,
 	.help = "shows the pods and EndpointSlices behind Services",
 	.complete = COMPLETE_SERVICE,
-	.needs = COMMAND_NEEDS_SNAPSHOT,
+	.needs = COMMAND_NEEDS_SNAPSHOT | COMMAND_NO_RULES,
 	.options = options,
 	.run = run,
 };

@@ -51,6 +51,8 @@ const struct opt api_rows[] = {
 	OPT_ROW_END,
 };
 
+const struct opt node_rows[] = { OPT_ROW_NODE, OPT_ROW_NETNS, OPT_ROW_PID, OPT_ROW_END };
+
 static bool has_own_row(const struct command *cmd, const char *name)
 {
 	for (const struct opt *row = cmd->options; row->name; row++) {
@@ -74,9 +76,13 @@ const struct opt *command_row(const struct command *cmd, size_t i)
 		return NULL;
 	}
 	/* a row of its own goes before one of the same name */
-	for (size_t k = 0, left = i - own; api_rows[k].name; k++) {
-		if (!has_own_row(cmd, api_rows[k].name) && left-- == 0) {
-			return &api_rows[k];
+	const struct opt *const shared[] = { node_rows, api_rows };
+	size_t left = i - own;
+	for (size_t t = 0; t < ARRAY_LEN(shared); t++) {
+		for (const struct opt *row = shared[t]; row->name; row++) {
+			if (!has_own_row(cmd, row->name) && left-- == 0) {
+				return row;
+			}
 		}
 	}
 	return NULL;
@@ -474,7 +480,8 @@ static int check_arguments(struct context *c)
 		return usage_error(c, "--all-namespaces and the Service '%s' exclude each other",
 				   c->o.args.v[0]);
 	}
-	return check_watch(c);
+	int r = check_watch(c);
+	return r == 0 ? node_options(c) : r;
 }
 
 static int parse_words(struct context *c, int argc, char **argv)

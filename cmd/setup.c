@@ -89,17 +89,10 @@ void add_quoted(struct strbuf *b, const char *path)
 /* Neither a bundle nor a cluster: what would help, ready to be run. */
 static int no_source(struct context *c)
 {
-	const char *const *here = api_kubeconfigs_here(&c->arena);
 	complain_of(c, "no-source", true, "'%s' has nothing to look at: there is no kubeconfig, no bundle, and this is no pod",
 		    c->command->name);
-	if (!here) {
+	if (node_kubeconfigs(c) < 0) {
 		return -ENOMEM;
-	}
-	for (size_t i = 0; here[i]; i++) {
-		struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;
-		add_quoted(&b, here[i]);
-		fprintf(stderr, i == 0 ? "this machine has a kubeconfig:\n  %s %s --kubeconfig %s\n" : "  %s %s --kubeconfig %s\n",
-			c->program, c->command->name, strbuf_str(&b));
 	}
 	fprintf(stderr,
 		"name one (--kubeconfig PATH, or KUBECONFIG), or make a bundle with these commands in an empty folder, the first one as\n"
@@ -205,12 +198,16 @@ static int open_cluster(struct context *c)
 	int r = api_access_load(&c->arena, &c->o.api, &c->snapshot.notes, &c->access);
 	setup_tell(c, NULL);
 	if (r == -ENOENT) {
-		return no_source(c);
+		if (!node_decide(c, true)) {
+			return no_source(c);
+		}
+		return c->o.quiet ? 0 : node_kubeconfigs(c);
 	}
 	if (r < 0) {
 		return r == -ENOMEM ? r : CODE_USAGE;
 	}
 	r = keep_flags(c);
+	(void)node_decide(c, !(c->command->needs & COMMAND_NO_RULES) && (!c->o.axes_given || c->o.axes[AXIS_RULES]));
 	return r == 0 ? open_api(c) : r;
 }
 
@@ -231,13 +228,19 @@ int setup_open(struct context *c)
 		return -ENOMEM;
 	}
 	for (size_t i = 0; i < c->o.bundles.len; i++) {
+		if (strcmp(c->o.bundles.v[i], "-") == 0 && (i > 0 || c->o.watch || isatty(STDIN_FILENO) == 1)) {
+			return usage_error(c, i > 0	  ? "--bundle - can only be given first: stdin is read once"
+					      : c->o.watch ? "--watch reads again and again, and stdin can be read once"
+							   : "--bundle - reads a tar archive from stdin, which is a terminal");
+		}
 		add_source_flag(c, c->o.bundles.v[i]);
 	}
 	if (c->o.bundles.len > 0) {
+		(void)node_decide(c, false);
 		return 0;
 	}
 	int r = open_cluster(c);
-	return r == 0 && strcmp(c->command->name, "trace") == 0 ? no_rules_there(c) : r;
+	return r == 0 && !c->here.wanted && strcmp(c->command->name, "trace") == 0 ? no_rules_there(c) : r;
 }
 
 /* ---- reading ---- */
@@ -272,9 +275,14 @@ static const char *run_namespace(const struct context *c)
 static struct live_want wanted(const struct context *c)
 {
 	struct live_want w = { .all = c->o.all, .namespace_ = run_namespace(c), .services = c->o.args.v,
-			       .nservices = c->o.args.len, .node = c->o.node,
+			       .nservices = c->o.args.len, .node = c->here.wanted ? NULL : c->o.node,
 			       .rollouts = c->command == &command_wait && c->o.wait_for == WAIT_ROLLOUT };
 	const char *name = c->command->name;
+	w.this_node = c->here.wanted;
+	if (c->here.wanted && strcmp(name, "trace") == 0) { /* whoever has an address of those */
+		w.all = true;
+		w.nservices = 0;
+	}
 	bool endpoints = strcmp(name, "endpoints") == 0, rules = strcmp(name, "rules") == 0 || strcmp(name, "verify") == 0;
 	w.axes[AXIS_NAME] = !endpoints && !rules;
 	w.axes[AXIS_ENDPOINTS] = !rules;
@@ -339,12 +347,31 @@ static int read_cluster(struct context *c)
 	return code_of_outcome(worst);
 }
 
+/* One of the two is enough to look at; what the other lacks is in the exit code. */
+static int join_node(struct context *c, int others, int node)
+{
+	bool alone = !c->api && c->o.bundles.len == 0;
+	if (node < 0 || node == CODE_USAGE) {
+		return node;
+	}
+	if (alone || (others != CODE_HEALTHY && node != CODE_HEALTHY)) {
+		return alone ? node : (int)code_join((enum exit_code)others, (enum exit_code)node);
+	}
+	if (others != CODE_HEALTHY || node != CODE_HEALTHY) {
+		c->code = code_join(c->code, CODE_INCONCLUSIVE);
+	}
+	return CODE_HEALTHY;
+}
+
 int setup_read(struct context *c)
 {
 	snapshot_release(&c->snapshot);
 	snapshot_init(&c->snapshot);
 	c->code = CODE_HEALTHY;
-	int code = c->api ? read_cluster(c) : read_bundles(c);
+	int code = c->api ? read_cluster(c) : c->o.bundles.len > 0 ? read_bundles(c) : CODE_HEALTHY;
+	if (code >= 0 && c->here.wanted) {
+		code = join_node(c, code, node_read(c));
+	}
 	int r = code < 0 ? code : snapshot_finish(&c->snapshot);
 	if (r == 0) {
 		r = verify_services_from_rules(&c->snapshot);
@@ -355,6 +382,7 @@ int setup_read(struct context *c)
 	if (!c->hush) {
 		setup_tell(c, NULL);
 	}
+	node_drop_rights(c);
 	return code;
 }
 

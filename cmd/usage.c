@@ -124,6 +124,15 @@ static void print_option(FILE *f, const struct opt *row)
 	fputc('\n', f);
 }
 
+static bool is_api_row(const struct opt *row)
+{
+	const struct opt *x = api_rows;
+	while (x->name && x != row) {
+		x++;
+	}
+	return x->name != NULL;
+}
+
 /* kubectl's flags by name only: who needs one knows it from there, and the manual page tells them all. */
 static void print_api_flags(FILE *f)
 {
@@ -147,14 +156,16 @@ void usage_command(FILE *f, const char *program, const struct command *cmd)
 {
 	fprintf(f, "usage: %s %s [OPTION...]%s%s\n\n%s\n\noptions:\n", program, cmd->name,
 		*cmd->arguments ? " " : "", cmd->arguments, cmd->help);
-	for (const struct opt *row = cmd->options; row->name; row++) {
+	const struct opt *row;
+	for (size_t i = 0; (row = command_row(cmd, i)) && !is_api_row(row); i++) {
 		print_option(f, row);
 	}
 	if (cmd->needs & (COMMAND_NEEDS_SNAPSHOT | COMMAND_NEEDS_SOURCE)) {
 		print_api_flags(f);
 	}
 	if (cmd->needs & COMMAND_NEEDS_SNAPSHOT) {
-		fprintf(f, "\nWithout --bundle, the bundle that SVCDOCTOR_BUNDLE names is read, else the cluster is asked.\n");
+		fprintf(f, "\nWithout --bundle, the bundle that SVCDOCTOR_BUNDLE names is read, else the cluster is asked,\n"
+			"and this machine's kernel where it is a node.\n");
 	}
 	fprintf(f, "\nMore in the manual page svcdoctor-%s(1).\n", cmd->name);
 }

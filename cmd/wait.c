@@ -327,7 +327,7 @@ static int one_look(struct context *c, struct wait *w, int *ret_code)
 	struct state s CLEANUP(state_release) = { 0 };
 	enum verdict v = VERDICT_END;
 	static const bool all[AXIS_COUNT] = { true, true, true };
-	bool last = is_over(w) || !c->api;
+	bool last = is_over(w) || (!c->api && !c->here.wanted);
 	if (!w->outage) {
 		sd_notes_release(&w->told);
 		w->told = c->snapshot.notes;
@@ -373,7 +373,7 @@ const struct command command_wait = {
 	.args_max = 1000,
 	.help = "waits until Services are sound: the step after a roll-out",
 	.complete = COMPLETE_SERVICE,
-	.needs = COMMAND_NEEDS_SNAPSHOT | COMMAND_READS_ITSELF,
+	.needs = COMMAND_NEEDS_SNAPSHOT | COMMAND_READS_ITSELF | COMMAND_KEEPS_RIGHTS | COMMAND_NO_RULES,
 	.options = options,
 	.run = run,
 };

@@ -208,7 +208,7 @@ struct k8s_node {
 	const struct k8s_taint *taints;
 	size_t ntaints;
 	bool unschedulable;
-	const char *kernel, *os, *arch, *kubelet_version, *proxy_version, *os_image, *runtime;
+	const char *kernel, *os, *arch, *kubelet_version, *proxy_version, *os_image, *runtime, *machine_id;
 };
 
 struct k8s_namespace {

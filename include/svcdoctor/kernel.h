@@ -41,7 +41,9 @@ int kernel_xtables_legacy(bool ip6, struct kernel_text *ret);
 int kernel_nft(struct kernel_text *ret_save4, struct kernel_text *ret_save6, struct kernel_text *ret_json);
 int kernel_ipset(struct kernel_text *ret);   /* `ipset save` */
 int kernel_ipvs(struct kernel_text *ret);    /* `ipvsadm -Sn` */
-int kernel_ipvs_ln(struct kernel_text *ret); /* `ipvsadm -ln`: of one reading with the above, where the two are asked one after the other */
+int kernel_ipvs_ln(struct kernel_text *ret); /* `ipvsadm -ln` */
+/* Both of one reading, which then say the same of everything but connections, that only the second has. Either may be NULL. */
+int kernel_ipvs_both(struct kernel_text *ret_save, struct kernel_text *ret_list);
 
 /* ---- addresses, links, routes ---- */
 

@@ -67,6 +67,9 @@ struct snap_node {
 	struct snap_kubelet kubelet;
 	const char *kernel;		/* uname.txt or Node object */
 	bool any_rules;			/* at least one rules dump is known */
+	/* read from the kernel of this machine: what that was, and why a dump is not known, and what would allow it */
+	const char *live;		/* "this node 'n1'"; NULL: it was not */
+	const char *dump_why[DUMP_KINDS], *dump_needs[DUMP_KINDS]; /* NULL: nothing to say */
 };
 
 /*
@@ -129,6 +132,8 @@ bool snapshot_has_of_service(const struct snapshot *s, enum k8s_kind k, const ch
 void snapshot_init(struct snapshot *s);
 void snapshot_release(struct snapshot *s);
 struct snap_node *snapshot_node(struct snapshot *s, const char *name, bool make); /* NULL when absent or out of memory */
+/* Rules, addresses and the like of @n are forgotten; what its kubelet and kube-proxy said stays. */
+void snapshot_node_clear(struct snap_node *n);
 /* After the last part: finishes cluster, rulesets and facts, sorts, fills claimed addresses and versions from Node objects. 0 or -ENOMEM. */
 int snapshot_finish(struct snapshot *s);
 /*

@@ -99,7 +99,7 @@ int read_cluster_json(struct snapshot *s, const char *name, const char *data, si
 
 /*
  * Opens a bundle (a folder, or a .tar.gz or .tar by its contents) and adds it to @s. May be called several times for one snapshot, which is then
- * finished by snapshot_finish. A folder that itself holds node files is a bundle of one node, named after the folder.
+ * finished by snapshot_finish. "-": an archive from stdin. A folder that itself holds node files is a bundle of one node, named after the folder.
  * 0; -ENOENT, -EACCES, -ENOTDIR, SD_EFORMAT and so on with a note, when nothing at all could be used; -ENOMEM.
  */
 int bundle_open(struct snapshot *s, const char *path);
@@ -156,6 +156,7 @@ struct live_want {
 	size_t nservices;
 	bool axes[3];	     /* name, endpoints, rules: asked for */
 	const char *node;	     /* --node; NULL: all */
+	bool this_node;		     /* a node's rules are judged with it: all Nodes, kube-proxy's configuration */
 	bool rollouts;		     /* the workloads that make the pods of the named Services too */
 };
 
@@ -165,6 +166,41 @@ struct live_want {
  * as a whole has a note. @ret_worst: the outcome that kept everything from being read; API_OK when anything was. 0 or -ENOMEM, -EINTR.
  */
 int live_read(struct snapshot *s, struct api *a, const struct api_access *access, const struct live_want *w, enum api_outcome *ret_worst);
+
+/* ---- this machine as a node ---- */
+
+struct node_live_want {
+	const char *netns; /* a path, or a name of `ip netns`; NULL: see pid */
+	pid_t pid;	   /* the network namespace of this process; 0 without netns: the one that this program runs in */
+	int64_t limit_ms;  /* what is not begun by then is late; 0: none */
+};
+/* What the kernel of this machine, and the files on it, say of a node: its part of a bundle. */
+struct node_live;
+/*
+ * Is this machine a node: a kubelet runs here, or has been set up? Told by files and /proc alone, without a right that not everybody
+ * has; nothing is sent and no rule is read.
+ */
+bool node_live_is_here(void);
+/*
+ * Reads all of it, in a thread of its own where another namespace is entered, so that the caller stays where it is. Each part for itself
+ * may be missing. 0; -ENOMEM; a negative code with a note in @notes when the namespace cannot be entered (-EPERM: a right is missing).
+ */
+int node_live_read(const struct node_live_want *w, struct sd_notes *notes, struct node_live **ret);
+void node_live_free(struct node_live *l);
+/*
+ * The node's name: that of the Node whose name is this machine's, or that has its machine ID, or an address of it; in another namespace only
+ * the last. Else (*@ret_known is false) the host name, or what the namespace is called. In @arena; NULL: out of memory.
+ */
+const char *node_live_name(const struct node_live *l, const struct k8s_cluster *c, struct arena *arena, bool *ret_known);
+/* "this node 'n1'", "network namespace 'pod1' of this machine". In @arena. */
+const char *node_live_label(const struct node_live *l, const char *name, struct arena *arena);
+/* Is any dump of rules there? @ret_lacks: the capability for want of which one is not; NULL: none. */
+bool node_live_has_rules(const struct node_live *l, const char **ret_lacks);
+/*
+ * Adds it to @s as node @name, by the readers of a bundle's files; what another source said of this node's rules and addresses is dropped, with
+ * a note. The texts are used up. 0 or -ENOMEM.
+ */
+int node_live_add(struct snapshot *s, const char *name, struct node_live *l);
 
 /* ---- collecting ---- */
 
@@ -177,6 +213,8 @@ struct collect_missing {
 struct collect_report {
 	const char *version; /* of the cluster; NULL: not known */
 	size_t objects, logs;
+	size_t node_files;    /* of this machine's part */
+	const char *node;     /* its name; NULL: it is not part of the bundle */
 	ARRAY_OF(struct collect_missing) missing;
 	bool lacks_needed;	/* little can be judged without what is missing */
 	enum api_outcome worst; /* why nothing could be read at all; API_OK when something was */
@@ -190,6 +228,18 @@ void collect_report_release(struct collect_report *r);
  */
 int collect_cluster(struct bundle_out *out, struct api *a, const struct api_access *access, const char *ns, struct arena *arena,
 		    struct collect_report *ret);
+
+/*
+ * Writes what was read of this machine as nodes/NAME/FILE, each text as it is: 0 bytes where it is known that nothing is there, no file
+ * where it is not known, which @ret says. To be called before collect_cluster, whose bundle.json tells of both. 0 or what @out said.
+ */
+int collect_node_live(struct bundle_out *out, const char *name, struct node_live *l, struct arena *arena, struct collect_report *ret);
+/* bundle.json of a bundle that has no cluster. */
+int collect_about(struct bundle_out *out, const struct collect_report *r);
+
+/* The POSIX shell script of `collect --script node`. */
+extern const char node_script[];
+extern const size_t node_script_size;
 
 /*
  * The rights that reading needs, as roles: with @ns those of one namespace first, and what else helps as roles that are optional; else

@@ -80,12 +80,12 @@ static const char *rules_why_not(struct run *r)
 
 	if (!run_has(r, K8S_SERVICES))
 		return "the Services are not known";
-	if (r->s->live && !any_rules(r->s))
-		return SNAP_LIVE_NO_RULES;
 	for (size_t i = 0; i < v->skipped.len; i++)
 		if (v->skipped.v[i].reason)
 			return run_printf(r, "node %s: %s", v->skipped.v[i].node ? v->skipped.v[i].node : "",
 					  v->skipped.v[i].reason);
+	if (r->s->live && !any_rules(r->s))
+		return SNAP_LIVE_NO_RULES;
 	return r->s->nodes.len ? "there are no rules of any node that could be judged"
 			       : "there are no rules of any node";
 }

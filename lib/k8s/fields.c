@@ -16,7 +16,7 @@ const char *const k8s_fields[] = {
 	"initialDelaySeconds", "internalTrafficPolicy", "involvedObject", "ip", "ipBlock", "ipFamilies", "ipFamilyPolicy", "ipMode", "items",
 	"kernelVersion", "key", "kind", "kubeProxyVersion", "kubeletVersion", "labels*", "lastObservedTime", "lastState", "lastTimestamp",
 	"lastTransitionTime", "livenessProbe", "loadBalancer", "loadBalancerClass", "loadBalancerIP", "loadBalancerSourceRanges",
-	"managedFields", "manager", "matchExpressions", "matchLabels*", "matches", "message", "metadata", "method", "name", "namespace",
+	"machineID", "managedFields", "manager", "matchExpressions", "matchLabels*", "matches", "message", "metadata", "method", "name", "namespace",
 	"namespaceSelector", "nodeInfo", "nodeName", "nodePort", "notReadyAddresses", "note", "number", "numberAvailable", "numberReady",
 	"observedGeneration", "operatingSystem", "operator", "osImage", "ownerReferences", "parallelism", "parentRef", "parentRefs", "parents",
 	"partition", "path", "paths", "paused", "periodSeconds", "phase", "podCIDR", "podCIDRs", "podIP", "podIPs", "podSelector",

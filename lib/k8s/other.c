@@ -76,6 +76,7 @@ void decode_node(struct k8s_dec *d, const json_t *o, const struct k8s_meta *m)
 	n->proxy_version = dec_text(d, info, "kubeProxyVersion");
 	n->os_image = dec_text(d, info, "osImage");
 	n->runtime = dec_text(d, info, "containerRuntimeVersion");
+	n->machine_id = dec_text(d, info, "machineID");
 	dec_keep(d, &d->c->nodes, n);
 }
 

@@ -17,6 +17,13 @@ bool kernel_module_is_here(const char *name);
 int kernel_proc_read(const char *path, struct strbuf *ret);
 
 /*
+ * What has no generation is read until two readings agree: so often at most, and before reading number @reading (from 0) a wait, longer
+ * each time, so that who writes in steps gets done. Together less than a second.
+ */
+#define KERNEL_READINGS_MAX 10u
+void kernel_wait_before(unsigned reading);
+
+/*
  * ---- matches and targets as C structs: xt-*.c ----
  * The one table for what libiptc hands out and for the compat expressions of iptables-nft: (name, revision, struct) to words of an
  * iptables-save line.

@@ -4,11 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "kernel-private.h"
 
 #define PROC_MAX (64u << 20)
+#define WAIT_FIRST_MS 4
+#define WAIT_MAX_MS 200
 
 void kernel_text_release(struct kernel_text *t)
 {
@@ -95,4 +98,13 @@ int kernel_proc_read(const char *path, struct strbuf *ret)
 		return -errno;
 	r = read_all(fd, ret);
 	return r;
+}
+
+void kernel_wait_before(unsigned reading)
+{
+	const long ms = reading < 2 ? 0 : MIN(WAIT_FIRST_MS << MIN(reading - 2, 8u), WAIT_MAX_MS);
+	struct timespec t = { .tv_nsec = ms * 1000000 };
+
+	if (ms)
+		(void)nanosleep(&t, NULL);
 }

@@ -41,7 +41,7 @@ bool xt_m_nfacct(struct strbuf *b, const struct xt_rule_context *c, const void *
 	const struct xt_nfacct_match_info *m = data;
 
 	UNUSED_ARGS;
-	XT_WORDS(b, " --nfacct-name");
+	XT_WORDS(b, " --nfacct-name "); /* two spaces: nfacct_print_name of 1.8.9 */
 	xt_string(b, m->name, sizeof(m->name));
 	return true;
 }

@@ -245,7 +245,7 @@ static json_t *looked_at(struct doc *doc, const struct snapshot *s)
 		}
 		json_t *o = json_object();
 		doc_set(doc, o, "what", json_string("rules"));
-		doc_set(doc, o, "source", doc_string(doc, s->origin));
+		doc_set(doc, o, "source", doc_string(doc, n->live ? n->live : s->origin));
 		doc_set(doc, o, "node", doc_string(doc, n->name));
 		doc_set(doc, o, "dumps", dumps_json(doc, n));
 		doc_add(doc, a, o);

@@ -102,13 +102,33 @@ static void live_source(const struct snapshot *s, struct strbuf *b)
 	}
 }
 
+/* "bundle 'lab' and this node 'n1'". True: this machine is one of them. */
+static bool add_origins(const struct snapshot *s, struct strbuf *b)
+{
+	bool any = s->origin, here = false;
+	strbuf_add_clean(b, any ? s->origin : "");
+	for (size_t i = 0; i < s->nodes.len; i++) {
+		if (s->nodes.v[i]->live) {
+			strbuf_adds(b, any ? " and " : "");
+			strbuf_add_clean(b, s->nodes.v[i]->live);
+			any = here = true;
+		}
+	}
+	strbuf_adds(b, any ? "" : "nothing");
+	return here;
+}
+
 void text_source(const struct report *r, struct strbuf *b)
 {
 	const struct snapshot *s = r->snapshot;
-	strbuf_add_clean(b, s->origin ? s->origin : "nothing");
-	if (s->live && !any_rules(s)) {
+	bool here = add_origins(s, b);
+	if (s->live && !any_rules(s) && !here) {
 		live_source(s, b);
 		return;
+	}
+	if (s->live && s->scope) {
+		strbuf_adds(b, ", ");
+		strbuf_add_clean(b, s->scope);
 	}
 	strbuf_adds(b, " (");
 	if (s->cluster.version) {

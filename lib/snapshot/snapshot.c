@@ -89,6 +89,17 @@ struct snap_node *snapshot_node(struct snapshot *s, const char *name, bool make)
 	return n;
 }
 
+void snapshot_node_clear(struct snap_node *n)
+{
+	const struct snap_node old = *n;
+
+	ruleset_release(&n->rules);
+	node_facts_release(&n->facts);
+	*n = (struct snap_node){ .name = old.name, .proxy = old.proxy, .kubelet = old.kubelet };
+	ruleset_init(&n->rules);
+	node_facts_init(&n->facts);
+}
+
 /* ---- how far the objects of a kind go ---- */
 
 bool snapshot_has_all(const struct snapshot *s, enum k8s_kind k, const char *ns)
@@ -192,7 +203,7 @@ static void name_node(struct snapshot *s, struct snap_node *n)
 	const char *override = c->known ? c->hostname_override : NULL;
 	size_t matches = 0;
 
-	if (k8s_find_node(&s->cluster, n->name))
+	if (n->live || k8s_find_node(&s->cluster, n->name))
 		return;
 	if (override && k8s_find_node(&s->cluster, override))
 		found = k8s_find_node(&s->cluster, override);

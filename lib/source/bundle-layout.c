@@ -68,7 +68,7 @@ static bool is_kept_of_node(const char *name)
 		if (strcmp(names[i], name) == 0)
 			return true;
 	}
-	return str_starts(name, "cni/") && str_ends(name, ".conflist") && !strchr(name + 4, '/');
+	return str_starts(name, "cni/") && (str_ends(name, ".conflist") || str_ends(name, ".conf")) && !strchr(name + 4, '/');
 }
 
 /* "NS/POD/FILE" */

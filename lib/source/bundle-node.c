@@ -384,6 +384,11 @@ const struct node_file *node_file_find(const char *name)
 	return NULL;
 }
 
+int node_file_dump(const struct node_file *f)
+{
+	return f->dump;
+}
+
 static struct snap_node *node_of(struct bundle *b, const struct member *m)
 {
 	return snapshot_node(b->s, m->node, true);

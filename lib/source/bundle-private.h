@@ -86,6 +86,7 @@ int bundle_read_archive(struct bundle *b, int fd, const void *data, size_t size)
 /* ---- files of a node ---- */
 
 const struct node_file *node_file_find(const char *name); /* NULL: none of the layout */
+int node_file_dump(const struct node_file *f); /* enum snap_dump; -1: it is none */
 int node_file_use(struct bundle *b, const struct member *m, char *data, size_t size);
 int node_file_mark(struct bundle *b, const struct member *m, enum known why);
 /* Reads xtables text that a user named alone. 0, SD_EFORMAT, -ENOMEM. */

@@ -214,7 +214,7 @@ static bool is_archive(int fd)
 	return n > 0 && looks_like_archive(head, (size_t)n);
 }
 
-int bundle_open(struct snapshot *s, const char *path)
+static int open_named(struct snapshot *s, const char *path)
 {
 	struct bundle b CLEANUP(bundle_release) = { .s = s, .label = path };
 	char name[NAME_MAX + 1];
@@ -232,6 +232,22 @@ int bundle_open(struct snapshot *s, const char *path)
 	if (S_ISDIR(st.st_mode))
 		return finish(&b, bundle_read_folder(&b, fd));
 	return finish(&b, is_archive(fd) ? bundle_read_archive(&b, fd, NULL, 0) : read_lone(&b, fd, path));
+}
+
+/* By a pipe comes an archive. */
+static int open_stdin(struct snapshot *s)
+{
+	struct bundle b CLEANUP(bundle_release) = { .s = s, .label = "stdin", .node_name = "node" };
+	int r = add_origin(s, "stdin");
+
+	return r < 0 ? r : finish(&b, bundle_read_archive(&b, STDIN_FILENO, NULL, 0));
+}
+
+int bundle_open(struct snapshot *s, const char *path)
+{
+	if (strcmp(path, "-") == 0)
+		return open_stdin(s);
+	return open_named(s, path);
 }
 
 int bundle_each(const char *path, int fd, struct sd_notes *notes, bundle_file_fn fn, void *arg)

@@ -65,12 +65,12 @@ static bool is_system(enum k8s_kind k)
 	return is_needed(k) || k == K8S_DEPLOYMENTS || k == K8S_DAEMONSETS;
 }
 
-static json_t *missing_json(const struct collect *c)
+static json_t *missing_json(const struct collect_report *r)
 {
 	json_t *all = json_array();
 
-	for (size_t i = 0; i < c->report->missing.len; i++) {
-		const struct collect_missing *m = &c->report->missing.v[i];
+	for (size_t i = 0; i < r->missing.len; i++) {
+		const struct collect_missing *m = &r->missing.v[i];
 
 		json_array_append_new(all, json_pack("{s:s, s:s, s:s}", "what", m->what, "code", m->code, "text", m->text));
 	}
@@ -105,25 +105,39 @@ static json_t *extents_json(const struct collect *c)
 	return all;
 }
 
-static int write_about(struct collect *c, const struct api_access *access)
+/* Both are taken. */
+static int write_about(struct bundle_out *out, json_t *origin, json_t *extents)
 {
 	char created[32] = "";
 	struct tm tm;
 	time_t now = time(NULL);
-	json_t *origin, *o;
+	json_t *o;
 	char *text;
 	int r;
 
 	if (gmtime_r(&now, &tm))
 		(void)strftime(created, sizeof(created), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	origin = json_pack("{s:s, s:s?, s:s?, s:o}", "server", bare_server(access->server), "version", c->report->version, "namespace", c->ns,
-			   "missing", missing_json(c));
-	o = json_pack("{s:s, s:s, s:o, s:o}", "schema", BUNDLE_SCHEMA, "created", created, "origin", origin, "extents", extents_json(c));
+	o = json_pack("{s:s, s:s, s:o, s:o*}", "schema", BUNDLE_SCHEMA, "created", created, "origin", origin, "extents", extents);
 	text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
-	r = text ? bundle_out_add(c->out, "bundle.json", text, strlen(text)) : -ENOMEM;
+	r = text ? bundle_out_add(out, "bundle.json", text, strlen(text)) : -ENOMEM;
 	json_decref(o);
 	free(text);
 	return r;
+}
+
+static int about_cluster(struct collect *c, const struct api_access *access)
+{
+	json_t *origin = json_pack("{s:s, s:s?, s:s?, s:o}", "server", bare_server(access->server), "version", c->report->version, "namespace", c->ns,
+				   "missing", missing_json(c->report));
+
+	if (origin && c->report->node)
+		json_object_set_new(origin, "node", json_string(c->report->node));
+	return write_about(c->out, origin, extents_json(c));
+}
+
+int collect_about(struct bundle_out *out, const struct collect_report *r)
+{
+	return write_about(out, json_pack("{s:s?, s:o}", "node", r->node, "missing", missing_json(r)), NULL);
 }
 
 /* ---- what is asked for ---- */
@@ -176,5 +190,5 @@ int collect_cluster(struct bundle_out *out, struct api *a, const struct api_acce
 		return -EINTR;
 	if (c.answered > 0)
 		ret->worst = API_OK;
-	return write_about(&c, access);
+	return about_cluster(&c, access);
 }

@@ -85,7 +85,7 @@ static int take_mask(struct rs_ipset *s, const struct xt_word *w, int family, bo
 	uint32_t bits;
 
 	if (!is_length) {
-		if (xt_addr(w->s, w->len, family == AF_INET6, &s->mask) < 0)
+		if (xtables_addr(w->s, w->len, family == AF_INET6, &s->mask) < 0)
 			return SD_EPARSE;
 	} else {
 		if (xt_uint(w->s, w->len, family == AF_INET ? 32 : 128, &bits) < 0)
@@ -196,7 +196,7 @@ static int take_addr(struct rs_ipset_elem *e, unsigned side, const char *s, size
 
 	if (slash && (!net || xt_uint(slash + 1, len - (size_t)(slash + 1 - s), bits, &bits) < 0))
 		return SD_EPARSE;
-	if (xt_addr(s, slash ? (size_t)(slash - s) : len, ip6, &p.addr) < 0)
+	if (xtables_addr(s, slash ? (size_t)(slash - s) : len, ip6, &p.addr) < 0)
 		return SD_EPARSE;
 	p.len = (uint8_t)bits;
 	e->addr[side] = ip_prefix_first(&p);

@@ -73,7 +73,7 @@ static int take_endpoint(const struct xt_word *w, int port_or, struct ip_addr *r
 	const char *addr = w->s + ip6, *addr_end = close ? close : end, *rest = close && ip6 ? close + 1 : addr_end;
 	uint32_t port = (uint32_t)port_or;
 
-	if ((ip6 && !close) || xt_addr(addr, (size_t)(addr_end - addr), ip6, ret_addr) < 0)
+	if ((ip6 && !close) || xtables_addr(addr, (size_t)(addr_end - addr), ip6, ret_addr) < 0)
 		return SD_EPARSE;
 	if (rest == end)
 		*ret_port = (uint16_t)port;
@@ -89,7 +89,7 @@ static int take_mask(struct rs_virtual_server *s, const struct xt_word *w)
 	uint32_t bits;
 
 	if (s->addr.family == AF_INET)
-		return xt_addr(w->s, w->len, false, &s->netmask);
+		return xtables_addr(w->s, w->len, false, &s->netmask);
 	if (xt_uint(w->s, w->len, 128, &bits) < 0)
 		return SD_EPARSE;
 	s->netmask = ip_prefix_mask(AF_INET6, bits);

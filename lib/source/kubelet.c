@@ -36,10 +36,29 @@ static int take_servers(struct arena *a, const json_t *config, struct snap_kubel
 	return r;
 }
 
+/* The kubelet's own file is YAML. */
+static json_t *load(const char *data, size_t size, json_error_t *ret_error)
+{
+	static const struct yaml_limits limits = { CONFIG_MAX, 20000, 40 };
+	struct yaml_fault fault = { 0 };
+	json_t *o = NULL;
+
+	*ret_error = (json_error_t){ .text = "it is too large" };
+	if (size > CONFIG_MAX)
+		return NULL;
+	if (data[strspn(data, " \t\r\n")] == '{')
+		return json_loadb(data, size, 0, ret_error);
+	if (yaml_to_json(data, size, &limits, &o, &fault) < 0)
+		*ret_error = (json_error_t){ .line = (int)fault.line, .column = (int)fault.column };
+	if (!o && fault.why)
+		(void)snprintf(ret_error->text, sizeof(ret_error->text), "%s", fault.why);
+	return o;
+}
+
 int read_kubelet_config(struct snapshot *s, const char *node, const char *data, size_t size, const char *file)
 {
-	json_error_t error = { .text = "it is too large" };
-	json_t *o = size <= CONFIG_MAX ? json_loadb(data, size, 0, &error) : NULL;
+	json_error_t error;
+	json_t *o = load(data, size, &error);
 	const json_t *inner = json_obj(o, "kubeletconfig"), *config = inner ? inner : o;
 	const char *kind = json_str(o, "kind");
 	struct snap_node *n = snapshot_node(s, node, true);

@@ -230,30 +230,33 @@ static int has_gateways(const struct live_plan *p, const char *ns)
 	return !a ? -1 : a->outcome != API_NO_KIND;
 }
 
+/* kube-proxy's own configuration, which some checks of outside addresses ask, and whoever has its rules to judge. */
+void live_plan_proxy_config(struct live_plan *p)
+{
+	(void)live_ask(p, &(struct live_ask){ .kind = K8S_CONFIGMAPS, .ns = "kube-system", .name = "kube-proxy", .optional = true });
+}
+
 static void ask_table(struct live_plan *p, enum live_scope scope, const char *ns, const char *name)
 {
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		const struct row *row = &rows[i];
-		const int gateways = row->axes & GATEWAY ? has_gateways(p, row->how[scope] == HOW_CLUSTER ? NULL : ns) : 1;
+		const enum how how = row->kind == K8S_NODES && p->want->this_node ? HOW_CLUSTER : row->how[scope];
+		const int gateways = row->axes & GATEWAY ? has_gateways(p, how == HOW_CLUSTER ? NULL : ns) : 1;
 
 		if (!is_wanted(p->want, row->axes) || gateways < 0)
 			continue;
 		if (gateways > 0)
-			ask_row(p, row, row->how[scope], ns, name);
+			ask_row(p, row, how, ns, name);
 		else
 			p->absent[row->kind] = true;
 	}
+	if (p->want->this_node)
+		live_plan_proxy_config(p);
 }
 
 void live_plan_service(struct live_plan *p, const char *ns, const char *name)
 {
 	ask_table(p, LIVE_NAMED, ns, name);
-}
-
-/* kube-proxy's own configuration, which some checks of outside addresses ask. */
-void live_plan_proxy_config(struct live_plan *p)
-{
-	(void)live_ask(p, &(struct live_ask){ .kind = K8S_CONFIGMAPS, .ns = "kube-system", .name = "kube-proxy", .optional = true });
 }
 
 /* ---- what depends on answers ---- */

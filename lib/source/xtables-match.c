@@ -327,10 +327,10 @@ static int addr_range(struct xt_reader *x, enum rs_field field, bool negate, con
 
 	if (!r)
 		return -ENOMEM;
-	if (xt_addr(w->s, n, x->ip6, &r->lo) < 0)
+	if (xtables_addr(w->s, n, x->ip6, &r->lo) < 0)
 		return SD_EPARSE;
 	r->hi = r->lo;
-	if (dash && xt_addr(dash + 1, w->len - n - 1, x->ip6, &r->hi) < 0)
+	if (dash && xtables_addr(dash + 1, w->len - n - 1, x->ip6, &r->hi) < 0)
 		return SD_EPARSE;
 	c.u.addr_range = r;
 	return xt_add_cond(x, c);

@@ -187,7 +187,7 @@ int xt_u64(const char *s, size_t len, uint64_t *ret);
 int xt_range(const char *s, size_t len, uint32_t max, struct rs_u32_range *ret);
 /* "value[/mask]"; without a mask all bits. */
 int xt_mark(const struct xt_word *w, uint32_t *ret_value, uint32_t *ret_mask);
-int xt_addr(const char *s, size_t len, bool ip6, struct ip_addr *ret);
+int xtables_addr(const char *s, size_t len, bool ip6, struct ip_addr *ret);
 /* "addr[/len or mask]", any mask; the address is masked. */
 int xt_addr_mask(const char *s, size_t len, bool ip6, struct ip_addr *ret_addr, struct ip_addr *ret_mask);
 int xt_proto(const struct xt_word *w, uint8_t *ret);

@@ -90,10 +90,10 @@ static int nat_addrs(const char *s, size_t len, bool ip6, struct rs_nat *n)
 	const char *dash = memchr(s, '-', len);
 	size_t first = dash ? (size_t)(dash - s) : len;
 
-	if (xt_addr(s, first, ip6, &n->lo) < 0)
+	if (xtables_addr(s, first, ip6, &n->lo) < 0)
 		return SD_EPARSE;
 	n->hi = n->lo;
-	if (dash && xt_addr(dash + 1, len - first - 1, ip6, &n->hi) < 0)
+	if (dash && xtables_addr(dash + 1, len - first - 1, ip6, &n->hi) < 0)
 		return SD_EPARSE;
 	n->has_addr = true;
 	return ip_addr_cmp(&n->lo, &n->hi) <= 0 ? 0 : SD_EPARSE;

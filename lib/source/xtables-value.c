@@ -216,7 +216,7 @@ static int addr4(const char *s, size_t len, struct ip_addr *ret)
 	return 0;
 }
 
-int xt_addr(const char *s, size_t len, bool ip6, struct ip_addr *ret)
+int xtables_addr(const char *s, size_t len, bool ip6, struct ip_addr *ret)
 {
 	struct ip_addr a;
 
@@ -235,11 +235,11 @@ int xt_addr_mask(const char *s, size_t len, bool ip6, struct ip_addr *ret_addr, 
 	struct ip_addr addr, mask;
 	uint32_t bits = ip6 ? 128 : 32;
 
-	if (xt_addr(s, n, ip6, &addr) < 0)
+	if (xtables_addr(s, n, ip6, &addr) < 0)
 		return SD_EPARSE;
 	if (slash && rest == 2 && memcmp(slash + 1, "32", 2) == 0)
 		bits = 32;
-	else if (slash && xt_addr(slash + 1, rest, ip6, &mask) == 0)
+	else if (slash && xtables_addr(slash + 1, rest, ip6, &mask) == 0)
 		bits = UINT32_MAX;
 	else if (slash && xt_uint(slash + 1, rest, bits, &bits) < 0)
 		return SD_EPARSE;

@@ -222,7 +222,7 @@ int verify_run(const struct snapshot *s, const struct verify_options *o, struct 
 
 		if (o->node && strcmp(o->node, n->name) != 0)
 			continue;
-		if (s->live && !n->any_rules)
+		if (s->live && !n->any_rules && !n->live)
 			continue; /* known by what its kube-proxy says; the API shows no rules of any node */
 		r = find_torn(s, n, ret);
 		if (r == 0)

@@ -1,0 +1,599 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The rules of the legacy backend, as iptables-legacy-save prints them. The kernel is asked as libiptc asks it (getsockopt IPT_SO_GET_INFO and
+ * IPT_SO_GET_ENTRIES, the structs of linux/netfilter_ipv4/ip_tables.h), but its answer is printed where it lies: libiptc builds a list of all
+ * rules, with an allocation for each, in order to change them, and that costs more than all the rest. What libiptc does and this must do too
+ * (libiptc.c, parse_table): a chain begins at a hook's entry or behind an ERROR entry with its name, its last entry is its policy, a jump's
+ * verdict is the place of the first rule of a chain, and user-defined chains are sorted by name.
+ *
+ * Asking for a table creates it, so only those that /proc/net/ip_tables_names lists are asked for. Tables have no generation: they are
+ * read until two readings agree. The first is kept as a hash only, so that there is one copy of the rules in memory.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "xt-private.h"
+
+#include <linux/netfilter_ipv4/ip_tables.h>
+#include <linux/netfilter_ipv6/ip6_tables.h>
+
+#define TABLES_MAX 16u
+#define READINGS_MAX 6u
+#define ENTRIES_MAX (2000u << 20)
+#define LACKS "CAP_NET_ADMIN"
+
+/* IPT_SO_GET_* are the same for both families; so are struct ipt_getinfo and what stands before the entries. */
+_Static_assert(sizeof(struct ipt_getinfo) == sizeof(struct ip6t_getinfo), "one struct serves both");
+_Static_assert(offsetof(struct ipt_get_entries, entrytable) == offsetof(struct ip6t_get_entries, entrytable), "one head serves both");
+_Static_assert(IPT_SO_GET_ENTRIES == IP6T_SO_GET_ENTRIES && IPT_SO_GET_INFO == IP6T_SO_GET_INFO, "one number serves both");
+#define HEAD offsetof(struct ipt_get_entries, entrytable)
+
+struct table {
+	char name[XT_TABLE_MAXNAMELEN];
+	struct ipt_getinfo info;
+	char *data; /* struct ipt_get_entries */
+	size_t cap;
+};
+struct legacy {
+	bool ip6;
+	int fd;
+	struct table tables[TABLES_MAX];
+	size_t ntables;
+	uint64_t hash[2];
+	struct xt_rule_context context;
+};
+
+static void legacy_release(struct legacy *l)
+{
+	fd_close(&l->fd);
+	for (size_t i = 0; i < TABLES_MAX; i++)
+		free(l->tables[i].data);
+	xt_sets_free(l->context.sets);
+}
+
+/* ---- asking ---- */
+
+/* The tables of this namespace: a line for each. */
+static int table_names(struct legacy *l)
+{
+	CLEANUP(strbuf_release) struct strbuf b = STRBUF_INIT;
+	int r = kernel_proc_read(l->ip6 ? "net/ip6_tables_names" : "net/ip_tables_names", &b);
+
+	l->ntables = 0;
+	if (r < 0)
+		return r;
+	for (const char *s = strbuf_str(&b), *end; (end = strchr(s, '\n')); s = end + 1) {
+		struct table *t = &l->tables[l->ntables];
+		size_t len = (size_t)(end - s);
+
+		if (len == 0)
+			continue;
+		if (l->ntables == TABLES_MAX || len >= sizeof(t->name))
+			return -EFBIG;
+		memset(t->name, 0, sizeof(t->name));
+		memcpy(t->name, s, len);
+		l->ntables++;
+	}
+	return 0;
+}
+
+/* -EAGAIN: the table was replaced between the two questions. */
+static int read_table(struct legacy *l, struct table *t)
+{
+	socklen_t size = sizeof(t->info);
+	size_t need;
+
+	memset(&t->info, 0, sizeof(t->info));
+	memcpy(t->info.name, t->name, sizeof(t->name));
+	if (getsockopt(l->fd, l->ip6 ? SOL_IPV6 : SOL_IP, IPT_SO_GET_INFO, &t->info, &size) < 0)
+		return -errno;
+	if (size != sizeof(t->info) || t->info.size > ENTRIES_MAX)
+		return -EFBIG;
+	need = HEAD + t->info.size;
+	if (t->cap < need) {
+		free(t->data);
+		t->cap = 0;
+		t->data = malloc(need);
+		if (!t->data)
+			return -ENOMEM;
+		t->cap = need;
+	}
+	memset(t->data, 0, HEAD);
+	memcpy(t->data, t->name, sizeof(t->name));
+	memcpy(t->data + offsetof(struct ipt_get_entries, size), &t->info.size, sizeof(t->info.size));
+	size = (socklen_t)need;
+	if (getsockopt(l->fd, l->ip6 ? SOL_IPV6 : SOL_IP, IPT_SO_GET_ENTRIES, t->data, &size) < 0)
+		return -errno;
+	return size == need ? 0 : -EBADMSG;
+}
+
+/* ---- entries ---- */
+
+/* One of struct ipt_entry and struct ip6t_entry, checked against what is left of the table. */
+struct entry {
+	const char *at;
+	size_t place, size; /* in the table */
+	size_t matches;	    /* where they begin */
+	const struct xt_entry_target *target;
+	size_t target_size;
+};
+
+static size_t entry_head(bool ip6)
+{
+	return ip6 ? sizeof(struct ip6t_entry) : sizeof(struct ipt_entry);
+}
+
+static bool entry_at(const struct legacy *l, const struct table *t, size_t place, struct entry *ret)
+{
+	size_t head = entry_head(l->ip6), left = t->info.size - place, target, next;
+	const char *at = t->data + HEAD + place;
+
+	if (place > t->info.size || left < head || place % 8 != 0)
+		return false;
+	target = l->ip6 ? ((const struct ip6t_entry *)(const void *)at)->target_offset : ((const struct ipt_entry *)(const void *)at)->target_offset;
+	next = l->ip6 ? ((const struct ip6t_entry *)(const void *)at)->next_offset : ((const struct ipt_entry *)(const void *)at)->next_offset;
+	if (target < head || target % 8 != 0 || next < target + sizeof(struct xt_entry_target) || next > left)
+		return false;
+	*ret = (struct entry){ .at = at, .place = place, .size = next, .matches = head,
+			       .target = (const struct xt_entry_target *)(const void *)(at + target) };
+	ret->target_size = ret->target->u.target_size;
+	return ret->target_size >= sizeof(struct xt_entry_target) && ret->target_size <= next - target &&
+	       memchr(ret->target->u.user.name, 0, sizeof(ret->target->u.user.name));
+}
+
+/* Its name where it begins a user-defined chain, or "ERROR" where it ends the table. */
+static const char *entry_chain(const struct entry *e)
+{
+	const struct xt_error_target *t = (const void *)e->target;
+
+	if (strcmp(e->target->u.user.name, XT_ERROR_TARGET) != 0 || e->target_size < sizeof(*t) || !memchr(t->errorname, 0, sizeof(t->errorname)))
+		return NULL;
+	return t->errorname;
+}
+
+/* ---- do two readings agree ---- */
+
+static void hash_add(uint64_t h[2], const void *data, size_t size)
+{
+	const char *p = data;
+	uint64_t a = h[0], b = h[1], v;
+
+	for (; size >= sizeof(v); p += sizeof(v), size -= sizeof(v)) {
+		memcpy(&v, p, sizeof(v));
+		a = (a ^ v) * 0x9e3779b97f4a7c15ull;
+		a ^= a >> 29;
+		b = (b + v) * 0xd6e8feb86659fd93ull;
+		b = b << 31 | b >> 33;
+	}
+	if (size) {
+		v = 0;
+		memcpy(&v, p, size);
+		a = (a ^ v) * 0x9e3779b97f4a7c15ull;
+		b = (b + v + size) * 0xd6e8feb86659fd93ull;
+	}
+	h[0] = a ^ a >> 32;
+	h[1] = b ^ b >> 32;
+}
+
+/* All of the table but its counters, which are put to 0. */
+static int hash_table(struct legacy *l, struct table *t)
+{
+	size_t counters = l->ip6 ? offsetof(struct ip6t_entry, counters) : offsetof(struct ipt_entry, counters);
+	struct entry e;
+
+	for (size_t place = 0; place < t->info.size; place += e.size) {
+		if (!entry_at(l, t, place, &e))
+			return -EBADMSG;
+		memset(t->data + HEAD + place + counters, 0, sizeof(struct xt_counters));
+	}
+	hash_add(l->hash, &t->info, sizeof(t->info));
+	hash_add(l->hash, t->data, HEAD + t->info.size);
+	return 0;
+}
+
+static int read_all(struct legacy *l)
+{
+	int r = table_names(l);
+
+	l->hash[0] = l->hash[1] = l->ntables;
+	for (size_t i = 0; r == 0 && i < l->ntables; i++) {
+		r = read_table(l, &l->tables[i]);
+		if (r == 0)
+			r = hash_table(l, &l->tables[i]);
+	}
+	return r;
+}
+
+/* ---- printing ---- */
+
+static void add_interface(struct strbuf *b, const char *option, const char *name, const unsigned char *mask, bool negated)
+{
+	size_t n = 0;
+
+	/* "! -i +" never matches. */
+	if (!mask[0] && !negated)
+		return;
+	xt_not(b, negated);
+	strbuf_adds(b, option);
+	while (n < IFNAMSIZ && mask[n])
+		n++;
+	if (n == IFNAMSIZ || (n > 0 && !name[n - 1])) {
+		xt_name(b, name, n);
+		return;
+	}
+	strbuf_addc(b, ' ');
+	strbuf_add(b, name, n);
+	strbuf_addc(b, '+');
+}
+
+/* As /etc/protocols has them, which iptables asks first. */
+static const char *const protocols[256] = {
+	[1] = "icmp", [2] = "igmp", [4] = "ipencap", [6] = "tcp", [17] = "udp", [33] = "dccp", [41] = "ipv6", [47] = "gre", [50] = "esp",
+	[51] = "ah", [58] = "ipv6-icmp", [89] = "ospf", [94] = "ipip", [103] = "pim", [108] = "ipcomp", [112] = "vrrp", [115] = "l2tp",
+	[132] = "sctp", [135] = "mobility-header", [136] = "udplite",
+};
+
+static void add_protocol(struct strbuf *b, uint16_t proto, bool negated)
+{
+	if (!proto)
+		return;
+	xt_not(b, negated);
+	XT_WORDS(b, " -p ");
+	if (proto < ARRAY_LEN(protocols) && protocols[proto])
+		strbuf_adds(b, protocols[proto]);
+	else
+		xt_dec(b, proto);
+}
+
+static void add_address(struct strbuf *b, bool ip6, const char *option, const void *addr, const void *mask, bool negated)
+{
+	static const char zero[16];
+	size_t size = ip6 ? 16 : 4;
+
+	if (!negated && memcmp(mask, zero, size) == 0 && (ip6 || memcmp(addr, zero, size) == 0))
+		return;
+	xt_not(b, negated);
+	strbuf_adds(b, option);
+	xt_addr(b, ip6, addr);
+	xt_mask(b, ip6, mask, true);
+}
+
+/* @ret_goto: the flag that tells -g from -j. */
+static void add_head4(struct strbuf *b, struct xt_rule_context *c, const struct ipt_ip *ip, bool *ret_goto)
+{
+	add_address(b, false, " -s ", &ip->src, &ip->smsk, ip->invflags & IPT_INV_SRCIP);
+	add_address(b, false, " -d ", &ip->dst, &ip->dmsk, ip->invflags & IPT_INV_DSTIP);
+	add_interface(b, " -i", ip->iniface, ip->iniface_mask, ip->invflags & IPT_INV_VIA_IN);
+	add_interface(b, " -o", ip->outiface, ip->outiface_mask, ip->invflags & IPT_INV_VIA_OUT);
+	add_protocol(b, ip->proto, ip->invflags & IPT_INV_PROTO);
+	if (ip->flags & IPT_F_FRAG) {
+		xt_not(b, ip->invflags & IPT_INV_FRAG);
+		XT_WORDS(b, " -f");
+	}
+	if (ip->flags & ~IPT_F_MASK || ip->invflags & IPT_INV_TOS)
+		xt_print_unknown(b, false, "flags", 0, &ip->flags, 2);
+	c->proto = ip->invflags & IPT_INV_PROTO ? 0 : (uint8_t)ip->proto;
+	*ret_goto = ip->flags & IPT_F_GOTO;
+}
+
+static void add_head6(struct strbuf *b, struct xt_rule_context *c, const struct ip6t_ip6 *ip, bool *ret_goto)
+{
+	uint16_t proto = ip->flags & IP6T_F_PROTO ? ip->proto : 0;
+
+	add_address(b, true, " -s ", &ip->src, &ip->smsk, ip->invflags & IP6T_INV_SRCIP);
+	add_address(b, true, " -d ", &ip->dst, &ip->dmsk, ip->invflags & IP6T_INV_DSTIP);
+	add_interface(b, " -i", ip->iniface, ip->iniface_mask, ip->invflags & IP6T_INV_VIA_IN);
+	add_interface(b, " -o", ip->outiface, ip->outiface_mask, ip->invflags & IP6T_INV_VIA_OUT);
+	add_protocol(b, proto, ip->invflags & IP6T_INV_PROTO);
+	if (ip->flags & ~(IP6T_F_PROTO | IP6T_F_GOTO) || ip->invflags & (IP6T_INV_TOS | IP6T_INV_FRAG))
+		xt_print_unknown(b, false, "flags", 0, &ip->tos, 3);
+	c->proto = ip->invflags & IP6T_INV_PROTO ? 0 : (uint8_t)proto;
+	*ret_goto = ip->flags & IP6T_F_GOTO;
+}
+
+static int add_matches(struct strbuf *b, const struct xt_rule_context *c, const struct entry *e)
+{
+	size_t end = (size_t)((const char *)e->target - e->at);
+
+	for (size_t at = e->matches; at < end;) {
+		const struct xt_entry_match *m = (const void *)(e->at + at);
+		size_t size;
+
+		if (end - at < sizeof(*m))
+			return -EBADMSG;
+		size = m->u.match_size;
+		if (size < sizeof(*m) || size > end - at || !memchr(m->u.user.name, 0, sizeof(m->u.user.name)))
+			return -EBADMSG;
+		if (!xt_print_match(b, c, m->u.user.name, m->u.user.revision, m->data, size - sizeof(*m)))
+			xt_print_unknown(b, false, m->u.user.name, m->u.user.revision, m->data, size - sizeof(*m));
+		at += size;
+	}
+	return 0;
+}
+
+/* The chain whose first rule is at @place: an ERROR entry with its name stands before it. */
+static const char *chain_before(const struct legacy *l, const struct table *t, size_t place)
+{
+	size_t size = entry_head(l->ip6) + (sizeof(struct xt_error_target) + 7) / 8 * 8;
+	struct entry e;
+
+	if (place < size || place >= t->info.size || !entry_at(l, t, place - size, &e) || e.size != size)
+		return NULL;
+	return entry_chain(&e);
+}
+
+static int add_standard(struct strbuf *b, const struct legacy *l, const struct table *t, const struct entry *e, bool go)
+{
+	static const char *const verdicts[] = { " -j DROP", " -j ACCEPT", NULL, " -j QUEUE", " -j RETURN" };
+	const struct xt_standard_target *std = (const void *)e->target;
+	const char *chain;
+	int v;
+
+	if (e->target_size < sizeof(*std))
+		return -EBADMSG;
+	v = std->verdict;
+	if (v < 0) {
+		size_t i = (size_t)(-(int64_t)v - 1);
+
+		if (i >= ARRAY_LEN(verdicts) || !verdicts[i])
+			return -EBADMSG;
+		strbuf_adds(b, verdicts[i]);
+		return 0;
+	}
+	if ((size_t)v == e->place + e->size && !go)
+		return 0;
+	chain = chain_before(l, t, (size_t)v);
+	if (!chain)
+		return -EBADMSG;
+	strbuf_adds(b, go ? " -g" : " -j");
+	xt_name(b, chain, XT_FUNCTION_MAXNAMELEN);
+	return 0;
+}
+
+static int add_rule(struct strbuf *b, struct legacy *l, const struct table *t, const struct entry *e)
+{
+	const struct xt_entry_target *target = e->target;
+	size_t size = e->target_size - sizeof(*target);
+	bool go;
+	int r;
+
+	if (l->ip6)
+		add_head6(b, &l->context, &((const struct ip6t_entry *)(const void *)e->at)->ipv6, &go);
+	else
+		add_head4(b, &l->context, &((const struct ipt_entry *)(const void *)e->at)->ip, &go);
+	r = add_matches(b, &l->context, e);
+	if (r < 0)
+		return r;
+	if (!target->u.user.name[0])
+		r = add_standard(b, l, t, e, go);
+	else if (!xt_print_target(b, &l->context, target->u.user.name, target->u.user.revision, target->data, size))
+		xt_print_unknown(b, true, target->u.user.name, target->u.user.revision, target->data, size);
+	strbuf_addc(b, '\n');
+	return r;
+}
+
+/* ---- chains ---- */
+
+struct chain {
+	const char *name;
+	const char *policy; /* NULL: user-defined */
+	size_t first, end;  /* @end: the last entry, which is the policy */
+};
+struct chains {
+	ARRAY_OF(struct chain) all;
+	size_t nbuiltin;
+};
+
+static void chains_release(struct chains *c)
+{
+	array_free(&c->all);
+}
+
+static const char *policy_name(const struct entry *e)
+{
+	const struct xt_standard_target *std = (const void *)e->target;
+
+	if (e->target->u.user.name[0] || e->target_size < sizeof(*std))
+		return NULL;
+	return std->verdict == -NF_ACCEPT - 1 ? "ACCEPT" : std->verdict == -NF_DROP - 1 ? "DROP" : NULL;
+}
+
+static const char *hook_at(const struct table *t, size_t place)
+{
+	static const char *const names[NF_INET_NUMHOOKS] = { "PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING" };
+
+	for (unsigned i = 0; i < NF_INET_NUMHOOKS; i++)
+		if (t->info.valid_hooks & 1u << i && t->info.hook_entry[i] == place)
+			return names[i];
+	return NULL;
+}
+
+static int chain_begins(struct chains *c, const char *name, size_t first, bool builtin)
+{
+	struct chain chain = { .name = name, .policy = builtin ? "" : NULL, .first = first };
+
+	return array_push(&c->all, chain);
+}
+
+/* The entry before the one where the next chain begins is this chain's policy. */
+static int chain_ends(const struct legacy *l, const struct table *t, struct chains *c, size_t last)
+{
+	struct chain *chain = c->all.len ? &c->all.v[c->all.len - 1] : NULL;
+	struct entry e;
+
+	if (!chain)
+		return 0;
+	if (last < chain->first || !entry_at(l, t, last, &e))
+		return -EBADMSG;
+	chain->end = last;
+	if (!chain->policy)
+		return 0;
+	chain->policy = policy_name(&e);
+	return chain->policy ? 0 : -EBADMSG;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct chain *)a)->name, ((const struct chain *)b)->name);
+}
+
+static int sort_chains(struct chains *c)
+{
+	size_t i = c->nbuiltin;
+
+	while (i < c->all.len && c->all.v[i].policy)
+		i++;
+	c->nbuiltin = i;
+	for (i++; i < c->all.len; i++) {
+		if (c->all.v[i].policy)
+			return -EBADMSG;
+		if (strcmp(c->all.v[i - 1].name, c->all.v[i].name) > 0) {
+			qsort(c->all.v + c->nbuiltin, c->all.len - c->nbuiltin, sizeof(*c->all.v), by_name);
+			return 0;
+		}
+	}
+	return 0;
+}
+
+static int find_chains(const struct legacy *l, const struct table *t, struct chains *c)
+{
+	size_t last = 0;
+	struct entry e;
+	int r = 0;
+
+	for (size_t place = 0; r == 0 && place < t->info.size; last = place, place += e.size) {
+		const char *hook, *name;
+
+		if (!entry_at(l, t, place, &e))
+			return -EBADMSG;
+		name = entry_chain(&e);
+		hook = name ? NULL : hook_at(t, place);
+		if (!name && !hook)
+			continue;
+		r = chain_ends(l, t, c, last);
+		if (r == 0 && place + e.size == t->info.size)
+			return name ? sort_chains(c) : -EBADMSG;
+		if (r == 0)
+			r = chain_begins(c, name ? name : hook, name ? place + e.size : place, hook != NULL);
+	}
+	return r < 0 ? r : -EBADMSG;
+}
+
+static int add_chain(struct strbuf *b, struct legacy *l, const struct table *t, const struct chain *chain)
+{
+	CLEANUP(strbuf_release) struct strbuf lead = STRBUF_INIT;
+	struct entry e;
+	int r = 0;
+
+	strbuf_adds(&lead, "-A");
+	xt_name(&lead, chain->name, XT_FUNCTION_MAXNAMELEN);
+	if (lead.failed)
+		return -ENOMEM;
+	for (size_t place = chain->first; r == 0 && place < chain->end; place += e.size) {
+		if (!entry_at(l, t, place, &e))
+			return -EBADMSG;
+		strbuf_add(b, lead.s, lead.len);
+		r = add_rule(b, l, t, &e);
+	}
+	return r;
+}
+
+static int add_table(struct strbuf *b, struct legacy *l, const struct table *t)
+{
+	CLEANUP(chains_release) struct chains c = { 0 };
+	int r = find_chains(l, t, &c);
+
+	if (r < 0)
+		return r;
+	strbuf_addf(b, "# Generated by ip%stables-legacy-save (svcdoctor)\n*%s\n", l->ip6 ? "6" : "", t->name);
+	for (size_t i = 0; i < c.all.len; i++) {
+		size_t at = b->len;
+
+		xt_name(b, c.all.v[i].name, XT_FUNCTION_MAXNAMELEN);
+		if (b->failed)
+			return -ENOMEM;
+		b->s[at] = ':'; /* for the space that comes before a name */
+		strbuf_addc(b, ' ');
+		strbuf_adds(b, c.all.v[i].policy ? c.all.v[i].policy : "-");
+		XT_WORDS(b, " [0:0]\n");
+	}
+	for (size_t i = 0; r == 0 && i < c.all.len; i++)
+		r = add_chain(b, l, t, &c.all.v[i]);
+	XT_WORDS(b, "COMMIT\n# Completed\n");
+	return r;
+}
+
+static int add_tables(struct strbuf *b, struct legacy *l)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < l->ntables; i++)
+		r = add_table(b, l, &l->tables[i]);
+	return r < 0 ? r : b->failed ? -ENOMEM : 0;
+}
+
+/* ---- until two agree ---- */
+
+/*
+ * Kernels before 4.11 also hand out what matches keep for themselves (tokens of a limit): then the texts of two readings are compared.
+ * 1: @text is good; 0: not yet.
+ */
+static int one_reading(struct legacy *l, uint64_t before[2], bool again, struct strbuf *text)
+{
+	CLEANUP(strbuf_release) struct strbuf now = STRBUF_INIT;
+	int r = read_all(l);
+	bool same;
+
+	if (r < 0)
+		return r;
+	same = again && memcmp(before, l->hash, sizeof(l->hash)) == 0;
+	memcpy(before, l->hash, sizeof(l->hash));
+	if (!again)
+		return 0;
+	r = add_tables(&now, l);
+	if (r < 0)
+		return r;
+	same = same || (text->len == now.len && text->len > 0 && memcmp(text->s, now.s, now.len) == 0);
+	same = same && xt_sets_same(l->context.sets);
+	strbuf_release(text);
+	*text = now;
+	now = (struct strbuf)STRBUF_INIT;
+	return same;
+}
+
+static int failed(const struct legacy *l, struct kernel_text *ret, int r)
+{
+	const char *what = l->ip6 ? "reading the legacy ip6tables" : "reading the legacy iptables";
+
+	if (r == -EBADMSG)
+		return kernel_text_end(ret, KERNEL_FAILED, "%s: the kernel's answer is not understood", what);
+	return kernel_text_errno(ret, r, LACKS, what);
+}
+
+int kernel_xtables_legacy(bool ip6, struct kernel_text *ret)
+{
+	CLEANUP(legacy_release) struct legacy l = { .ip6 = ip6, .fd = -1, .context = { .ip6 = ip6 } };
+	const char *names = ip6 ? "ip6tables" : "iptables";
+	uint64_t before[2] = { 0 };
+	int r = table_names(&l);
+
+	if (r == -ENOENT || (r == 0 && l.ntables == 0))
+		return kernel_text_end(ret, KERNEL_ABSENT, "no table of legacy %s is in use in this network namespace", names);
+	if (r < 0)
+		return failed(&l, ret, r);
+	l.fd = socket(ip6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (l.fd < 0)
+		return failed(&l, ret, -errno);
+	l.context.sets = xt_sets_new();
+	if (!l.context.sets)
+		return failed(&l, ret, -ENOMEM);
+	for (unsigned i = 0; i < READINGS_MAX; i++) {
+		r = one_reading(&l, before, i > 0, &ret->text);
+		if (r == 1)
+			return kernel_text_end(ret, KERNEL_READ, "%s", "");
+		if (r < 0 && r != -EAGAIN && r != -ENOENT)
+			return failed(&l, ret, r);
+	}
+	return kernel_text_end(ret, KERNEL_CHANGED, "the rules of legacy %s changed during each of %u readings", names, READINGS_MAX);
+}

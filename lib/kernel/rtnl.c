@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Dumps of rtnetlink: the socket, the messages, their attributes, and the reading of one list until it is whole. */
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/rtnetlink.h>
+
+#include "rtnl-private.h"
+
+#define READ_SIZE (256u << 10) /* the kernel's messages of a dump come in pieces of at most 32 KiB */
+#define DUMP_MAX (1u << 30)    /* bytes of one dump */
+#define TRIES 5
+#define LINKS_MAX (1u << 20)
+
+/* ---- one dump ---- */
+
+struct dump {
+	struct mnl_socket *socket;
+	char *buf;
+	uint32_t seq, port;
+	size_t header_size, total;
+	rtnl_fn fn;
+	void *arg;
+	bool interrupted;
+};
+
+static void dump_release(struct dump *d)
+{
+	if (d->socket)
+		(void)mnl_socket_close(d->socket);
+	free(d->buf);
+}
+
+static int dump_open(struct dump *d)
+{
+	int on = 1;
+
+	d->buf = malloc(READ_SIZE);
+	if (!d->buf)
+		return -ENOMEM;
+	d->socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	if (!d->socket || mnl_socket_bind(d->socket, 0, MNL_SOCKET_AUTOPID) < 0)
+		return -errno;
+	/* since 4.20: what the header asks for is looked at; before, more came and is left out where it is read */
+	(void)mnl_socket_setsockopt(d->socket, NETLINK_GET_STRICT_CHK, &on, sizeof(on));
+	d->port = mnl_socket_get_portid(d->socket);
+	d->seq = 1;
+	return 0;
+}
+
+static int dump_send(struct dump *d, const struct rtnl_request *q)
+{
+	char buf[128] __attribute__((aligned(8))) = { 0 };
+	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
+
+	h->nlmsg_type = q->type;
+	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	h->nlmsg_seq = d->seq;
+	memcpy(mnl_nlmsg_put_extra_header(h, q->header_size), q->header, q->header_size);
+	if (q->ext_mask)
+		mnl_attr_put_u32(h, IFLA_EXT_MASK, q->ext_mask);
+	return mnl_socket_sendto(d->socket, h, h->nlmsg_len) < 0 ? -errno : 0;
+}
+
+/* 1: the dump is at its end, 0: more comes. */
+static int take_message(struct dump *d, const struct nlmsghdr *h)
+{
+	const size_t size = mnl_nlmsg_get_payload_len(h), header = MNL_ALIGN(d->header_size);
+	const char *payload = mnl_nlmsg_get_payload(h);
+	struct rtnl_message m = { .type = h->nlmsg_type, .header = payload };
+
+	d->interrupted |= h->nlmsg_flags & NLM_F_DUMP_INTR;
+	if (h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR) {
+		const int code = size >= sizeof(int) ? *(const int *)(const void *)payload : 0;
+
+		return code < 0 ? code : h->nlmsg_type == NLMSG_DONE ? 1 : -EBADMSG;
+	}
+	if (h->nlmsg_type < NLMSG_MIN_TYPE)
+		return h->nlmsg_type == NLMSG_OVERRUN ? -ENOBUFS : 0;
+	if (size < d->header_size)
+		return -EBADMSG;
+	if (size > header) {
+		m.attrs = (const struct nlattr *)(const void *)(payload + header);
+		m.attrs_size = size - header;
+	}
+	return d->fn(d->arg, &m);
+}
+
+static int take_part(struct dump *d, size_t size)
+{
+	const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)d->buf;
+	int left = (int)size, r = 0;
+
+	for (; r == 0 && mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
+		if (h->nlmsg_seq == d->seq && h->nlmsg_pid == d->port)
+			r = take_message(d, h);
+	}
+	return r;
+}
+
+static int dump_receive(struct dump *d)
+{
+	for (;;) {
+		const ssize_t n = mnl_socket_recvfrom(d->socket, d->buf, READ_SIZE);
+		int r;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		d->total += (size_t)n;
+		r = d->total > DUMP_MAX ? -EFBIG : take_part(d, (size_t)n);
+		if (r < 0)
+			return r;
+		if (r > 0)
+			return d->interrupted ? -EAGAIN : 0;
+	}
+}
+
+int rtnl_dump(const struct rtnl_request *q, rtnl_fn fn, void *arg)
+{
+	CLEANUP(dump_release) struct dump d = { .fn = fn, .arg = arg, .header_size = q->header_size };
+	int r = dump_open(&d);
+
+	if (r == 0)
+		r = dump_send(&d, q);
+	return r < 0 ? r : dump_receive(&d);
+}
+
+/* ---- attributes ---- */
+
+void rtnl_attrs(const struct nlattr *first, size_t size, const struct nlattr **tb, unsigned max)
+{
+	int left = (int)size;
+
+	memset(tb, 0, (max + 1) * sizeof(*tb));
+	if (!first)
+		return;
+	for (const struct nlattr *a = first; mnl_attr_ok(a, left); left -= (int)MNL_ALIGN(a->nla_len), a = mnl_attr_next(a)) {
+		if (mnl_attr_get_type(a) <= max)
+			tb[mnl_attr_get_type(a)] = a;
+	}
+}
+
+void rtnl_nested(const struct nlattr *a, const struct nlattr **tb, unsigned max)
+{
+	rtnl_attrs(a ? mnl_attr_get_payload(a) : NULL, rtnl_size(a), tb, max);
+}
+
+size_t rtnl_size(const struct nlattr *a)
+{
+	return a ? mnl_attr_get_payload_len(a) : 0;
+}
+
+const void *rtnl_data(const struct nlattr *a)
+{
+	return mnl_attr_get_payload(a);
+}
+
+uint64_t rtnl_num(const struct nlattr *a, uint64_t fallback)
+{
+	switch (rtnl_size(a)) {
+	case 1:
+		return mnl_attr_get_u8(a);
+	case 2:
+		return mnl_attr_get_u16(a);
+	case 4:
+		return mnl_attr_get_u32(a);
+	case 8:
+		return mnl_attr_get_u64(a);
+	default:
+		return fallback;
+	}
+}
+
+const char *rtnl_text(const struct nlattr *a, char *ret, size_t size)
+{
+	const size_t len = a ? strnlen(rtnl_data(a), MIN(rtnl_size(a), size - 1)) : 0;
+
+	if (len)
+		memcpy(ret, rtnl_data(a), len);
+	ret[len] = '\0';
+	return ret;
+}
+
+const struct nlattr *rtnl_first(const struct nlattr *list)
+{
+	const struct nlattr *a = mnl_attr_get_payload(list);
+
+	return mnl_attr_ok(a, (int)rtnl_size(list)) ? a : NULL;
+}
+
+const struct nlattr *rtnl_next(const struct nlattr *list, const struct nlattr *a)
+{
+	const char *end = (const char *)mnl_attr_get_payload(list) + rtnl_size(list);
+	const struct nlattr *next = mnl_attr_next(a);
+	const ptrdiff_t left = end - (const char *)next;
+
+	return left > 0 && mnl_attr_ok(next, (int)left) ? next : NULL;
+}
+
+/* ---- links, by which everything is named ---- */
+
+static int note_link(void *arg, const struct rtnl_message *m)
+{
+	const struct ifinfomsg *h = m->header;
+	const struct nlattr *tb[IFLA_IFNAME + 1];
+	struct rtnl_reading *r = arg;
+	struct rtnl_link l = { .ifindex = (uint32_t)h->ifi_index, .flags = h->ifi_flags, .type = h->ifi_type };
+
+	if (m->type != RTM_NEWLINK)
+		return 0;
+	if (r->links.len >= LINKS_MAX)
+		return -EFBIG;
+	rtnl_attrs(m->attrs, m->attrs_size, tb, IFLA_IFNAME);
+	(void)rtnl_text(tb[IFLA_IFNAME], l.name, sizeof(l.name));
+	return array_push(&r->links, l);
+}
+
+static int by_index(const void *a, const void *b)
+{
+	const uint32_t x = ((const struct rtnl_link *)a)->ifindex, y = ((const struct rtnl_link *)b)->ifindex;
+
+	return x < y ? -1 : x > y;
+}
+
+static int read_links(struct rtnl_reading *r)
+{
+	const struct ifinfomsg h = { .ifi_family = AF_UNSPEC };
+	const struct rtnl_request q = { RTM_GETLINK, &h, sizeof(h), RTEXT_FILTER_SKIP_STATS };
+	int e;
+
+	r->links.len = 0;
+	e = rtnl_dump(&q, note_link, r);
+	if (e == 0 && r->links.len)
+		qsort(r->links.v, r->links.len, sizeof(*r->links.v), by_index);
+	return e;
+}
+
+const struct rtnl_link *rtnl_link_find(const struct rtnl_reading *r, uint32_t ifindex)
+{
+	const struct rtnl_link key = { .ifindex = ifindex };
+
+	return r->links.len ? bsearch(&key, r->links.v, r->links.len, sizeof(*r->links.v), by_index) : NULL;
+}
+
+void jo_dev(struct rtnl_reading *r, const char *key, uint32_t ifindex)
+{
+	const struct rtnl_link *l = rtnl_link_find(r, ifindex);
+
+	if (l) {
+		jo_str(&r->out, key, l->name);
+		return;
+	}
+	r->strange = true;
+	jo_strf(&r->out, key, "if%u", ifindex);
+}
+
+/* ---- one list ---- */
+
+static void reading_release(struct rtnl_reading *r)
+{
+	array_free(&r->links);
+	for (size_t i = 0; i < NAMES_COUNT; i++) {
+		for (size_t k = 0; k < r->names[i].len; k++)
+			free(r->names[i].v[k].name);
+		array_free(&r->names[i]);
+	}
+}
+
+static int read_once(struct kernel_text *t, struct rtnl_reading *r, int (*read)(struct rtnl_reading *r), bool last)
+{
+	int e;
+
+	strbuf_reset(&t->text);
+	r->out = (struct json_out){ .b = &t->text };
+	r->strange = r->odd = false;
+	r->result = 0;
+	e = read_links(r);
+	if (e < 0)
+		return e;
+	jo_open(&r->out, NULL, '[');
+	e = read(r);
+	jo_close(&r->out, ']');
+	strbuf_addc(&t->text, '\n');
+	if (e == 0)
+		e = t->text.failed ? -ENOMEM : r->result;
+	/* an interface that has come or gone since the links were read; at last it is left at its number, as ip does */
+	return e == 0 && r->strange && !last ? -EAGAIN : e;
+}
+
+int rtnl_read(struct kernel_text *t, const char *what, int (*read)(struct rtnl_reading *r))
+{
+	CLEANUP(reading_release) struct rtnl_reading r = { 0 };
+	int e = -EAGAIN;
+
+	for (int i = 0; i < TRIES && (e == -EAGAIN || e == -ENOBUFS); i++)
+		e = read_once(t, &r, read, i == TRIES - 1);
+	if (e == -EAGAIN)
+		return kernel_text_end(t, KERNEL_CHANGED, "the %s changed during each of %d readings", what, TRIES);
+	if (e < 0)
+		return kernel_text_errno(t, e, "CAP_NET_ADMIN", what);
+	t->partial = r.odd;
+	return kernel_text_end(t, KERNEL_READ, "%s", r.odd ? "something in it has a size that this program does not know" : "");
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What this machine's files say of it: whether it is a node, its name, its resolv.conf, the configuration of its network plugin and of its
+ * kubelet. Nothing here needs a right, and what needs one is left out. Files that hold credentials are never opened.
+ */
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "node-live-private.h"
+
+#define SMALL_MAX (1u << 20)
+#define CNI_DIR "/etc/cni/net.d"
+#define CNI_FILES_MAX 64
+#define PROCESSES_MAX 100000
+#define KUBELET_CONFIG "/var/lib/kubelet/config.yaml"
+
+static void free_chars(char **p)
+{
+	free(*p);
+}
+
+static void close_dir(DIR **d)
+{
+	if (*d)
+		(void)closedir(*d);
+}
+
+/* ---- is it a node? ---- */
+
+/*
+ * In the process namespace that this program sees as its own: the kubelet of a node that is a container (kind, minikube) is in /proc of the
+ * machine around it too, and is none of its.
+ */
+static bool is_of_here(const char *pid)
+{
+	char path[64], *text CLEANUP(free_chars) = NULL;
+	const char *at;
+	size_t size;
+
+	(void)snprintf(path, sizeof(path), "/proc/%.20s/status", pid);
+	if (file_read_at(AT_FDCWD, path, SMALL_MAX, &text, &size) < 0)
+		return false;
+	at = strstr(text, "\nNSpid:");
+	if (!at)
+		return true; /* before Linux 4.1 */
+	at += strlen("\nNSpid:");
+	at += strspn(at, " \t");
+	at += strspn(at, "0123456789");
+	return strspn(at, " \t") == strcspn(at, "\n");
+}
+
+/* The programs that are a kubelet, or hold one. */
+static bool is_kubelet(const char *comm)
+{
+	static const char *const names[] = { "kubelet", "hyperkube", "k3s-server", "k3s-agent", NULL };
+
+	return str_one_of(comm, strcspn(comm, "\n"), names);
+}
+
+static bool kubelet_runs(void)
+{
+	DIR *d CLEANUP(close_dir) = opendir("/proc");
+	const struct dirent *e;
+	size_t n = 0;
+
+	while (d && n++ < PROCESSES_MAX && (e = readdir(d))) {
+		char path[64], *comm CLEANUP(free_chars) = NULL;
+		size_t size;
+
+		if (!isdigit((unsigned char)e->d_name[0]))
+			continue;
+		(void)snprintf(path, sizeof(path), "/proc/%.20s/comm", e->d_name);
+		if (file_read_at(AT_FDCWD, path, 64, &comm, &size) == 0 && is_kubelet(comm) && is_of_here(e->d_name))
+			return true;
+	}
+	return false;
+}
+
+bool node_live_is_here(void)
+{
+	struct stat st;
+
+	/* a package that brings an empty folder makes no node of a machine, but one that may not be looked into is a kubelet's */
+	if (access("/etc/kubernetes/kubelet.conf", F_OK) == 0 || access(KUBELET_CONFIG, F_OK) == 0)
+		return true;
+	if (stat("/var/lib/kubelet", &st) == 0 && S_ISDIR(st.st_mode) && (access("/var/lib/kubelet/pods", F_OK) == 0 || errno == EACCES))
+		return true;
+	return kubelet_runs();
+}
+
+/* As the kubelet makes it of the host name: pkg/util/node/node.go GetHostname. */
+void node_machine_name(char name[static NODE_NAME_SIZE])
+{
+	if (gethostname(name, NODE_NAME_SIZE) < 0 || !*name)
+		(void)snprintf(name, NODE_NAME_SIZE, "localhost");
+	name[NODE_NAME_SIZE - 1] = '\0';
+	for (char *p = name; *p; p++)
+		*p = *p == '/' ? '-' : (char)tolower((unsigned char)*p);
+}
+
+/* ---- files ---- */
+
+static int push_copy(struct node_live *l, const char *file, const char *data, size_t size)
+{
+	struct strbuf b = STRBUF_INIT;
+
+	strbuf_add(&b, data, size);
+	return node_live_push(l, file, &b);
+}
+
+/* Of the namespace: as `ip netns exec` gives it, or that of the process. */
+static int add_resolv_conf(struct node_live *l)
+{
+	struct strbuf path CLEANUP(strbuf_release) = STRBUF_INIT;
+	char *data CLEANUP(free_chars) = NULL;
+	size_t size;
+	int r;
+
+	if (l->netns && !strchr(l->netns, '/'))
+		strbuf_addf(&path, "/etc/netns/%s/resolv.conf", l->netns);
+	else if (l->pid && !l->netns)
+		strbuf_addf(&path, "/proc/%ld/root/etc/resolv.conf", (long)l->pid);
+	else if (!l->elsewhere)
+		strbuf_adds(&path, "/etc/resolv.conf");
+	if (path.failed)
+		return -ENOMEM;
+	r = path.len ? file_read_at(AT_FDCWD, path.s, SMALL_MAX, &data, &size) : -ENOENT;
+	return r == 0 ? push_copy(l, "resolv.conf", data, size) : r == -ENOMEM ? r : 0;
+}
+
+/* A token may stand in the file itself (Calico's k8s_auth_token, until 2018). */
+static bool holds_secret(const char *text)
+{
+	return strstr(text, "token\"") || strstr(text, "password\"") || strstr(text, "key_data\"");
+}
+
+static int add_cni_file(struct node_live *l, const char *name, struct sd_notes *notes)
+{
+	struct strbuf path CLEANUP(strbuf_release) = STRBUF_INIT;
+	char *data CLEANUP(free_chars) = NULL;
+	size_t size;
+	int r;
+
+	strbuf_addf(&path, CNI_DIR "/%s", name);
+	r = path.failed ? -ENOMEM : file_read_at(AT_FDCWD, path.s, SMALL_MAX, &data, &size);
+	if (r == 0 && holds_secret(data)) {
+		sd_note_add(notes, false, "secret", path.s, 0, 0, NULL, "the file holds a secret; it is left out");
+		return 0;
+	}
+	if (r < 0)
+		return r == -ENOMEM ? r : 0;
+	strbuf_reset(&path);
+	strbuf_addf(&path, "cni/%s", name);
+	return path.failed ? -ENOMEM : push_copy(l, path.s, data, size);
+}
+
+struct names {
+	char **v;
+	size_t len, cap;
+};
+
+static void names_release(struct names *n)
+{
+	for (size_t i = 0; i < n->len; i++)
+		free(n->v[i]);
+	array_free(n);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int list_cni(struct names *ret)
+{
+	DIR *d CLEANUP(close_dir) = opendir(CNI_DIR);
+	const struct dirent *e;
+
+	while (d && ret->len < CNI_FILES_MAX && (e = readdir(d))) {
+		char *name;
+
+		if (e->d_name[0] == '.' || (!str_ends(e->d_name, ".conf") && !str_ends(e->d_name, ".conflist")))
+			continue;
+		name = strdup(e->d_name);
+		if (!name || array_push(ret, name) < 0) {
+			free(name);
+			return -ENOMEM;
+		}
+	}
+	if (ret->len > 0)
+		qsort(ret->v, ret->len, sizeof(ret->v[0]), compare_names);
+	return 0;
+}
+
+static int add_cni(struct node_live *l, struct sd_notes *notes)
+{
+	struct names names CLEANUP(names_release) = { 0 };
+	int r = list_cni(&names);
+
+	for (size_t i = 0; r == 0 && i < names.len; i++)
+		r = add_cni_file(l, names.v[i], notes);
+	return r;
+}
+
+/* Its file is YAML; the form in a bundle is JSON. Headers of the URL of static pods may hold a credential. */
+static int add_kubelet(struct node_live *l, struct sd_notes *notes)
+{
+	static const struct yaml_limits limits = { SMALL_MAX, 20000, 40 };
+	char *data CLEANUP(free_chars) = NULL, *text CLEANUP(free_chars) = NULL;
+	struct yaml_fault fault;
+	json_t *o = NULL;
+	size_t size;
+	int r = file_read_at(AT_FDCWD, KUBELET_CONFIG, SMALL_MAX, &data, &size);
+
+	if (r < 0)
+		return r == -ENOMEM ? r : 0;
+	r = yaml_to_json(data, size, &limits, &o, &fault);
+	if (r == SD_EPARSE || r == SD_ELIMIT) {
+		sd_note_add(notes, false, "bad-yaml", KUBELET_CONFIG, fault.line, fault.column, NULL, "%s", fault.why);
+		return 0;
+	}
+	(void)json_object_del(o, "staticPodURLHeader");
+	text = r == 0 && json_is_object(o) ? json_dumps(o, JSON_INDENT(2)) : NULL;
+	json_decref(o);
+	return text ? push_copy(l, "kubelet-config.json", text, strlen(text)) : r;
+}
+
+int node_machine_files(struct node_live *l, struct sd_notes *notes)
+{
+	int r = add_resolv_conf(l);
+
+	if (r < 0 || l->elsewhere)
+		return r;
+	r = add_cni(l, notes);
+	return r < 0 ? r : add_kubelet(l, notes);
+}

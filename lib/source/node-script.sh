@@ -1,0 +1,217 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Writes what this node says of its network to stdout: a tar that svcdoctor reads as a bundle. As root on the node, or from elsewhere:
+#
+#   svcdoctor collect --script node | ssh root@NODE sh > node.tar
+#   svcdoctor diagnose --bundle node.tar --bundle cluster.tar.gz
+#
+# It runs ordinary commands that only look, loads no module, and writes nothing but a temporary folder, which it removes. A command that is
+# missing or fails leaves its file out. A file of 0 bytes means: it is known that there is nothing.
+
+say() { echo "svcdoctor: $*" >&2; }
+
+# NAME : $program is the program of this name, and not what the shell (busybox) has under it
+has() {
+	IFS=:
+	for dir in $PATH; do
+		program=$dir/$1
+		[ -x "$program" ] && [ ! -d "$program" ] && unset IFS && return
+	done
+	unset IFS
+	return 1
+}
+
+# MODULE : 0: the kernel has it, 1: it has not, 2: that is not known
+loaded() {
+	[ -d "/sys/module/$1" ] && return
+	[ -e /proc/modules ] || return 0 # a kernel without modules
+	grep -q "^$1 " /proc/modules && return
+	builtin=/lib/modules/$(uname -r)/modules.builtin
+	[ -r "$builtin" ] || return 2
+	grep -q "/$1\.ko" "$builtin"
+}
+
+# COMMAND... : with a time limit, where there is one
+limited() {
+	if has timeout; then "$program" 60 "$@"; else "$@"; fi
+}
+
+# NAME ARGUMENT... : by its path
+look() {
+	has "$1" || return 127
+	shift
+	limited "$program" "$@"
+}
+
+# FILE COMMAND... : its output becomes the file, if it succeeds
+keep() {
+	file=$1
+	shift
+	if look "$@" >"$top/part" 2>/dev/null </dev/null; then
+		mv "$top/part" "$node/$file"
+	else
+		missing="$missing $file"
+	fi
+}
+
+# the same, and the output begins with [ or {
+keep_json() {
+	file=$1
+	shift
+	if look "$@" >"$top/part" 2>/dev/null </dev/null; then
+		case $(head -c 1 "$top/part") in
+		'[' | '{') mv "$top/part" "$node/$file" && return ;;
+		esac
+	fi
+	missing="$missing $file"
+}
+
+# FILE... : there is nothing, and that is known
+nothing() {
+	for file; do : >"$node/$file"; done
+}
+
+# The tables that /proc lists; a table that is not there would be made by opening it.
+legacy() { # FAMILY: "" or 6
+	names=/proc/net/ip${1}_tables_names
+	save=ip${1}tables-legacy-save
+	if [ ! -e "$names" ] || { [ -r "$names" ] && [ -z "$(cat "$names")" ]; }; then
+		nothing "$save.txt"
+	elif has "$save"; then
+		keep "$save.txt" "$save"
+	elif look "ip${1}tables-save" -V 2>/dev/null </dev/null | grep -qv nf_tables; then
+		keep "$save.txt" "ip${1}tables-save"
+	else
+		missing="$missing $save.txt"
+	fi
+}
+
+nft_save() { # FAMILY: "" or 6
+	save=ip${1}tables-nft-save
+	if has "$save"; then
+		keep "$save.txt" "$save"
+	elif look "ip${1}tables-save" -V 2>/dev/null </dev/null | grep -q nf_tables; then
+		keep "$save.txt" "ip${1}tables-save"
+	else
+		missing="$missing $save.txt"
+	fi
+}
+
+rules() {
+	loaded nf_tables
+	case $? in
+	0)
+		nft_save ""
+		nft_save 6
+		keep_json nft-ruleset.json nft -j list ruleset
+		;;
+	1) nothing iptables-nft-save.txt ip6tables-nft-save.txt nft-ruleset.json ;;
+	*) missing="$missing iptables-nft-save.txt ip6tables-nft-save.txt nft-ruleset.json" ;;
+	esac
+	legacy ""
+	legacy 6
+	loaded ip_set
+	case $? in
+	0) keep ipset-save.txt ipset save ;;
+	1) nothing ipset-save.txt ;;
+	*) missing="$missing ipset-save.txt" ;;
+	esac
+	if [ -e /proc/net/ip_vs ]; then
+		keep ipvsadm-save.txt ipvsadm -Sn
+		keep ipvsadm-ln.txt ipvsadm -ln
+	elif [ -e /proc/net/dev ]; then
+		nothing ipvsadm-save.txt
+	fi
+}
+
+routes() { look ip -j route show table all && look ip -j -6 route show table all; }
+policy() { look ip -j rule && look ip -j -6 rule; }
+# As far as they can be read; a secret stays here.
+sysctls() {
+	look sysctl -a 2>/dev/null | grep -v stable_secret >"$top/sysctl"
+	grep -q '^net\.ipv4\.ip_forward ' "$top/sysctl" && cat "$top/sysctl"
+}
+
+facts() {
+	keep_json ip-addr.json ip -j addr
+	keep_json ip-link.json ip -j -d link
+	keep_json ip-neigh.json ip -j neigh
+	keep_json bridge-fdb.json bridge -j fdb show
+	keep ss.txt ss -lntu
+	keep lsmod.txt lsmod
+	keep uname.txt uname -a
+	for f in ip-route.json:routes ip-rule.json:policy sysctl.txt:sysctls; do
+		if ${f#*:} >"$top/part" 2>/dev/null </dev/null && [ -s "$top/part" ]; then
+			mv "$top/part" "$node/${f%:*}"
+		else
+			missing="$missing ${f%:*}"
+		fi
+	done
+	if loaded nf_conntrack_netlink; then
+		keep conntrack-stats.txt conntrack -S
+		count=$(cat /proc/sys/net/netfilter/nf_conntrack_count 2>/dev/null)
+		[ "${count:-1000000}" -le 100000 ] && keep conntrack.txt conntrack -L -o extended
+	fi
+}
+
+files() {
+	[ -r /etc/resolv.conf ] && keep resolv.conf cat /etc/resolv.conf
+	[ -r /var/lib/kubelet/config.yaml ] && keep kubelet-config.json grep -v '^staticPodURL' /var/lib/kubelet/config.yaml
+	for f in /etc/cni/net.d/*.conf /etc/cni/net.d/*.conflist; do
+		if [ -f "$f" ] && [ -r "$f" ] && ! grep -qiE '(token|password|key_data)"' "$f"; then
+			mkdir -p "$node/cni"
+			keep "cni/${f##*/}" cat "$f"
+		fi
+	done
+}
+
+# Of kube-proxy on this node's own loopback address.
+get() { # URL [OPTION of curl]
+	if has curl; then
+		"$program" -s --noproxy '*' --max-time 5 ${2:+"$2"} "$1"
+	else
+		wget -q -T 5 -O - "$1"
+	fi
+}
+proxy() {
+	unset http_proxy https_proxy all_proxy ALL_PROXY
+	for f in kube-proxy-mode.txt:10249/proxyMode kube-proxy-configz.json:10249/configz kube-proxy-metrics.txt:10249/metrics \
+		kube-proxy-healthz.json:10256/healthz; do
+		option=-f
+		case $f in *healthz) option= ;; esac # it is 503 where it is not well, and says why
+		if get "http://127.0.0.1:${f#*:}" $option >"$top/part" 2>/dev/null </dev/null && [ -s "$top/part" ]; then
+			mv "$top/part" "$node/${f%:*}"
+		fi
+	done
+}
+
+main() {
+	if [ -t 1 ]; then
+		say "stdout is a terminal: send the tar to a file"
+		exit 64
+	fi
+	PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+	LC_ALL=C
+	export PATH LC_ALL
+	umask 077
+	missing=
+	name=$(uname -n | tr '[:upper:]' '[:lower:]')
+	case $name in '' | .* | */*) name=node ;; esac
+	top=$(mktemp -d "${TMPDIR:-/tmp}/svcdoctor.XXXXXX") || exit 1
+	trap 'rm -rf "$top"' EXIT
+	trap 'exit 1' HUP INT TERM PIPE
+	node=$top/bundle/nodes/$name
+	mkdir -p "$node" || exit 1
+	[ "$(id -u)" = 0 ] || say "this is not root: the rules cannot be read"
+	rules
+	facts
+	files
+	proxy
+	echo '{"schema": "svcdoctor.bundle/1"}' >"$top/bundle/bundle.json"
+	[ -z "$missing" ] || say "left out:$missing"
+	tar -cf - -C "$top/bundle" bundle.json nodes
+}
+
+# In one piece, so that half of it does nothing.
+main

@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What svcdoctor reads of /proc, held against sysctl, ss, uname, conntrack and lsmod in the same network namespace."""
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+
+from common import ROOT, Tests, expect, expect_equal, sh
+from kernel_world import NEWNET, unshare
+
+READ = os.path.join(ROOT, os.environ.get("BUILD", "build"), "tests", "kernel_read")
+PATIENCE = 10
+MODULES = """nf_nat 49152 2 xt_nat,nft_chain_nat, Live 0x0000000000000000
+nf_conntrack 172032 1 nf_nat, Live 0x0000000000000000
+a_module_with_a_long_name 16384 0 - Live 0x0000000000000000
+odd 1
+"""
+LSMOD = """Module                  Size  Used by
+nf_nat                 49152  2 xt_nat,nft_chain_nat
+nf_conntrack          172032  1 nf_nat
+a_module_with_a_long_name    16384  0 
+"""
+
+
+def read(name, *options, prefix=(), state="read: ", code=0):
+    p = subprocess.run([*prefix, READ, *options, name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30, check=False)
+    expect_equal((p.returncode, p.stderr.decode().rstrip("\n")), (code, state), f"kernel_read {name}")
+    return p.stdout.decode()
+
+
+def settings():
+    sh("ip", "link", "add", "v0.5", "type", "veth", "peer", "name", "v1")
+    sh("sysctl", "-qw", "net.ipv4.conf.v0/5.forwarding=1")
+    for options in ((), ("--drop",)):
+        for _ in range(PATIENCE):
+            want = "".join(x for x in sh("sysctl", "-a", check=False).decode().splitlines(True) if x.startswith("net."))
+            got = read("sysctl", *options)
+            if got == want:
+                break
+            time.sleep(0.2)
+        if not options:  # without rights some cannot be read
+            expect_equal(got, want, "sysctl")
+    expect("net.ipv4.conf.v0/5.forwarding = 1\n" in got, "a setting is missing")
+    expect("\nnet.ipv4.ip_local_port_range = 32768\t60999\n" in got, "a value of two numbers is not as sysctl has it")
+    return f"{got.count(chr(10))} of them"
+
+
+def opened():
+    """Sockets of all kinds. One that listens on both families shall not be taken for one of IPv6 alone, nor the other way round."""
+    tcp, udp, v4, v6 = socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.AF_INET, socket.AF_INET6
+    for family, kind, address, only in ((v4, tcp, ("", 80), None), (v6, tcp, ("::", 80), 1), (v4, tcp, ("127.0.0.1", 81), None), (v6, tcp, ("::", 82), 0),
+                                        (v6, tcp, ("::1", 84), None), (v4, udp, ("", 53), None), (v6, udp, ("::", 53), 1), (v6, udp, ("::", 54), 0),
+                                        (v6, udp, ("::ffff:127.0.0.1", 56), 0), (v4, udp, ("127.0.0.1", 57), None)):
+        s = socket.socket(family, kind)
+        if only is not None:
+            s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only)
+        s.bind(address)
+        if kind == tcp:
+            s.listen(7)
+        yield s
+    s = socket.socket(v4, udp)
+    s.bind(("127.0.0.1", 58))
+    s.connect(("127.0.0.1", 57))  # is no listener
+    yield s
+    s = socket.create_connection(("127.0.0.1", 81))
+    yield s
+
+
+def columns(text):
+    """Of each line but the head's: protocol, state, and both addresses. The order is the kernel's, and the backlog is not in /proc."""
+    return sorted((*w[:2], *w[4:6]) for w in (line.split() for line in text.splitlines()[1:]))
+
+
+def sockets():
+    sh("ip", "link", "set", "lo", "up")
+    held = list(opened())
+    got, want = read("sockets"), sh("ss", "-lntu").decode()
+    expect_equal(columns(got), columns(want), "sockets")
+    expect_equal(len(columns(got)), 10, "sockets")
+    expect_equal(got.splitlines()[0].split()[:7], "Netid State Recv-Q Send-Q Local Address:Port Peer".split(), "the head")
+    expect_equal(read("sockets", "--drop"), got, "sockets without rights")
+    for s in held:
+        s.close()
+    expect_equal(columns(read("sockets", prefix=("unshare", "-n"))), [], "a namespace without sockets")
+
+
+def name():
+    expect_equal(read("uname"), sh("uname", "-a").decode(), "uname")
+
+
+def statistics():
+    if not os.path.exists("/proc/thread-self/net/stat/nf_conntrack"):
+        read("conntrack", state="absent: /proc/net/stat/nf_conntrack: the kernel does not have it", code=3)
+        return "there is none"
+    if not shutil.which("conntrack"):
+        return "conntrack is not here to compare"
+    for _ in range(PATIENCE):
+        got, want = read("conntrack"), sh("conntrack", "-S").decode()
+        if got == want:
+            return None
+    return expect_equal(got, want, "conntrack -S")
+
+
+def modules():
+    """Where there are none, there is no such file; and what lsmod of kmod 30 makes of a file."""
+    if os.path.exists("/proc/modules"):
+        expect_equal(sorted(line.split()[0] for line in read("modules").splitlines()[1:]),
+                     sorted(line.split()[0] for line in sh("lsmod").decode().splitlines()[1:]), "modules")
+    else:
+        read("modules", state="absent: /proc/modules: the kernel does not have it", code=3)
+    with tempfile.TemporaryDirectory(prefix="svcdoctor-proc-") as folder:
+        with open(os.path.join(folder, "modules"), "w", encoding="ascii") as f:
+            f.write(MODULES)
+        expect_equal(read("modules", prefix=("unshare", "-m", "sh", "-c", f'mount --bind {folder} /proc && exec "$@"', "sh")), LSMOD, "lsmod")
+
+
+def main():
+    tests = Tests()
+    if os.geteuid() != 0:
+        tests.skip("kernel_read_proc", "needs root")
+        tests.finish()
+    unshare(NEWNET)
+    for test in (settings, sockets, name, statistics, modules):
+        tests.run(test.__name__, test)
+    tests.finish()
+
+
+if __name__ == "__main__":
+    main()

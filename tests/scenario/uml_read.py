@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Runs inside user-mode-linux for test_kernel_read_ipvs.py: what the tools and what kernel_read say of ipsets and IPVS, in a kernel that has all
+types and where nothing is loaded at first.
+
+FOLDER/plan.json: {"modules": {"sets": [...], "servers": [...]}, "sets": [text for ipset restore], "servers": [text for ipvsadm -R], "seconds": none begins later}.
+A line of JSON for each: {"what": ..., "tool": ..., "ours": [status, text, why], "asked": modules that the kernel asked for meanwhile}."""
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+
+FOLDER, MODULES = sys.argv[1], sys.argv[2]
+ASKED = os.path.join(FOLDER, "asked")
+NOBODY = 65534
+
+
+def sh(*args, stdin=None, check=True):
+    r = subprocess.run(args, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    if check and r.returncode:
+        raise OSError(f"{' '.join(args)}: {r.stderr.decode(errors='replace')[-400:]}")
+    return r.stdout.decode()
+
+
+def kernel_read(name, user=None):
+    p = subprocess.run([os.path.join(FOLDER, "kernel_read"), name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, user=user,
+                       group=user, extra_groups=[] if user else None, check=False)
+    return [p.returncode, p.stdout.decode(), p.stderr.decode().strip()]
+
+
+def loaded():
+    with open("/proc/modules", encoding="ascii") as f:
+        return sorted(line.split()[0] for line in f) + sorted(os.listdir("/sys/module"))
+
+
+def asked():
+    """What the kernel wanted to load since the last call."""
+    try:
+        with open(ASKED, encoding="utf-8") as f:
+            lines = f.read().splitlines()
+        os.unlink(ASKED)
+        return lines
+    except OSError:
+        return []
+
+
+def tell(what, **more):
+    print(json.dumps({"what": what, **more}), flush=True)
+
+
+def watch_modprobe():
+    """Whatever the kernel asks for is written down, and not loaded."""
+    path = os.path.join(FOLDER, "modprobe")
+    with open(path, "w", encoding="ascii") as f:
+        f.write(f"#!/bin/sh\necho \"$@\" >>{ASKED}\n")
+    os.chmod(path, 0o755)
+    with open("/proc/sys/kernel/modprobe", "w", encoding="ascii") as f:
+        f.write(path + "\n")
+
+
+def untouched(what):
+    """What asking does to the kernel, all of it by itself."""
+    before = loaded()
+    for name in ("ipset", "ipvs", "ipvsln"):
+        ours = kernel_read(name)
+        tell(f"{what}: {name}", ours=ours, asked=asked(), same=loaded() == before)
+
+
+def sets(texts, end):
+    for number, text in enumerate(texts):
+        if time.monotonic() > end:
+            break
+        try:
+            sh("ipset", "-exist", "restore", stdin=text.encode())
+            asked()
+            ours = kernel_read("ipset")
+            tell(f"sets {number}", tool=sh("ipset", "save"), ours=ours, asked=asked())
+        except OSError as e:
+            tell(f"sets {number}", error=str(e))
+        sh("ipset", "flush")
+        sh("ipset", "destroy")
+
+
+def network():
+    batch = ["link set lo up", "link add d0 type dummy", "link set d0 up", "addr add 10.1.255.254/16 dev d0", "addr add fd00::ffff/64 dev d0 nodad",
+             "route add default dev d0", "-6 route add default dev d0", "addr add 10.96.0.1/32 dev d0"]
+    for line in batch:
+        sh("ip", *line.split())
+
+
+def servers(texts, end):
+    for number, text in enumerate(texts):
+        if time.monotonic() > end:
+            break
+        sh("ipvsadm", "-C")
+        try:
+            sh("ipvsadm", "-R", stdin=text.encode())
+            tell(f"servers {number}", tool=sh("ipvsadm", "-Sn"), ours=kernel_read("ipvs"), asked=asked())
+            tell(f"table {number}", tool=sh("ipvsadm", "-ln"), ours=kernel_read("ipvsln"), asked=asked())
+        except OSError as e:
+            tell(f"servers {number}", error=str(e))
+
+
+def connections():
+    """Some that count as inactive: datagrams to a virtual address."""
+    sh("ipvsadm", "-C")
+    sh("ipvsadm", "-R", stdin=b"-A -u 10.96.0.1:53 -s rr\n-a -u 10.96.0.1:53 -r 10.1.0.1:53 -m -w 3\n-a -u 10.96.0.1:53 -r 10.1.0.2:53 -m\n")
+    for _ in range(11):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.sendto(b"x", ("10.96.0.1", 53))
+    tell("connections", tool=sh("ipvsadm", "-ln"), ours=kernel_read("ipvsln"))
+    tell("nobody", ours=kernel_read("ipvs", NOBODY))
+    sh("ip", "netns", "add", "other")
+    p = subprocess.run(["ip", "netns", "exec", "other", os.path.join(FOLDER, "kernel_read"), "ipvs"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    tell("other namespace", ours=[p.returncode, p.stdout.decode(), p.stderr.decode().strip()])
+
+
+def main():
+    with open(os.path.join(FOLDER, "plan.json"), encoding="ascii") as f:
+        plan = json.load(f)
+    end = time.monotonic() + plan["seconds"]
+    asked()
+    watch_modprobe()
+    untouched("nothing loaded")
+    sh("ipset", "save", check=False)
+    tell("control", asked=asked())
+    sh("modprobe", "-d", MODULES, "ip_set")
+    untouched("ip_set loaded")
+    sh("modprobe", "-a", "-d", MODULES, *plan["modules"]["sets"])
+    sets(plan["sets"], end)
+    sh("modprobe", "-a", "-d", MODULES, *plan["modules"]["servers"])
+    network()
+    asked()
+    untouched("ip_vs loaded")
+    servers(plan["servers"], end)
+    connections()
+
+
+main()
