@@ -430,7 +430,7 @@ static void put_map(struct jrule *r, struct strbuf *b, const struct node *n)
 	ADD(b, "{\"map\": {\"key\": ");
 	nft_put_node(r, b, n->sub);
 	ADD(b, ", \"data\": ");
-	nft_put_set(r, b, n->set);
+	nft_put_set(r, b, n->set, n->sub);
 	ADD(b, "}}");
 }
 
