@@ -423,6 +423,39 @@ static const char *refined_check(const struct cause *c)
 	return health ? "hc-nodeport-blocked" : "nodeport-firewall-sg";
 }
 
+/* The packets of pods that go from one interface back to it are let through before the rule or policy that stops them. */
+static void let_pods_through(struct run *r, struct finding *f, const struct cause *c)
+{
+	const struct verify_by *by = c->by;
+	const char *dev = c->first->interface;
+
+	if (!c->first->foreign || !dev || (!by->nft_kind && !by->index))
+		return;
+	if (!by->nft_kind)
+		finding_fix(r, f, "sudo %t -t %t -I %t %u -i %t -o %t -j ACCEPT", rules_tool(by), by->table, by->chain, by->index, dev, dev);
+	else
+		finding_fix(r, f, "sudo nft insert rule %t %t %t iifname %t oifname %t accept", by->family, by->table, by->chain, dev, dev);
+}
+
+/* Where it is a KUBE-SEP chain that lacks its rule: until kube-proxy writes it, which it does when it is started anew. */
+static void masquerade_fix(struct run *r, struct finding *f, const struct cause *c)
+{
+	const struct verify_by *by = c->by;
+	char addr[IP_ADDR_STRLEN];
+
+	if (!by->missing || by->nft_kind || !by->chain || !str_starts(by->chain, "KUBE-SEP-"))
+		return;
+	finding_fix(r, f, "sudo %t -t nat -I %t 1 -s %a -j KUBE-MARK-MASQ", rules_tool(by), by->chain, ip_addr_format(&c->first->endpoint, addr));
+}
+
+static void hairpin_fix(struct run *r, struct finding *f, const struct cause *c)
+{
+	if (c->first->kind == DIFF_HAIRPIN)
+		masquerade_fix(r, f, c);
+	else if (c->by->kind == BY_RULE || c->by->kind == BY_POLICY)
+		let_pods_through(r, f, c);
+}
+
 static void cause_finding(struct run *r, struct cause *c)
 {
 	const struct k8s_service *s = c->several ? NULL : c->service;
@@ -449,6 +482,8 @@ static void cause_finding(struct run *r, struct cause *c)
 	f->text = cause_text(r, c, f->services.len);
 	evidence_of(r, f, c);
 	look_commands(r, f, c);
+	if (str_is(c->first->class_from, "hairpin"))
+		hairpin_fix(r, f, c);
 	if (str_is(c->check, "forward-policy-drop"))
 		finding_fix(r, f, "sudo %t -t %t -P FORWARD ACCEPT", rules_tool(c->by),
 			    c->by->table ? c->by->table : "filter");
@@ -524,15 +559,11 @@ static void blame_node_faults(struct run *r)
 				blame(r, r->d->findings.v[i], blamed[j].faults);
 }
 
-void rules_findings(struct run *r)
+void difference_findings(struct run *r)
 {
 	const struct verify_report *v = &r->d->verify;
 	struct cause_list causes = { 0 };
 
-	/* first, so that it is the first that explains what follows */
-	node_rules_findings(r);
-	plane_findings(r);
-	ipvs_reply_findings(r);
 	group(r, &causes);
 	for (size_t i = 0; i < causes.v.len; i++) {
 		if (!r->err)
@@ -542,6 +573,17 @@ void rules_findings(struct run *r)
 	array_free(&causes.v);
 	for (size_t i = 0; i < v->broken.len; i++)
 		delivery_finding(r, &v->broken.v[i]);
+}
+
+void rules_findings(struct run *r)
+{
+	const struct verify_report *v = &r->d->verify;
+
+	/* first, so that it is the first that explains what follows */
+	node_rules_findings(r);
+	plane_findings(r);
+	ipvs_reply_findings(r);
+	difference_findings(r);
 	undecided_findings(r);
 	blame_node_faults(r);
 	for (size_t i = 0; i < v->skipped.len; i++) {

@@ -38,6 +38,13 @@ static int nothing_endpoints(const struct report *r)
 	return report_endpoints(r, &e, &d);
 }
 
+static int nothing_hairpin(const struct report *r)
+{
+	const struct hairpin_report h = { 0 };
+	const struct diagnosis d = { .healthy = -1, .axis_has_source = { true, true, true } };
+	return report_hairpin(r, &h, &d);
+}
+
 static int nothing_connect(const struct report *r)
 {
 	const struct diagnosis d = { .healthy = -1, .axis_has_source = { true, true, true } };
@@ -60,7 +67,7 @@ static const struct {
 	int (*report)(const struct report *r);
 } documents[] = {
 	{ "diagnose", nothing_diagnose }, { "wait", nothing_diagnose }, { "verify", nothing_verify },	      { "trace", nothing_trace },
-	{ "rules", nothing_rules },	  { "endpoints", nothing_endpoints },	{ "connect", nothing_connect },
+	{ "rules", nothing_rules },	  { "endpoints", nothing_endpoints },	{ "hairpin", nothing_hairpin },	  { "connect", nothing_connect },
 };
 
 int report_nothing(const struct report *r)
