@@ -30,6 +30,7 @@ struct rtnl_request {
 	const void *header; /* its fixed part, of which the answers have one of the same size */
 	size_t header_size;
 	uint32_t ext_mask; /* IFLA_EXT_MASK; 0: none */
+	bool *ret_long;	   /* may be NULL: set to true when it did not come in one piece */
 };
 /*
  * Dumps. 0; -EAGAIN: it changed while it was read (NLM_F_DUMP_INTR), what @fn has is good for nothing; -EBADMSG: what came is no netlink; -errno,
@@ -69,12 +70,13 @@ struct rtnl_reading {
 	ARRAY_OF(struct rtnl_name) names[NAMES_COUNT];
 	bool names_read[NAMES_COUNT];
 	bool strange; /* an interface that was not there when the links were read */
+	bool in_pieces; /* a list that came in pieces, between which the kernel forgets what it looks at: two readings have to agree */
 	bool odd;     /* something has another size than this program knows: it was left out */
 	int result;   /* of what cannot return it */
 };
 
 /*
- * One list of the kernel, read up to 5 times until a reading is whole. @read writes the elements, between "[" and "]"; 0 or a negative code,
+ * One list of the kernel, read up to 8 times until a reading is whole. @read writes the elements, between "[" and "]"; 0 or a negative code,
  * -EAGAIN: once more. @what for messages: "links".
  */
 int rtnl_read(struct kernel_text *t, const char *what, int (*read)(struct rtnl_reading *r));

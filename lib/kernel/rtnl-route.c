@@ -307,7 +307,7 @@ static int read_routes(struct rtnl_reading *r)
 
 	for (size_t i = 0; e == 0 && i < ARRAY_LEN(families); i++) {
 		const struct rtmsg h = { .rtm_family = (unsigned char)families[i] };
-		const struct rtnl_request q = { RTM_GETROUTE, &h, sizeof(h), 0 };
+		const struct rtnl_request q = { RTM_GETROUTE, &h, sizeof(h), 0, &r->in_pieces };
 		struct routes v = { r, families[i] };
 
 		e = rtnl_dump(&q, print_route, &v);

@@ -5,6 +5,7 @@ network namespace: the same members in the same order with the same values, but 
 import json
 import os
 import subprocess
+import tempfile
 import time
 
 from common import ROOT, Tests, expect, expect_equal, sh, short
@@ -268,6 +269,55 @@ def no_capability():
         same(name, "--drop")
 
 
+STABLE = 1500
+
+
+def rewritten():
+    """While another process changes routes and rules: what stays is there, once, or the reading says that they changed."""
+    with Rewriter() as rewriter:
+        states = {"route": [], "rule": []}
+        for name in ("route", "rule") * 10:
+            p = subprocess.run([READ, name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30, check=False)
+            states[name].append(p.stderr.decode().split(":")[0])
+            expect(p.returncode in (0, 5), f"kernel_read {name}: {p.returncode} {p.stderr.decode()}")
+            if p.returncode == 0:
+                kept = [x["dst" if name == "route" else "fwmark"] for x in json.loads(p.stdout) if x.get("table") == "4000"]
+                many = 2 * STABLE if name == "route" else STABLE // 3
+                expect_equal((len(kept), len(set(kept))), (many, many), f"{name} that stay")
+        expect(rewriter.process.poll() is None, "the other process ended")
+    expect(states["route"].count("read") and states["rule"].count("read"), f"nothing was read: {states}")
+    return f"{sum(x.count('changed') for x in states.values())} of 20 readings changed"
+
+
+class Rewriter:
+    def __enter__(self):
+        make("ip link set lo up")
+        stay = [f"route add 100.64.{i // 250}.{i % 250} dev lo table 4000" for i in range(STABLE)]
+        stay += [f"route add fd01:{i:x}::/64 dev lo table 4000" for i in range(STABLE)]
+        stay += [f"rule add pref {2000 + i} fwmark {i + 1} lookup 4000" for i in range(STABLE // 3)]
+        sh("ip", "-batch", "-", stdin="\n".join(stay).encode())
+        lines = [x for i in range(100) for x in (f"route DO 100.64.{i % 6}.{i}/32 dev lo table 4001", f"route DO fd01:{i:x}:1::/80 dev lo table 4001",
+                                                 f"rule DO pref {1000 + 20 * i} fwmark {i + 1} lookup 4001")]
+        self.file = tempfile.NamedTemporaryFile("w", prefix="svcdoctor-rewrite-")
+        self.file.write("\n".join(line.replace("DO", do) for _ in range(200) for do in ("add", "del") for line in lines) + "\n")
+        self.file.flush()
+        self.process = subprocess.Popen(["ip", "-force", "-batch", self.file.name], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL)
+        return self
+
+    def __exit__(self, *exc):
+        self.process.terminate()
+        self.process.wait()
+        self.file.close()
+
+
+def no_memory():
+    """Each allocation fails once: a reading is whole, or says that memory is out."""
+    for name in (*COMMANDS, "sysctl", "sockets", "modules", "conntrack", "uname"):
+        p = subprocess.run([READ, "--each", name], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=60, check=False)
+        expect_equal((p.returncode, p.stderr.decode()), (0, ""), name)
+
+
 def families():
     """Rules do not tell their family. Lists that would be taken for the other one's, or for one list, say it."""
     for change, says in (("ip rule del pref 32767", True), ("ip -6 rule add pref 40000 lookup default", True),
@@ -307,6 +357,9 @@ def main():
         tests.run(name, same, name)
     tests.run("bytes", same_bytes)
     tests.run("no_capability", no_capability)
+    tests.run("no_memory", no_memory)
+    unshare(NEWNET)
+    tests.run("rewritten", rewritten)
     tests.finish()
 
 
