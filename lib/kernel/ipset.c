@@ -57,7 +57,7 @@ struct answers {
 
 static int take_protocol(struct asker *a, const struct nlmsghdr *h)
 {
-	const struct nlattr *attr;
+	struct nlattr *attr;
 	uint8_t newest = 0, oldest = 0;
 
 	mnl_attr_for_each(attr, h, sizeof(struct nfgenmsg)) {
@@ -158,7 +158,7 @@ static int read_twice(struct asker *a, struct kernel_text *ret)
 		r = read_once(a, ret, &now);
 		if (r < 0 && !a->changed)
 			return r;
-		if (r == 0 && has_before && ipset_same(&before, &now))
+		if (r == 0 && has_before && (ipset_same(&before, &now) || (i + 1 == KERNEL_READINGS_MAX && ipset_same_but_passing(&before, &now))))
 			return finish(ret, &now);
 		ipset_reading_release(&before);
 		has_before = r == 0;

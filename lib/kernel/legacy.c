@@ -250,7 +250,7 @@ static int add_matches(struct strbuf *b, const struct xt_rule_context *c, const 
 		if (end - at < sizeof(*m))
 			return -EBADMSG;
 		size = m->u.match_size;
-		if (size < sizeof(*m) || size > end - at || !memchr(m->u.user.name, 0, sizeof(m->u.user.name)))
+		if (size < sizeof(*m) || size > end - at || size % 8 != 0 || !memchr(m->u.user.name, 0, sizeof(m->u.user.name)))
 			return -EBADMSG;
 		if (!xt_print_match(b, c, m->u.user.name, m->u.user.revision, m->data, size - sizeof(*m)))
 			xt_print_unknown(b, false, m->u.user.name, m->u.user.revision, m->data, size - sizeof(*m));

@@ -230,7 +230,8 @@ static bool chunks(struct strbuf *b, const struct xt_sctp_info *m)
 static bool chunk_words(struct strbuf *b, const struct xt_sctp_info *m)
 {
 	static const char *const how[] = { NULL, " any", " all", NULL, " only" };
-	unsigned set = 0;
+	/* The map has eight times the words that it needs; ALL fills all of them, sctp_parse and net/netfilter/xt_sctp.c. */
+	bool none = true, all = true;
 
 	if (m->chunk_match_type >= ARRAY_LEN(how) || !how[m->chunk_match_type] || m->flag_count < 0 || m->flag_count > XT_NUM_SCTP_FLAGS)
 		return false;
@@ -238,10 +239,10 @@ static bool chunk_words(struct strbuf *b, const struct xt_sctp_info *m)
 	XT_WORDS(b, " --chunk-types");
 	strbuf_adds(b, how[m->chunk_match_type]);
 	for (size_t i = 0; i < ARRAY_LEN(m->chunkmap); i++)
-		set += (unsigned)__builtin_popcount(m->chunkmap[i]);
-	if (set == 0 || set == 256)
-		strbuf_adds(b, set ? " ALL" : " NONE");
-	return set == 0 || set == 256 || chunks(b, m);
+		none = none && m->chunkmap[i] == 0, all = all && m->chunkmap[i] == UINT32_MAX;
+	if (none || all)
+		strbuf_adds(b, all ? " ALL" : " NONE");
+	return none || all || chunks(b, m);
 }
 
 bool xt_m_sctp(struct strbuf *b, const struct xt_rule_context *c, const void *data, unsigned revision)
@@ -362,7 +363,7 @@ bool xt_m_ipv6header(struct strbuf *b, const struct xt_rule_context *c, const vo
 		unsigned bit;
 		const char *name;
 	} headers[] = { { MASK_HOPOPTS, "hop-by-hop" }, { MASK_DSTOPTS, "ipv6-opts" }, { MASK_ROUTING, "ipv6-route" },
-			{ MASK_FRAGMENT, "ipv6-frag" }, { MASK_AH, "ah" }, { MASK_ESP, "esp" }, { MASK_NONE, "ipv6-nonxt" }, { MASK_PROTO, "prot" } };
+			{ MASK_FRAGMENT, "ipv6-frag" }, { MASK_AH, "ah" }, { MASK_ESP, "esp" }, { MASK_NONE, "ipv6-nonxt" }, { MASK_PROTO, "protocol" } };
 	const struct ip6t_ipv6header_info *m = data;
 	char sep = ' ';
 

@@ -553,13 +553,16 @@ static void check_asks(const char *rule, bool ip6, const char *host, uint32_t dp
 	CLEANUP(sd_notes_release) struct sd_notes notes = { 0 };
 	struct ip_addr a, want = { 0 };
 	struct xtables_text text;
+	const struct rs_table *t;
 	const struct rs_rule *r;
 	uint32_t n = 0;
 
 	ruleset_init(&rs);
 	strbuf_addf(&dump, "*nat\n:X - [0:0]\n:Y - [0:0]\n-A X %s\nCOMMIT\n", rule);
 	assert_int_equal(read_xtables(&rs, dump.s, dump.len, ip6, BACKEND_LEGACY, "dump.txt", &notes, &text), 0);
-	r = table_find_chain(ruleset_find_table(&rs, BACKEND_LEGACY, ip6 ? RS_IP6 : RS_IP4, "nat"), "X")->rules[0];
+	t = ruleset_find_table(&rs, BACKEND_LEGACY, ip6 ? RS_IP6 : RS_IP4, "nat");
+	assert_non_null(t);
+	r = table_find_chain(t, "X")->rules[0];
 	assert_int_equal(rule_host(r, FIELD_DADDR, &a), host != NULL);
 	if (host) {
 		assert_int_equal(ip_addr_parse(host, &want), 0);
