@@ -3,6 +3,7 @@
 #   make            build/svcdoctor                     make install    PREFIX=/usr/local DESTDIR=      make uninstall
 #   make demo       build, and diagnose a recorded broken cluster
 #   make check      build and run every test            SANITIZE=1: with ASan and UBSan    CC=clang
+#   make check-alloc  every unit test, with each of its allocations failing once (make check: two of each)
 #   make fuzz       every fuzz target for FUZZ_SECONDS=60
 #   make mutations  1250 random mutations of recorded rules in every mode, judged by the plain evaluators of the tests (make check: a share of them)
 #   make check-kernel  2,000 random rulesets of each backend, judged by the running kernel (make check: 100 of each)
@@ -10,7 +11,7 @@
 #   make krew       build/krew: archive and manifest of a release for krew; KREW_URI= says where it will lie
 #   V=1             shows the commands
 #
-# `demo`, `check`, `check-kernel`, `mutations`, `fuzz` and `bench` install what they need where they may, and otherwise print the line that does.
+# `demo`, `check`, `check-alloc`, `check-kernel`, `mutations`, `fuzz` and `bench` install what they need where they may, and otherwise print the line that does.
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -69,6 +70,7 @@ obj = $(patsubst %.c,$(BUILD)/obj/%.o,$1)
 LIB_OBJ := $(call obj,$(LIB_SRC))
 CMD_OBJ := $(call obj,$(CMD_SRC))
 UNIT_BIN := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
+ALLOC_BIN := $(patsubst tests/unit/%.c,$(BUILD)/alloc/%,$(UNIT_SRC))
 FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/%,$(FUZZ_SRC))
 BENCH_BIN := $(BUILD)/tests/bench
 JUDGE_BIN := $(BUILD)/tests/judge
@@ -85,7 +87,7 @@ SUBMAKE = +$(Q)$(MAKE) --no-print-directory $(JOBS)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all demo check check-kernel check-programs fuzz fuzz-programs mutations bench lint install uninstall krew clean FORCE
+.PHONY: all demo check check-alloc check-kernel check-programs fuzz fuzz-programs mutations bench lint install uninstall krew clean FORCE
 
 all:
 	$(SUBMAKE) $(BUILD)/svcdoctor
@@ -100,12 +102,19 @@ check:
 	$(SUBMAKE) WERROR=1 check-programs
 	+$(Q)BUILD='$(BUILD)' CC='$(CC)' SANITIZE='$(SANITIZE)' MAKE='$(MAKE)' tests/run.sh
 
-check-programs: $(BUILD)/svcdoctor $(UNIT_BIN) $(FUZZ_BIN) $(BENCH_BIN) $(JUDGE_BIN) $(KERNEL_READ_BIN) $(if $(filter-out 0,$(SANITIZE)),,$(LIBFUZZER_BIN))
+check-programs: $(BUILD)/svcdoctor $(UNIT_BIN) $(FUZZ_BIN) $(BENCH_BIN) $(JUDGE_BIN) $(KERNEL_READ_BIN) $(if $(filter-out 0,$(SANITIZE)),,$(LIBFUZZER_BIN) $(ALLOC_BIN))
 
 check-kernel:
 	$(Q)CC='$(CC)' MODULES='$(MODULES)' scripts/deps.sh install build check
 	$(SUBMAKE) $(BUILD)/svcdoctor $(JUDGE_BIN) $(KERNEL_READ_BIN)
 	$(Q)BUILD='$(BUILD)' KERNEL_SEEDS=2000 TEST_TIMEOUT=3000 tests/run.sh scenario/test_kernel
+
+# Every unit test with every allocation failing once, but for at most ALLOC_TRIES of each test.
+ALLOC_TRIES ?= 500
+check-alloc:
+	$(Q)CC='$(CC)' MODULES='$(MODULES)' scripts/deps.sh install build check
+	$(SUBMAKE) $(ALLOC_BIN)
+	$(Q)BUILD='$(BUILD)' ALLOC_TIMEOUT=3000 tests/alloc/run.sh '$(ALLOC_TRIES)'
 
 fuzz:
 	$(Q)CC='$(CC)' MODULES='$(MODULES)' scripts/deps.sh install build fuzz
@@ -174,7 +183,6 @@ $(UNIT_BIN): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(call obj,$(UNIT_HEL
 	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 
 # The unit tests once more, with a library whose allocations can be made to fail and whose code lies in a section of its own.
-ALLOC_BIN := $(patsubst $(BUILD)/tests/%,$(BUILD)/alloc/%,$(UNIT_BIN))
 alloc_sections := $(foreach s,.text .text.unlikely .text.hot .text.startup .text.exit,--rename-section $(s)=sdtext)
 $(BUILD)/alloc/lib.a: $(ARCHIVE) tests/alloc/redefine.txt
 	$(Q)mkdir -p $(@D)

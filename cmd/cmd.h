@@ -172,7 +172,7 @@ struct command {
 	/* Returns an exit code, or a negative error. */
 	int (*run)(struct context *c);
 };
-extern const struct command command_diagnose, command_endpoints, command_rules, command_trace, command_verify,
+extern const struct command command_diagnose, command_endpoints, command_rules, command_hairpin, command_trace, command_verify,
 	command_explain, command_collect, command_rbac, command_wait, command_demo, command_version, command_completion;
 extern const struct command *const commands[]; /* ends with NULL */
 const struct command *command_find(const char *name);

@@ -49,6 +49,9 @@ static int open_bundles(struct context *c)
 {
 	size_t opened = 0;
 	for (size_t i = 0; i < c->o.bundles.len; i++) {
+		if (strcmp(c->o.bundles.v[i], "-") == 0) {
+			continue; /* what is typed is not the bundle */
+		}
 		opened += bundle_open(&c->snapshot, c->o.bundles.v[i]) >= 0;
 	}
 	int r = opened > 0 ? snapshot_finish(&c->snapshot) : -1;

@@ -175,6 +175,9 @@ static void offer_values(struct completer *x, const char *const *words, enum opt
 		offer_names(x, K8S_NAMESPACES, NULL);
 		break;
 	case COMPLETE_NODE:
+		if (*x->typed) {
+			offer(x, "live", "this machine");
+		}
 		offer_names(x, K8S_NODES, NULL);
 		break;
 	case COMPLETE_SERVICE:

@@ -7,7 +7,7 @@
 #include "cmd.h"
 
 const struct command *const commands[] = {
-	&command_diagnose, &command_endpoints, &command_rules,	 &command_trace,      &command_verify,
+	&command_diagnose, &command_endpoints, &command_rules,	 &command_hairpin,    &command_trace,	  &command_verify,
 	&command_wait,	   &command_collect,   &command_explain, &command_rbac,	      &command_demo,
 	&command_version,  &command_completion, NULL,
 };

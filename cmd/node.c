@@ -106,7 +106,9 @@ static int take_name(struct context *c, const struct node_live *l, bool *ret_for
 		known = true;
 	}
 	*ret_foreign = is_foreign(c, name, known);
-	(void)snprintf(c->here.name, sizeof(c->here.name), "%s", name);
+	if (name != c->here.name) { /* the last look's */
+		(void)snprintf(c->here.name, sizeof(c->here.name), "%s", name);
+	}
 	if (*ret_foreign && !c->o.node) {
 		sd_note_add(&c->snapshot.notes, false, "not-a-node", NULL, 0, 0, "--node live looks at it all the same",
 			    "a kubelet was set up on this machine '%s', and it is no Node of this cluster: its rules are not looked at", name);

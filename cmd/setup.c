@@ -46,7 +46,7 @@ void setup_tell(const struct context *c, const struct sd_notes *told)
 {
 	const struct sd_notes *notes = &c->snapshot.notes;
 	/* where all was refused, the first refusal says it */
-	const size_t most = c->snapshot.live && !c->snapshot.any_cluster ? 1 : NOTES_SHOWN;
+	const size_t most = c->snapshot.live && !c->snapshot.any_cluster && !c->here.wanted ? 1 : NOTES_SHOWN;
 	size_t shown = 0, left = notes->dropped;
 	for (size_t i = 0; i < notes->len; i++) {
 		const struct sd_note *n = &notes->v[i];
@@ -274,7 +274,8 @@ static const char *run_namespace(const struct context *c)
 /* What the command asks of the cluster. */
 static struct live_want wanted(const struct context *c)
 {
-	struct live_want w = { .all = c->o.all, .namespace_ = run_namespace(c), .services = c->o.args.v,
+	bool hairpin = c->command == &command_hairpin; /* about nodes: a pod of any namespace may be there */
+	struct live_want w = { .all = c->o.all || hairpin, .namespace_ = run_namespace(c), .services = c->o.args.v,
 			       .nservices = c->o.args.len, .node = c->here.wanted ? NULL : c->o.node,
 			       .rollouts = c->command == &command_wait && c->o.wait_for == WAIT_ROLLOUT };
 	const char *name = c->command->name;
@@ -283,7 +284,7 @@ static struct live_want wanted(const struct context *c)
 		w.all = true;
 		w.nservices = 0;
 	}
-	bool endpoints = strcmp(name, "endpoints") == 0, rules = strcmp(name, "rules") == 0 || strcmp(name, "verify") == 0;
+	bool endpoints = strcmp(name, "endpoints") == 0, rules = strcmp(name, "rules") == 0 || strcmp(name, "verify") == 0 || hairpin;
 	w.axes[AXIS_NAME] = !endpoints && !rules;
 	w.axes[AXIS_ENDPOINTS] = !rules;
 	w.axes[AXIS_RULES] = !endpoints;

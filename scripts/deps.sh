@@ -104,6 +104,9 @@ probe_check() {
 	has xz || need xz-utils
 	has ip || need iproute2
 	has setpriv && has unshare || need util-linux
+	has strace || need strace
+	has dash || need dash
+	has busybox || need busybox
 	has size || need binutils
 }
 probe_bench() {

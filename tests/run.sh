@@ -46,6 +46,7 @@ for t in tests/scenario/test_*.sh; do [[ -e $t ]] && add "scenario/$(basename "$
 add check/includes "python3 tests/check-includes.py"
 add check/compiler "bash tests/check-compiler.sh"
 add check/globals "bash tests/check-globals.sh"
+case $SANITIZE in '' | 0) add check/allocations "bash tests/alloc/run.sh ${ALLOC_TRIES:-2}" ;; esac
 for t in tests/unit/test_*.c; do n=$(basename "$t" .c); [[ -e $t ]] && add "unit/${n#test_}" "$BUILD/tests/$n"; done
 for t in tests/fuzz/fuzz_*.c; do n=$(basename "$t" .c); [[ -e $t ]] && add "fuzz/${n#fuzz_}" "bash tests/fuzz/run.sh --check ${n#fuzz_}"; done
 

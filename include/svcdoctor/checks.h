@@ -127,6 +127,12 @@ void diagnosis_release(struct diagnosis *d);
 /* 0 or -ENOMEM. @ret must be zeroed. */
 int diagnose_run(const struct snapshot *s, const struct diagnose_options *o, struct diagnosis *ret);
 
+/*
+ * What hairpin_run found as findings, and as skipped checks the nodes of which it could not tell. @h->found is moved to @ret. @ignore: as
+ * of diagnose_options. 0 or -ENOMEM; @ret must be zeroed.
+ */
+int hairpin_diagnose(const struct snapshot *s, const char *const *ignore, struct hairpin_report *h, struct diagnosis *ret);
+
 /* One row of the command `endpoints`: a pod, a slice endpoint, or both, beside a Service. */
 struct endpoint_row {
 	const struct k8s_service *service;

@@ -310,6 +310,19 @@ void nat_node_init(struct nat_node *n, const char *name, const struct ruleset *r
  */
 int nat_walk(const struct nat_node *node, const struct nat_packet *p, const struct nat_options *o, struct nat_result *ret);
 
+/* ---- bridges, for whoever asks of ports and not of packets ---- */
+
+/* Does what this bridge switches pass the rules of IPv4, or @six? @ret_why: of FALSE and UNKNOWN, constant text. */
+enum tri nat_bridge_calls(const struct node_facts *f, const struct node_link *bridge, bool six, const char **ret_why);
+/*
+ * May a packet that came in by @port and was translated leave by it again? *@ret_text, in @arena or NULL: why not, why that is not known,
+ * or why it need not (bridge netfilter is off). NULL with TRI_FALSE and TRI_UNKNOWN: out of memory.
+ */
+enum tri nat_port_turns_back(struct arena *arena, const struct nat_node *node, const struct node_link *bridge, const struct node_link *port,
+			     bool six, const char **ret_text);
+/* Does it let a pod reach itself on such a kernel that its bridge is promiscuous? @release: "6.1.0-18-amd64", NULL: not known. */
+enum tri nat_promisc_helps(const char *release);
+
 /* Same fate as far as the rules go: verdict, translated, address, port, masquerade. */
 bool nat_same_fate(const struct nat_ending *a, const struct nat_ending *b);
 

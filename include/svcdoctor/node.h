@@ -131,6 +131,15 @@ int node_conf(const struct node_facts *f, int family, const char *ifname, const 
 
 const struct node_link *node_link_by_name(const struct node_facts *f, const char *name);
 
+/* By its kind; where `ip link` was run without -d, by being the master of a bridge port. */
+bool node_is_bridge(const struct node_facts *f, const struct node_link *l);
+bool node_is_port_of(const struct node_link *l, const struct node_link *bridge);
+/*
+ * The port that a neighbour of the bridge device hangs on: its MAC address by the neighbour table, the port by the FDB. NULL: these do
+ * not say it.
+ */
+const struct node_link *node_bridge_port(const struct node_facts *f, const struct node_link *bridge, const struct ip_addr *a);
+
 enum tri { TRI_FALSE, TRI_TRUE, TRI_UNKNOWN };
 
 /*

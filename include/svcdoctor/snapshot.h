@@ -52,6 +52,14 @@ struct snap_kubelet {
 	const char *cluster_domain, *hairpin_mode, *resolv_conf, *runtime_endpoint; /* NULL: not set */
 };
 
+/* A plugin of a network's configuration in /etc/cni/net.d that makes a bridge, or whatever has one of these settings. */
+struct snap_cni {
+	const char *file;	/* "10-lab.conflist" */
+	const char *network, *type, *bridge; /* NULL: not set */
+	int hairpin, promisc, masq; /* hairpinMode, promiscMode, ipMasq: 0, 1; -1: not set, which the plugin takes as false */
+	bool second;		/* of a file behind the first one: the kubelet's runtime reads the first only */
+};
+
 struct snap_node {
 	const char *name;
 	struct ruleset rules;
@@ -65,6 +73,8 @@ struct snap_node {
 	struct node_facts facts;
 	struct snap_proxy proxy;
 	struct snap_kubelet kubelet;
+	bool cni_known;			/* a file of cni/ was read */
+	ARRAY_OF(struct snap_cni) cni;	/* by file, as the runtime sorts them, and their order in it; after snapshot_finish */
 	const char *kernel;		/* uname.txt or Node object */
 	bool any_rules;			/* at least one rules dump is known */
 	/* read from the kernel of this machine: what that was, and why a dump is not known, and what would allow it */

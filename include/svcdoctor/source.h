@@ -89,6 +89,8 @@ int read_sysctl(struct node_facts *f, const char *data, size_t size, const char 
  * note. 0 or -ENOMEM.
  */
 int read_kubelet_config(struct snapshot *s, const char *node, const char *data, size_t size, const char *file);
+/* A file of /etc/cni/net.d, called @name there: a list of plugins or one alone, as JSON. What is neither gets a note. 0 or -ENOMEM. */
+int read_cni(struct snapshot *s, const char *node, const char *name, const char *data, size_t size, const char *file);
 /* Text of a file: the first line is the status of HTTP, the rest the answer. @data ends with NUL. 0 (also with a note) or -ENOMEM. */
 int read_probe(struct snapshot *s, const char *what, const char *ns, const char *pod, const char *data, size_t size, const char *file);
 /* An answer with its status; the first line of @body (NUL behind @len) is kept, cleaned. 0 or -ENOMEM. */

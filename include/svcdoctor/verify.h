@@ -269,6 +269,74 @@ const char *verify_proxy_sign(const struct snapshot *s, const struct snap_node *
  */
 int verify_services_from_rules(struct snapshot *s);
 
+/* ---- hairpin: can a pod reach itself through its Service? ---- */
+
+/* From the worst to the best. */
+enum hairpin_can { HAIRPIN_UNASKED, HAIRPIN_NO, HAIRPIN_UNKNOWN, HAIRPIN_YES };
+const char *hairpin_can_name(enum hairpin_can c); /* NULL for UNASKED; "no", "unknown", "yes" */
+struct hairpin_answer {
+	enum hairpin_can can;
+	const char *why; /* NULL for UNASKED */
+};
+
+/* A pod of a node, by one of its addresses. */
+struct hairpin_pod {
+	const char *node;
+	const char *name; /* "ns/pod"; NULL: no object says it */
+	struct ip_addr addr;
+	const char *dev;  /* that the node's route to it leaves by; NULL: not known */
+	const struct node_link *bridge, *port; /* NULL: none, or (the port) not known */
+	/* That it was asked through; NULL: there is none whose rules lead to it. */
+	const struct k8s_service *service;
+	const char *frontend;
+	int masquerade;	  /* its own packets to itself; -1: not known */
+	struct hairpin_answer self, neighbour;
+	struct ip_addr from; /* the neighbour; family 0: there is none */
+};
+struct hairpin_port {
+	const char *node;
+	const struct node_link *bridge, *link;
+	struct hairpin_answer alone; /* by the bridge and the port, whatever the rules do */
+	struct hairpin_answer self;  /* of its pods, the worst; where none was asked: alone */
+	size_t pods;
+};
+struct hairpin_bridge {
+	const char *node;
+	const struct node_link *link;
+	enum tri calls[2];	/* bridge netfilter for IPv4, IPv6 */
+	const char *calls_why[2];
+	bool promisc;		/* by flag or by somebody who listens */
+	enum tri promisc_helps;
+	const struct snap_cni *cni; /* the plugin that makes it; NULL: not known */
+	size_t first_port, ports;   /* in the report's ports */
+	size_t pods;
+};
+/* What its verdict rests on: walks with cluster objects, with Services that the rules name, or ports alone. */
+enum hairpin_basis { HAIRPIN_BY_SERVICES, HAIRPIN_BY_RULES, HAIRPIN_BY_PORTS, HAIRPIN_BY_NOTHING };
+struct hairpin_node {
+	const struct snap_node *snap;
+	const char *mode;	/* of kube-proxy; NULL: nothing of it was read */
+	int kubelet_minor;	/* -1: not known */
+	enum hairpin_basis basis;
+	const char *not_walked; /* why not by walks; NULL */
+	struct hairpin_answer self, neighbour;
+	size_t pods, asked, cannot; /* pods; of those asked; of those that cannot reach themselves */
+};
+struct hairpin_report {
+	struct arena arena;
+	ARRAY_OF(struct hairpin_node) nodes;
+	ARRAY_OF(struct hairpin_bridge) bridges; /* by node */
+	ARRAY_OF(struct hairpin_port) ports;	 /* by bridge and name */
+	ARRAY_OF(struct hairpin_pod) pods;	 /* by node and address */
+	struct verify_report found; /* differences and broken: what keeps pods from themselves and their neighbours; class_from "hairpin" */
+};
+void hairpin_report_release(struct hairpin_report *r);
+/*
+ * Lets every pod of a node (@node NULL: of all) that is behind a Service there ask that Service's cluster IP and looks whether what leads
+ * back to itself arrives with a reply, and the same for a neighbour. 0 or -ENOMEM; @ret must be zeroed.
+ */
+int hairpin_run(const struct snapshot *s, const char *node, struct hairpin_report *ret);
+
 /* ---- one packet across nodes, for `trace` ---- */
 
 /*

@@ -307,6 +307,8 @@ void proxy_pods_judged(struct run *r);
 
 /* Turns what verify found (r->d->verify) into findings. */
 void rules_findings(struct run *r);
+/* Of that only the differences, and what the node does not deliver. */
+void difference_findings(struct run *r);
 
 /* Commands that look at the node's kube-proxy and restart it, where its pod is known. */
 void proxy_commands(struct run *r, struct finding *f, const char *node);
@@ -316,11 +318,18 @@ void proxy_commands(struct run *r, struct finding *f, const char *node);
 /* kube-proxy's rules of a node as a whole: never written, flushed, torn. At most one finding for a node. */
 void node_rules_findings(struct run *r);
 void delivery_finding(struct run *r, const struct verify_broken *b);
+/* What switches hairpin mode on at the ports of @bridge (NULL: of every bridge) of node @n that lack it, now and for good. */
+void hairpin_commands(struct run *r, struct finding *f, const struct snap_node *n, const struct node_link *bridge);
 
 /* ---- planes.c ---- */
 
 /* Other data planes, leftovers of other modes and backends, nodes that differ from their peers. */
 void plane_findings(struct run *r);
+
+/* ---- diagnose.c ---- */
+
+/* Fills which axes have a source, and why others have none. */
+void run_sources(struct run *r);
 
 /* ---- verdict.c ---- */
 

@@ -90,7 +90,7 @@ static const char *rules_why_not(struct run *r)
 			       : "there are no rules of any node";
 }
 
-static void sources(struct run *r)
+void run_sources(struct run *r)
 {
 	struct diagnosis *d = r->d;
 	const bool bundle = r->s->origin && strncmp(r->s->origin, "bundle", 6) == 0;
@@ -137,7 +137,7 @@ int diagnose_run(const struct snapshot *s, const struct diagnose_options *o, str
 	if (!r.err)
 		r.err = run_rules(&r);
 	if (!r.err) {
-		sources(&r);
+		run_sources(&r);
 		run_verdict(&r);
 	}
 	run_release(&r);

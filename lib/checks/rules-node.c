@@ -373,19 +373,12 @@ static void sysctl_commands(struct run *r, struct finding *f, const char *key)
 
 /* ---- bridges ---- */
 
-#define PORTS_SHOWN 3
-
 static const struct snap_node *node_named(const struct run *r, const char *name)
 {
 	for (size_t i = 0; i < r->s->nodes.len; i++)
 		if (str_is(r->s->nodes.v[i]->name, name))
 			return r->s->nodes.v[i];
 	return NULL;
-}
-
-static bool lacks_hairpin(const struct node_link *l)
-{
-	return l->master && l->hairpin == 0;
 }
 
 /* kubenet's bridge: a kubelet before 1.24 made it promiscuous in place of hairpin mode. */
@@ -398,21 +391,19 @@ static bool is_promiscuous_bridge(const struct run *r, const struct snap_node *n
 	return l && minor >= 0 && minor < 24 && !l->promisc && l->promiscuity <= 0;
 }
 
-static void hairpin_commands(struct run *r, struct finding *f, const struct snap_node *n)
+/* The one that the text names: "port veth1 of bridge cni0 has hairpin mode off"; NULL: several do, or none. */
+static const struct node_link *bridge_in_text(const struct snap_node *n, const char *text)
 {
-	size_t off = 0, ports = 0;
+	const char *at = text ? strstr(text, " of bridge ") : NULL;
 
-	finding_next(r, f, "bridge -d link show");
-	if (str_is(f->check->id, "hairpin-promiscuous-bridge-off"))
-		finding_fix(r, f, "sudo ip link set cbr0 promisc on");
-	for (size_t i = 0; n && i < n->facts.links.len; i++) {
+	for (size_t i = 0; n && at && i < n->facts.links.len; i++) {
 		const struct node_link *l = &n->facts.links.v[i];
+		size_t len = strlen(l->name);
 
-		ports += l->master && l->hairpin >= 0;
-		if (lacks_hairpin(l) && off++ < PORTS_SHOWN)
-			finding_fix(r, f, "sudo bridge link set dev %t hairpin on", l->name);
+		if (strncmp(at + 11, l->name, len) == 0 && str_starts(at + 11 + len, " has "))
+			return l;
 	}
-	finding_evidence(r, f, "%zu of %zu bridge ports have hairpin mode off", off, ports);
+	return NULL;
 }
 
 static void bridge_netfilter_commands(struct run *r, struct finding *f, const struct verify_broken *b)
@@ -448,7 +439,9 @@ static void delivery_commands(struct run *r, struct finding *f, const struct ver
 	} else if (str_is(id, "bridge-nf-call-iptables-off")) {
 		bridge_netfilter_commands(r, f, b);
 	} else if (str_is(b->cause, "hairpin-mode")) {
-		hairpin_commands(r, f, node_named(r, b->node));
+		const struct snap_node *n = node_named(r, b->node);
+
+		hairpin_commands(r, f, n, bridge_in_text(n, b->by.text));
 	} else if (str_is(id, "rp-filter-strict")) {
 		finding_next(r, f, "sysctl -a -r 'net.ipv4.conf.*rp_filter'");
 	} else {

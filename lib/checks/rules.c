@@ -423,6 +423,20 @@ static const char *refined_check(const struct cause *c)
 	return health ? "hc-nodeport-blocked" : "nodeport-firewall-sg";
 }
 
+/* The packets of pods that go from one interface back to it are let through before the rule that stops them. */
+static void let_pods_through(struct run *r, struct finding *f, const struct cause *c)
+{
+	const struct verify_by *by = c->by;
+	const char *dev = c->first->interface;
+
+	if (!c->first->foreign || !dev || (!by->nft_kind && !by->index))
+		return;
+	if (!by->nft_kind)
+		finding_fix(r, f, "sudo %t -t %t -I %t %u -i %t -o %t -j ACCEPT", rules_tool(by), by->table, by->chain, by->index, dev, dev);
+	else
+		finding_fix(r, f, "sudo nft insert rule %t %t %t iifname %t oifname %t accept", by->family, by->table, by->chain, dev, dev);
+}
+
 static void cause_finding(struct run *r, struct cause *c)
 {
 	const struct k8s_service *s = c->several ? NULL : c->service;
@@ -457,6 +471,8 @@ static void cause_finding(struct run *r, struct cause *c)
 	else if (c->first->foreign && c->by->chain)
 		finding_evidence(r, f,
 				 "find out which program writes this rule before you delete it: it may come back");
+	if (str_is(c->first->class_from, "hairpin") && c->by->kind == BY_RULE)
+		let_pods_through(r, f, c);
 }
 
 /* ---- undecided ---- */
@@ -524,15 +540,11 @@ static void blame_node_faults(struct run *r)
 				blame(r, r->d->findings.v[i], blamed[j].faults);
 }
 
-void rules_findings(struct run *r)
+void difference_findings(struct run *r)
 {
 	const struct verify_report *v = &r->d->verify;
 	struct cause_list causes = { 0 };
 
-	/* first, so that it is the first that explains what follows */
-	node_rules_findings(r);
-	plane_findings(r);
-	ipvs_reply_findings(r);
 	group(r, &causes);
 	for (size_t i = 0; i < causes.v.len; i++) {
 		if (!r->err)
@@ -542,6 +554,17 @@ void rules_findings(struct run *r)
 	array_free(&causes.v);
 	for (size_t i = 0; i < v->broken.len; i++)
 		delivery_finding(r, &v->broken.v[i]);
+}
+
+void rules_findings(struct run *r)
+{
+	const struct verify_report *v = &r->d->verify;
+
+	/* first, so that it is the first that explains what follows */
+	node_rules_findings(r);
+	plane_findings(r);
+	ipvs_reply_findings(r);
+	difference_findings(r);
 	undecided_findings(r);
 	blame_node_faults(r);
 	for (size_t i = 0; i < v->skipped.len; i++) {

@@ -6,8 +6,9 @@
  * (libiptc.c, parse_table): a chain begins at a hook's entry or behind an ERROR entry with its name, its last entry is its policy, a jump's
  * verdict is the place of the first rule of a chain, and user-defined chains are sorted by name.
  *
- * Asking for a table creates it, so only those that /proc/net/ip_tables_names lists are asked for. Tables have no generation: they are
- * read until two readings agree. The first is kept as a hash only, so that there is one copy of the rules in memory.
+ * Asking for a table creates it, so only those that /proc/net/ip_tables_names lists are asked for. Tables have no generation, but each is
+ * handed out as a whole (get_entries holds its lock). So all are read, the largest one last, and then all but that one again: if they
+ * are as before, all were so when the largest one was read. That saves reading most of the rules twice.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@
 #include <linux/netfilter_ipv6/ip6_tables.h>
 
 #define TABLES_MAX 16u
-#define READINGS_MAX 6u
+#define READINGS_MAX 5u
 #define ENTRIES_MAX (2000u << 20)
 #define LACKS "CAP_NET_ADMIN"
 
@@ -40,7 +41,7 @@ struct legacy {
 	int fd;
 	struct table tables[TABLES_MAX];
 	size_t ntables;
-	uint64_t hash[2];
+	struct table again; /* the second reading of one */
 	struct xt_rule_context context;
 };
 
@@ -49,6 +50,7 @@ static void legacy_release(struct legacy *l)
 	fd_close(&l->fd);
 	for (size_t i = 0; i < TABLES_MAX; i++)
 		free(l->tables[i].data);
+	free(l->again.data);
 	xt_sets_free(l->context.sets);
 }
 
@@ -78,18 +80,26 @@ static int table_names(struct legacy *l)
 	return 0;
 }
 
-/* -EAGAIN: the table was replaced between the two questions. */
-static int read_table(struct legacy *l, struct table *t)
+static int read_info(struct legacy *l, struct table *t)
 {
 	socklen_t size = sizeof(t->info);
-	size_t need;
 
 	memset(&t->info, 0, sizeof(t->info));
 	memcpy(t->info.name, t->name, sizeof(t->name));
 	if (getsockopt(l->fd, l->ip6 ? SOL_IPV6 : SOL_IP, IPT_SO_GET_INFO, &t->info, &size) < 0)
 		return -errno;
-	if (size != sizeof(t->info) || t->info.size > ENTRIES_MAX)
-		return -EFBIG;
+	return size != sizeof(t->info) || t->info.size > ENTRIES_MAX ? -EFBIG : 0;
+}
+
+/* -EAGAIN: the table was replaced since its size was asked for. */
+static int read_table(struct legacy *l, struct table *t)
+{
+	socklen_t size;
+	size_t need;
+	int r = read_info(l, t);
+
+	if (r < 0)
+		return r;
 	need = HEAD + t->info.size;
 	if (t->cap < need) {
 		free(t->data);
@@ -152,59 +162,6 @@ static const char *entry_chain(const struct entry *e)
 	return t->errorname;
 }
 
-/* ---- do two readings agree ---- */
-
-static void hash_add(uint64_t h[2], const void *data, size_t size)
-{
-	const char *p = data;
-	uint64_t a = h[0], b = h[1], v;
-
-	for (; size >= sizeof(v); p += sizeof(v), size -= sizeof(v)) {
-		memcpy(&v, p, sizeof(v));
-		a = (a ^ v) * 0x9e3779b97f4a7c15ull;
-		a ^= a >> 29;
-		b = (b + v) * 0xd6e8feb86659fd93ull;
-		b = b << 31 | b >> 33;
-	}
-	if (size) {
-		v = 0;
-		memcpy(&v, p, size);
-		a = (a ^ v) * 0x9e3779b97f4a7c15ull;
-		b = (b + v + size) * 0xd6e8feb86659fd93ull;
-	}
-	h[0] = a ^ a >> 32;
-	h[1] = b ^ b >> 32;
-}
-
-/* All of the table but its counters, which are put to 0. */
-static int hash_table(struct legacy *l, struct table *t)
-{
-	size_t counters = l->ip6 ? offsetof(struct ip6t_entry, counters) : offsetof(struct ipt_entry, counters);
-	struct entry e;
-
-	for (size_t place = 0; place < t->info.size; place += e.size) {
-		if (!entry_at(l, t, place, &e))
-			return -EBADMSG;
-		memset(t->data + HEAD + place + counters, 0, sizeof(struct xt_counters));
-	}
-	hash_add(l->hash, &t->info, sizeof(t->info));
-	hash_add(l->hash, t->data, HEAD + t->info.size);
-	return 0;
-}
-
-static int read_all(struct legacy *l)
-{
-	int r = table_names(l);
-
-	l->hash[0] = l->hash[1] = l->ntables;
-	for (size_t i = 0; r == 0 && i < l->ntables; i++) {
-		r = read_table(l, &l->tables[i]);
-		if (r == 0)
-			r = hash_table(l, &l->tables[i]);
-	}
-	return r;
-}
-
 /* ---- printing ---- */
 
 static void add_interface(struct strbuf *b, const char *option, const char *name, const unsigned char *mask, bool negated)
@@ -227,23 +184,13 @@ static void add_interface(struct strbuf *b, const char *option, const char *name
 	strbuf_addc(b, '+');
 }
 
-/* As /etc/protocols has them, which iptables asks first. */
-static const char *const protocols[256] = {
-	[1] = "icmp", [2] = "igmp", [4] = "ipencap", [6] = "tcp", [17] = "udp", [33] = "dccp", [41] = "ipv6", [47] = "gre", [50] = "esp",
-	[51] = "ah", [58] = "ipv6-icmp", [89] = "ospf", [94] = "ipip", [103] = "pim", [108] = "ipcomp", [112] = "vrrp", [115] = "l2tp",
-	[132] = "sctp", [135] = "mobility-header", [136] = "udplite",
-};
-
 static void add_protocol(struct strbuf *b, uint16_t proto, bool negated)
 {
 	if (!proto)
 		return;
 	xt_not(b, negated);
 	XT_WORDS(b, " -p ");
-	if (proto < ARRAY_LEN(protocols) && protocols[proto])
-		strbuf_adds(b, protocols[proto]);
-	else
-		xt_dec(b, proto);
+	xt_put_proto(b, proto);
 }
 
 static void add_address(struct strbuf *b, bool ip6, const char *option, const void *addr, const void *mask, bool negated)
@@ -533,33 +480,95 @@ static int add_tables(struct strbuf *b, struct legacy *l)
 	return r < 0 ? r : b->failed ? -ENOMEM : 0;
 }
 
-/* ---- until two agree ---- */
+/* ---- until two readings agree ---- */
 
-/*
- * Kernels before 4.11 also hand out what matches keep for themselves (tokens of a limit): then the texts of two readings are compared.
- * 1: @text is good; 0: not yet.
- */
-static int one_reading(struct legacy *l, uint64_t before[2], bool again, struct strbuf *text)
+/* Counters are no part of what is compared. */
+static int clear_counters(const struct legacy *l, struct table *t)
 {
-	CLEANUP(strbuf_release) struct strbuf now = STRBUF_INIT;
-	int r = read_all(l);
-	bool same;
+	size_t counters = l->ip6 ? offsetof(struct ip6t_entry, counters) : offsetof(struct ipt_entry, counters);
+	struct entry e;
+
+	for (size_t place = 0; place < t->info.size; place += e.size) {
+		if (!entry_at(l, t, place, &e))
+			return -EBADMSG;
+		memset(t->data + HEAD + place + counters, 0, sizeof(struct xt_counters));
+	}
+	return 0;
+}
+
+/* Kernels before 4.11 also hand out what matches keep for themselves (tokens of a limit): then the texts decide. */
+static int same_text(struct legacy *l, const struct table *a, const struct table *b)
+{
+	CLEANUP(strbuf_release) struct strbuf ta = STRBUF_INIT, tb = STRBUF_INIT;
+	int r = add_table(&ta, l, a);
+
+	if (r == 0)
+		r = add_table(&tb, l, b);
+	if (r < 0)
+		return r;
+	if (ta.failed || tb.failed)
+		return -ENOMEM;
+	return ta.len == tb.len && memcmp(ta.s, tb.s, ta.len) == 0;
+}
+
+/* 1: it is as before; 0: it is not. */
+static int same_table(struct legacy *l, struct table *t)
+{
+	int r;
+
+	memcpy(l->again.name, t->name, sizeof(t->name));
+	r = read_table(l, &l->again);
+	if (r == 0 && (t->info.size != l->again.info.size || memcmp(&t->info, &l->again.info, sizeof(t->info)) != 0))
+		return 0;
+	if (r == 0)
+		r = clear_counters(l, t);
+	if (r == 0)
+		r = clear_counters(l, &l->again);
+	if (r < 0)
+		return r;
+	return memcmp(t->data, l->again.data, HEAD + t->info.size) == 0 ? 1 : same_text(l, t, &l->again);
+}
+
+static int same_names(struct legacy *l)
+{
+	struct legacy now = { .ip6 = l->ip6, .fd = -1 };
+	int r = table_names(&now);
 
 	if (r < 0)
 		return r;
-	same = again && memcmp(before, l->hash, sizeof(l->hash)) == 0;
-	memcpy(before, l->hash, sizeof(l->hash));
-	if (!again)
-		return 0;
-	r = add_tables(&now, l);
+	for (size_t i = 0; i < l->ntables && i < now.ntables; i++)
+		if (strcmp(l->tables[i].name, now.tables[i].name) != 0)
+			return 0;
+	return l->ntables == now.ntables;
+}
+
+/* 1: @text is all tables as they were at one moment; 0: something changed meanwhile. */
+static int one_reading(struct legacy *l, struct strbuf *text)
+{
+	size_t last = 0;
+	int r = table_names(l);
+
+	for (size_t i = 0; r == 0 && i < l->ntables; i++) {
+		r = read_info(l, &l->tables[i]);
+		if (l->tables[i].info.size > l->tables[last].info.size)
+			last = i;
+	}
+	for (size_t i = 0; r == 0 && i < l->ntables; i++)
+		r = i == last ? 0 : read_table(l, &l->tables[i]);
+	if (r == 0 && l->ntables)
+		r = read_table(l, &l->tables[last]);
 	if (r < 0)
 		return r;
-	same = same || (text->len == now.len && text->len > 0 && memcmp(text->s, now.s, now.len) == 0);
-	same = same && xt_sets_same(l->context.sets);
-	strbuf_release(text);
-	*text = now;
-	now = (struct strbuf)STRBUF_INIT;
-	return same;
+	r = 1;
+	for (size_t i = 0; r == 1 && i < l->ntables; i++)
+		r = i == last ? 1 : same_table(l, &l->tables[i]);
+	if (r == 1)
+		r = same_names(l);
+	if (r != 1)
+		return r;
+	strbuf_reset(text);
+	r = add_tables(text, l);
+	return r < 0 ? r : xt_sets_same(l->context.sets);
 }
 
 static int failed(const struct legacy *l, struct kernel_text *ret, int r)
@@ -575,7 +584,6 @@ int kernel_xtables_legacy(bool ip6, struct kernel_text *ret)
 {
 	CLEANUP(legacy_release) struct legacy l = { .ip6 = ip6, .fd = -1, .context = { .ip6 = ip6 } };
 	const char *names = ip6 ? "ip6tables" : "iptables";
-	uint64_t before[2] = { 0 };
 	int r = table_names(&l);
 
 	if (r == -ENOENT || (r == 0 && l.ntables == 0))
@@ -589,7 +597,7 @@ int kernel_xtables_legacy(bool ip6, struct kernel_text *ret)
 	if (!l.context.sets)
 		return failed(&l, ret, -ENOMEM);
 	for (unsigned i = 0; i < READINGS_MAX; i++) {
-		r = one_reading(&l, before, i > 0, &ret->text);
+		r = one_reading(&l, &ret->text);
 		if (r == 1)
 			return kernel_text_end(ret, KERNEL_READ, "%s", "");
 		if (r < 0 && r != -EAGAIN && r != -ENOENT)

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* `ip -j rule` and `ip -6 -j rule` in one array, as ip/iprule.c of iproute2 6.1 prints them. */
+/*
+ * `ip -j rule` and `ip -6 -j rule` in one array, as ip/iprule.c of iproute2 6.1 prints them. Its output names no family: whoever reads it
+ * finds the second list where the priorities begin anew, and tells IPv4's by its addresses or its rule for table default. Where that would
+ * not do, each rule has a "family" more.
+ */
 
 #include <errno.h>
 #include <linux/fib_rules.h>
@@ -161,25 +165,42 @@ static void print_later(struct rtnl_reading *r, const struct rtnl_message *m)
 	}
 }
 
+/* One family's list, and what tells that it is. */
 struct rules {
 	struct rtnl_reading *r;
 	int family;
+	bool say_family;
+	uint32_t first, last; /* priorities */
+	size_t len;
+	bool has_address, has_default;
 };
+
+static void note_rule(struct rules *v, uint32_t priority, const struct fib_rule_hdr *h, const struct nlattr *const *tb)
+{
+	if (v->len++ == 0)
+		v->first = priority;
+	v->last = priority;
+	v->has_address |= tb[FRA_SRC] || tb[FRA_DST];
+	v->has_default |= rtnl_num(tb[FRA_TABLE], h->table) == RT_TABLE_DEFAULT;
+}
 
 static int print_rule(void *arg, const struct rtnl_message *m)
 {
 	const struct nlattr *tb[FRA_DPORT_RANGE + 1];
 	const struct fib_rule_hdr *h = m->header;
-	const struct rules *v = arg;
+	struct rules *v = arg;
 	struct rtnl_reading *r = v->r;
 	uint32_t flow;
 
 	if (m->type != RTM_NEWRULE || h->family != v->family)
 		return 0;
 	rtnl_attrs(m->attrs, m->attrs_size, tb, FRA_DPORT_RANGE);
+	note_rule(v, (uint32_t)rtnl_num(tb[FRA_PRIORITY], 0), h, tb);
 	flow = (uint32_t)rtnl_num(tb[FRA_FLOW], 0);
 	jo_open(&r->out, NULL, '{');
 	jo_uint(&r->out, "priority", rtnl_num(tb[FRA_PRIORITY], 0));
+	if (v->say_family)
+		jo_str(&r->out, "family", v->family == AF_INET ? "inet" : "inet6");
 	if (h->flags & FIB_RULE_INVERT)
 		jo_null(&r->out, "not");
 	print_questions(r, h, tb);
@@ -196,21 +217,42 @@ static int print_rule(void *arg, const struct rtnl_message *m)
 	return 0;
 }
 
+static int dump_rules(struct rules *v)
+{
+	const struct fib_rule_hdr h = { .family = (uint8_t)v->family };
+	const struct rtnl_request q = { RTM_GETRULE, &h, sizeof(h), 0 };
+	const int e = rtnl_dump(&q, print_rule, v);
+
+	/* a kernel without IPv6, or without rules */
+	return e == -EAFNOSUPPORT || e == -EOPNOTSUPP ? 0 : e;
+}
+
+static bool tells_itself(const struct rules *v4, const struct rules *v6)
+{
+	if (v4->len && !v4->has_address && !v4->has_default)
+		return false;
+	if (v6->len && !v6->has_address && v6->has_default)
+		return false;
+	return !v4->len || !v6->len || v6->first < v4->last;
+}
+
 static int read_rules(struct rtnl_reading *r)
 {
-	static const int families[] = { AF_INET, AF_INET6 };
+	const struct strbuf *b = r->out.b;
+	const size_t start = b->len;
 	int e = 0;
 
-	for (size_t i = 0; e == 0 && i < ARRAY_LEN(families); i++) {
-		const struct fib_rule_hdr h = { .family = (uint8_t)families[i] };
-		const struct rtnl_request q = { RTM_GETRULE, &h, sizeof(h), 0 };
-		struct rules v = { r, families[i] };
+	for (bool say = false;; say = true) {
+		struct rules v4 = { .r = r, .family = AF_INET, .say_family = say }, v6 = { .r = r, .family = AF_INET6, .say_family = say };
 
-		e = rtnl_dump(&q, print_rule, &v);
-		if (e == -EAFNOSUPPORT || e == -EOPNOTSUPP)
-			e = 0;
+		e = dump_rules(&v4);
+		if (e == 0)
+			e = dump_rules(&v6);
+		if (e < 0 || say || tells_itself(&v4, &v6) || b->failed)
+			return e;
+		r->out.b->len = start;
+		r->out.comma = false;
 	}
-	return e;
 }
 
 int kernel_ip_rule(struct kernel_text *ret)

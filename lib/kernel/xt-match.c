@@ -162,7 +162,7 @@ bool xt_m_icmp(struct strbuf *b, const struct xt_rule_context *c, const void *da
 
 	UNUSED_ARGS;
 	xt_not(b, m->invflags & IPT_ICMP_INV);
-	if (m->type == 255 && m->code[0] == 0 && m->code[1] == 255) {
+	if (m->type == 255) { /* whatever the code: ip_tables.c, icmp_type_code_match */
 		XT_WORDS(b, " --icmp-type any");
 		return true;
 	}

@@ -26,6 +26,7 @@ static inline void xt_not(struct strbuf *b, bool negated)
 	if (negated)
 		XT_WORDS(b, " !");
 }
+void xt_put_proto(struct strbuf *b, unsigned proto); /* "tcp", or its number */
 /* " --option 5", " --option 5:7" */
 void xt_opt_dec(struct strbuf *b, const char *option, uint64_t v);
 void xt_opt_range(struct strbuf *b, const char *option, uint32_t lo, uint32_t hi);

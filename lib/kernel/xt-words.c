@@ -115,6 +115,21 @@ void xt_mask(struct strbuf *b, bool ip6, const void *mask, bool full_too)
 		xt_dec(b, (unsigned)len);
 }
 
+/* As /etc/protocols has them, which iptables asks first. */
+static const char *const protocols[256] = {
+	[1] = "icmp", [2] = "igmp", [4] = "ipencap", [6] = "tcp", [17] = "udp", [33] = "dccp", [41] = "ipv6", [47] = "gre", [50] = "esp",
+	[51] = "ah", [58] = "ipv6-icmp", [89] = "ospf", [94] = "ipip", [103] = "pim", [108] = "ipcomp", [112] = "vrrp", [115] = "l2tp",
+	[132] = "sctp", [135] = "mobility-header", [136] = "udplite",
+};
+
+void xt_put_proto(struct strbuf *b, unsigned proto)
+{
+	if (proto < ARRAY_LEN(protocols) && protocols[proto])
+		strbuf_adds(b, protocols[proto]);
+	else
+		xt_dec(b, proto);
+}
+
 static bool ends_line(char c)
 {
 	return c == '\n' || c == '\r';

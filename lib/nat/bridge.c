@@ -18,22 +18,11 @@ static const char NO_SYSCTL[] = "no sysctl.txt: whether bridge netfilter is on i
 static const char NO_LINKS[] = "no ip-link.json: which interfaces are bridges is not known";
 static const char NO_DETAILS[] = "ip-link.json without -d does not say which bridge ports have hairpin mode";
 
-bool nat_is_bridge(const struct node_facts *f, const struct node_link *l)
+/* br_netfilter's switch or the bridge's own flag: either is enough. Without the module there is neither. */
+enum tri nat_bridge_calls(const struct node_facts *f, const struct node_link *l, bool six, const char **ret_why)
 {
-	if (l->kind)
-		return strcmp(l->kind, "bridge") == 0;
-	for (size_t i = 0; i < f->links.len; i++)
-		if (f->links.v[i].is_bridge_port && f->links.v[i].master && strcmp(f->links.v[i].master, l->name) == 0)
-			return true;
-	return false;
-}
-
-/* br_netfilter's switch or the bridge's own flag: either is enough. Without the module there is neither. @ret_why: of FALSE, UNKNOWN. */
-enum tri nat_bridge_netfilter(const struct walk *w, const struct node_link *l, const char **ret_why)
-{
-	const struct node_facts *f = w->node->facts;
-	const char *all = node_sysctl(f, w->family_index ? "net.bridge.bridge-nf-call-ip6tables" : "net.bridge.bridge-nf-call-iptables");
-	int own = w->family_index ? l->nf_call_ip6tables : l->nf_call_iptables;
+	const char *all = node_sysctl(f, six ? "net.bridge.bridge-nf-call-ip6tables" : "net.bridge.bridge-nf-call-iptables");
+	int own = six ? l->nf_call_ip6tables : l->nf_call_iptables;
 
 	if (!f->sysctl_known) {
 		*ret_why = NO_SYSCTL;
@@ -45,35 +34,13 @@ enum tri nat_bridge_netfilter(const struct walk *w, const struct node_link *l, c
 	if (strcmp(all, "0") != 0 || own == 1)
 		return TRI_TRUE;
 	*ret_why = own < 0 ? "ip-link.json without -d does not say whether the bridge has nf_call_iptables of its own" :
-		w->family_index ? "net.bridge.bridge-nf-call-ip6tables = 0" : "net.bridge.bridge-nf-call-iptables = 0";
+		six ? "net.bridge.bridge-nf-call-ip6tables = 0" : "net.bridge.bridge-nf-call-iptables = 0";
 	return own == 0 ? TRI_FALSE : TRI_UNKNOWN;
 }
 
-static bool is_port_of(const struct node_link *l, const struct node_link *bridge)
+enum tri nat_bridge_netfilter(const struct walk *w, const struct node_link *l, const char **ret_why)
 {
-	return l->master && strcmp(l->master, bridge->name) == 0;
-}
-
-/* The port that a neighbour of the bridge device hangs on: its MAC by the neighbour table, its port by the FDB. */
-static const struct node_link *port_of(const struct node_facts *f, const struct node_link *bridge, const struct ip_addr *a)
-{
-	const char *mac = NULL;
-
-	for (size_t i = 0; i < f->neigh.len && !mac; i++)
-		if (f->neigh.v[i].mac && f->neigh.v[i].dev && ip_addr_equal(&f->neigh.v[i].addr, a) &&
-		    strcmp(f->neigh.v[i].dev, bridge->name) == 0)
-			mac = f->neigh.v[i].mac;
-	for (size_t i = 0; mac && i < f->fdb.len; i++) {
-		const struct node_fdb *e = &f->fdb.v[i];
-
-		/* A permanent entry is the port's own address. */
-		if (e->mac && e->port && !e->self && !e->permanent && strcmp(e->mac, mac) == 0) {
-			const struct node_link *l = node_link_by_name(f, e->port);
-
-			return l && is_port_of(l, bridge) ? l : NULL;
-		}
-	}
-	return NULL;
+	return nat_bridge_calls(w->node->facts, l, w->family_index, ret_why);
 }
 
 struct ports {
@@ -87,7 +54,7 @@ static void count_ports(const struct node_facts *f, const struct node_link *brid
 	for (size_t i = 0; i < f->links.len; i++) {
 		const struct node_link *l = &f->links.v[i];
 
-		if (!is_port_of(l, bridge))
+		if (!node_is_port_of(l, bridge))
 			continue;
 		ret->n++;
 		ret->with += l->hairpin == 1;
@@ -106,7 +73,7 @@ static const char *ports_without(struct walk *w, const struct node_link *bridge,
 	for (size_t i = 0; i < f->links.len && named < 3; i++) {
 		const struct node_link *l = &f->links.v[i];
 
-		if (!is_port_of(l, bridge) || l->hairpin != 0)
+		if (!node_is_port_of(l, bridge) || l->hairpin != 0)
 			continue;
 		list = list ? arena_printf(&w->out->arena, "%s, %s", list, l->name) : l->name;
 		named++;
@@ -121,7 +88,7 @@ static const char *ports_without(struct walk *w, const struct node_link *bridge,
  * ("skip conntrack input hook for promisc packets"). Stable trees took it in spring 2024; what a distribution's kernel has is
  * not in its number.
  */
-static enum tri promisc_helps(const char *release)
+enum tri nat_promisc_helps(const char *release)
 {
 	static const struct {
 		unsigned major, minor, last;
@@ -144,7 +111,7 @@ static enum tri promisc_helps(const char *release)
 static enum tri refused(struct walk *w, const struct node_link *bridge, const char *text, struct port_verdict *ret)
 {
 	bool promisc = bridge->promisc || bridge->promiscuity > 0;
-	enum tri helps = promisc ? promisc_helps(w->node->kernel) : TRI_FALSE;
+	enum tri helps = promisc ? nat_promisc_helps(w->node->kernel) : TRI_FALSE;
 
 	ret->text = text;
 	if (helps == TRI_FALSE && promisc)
@@ -188,7 +155,7 @@ static enum tri any_port(struct walk *w, const struct node_link *bridge, const s
 static enum tri may_bridge(struct walk *w, const struct node_link *bridge, const struct nat_ends *ends, struct port_verdict *ret)
 {
 	const struct node_facts *f = w->node->facts;
-	const struct node_link *in = port_of(f, bridge, &ends->from), *out = port_of(f, bridge, &ends->to);
+	const struct node_link *in = node_bridge_port(f, bridge, &ends->from), *out = node_bridge_port(f, bridge, &ends->to);
 	bool one = ip_addr_equal(&ends->from, &ends->to);
 	struct ports p;
 
@@ -219,7 +186,7 @@ enum tri nat_may_turn_back(struct walk *w, const char *dev, const struct nat_end
 		return ip_addr_equal(&ends->from, &ends->to) ? TRI_UNKNOWN : TRI_TRUE;
 	}
 	bridge = node_link_by_name(f, dev);
-	if (!bridge || !nat_is_bridge(f, bridge))
+	if (!bridge || !node_is_bridge(f, bridge))
 		return TRI_TRUE;
 	bridged = may_bridge(w, bridge, ends, ret);
 	if (bridged == TRI_TRUE)
@@ -230,4 +197,24 @@ enum tri nat_may_turn_back(struct walk *w, const char *dev, const struct nat_end
 	if (on == TRI_UNKNOWN)
 		ret->text = why;
 	return on == TRI_TRUE ? bridged : TRI_UNKNOWN;
+}
+
+enum tri nat_port_turns_back(struct arena *arena, const struct nat_node *node, const struct node_link *bridge, const struct node_link *port,
+			     bool six, const char **ret_text)
+{
+	struct nat_result out = { 0 };
+	struct walk w = { .node = node, .out = &out, .family_index = six };
+	struct port_verdict v = { 0 };
+	const char *why = NULL;
+	enum tri on = nat_bridge_calls(node->facts, bridge, six, &why), r = TRI_TRUE;
+
+	if (on != TRI_FALSE)
+		r = one_port(&w, bridge, port, &v);
+	if (on == TRI_UNKNOWN && r != TRI_TRUE)
+		r = TRI_UNKNOWN;
+	else
+		why = on == TRI_FALSE ? why : v.text;
+	*ret_text = why ? arena_strdup(arena, why) : NULL;
+	nat_result_release(&out);
+	return r;
 }

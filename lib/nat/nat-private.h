@@ -246,7 +246,6 @@ struct nat_ends {
 struct port_verdict {
 	const char *text; /* why not, or why that is not known */
 };
-bool nat_is_bridge(const struct node_facts *f, const struct node_link *l);
 /* Does what a bridge switches pass the rules of this family? */
 enum tri nat_bridge_netfilter(const struct walk *w, const struct node_link *l, const char **ret_why);
 /* May a packet that came in by @dev and was translated leave by @dev again? */

@@ -334,7 +334,7 @@ static enum way from_here(struct walk *w, const struct state *st, struct reason 
 			if (!f->links_known)
 				return WAY_UNKNOWN;
 			link = node_link_by_name(f, st->oif);
-			if (link && nat_is_bridge(f, link))
+			if (link && node_is_bridge(f, link))
 				return over_bridge(w, link, ret);
 		}
 	}

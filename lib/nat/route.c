@@ -164,14 +164,18 @@ void nat_take_route(struct walk *w, struct state *st, const struct ip_addr *dst,
 	}
 }
 
-/* Translated to the bridge that it came by, with bridge netfilter, it is bridged: br_nf_pre_routing_finish() asks for no forwarding. */
+/*
+ * Translated to the bridge that it came by, with bridge netfilter, it is bridged. IPv6 asks for no forwarding then (br_nf_pre_routing_finish_ipv6()).
+ * IPv4 does: with forwarding off ip_route_input_slow() gives a route that is an error, and since 3.6 no error code that
+ * br_nf_pre_routing_finish() would take for a reason to bridge it all the same.
+ */
 static bool stays_on_bridge(const struct walk *w, const struct state *st, const struct node_route_result *r)
 {
 	const struct node_link *l = st->iif ? node_link_by_name(w->node->facts, st->iif) : NULL;
 	bool changed = st->is_reply ? st->request && st->request->snat : !ip_addr_equal(&st->dst, &st->orig_dst);
 	const char *why;
 
-	return l && changed && r->kind == NR_UNICAST && r->dev && strcmp(r->dev, st->iif) == 0 && nat_is_bridge(w->node->facts, l) &&
+	return l && changed && r->kind == NR_UNICAST && r->dev && strcmp(r->dev, st->iif) == 0 && node_is_bridge(w->node->facts, l) &&
 	       nat_bridge_netfilter(w, l, &why) == TRI_TRUE;
 }
 
@@ -193,8 +197,7 @@ void nat_route_input(struct walk *w, struct state *st, bool *ret_local)
 	if (*ret_local)
 		return;
 	st->bridged = stays_on_bridge(w, st, &r);
-	/* Not so a reply that IPVS translates on its way, by Linux 6.1. */
-	if (!st->bridged || (st->is_reply && st->ipvs && st->dst.family == AF_INET))
+	if (!st->bridged || st->dst.family == AF_INET)
 		check_forwarding(w, st);
 	nat_take_route(w, st, &st->dst, &r);
 }

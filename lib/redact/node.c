@@ -33,6 +33,11 @@ static enum redact_field ip_field(const char *key)
 		{ "vlan", FIELD_AS_IS }, { "mode", FIELD_AS_IS }, { "learning", FIELD_AS_IS }, { "flood", FIELD_AS_IS }, { "guard", FIELD_AS_IS },
 		{ "nf_call_iptables", FIELD_AS_IS }, { "nf_call_ip6tables", FIELD_AS_IS }, { "vlan_filtering", FIELD_AS_IS }, { "isolated", FIELD_AS_IS },
 		{ "l3mdev", FIELD_AS_IS }, { "ipproto", FIELD_TEXT }, { "sport", FIELD_AS_IS }, { "dport", FIELD_AS_IS }, { "tos", FIELD_FLAGS },
+		{ "sport_start", FIELD_AS_IS }, { "sport_end", FIELD_AS_IS }, { "dport_start", FIELD_AS_IS }, { "dport_end", FIELD_AS_IS },
+		{ "sport_mask", FIELD_AS_IS }, { "dport_mask", FIELD_AS_IS }, { "dscp", FIELD_AS_IS }, { "dscp_mask", FIELD_AS_IS },
+		{ "flowlabel", FIELD_AS_IS }, { "flowlabel_mask", FIELD_AS_IS }, { "tun_id", FIELD_AS_IS }, { "goto", FIELD_AS_IS }, { "nop", FIELD_AS_IS },
+		{ "unresolved", FIELD_AS_IS }, { "iif_detached", FIELD_AS_IS }, { "oif_detached", FIELD_AS_IS }, { "suppress_ifgroup", FIELD_TEXT },
+		{ "suppress_prefixlength", FIELD_AS_IS }, { "proxy", FIELD_AS_IS }, { "optimistic", FIELD_AS_IS }, { "nhid", FIELD_AS_IS },
 		{ "uid_start", FIELD_AS_IS }, { "uid_end", FIELD_AS_IS }, { "realm", FIELD_AS_IS }, { "multipath", FIELD_DEEP },
 	};
 
@@ -85,6 +90,24 @@ static enum redact_field kubelet_field(const char *key)
 		{ "kubeletconfig", FIELD_DEEP }, { "kind", FIELD_CONDITION }, { "apiVersion", FIELD_API }, { "clusterDNS", FIELD_TEXT },
 		{ "clusterDomain", FIELD_NAME }, { "hairpinMode", FIELD_FLAGS }, { "resolvConf", FIELD_PATH }, { "maxPods", FIELD_AS_IS },
 		{ "makeIPTablesUtilChains", FIELD_AS_IS },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (strcmp(rows[i].key, key) == 0)
+			return rows[i].field;
+	}
+	return FIELD_DROP;
+}
+
+static enum redact_field cni_field(const char *key)
+{
+	static const struct {
+		const char *key;
+		enum redact_field field;
+	} rows[] = {
+		{ "name", FIELD_NAME }, { "plugins", FIELD_DEEP }, { "delegate", FIELD_DEEP }, { "type", FIELD_TEXT }, { "bridge", FIELD_LINK },
+		{ "hairpinMode", FIELD_AS_IS }, { "promiscMode", FIELD_AS_IS }, { "ipMasq", FIELD_AS_IS }, { "isGateway", FIELD_AS_IS },
+		{ "isDefaultGateway", FIELD_AS_IS },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -383,6 +406,8 @@ int redact_node_file(struct redact *r, const char *name, const char *data, size_
 		if (strcmp(json_files[i].name, name) == 0)
 			return json_file(r, data, size, b, json_files[i].field_of);
 	}
+	if (str_starts(name, "cni/"))
+		return json_file(r, data, size, b, cni_field);
 	if ((str_starts(name, "iptables-") || str_starts(name, "ip6tables-")) && str_ends(name, "save.txt"))
 		return redact_xtables(r, data, size, b);
 	if (strcmp(name, "ipset-save.txt") == 0)

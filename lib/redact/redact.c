@@ -38,19 +38,37 @@ void redact_free(struct redact *r)
 	free(r);
 }
 
-/* "nodes/NODE/FILE" */
+/* "/FILE", "/cni/FILE": the files of the pod network have names that people choose, and are sorted by their numbers. */
+static void add_node_file(struct redact *r, struct strbuf *path, const char *file)
+{
+	static const char folder[] = "/cni/";
+	const char *name = file + sizeof(folder) - 1, *ending = strrchr(file, '.');
+	size_t digits;
+
+	if (!str_starts(file, folder) || !ending || ending < name) {
+		strbuf_adds(path, file);
+		return;
+	}
+	digits = strspn(name, "0123456789-");
+	digits = MIN(digits, (size_t)(ending - name));
+	strbuf_add(path, file, (size_t)(name - file) + digits);
+	redact_add_name(r, path, name + digits, (size_t)(ending - name) - digits);
+	strbuf_adds(path, ending);
+}
+
+/* "nodes/NODE/FILE", "nodes/NODE/cni/FILE" */
 static int node_path(struct redact *r, const char *rest, const char *data, size_t size, struct strbuf *path, struct strbuf *b)
 {
 	const char *slash = strchr(rest, '/');
 	int done;
 
-	if (!slash || strchr(slash + 1, '/'))
+	if (!slash || strchr(str_starts(slash, "/cni/") ? slash + 5 : slash + 1, '/'))
 		return 0;
 	done = redact_node_file(r, slash + 1, data, size, b);
 	strbuf_adds(path, "nodes/");
 	redact_learn_whole(r, rest, (size_t)(slash - rest));
 	redact_add_name(r, path, rest, (size_t)(slash - rest));
-	strbuf_adds(path, slash);
+	add_node_file(r, path, slash);
 	return done;
 }
 

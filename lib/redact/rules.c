@@ -216,7 +216,7 @@ static bool is_option(const char *s)
 		"rt-type", "rttl", "save-mark", "seconds", "set", "set-dscp", "set-mark", "set-mss", "set-tos", "set-xmark", "sid", "sid-owner",
 		"socket-exists", "source-port", "source-ports", "spi", "sport", "sports", "src-group", "src-range", "src-type", "srh-hdr-len-eq",
 		"srh-hdr-len-gt", "srh-hdr-len-lt", "srh-last-entry-eq", "srh-last-entry-gt", "srh-last-entry-lt", "srh-lsid", "srh-next-hdr",
-		"srh-nsid", "srh-psid", "srh-segs-left-eq", "srh-segs-left-gt", "srh-segs-left-lt", "srh-tag", "state", "strict", "string", "syn",
+		"srh-nsid", "srh-psid", "srh-segs-left-eq", "srh-segs-left-gt", "srh-segs-left-lt", "srh-tag", "state", "strict", "string", "svcdoctor-unknown", "syn",
 		"tcp-flags", "tcp-option", "tid", "timeout", "timestart", "timestop", "to", "to-destination", "to-ports", "to-source", "tos",
 		"tproxy-mark", "transparent", "ttl", "ttl-dec", "ttl-eq", "ttl-gt", "ttl-inc", "ttl-lt", "ttl-set", "tunnel-dst", "tunnel-src", "type",
 		"u32", "uid-owner", "update", "update-counters", "update-subcounters", "vaddr", "validmark", "vdir", "vmethod", "vport", "vportctl",

@@ -38,6 +38,13 @@ static int nothing_endpoints(const struct report *r)
 	return report_endpoints(r, &e, &d);
 }
 
+static int nothing_hairpin(const struct report *r)
+{
+	const struct hairpin_report h = { 0 };
+	const struct diagnosis d = { .healthy = -1, .axis_has_source = { true, true, true } };
+	return report_hairpin(r, &h, &d);
+}
+
 /* explain: no check; of the others, what every document has. */
 static int nothing_else(const struct report *r)
 {
@@ -55,6 +62,7 @@ static const struct {
 } documents[] = {
 	{ "diagnose", nothing_diagnose }, { "wait", nothing_diagnose }, { "verify", nothing_verify },	      { "trace", nothing_trace },
 	{ "rules", nothing_rules },	  { "endpoints", nothing_endpoints },
+	{ "hairpin", nothing_hairpin },
 };
 
 int report_nothing(const struct report *r)

@@ -54,6 +54,7 @@ void snapshot_release(struct snapshot *s)
 	for (size_t i = 0; i < s->nodes.len; i++) {
 		ruleset_release(&s->nodes.v[i]->rules);
 		node_facts_release(&s->nodes.v[i]->facts);
+		array_free(&s->nodes.v[i]->cni);
 	}
 	array_free(&s->nodes);
 	for (size_t i = 0; i < K8S_KINDS; i++) {
@@ -166,11 +167,27 @@ static bool is_readable(enum known k)
 	return k == KNOWN || k == PARTLY_KNOWN;
 }
 
+/* Plugins of one file lie side by side, in their order. */
+static void sort_cni(struct snap_node *n)
+{
+	for (size_t i = 1; i < n->cni.len; i++) {
+		struct snap_cni c = n->cni.v[i];
+		size_t k = i;
+
+		for (; k > 0 && strcmp(n->cni.v[k - 1].file, c.file) > 0; k--)
+			n->cni.v[k] = n->cni.v[k - 1];
+		n->cni.v[k] = c;
+	}
+	for (size_t i = 0; i < n->cni.len; i++)
+		n->cni.v[i].second = strcmp(n->cni.v[i].file, n->cni.v[0].file) != 0;
+}
+
 static int finish_node(struct snapshot *s, struct snap_node *n)
 {
 	const struct k8s_node *object = k8s_find_node(&s->cluster, n->name);
 	int r = object ? join_node_object(n, object) : 0;
 
+	sort_cni(n);
 	for (size_t i = 0; i < DUMP_KINDS; i++)
 		n->any_rules |= is_readable(n->dumps[i]);
 	if (r == 0)

@@ -217,19 +217,27 @@ static int list_folder(struct bundle *b, int root, const char *path, struct name
 	return 0;
 }
 
+static int read_files(struct bundle *b, int root, const char *folder);
+
+/* "cni" in a node's folder is one, too. */
+static int read_entry(struct bundle *b, int root, const char *folder, const char *name)
+{
+	bool of_node = !*folder || (str_starts(folder, "nodes/") && !str_ends(folder, "/cni"));
+	char path[PATH_SIZE];
+
+	if (snprintf(path, sizeof(path), "%s%s%s", folder, *folder ? "/" : "", name) >= (int)sizeof(path))
+		return 0;
+	return of_node && strcmp(name, "cni") == 0 ? read_files(b, root, path) : read_member(b, root, path);
+}
+
 /* The files of one folder of the layout. */
 static int read_files(struct bundle *b, int root, const char *folder)
 {
 	struct names names CLEANUP(names_release) = { 0 };
 	int r = list_folder(b, root, folder, &names);
 
-	for (size_t i = 0; r == 0 && i < names.len; i++) {
-		char path[PATH_SIZE];
-
-		if (snprintf(path, sizeof(path), "%s%s%s", folder, *folder ? "/" : "", names.v[i]) <
-		    (int)sizeof(path))
-			r = read_member(b, root, path);
-	}
+	for (size_t i = 0; r == 0 && i < names.len; i++)
+		r = read_entry(b, root, folder, names.v[i]);
 	return r;
 }
 
@@ -244,8 +252,6 @@ static int read_below(struct bundle *b, int root, const char *folder, unsigned d
 
 		if (snprintf(path, sizeof(path), "%s/%s", folder, names.v[i]) < (int)sizeof(path))
 			r = depth > 1 ? read_below(b, root, path, depth - 1) : read_files(b, root, path);
-		if (r == 0 && b->each && strcmp(folder, "nodes") == 0 && snprintf(path, sizeof(path), "nodes/%s/cni", names.v[i]) < (int)sizeof(path))
-			r = read_files(b, root, path);
 	}
 	return r;
 }

@@ -68,7 +68,7 @@ static bool is_kept_of_node(const char *name)
 		if (strcmp(names[i], name) == 0)
 			return true;
 	}
-	return str_starts(name, "cni/") && (str_ends(name, ".conflist") || str_ends(name, ".conf")) && !strchr(name + 4, '/');
+	return false;
 }
 
 /* "NS/POD/FILE" */
@@ -109,6 +109,12 @@ static int classify_pod(const char *rest, struct member *m)
 	return 0;
 }
 
+/* FILE, or cni/FILE */
+static bool is_node_path(const char *path)
+{
+	return !strchr(str_starts(path, "cni/") ? path + 4 : path, '/');
+}
+
 static int classify(const struct bundle *b, const char *path, struct member *m)
 {
 	const char *in_prefix = b->prefix ? inside(path, b->prefix) : NULL;
@@ -127,10 +133,9 @@ static int classify(const struct bundle *b, const char *path, struct member *m)
 	}
 	if ((rest = inside(rel, "nodes"))) {
 		slash = strchr(rest, '/');
-		return slash && !strchr(slash + 1, '/') ? set_node(m, rest, (size_t)(slash - rest), slash + 1)
-							: 0;
+		return slash && is_node_path(slash + 1) ? set_node(m, rest, (size_t)(slash - rest), slash + 1) : 0;
 	}
-	return strchr(rel, '/') ? 0 : classify_top(b, rel, in_prefix, m);
+	return is_node_path(rel) ? classify_top(b, rel, in_prefix, m) : 0;
 }
 
 int bundle_classify(const struct bundle *b, const char *path, struct member *ret)
@@ -144,6 +149,9 @@ int bundle_classify(const struct bundle *b, const char *path, struct member *ret
 	slash = strrchr(m.path, '/');
 	m.name = slash ? slash + 1 : m.path;
 	r = classify(b, m.path, &m);
+	/* "cni/10-lab.conflist" */
+	if (r == 0 && m.role == MEMBER_NODE && slash && slash - m.path >= 3 && memcmp(slash - 3, "cni", 3) == 0)
+		m.name = slash - 3;
 	if (r < 0)
 		member_release(&m);
 	else

@@ -9,6 +9,7 @@
 
 #define SMALL_JSON_MAX (1u << 20)
 #define WORD_MAX 253
+#define CNI_FOLDER "cni/"
 
 /* One call of a reader. */
 struct node_read {
@@ -327,6 +328,11 @@ static int read_kubelet(struct node_read *r)
 	return read_kubelet_config(r->b->s, r->n->name, r->data, r->size, r->m->path);
 }
 
+static int read_network(struct node_read *r)
+{
+	return read_cni(r->b->s, r->n->name, r->m->name + strlen(CNI_FOLDER), r->data, r->size, r->m->path);
+}
+
 /* `uname -a`, "Linux node1 6.1.0-18-amd64 #1 SMP ...", or `uname -r` alone. */
 static int read_uname(struct node_read *r)
 {
@@ -374,9 +380,18 @@ static const struct node_file node_files[] = {
 	{ "uname.txt", OTHER(read_uname) },
 	{ "kube-proxy.log", OTHER(read_log) },
 };
+/* Whatever people call it: cni/10-lab.conflist, cni/87-podman.conflist, cni/cbr0.conf. */
+static const struct node_file cni_file = { CNI_FOLDER, OTHER(read_network) };
+
+static bool is_cni(const char *name)
+{
+	return str_starts(name, CNI_FOLDER) && (str_ends(name, ".conflist") || str_ends(name, ".conf") || str_ends(name, ".json"));
+}
 
 const struct node_file *node_file_find(const char *name)
 {
+	if (is_cni(name))
+		return &cni_file;
 	for (size_t i = 0; i < ARRAY_LEN(node_files); i++) {
 		if (strcmp(node_files[i].name, name) == 0)
 			return &node_files[i];

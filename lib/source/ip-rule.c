@@ -2,6 +2,7 @@
 /*
  * Reads `ip -j rule` and `ip -6 -j rule`, one after the other or in one file. The output names no family: a list is of
  * the family of the addresses in it; without any, IPv4's own rules end with one for table default and IPv6's do not.
+ * Where that would be wrong, kernel_ip_rule says the "family" of each rule, as `ip -j addr` does of addresses.
  */
 #include <errno.h>
 
@@ -12,6 +13,7 @@ struct rule_list {
 	size_t first;
 	uint32_t last_priority;
 	uint8_t family;	    /* that an address told; 0: none did */
+	uint8_t said;	    /* that its rules say of themselves; 0: they say nothing */
 	bool has_default;   /* a rule for table default */
 };
 
@@ -21,7 +23,7 @@ static bool is_known_member(const char *key)
 	static const char *const known[] = {
 		"priority", "not", "src", "srclen", "dst", "dstlen", "fwmark", "fwmask", "iif", "iif_detached", "oif",
 		"oif_detached", "table", "protocol", "goto", "unresolved", "nop", "l3mdev", "action",
-		"suppress_prefixlen", "suppress_prefixlength", "flow_from", "flow_to",
+		"suppress_prefixlen", "suppress_prefixlength", "flow_from", "flow_to", "family",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
@@ -121,7 +123,7 @@ static int make_text(struct ip_reader *r, const json_t *item, struct node_rule *
 		strbuf_addf(&b, " to %s", ip_prefix_format(&u->dst, p));
 	json_object_foreach((json_t *)(uintptr_t)item, key, v) {
 		if (strcmp(key, "priority") == 0 || strcmp(key, "not") == 0 || str_starts(key, "src") ||
-		    str_starts(key, "dst") || strcmp(key, "protocol") == 0)
+		    str_starts(key, "dst") || strcmp(key, "protocol") == 0 || strcmp(key, "family") == 0)
 			continue;
 		if (strcmp(key, "table") == 0)
 			strbuf_adds(&b, " lookup");
@@ -165,7 +167,7 @@ static bool is_named_ipv6(const char *file)
 
 static void end_list(struct ip_reader *r, struct rule_list *list)
 {
-	uint8_t family = list->family;
+	uint8_t family = list->said ? list->said : list->family;
 	bool full = list->first < r->f->rules.len;
 
 	if (!full)
@@ -179,6 +181,13 @@ static void end_list(struct ip_reader *r, struct rule_list *list)
 	else
 		r->f->rules_known = true;
 	*list = (struct rule_list){ .first = r->f->rules.len };
+}
+
+static uint8_t family_said(const json_t *item)
+{
+	const char *s = json_str(item, "family");
+
+	return str_is(s, "inet") ? AF_INET : str_is(s, "inet6") ? AF_INET6 : 0;
 }
 
 static int take_rule(struct ip_reader *r, const json_t *item)
@@ -195,8 +204,9 @@ static int take_rule(struct ip_reader *r, const json_t *item)
 	e = make_text(r, item, &u);
 	if (e < 0)
 		return e;
-	if (u.priority < list->last_priority)
+	if (u.priority < list->last_priority || family_said(item) != list->said)
 		end_list(r, list);
+	list->said = family_said(item);
 	list->last_priority = u.priority;
 	list->has_default |= u.table == 253;
 	if (u.src.addr.family || u.dst.addr.family)

@@ -243,6 +243,8 @@ static int own_option(struct xt_reader *x, const struct xt_word *w, const char *
 		return 0;
 	}
 	if (m->ext && m->free) {
+		/* lib/kernel writes it where it has no words for what the kernel holds. */
+		m->bad |= is_opt && xt_word_is(w, "--svcdoctor-unknown");
 		collect_free(x);
 		return 0;
 	}

@@ -450,7 +450,8 @@ static int admit_live(const struct snap_node *n, struct arena *arena, enum expec
 {
 	for (int d = 0; d < DUMP_KINDS; d++) {
 		const bool xtables = d <= DUMP_LEGACY6;
-		const bool own = mode == MODE_IPTABLES ? xtables : mode == MODE_NFTABLES ? d == DUMP_NFT_JSON : d == DUMP_IPVS || xtables;
+		/* the mode itself may be told by what nft shows alone */
+		const bool own = d == DUMP_NFT_JSON || (mode != MODE_NFTABLES && xtables) || (mode == MODE_IPVS && d == DUMP_IPVS);
 
 		if (own && n->dump_why[d] && !is_readable(n->dumps[d]))
 			return refuse(ret, n->name, known_code(n->dumps[d]),

@@ -26,7 +26,7 @@
 
 #include <cmocka.h>
 
-#define LIMIT_SECONDS 30
+#define LIMIT_SECONDS 100
 #define STACK_SIZE (64 << 10)
 #define FRAMES 64
 #define FAULT_IN_TEST 90 /* exit status: a test used what it did not get */

@@ -30,7 +30,7 @@ SETTINGS = [{}, {}, {}, {}, {"net/bridge/bridge-nf-call-iptables": 0, "net/bridg
             {"net/bridge/bridge-nf-call-iptables": 0, "net/bridge/bridge-nf-call-ip6tables": 0, "hairpin pa": "off", "hairpin pb": "off", "hairpin pc": "off", "hairpin pd": "off"},
             {"hairpin pa": "off", "hairpin pb": "off", "hairpin pc": "off", "hairpin pd": "off"}, {"hairpin pb": "off"},
             {"net/ipv4/conf/eth0/rp_filter": 1, "net/ipv4/conf/eth1/rp_filter": 2}, {"net/ipv4/conf/all/rp_filter": 1},
-            {"net/ipv4/conf/eth1/forwarding": 0, "net/ipv6/conf/all/forwarding": 0}, {"net/ipv4/ip_forward": 0}, {"net/ipv4/conf/all/route_localnet": 0}]
+            {"net/ipv4/conf/eth1/forwarding": 0, "net/ipv6/conf/all/forwarding": 0}, {"net/ipv4/ip_forward": 0}, {"net/ipv4/conf/cni0/forwarding": 0}, {"net/ipv4/conf/all/route_localnet": 0}]
 
 
 class Restore:

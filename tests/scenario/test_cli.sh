@@ -51,7 +51,7 @@ $2" "$work/out" 2>&1); then ok "$name"; else no "$name" "$(printf %s "$why" | ta
 }
 
 lab=lab-iptables-nft
-commands="diagnose endpoints rules trace verify wait collect explain rbac demo version completion"
+commands="diagnose endpoints rules hairpin trace verify wait collect explain rbac demo version completion"
 
 # ---- dispatch ----
 run; expect no-arguments 64 err "examples:" err "commands:" silent

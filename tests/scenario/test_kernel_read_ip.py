@@ -268,6 +268,19 @@ def no_capability():
         same(name, "--drop")
 
 
+def families():
+    """Rules do not tell their family. Lists that would be taken for the other one's, or for one list, say it."""
+    for change, says in (("ip rule del pref 32767", True), ("ip -6 rule add pref 40000 lookup default", True),
+                         ("ip rule add pref 5 from 10.0.0.1 lookup 5\nip rule del pref 32767", False),
+                         ("ip rule del pref 32767\nip rule del pref 32766\nip rule add pref 0 lookup default", True)):
+        p = subprocess.run(["unshare", "-n", "sh", "-ec", f'{change}\n"$0" rule; ip -j rule; ip -6 -j rule', READ], stdin=subprocess.DEVNULL,
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30, check=False)
+        expect_equal(p.returncode, 0, p.stderr.decode())
+        got, v4, v6 = (json.loads(line) for line in p.stdout.decode().splitlines())
+        expect_equal([x.pop("family", None) for x in got], (["inet"] * len(v4) + ["inet6"] * len(v6)) if says else [None] * len(got), change)
+        expect_equal(got, v4 + v6, change)
+
+
 def empty():
     """A namespace in which nothing was ever done."""
     for name, commands in COMMANDS.items():
@@ -284,6 +297,7 @@ def main():
         tests.finish()
     unshare(NEWNET)
     tests.run("empty", empty)
+    tests.run("families", families)
     done = 0
     for must, more in ((LINKS, MORE_LINKS), (ADDRESSES, ""), (ROUTES, MORE_ROUTES), (RULES, MORE_RULES), (NEIGHBOURS, MORE_NEIGHBOURS)):
         make(must)

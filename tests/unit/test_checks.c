@@ -415,8 +415,8 @@ static const struct {
 	size_t services;
 	enum service_status web;
 } losses[] = {
-	/* not shop/api, which only pods of this bridge and the node itself reach here: what is bridged needs no forwarding */
-	{ no_forwarding, "ip-forward-disabled", "net.ipv4.conf.cni0.forwarding = 0", "sudo sysctl -w net.ipv4.conf.cni0.forwarding=1", 10,
+	/* shop/api too, which only pods of this bridge and the node itself reach here: what is bridged needs forwarding as well */
+	{ no_forwarding, "ip-forward-disabled", "net.ipv4.conf.cni0.forwarding = 0", "sudo sysctl -w net.ipv4.conf.cni0.forwarding=1", 11,
 	  STATUS_BROKEN },
 	{ no_localnet, "route-localnet-off", "only its own connections to 127.0.0.1:nodePort", "sudo sysctl -w net.ipv4.conf.all.route_localnet=1",
 	  4, STATUS_DEGRADED },

@@ -53,6 +53,7 @@ static int setup(void **state)
 	if (!mkdtemp(w->folder))
 		return -1;
 	w->exec = (struct api_exec){ .command = path(w, "plug in"), .api_version = V1, .interactive = EXEC_NEVER, .folder = w->folder };
+	assert_non_null(w->exec.command);
 	w->access = (struct api_access){ .server = "https://s", .exec = &w->exec };
 	*state = w;
 	return 0;

@@ -303,6 +303,24 @@ static void test_rule_families(void **state)
 	assert_false(x->f.rules_known);
 }
 
+/* A list that looks like the other family's, and one that goes on where the first ends. */
+static void test_rule_families_said(void **state)
+{
+	struct fixture *x = *state;
+
+	assert_int_equal(read_text(x, read_ip_rule,
+				   "[{\"priority\":0,\"src\":\"all\",\"table\":\"local\",\"family\":\"inet\"},"
+				   "{\"priority\":5,\"src\":\"all\",\"table\":\"main\",\"family\":\"inet\"},"
+				   "{\"priority\":5,\"src\":\"all\",\"table\":\"default\",\"family\":\"inet6\"}]"),
+			 0);
+	assert_true(x->f.rules_known && x->f.rules6_known);
+	assert_int_equal(x->f.rules.len, 3);
+	assert_int_equal(x->f.rules.v[1].family, AF_INET);
+	assert_int_equal(x->f.rules.v[2].family, AF_INET6);
+	assert_string_equal(x->f.rules.v[2].text, "5: from all lookup default");
+	assert_false(x->f.rules.v[2].unknown);
+}
+
 static void test_addr_forms(void **state)
 {
 	struct fixture *x = *state;
@@ -539,6 +557,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_route_forms, facts_setup, facts_teardown),
 		cmocka_unit_test_setup_teardown(test_rule_forms, facts_setup, facts_teardown),
 		cmocka_unit_test_setup_teardown(test_rule_families, facts_setup, facts_teardown),
+		cmocka_unit_test_setup_teardown(test_rule_families_said, facts_setup, facts_teardown),
 		cmocka_unit_test_setup_teardown(test_addr_forms, facts_setup, facts_teardown),
 		cmocka_unit_test_setup_teardown(test_link_forms, facts_setup, facts_teardown),
 		cmocka_unit_test_setup_teardown(test_neigh_fdb, facts_setup, facts_teardown),

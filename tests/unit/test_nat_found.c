@@ -209,11 +209,12 @@ static void test_replies(void **state)
 	check_all(rows, ARRAY_LEN(rows));
 }
 
-/* What bridge netfilter turns back to its bridge is bridged. */
+/* What bridge netfilter turns back to its bridge is bridged, and in IPv4 forwarding is needed for it all the same. */
 static void test_bridged(void **state)
 {
 	static const struct found rows[] = {
-		{ NAT("-A PREROUTING -d 10.96.0.1/32 -j DNAT --to-destination " POD2 "\n"), POD, "10.96.0.1", "cni0", IPPROTO_TCP, "accept home", BACKEND_NFT, SYSCTL("0") },
+		{ NAT("-A PREROUTING -d 10.96.0.1/32 -j DNAT --to-destination " POD2 "\n"), POD, "10.96.0.1", "cni0", IPPROTO_TCP, "accept lost", BACKEND_NFT, SYSCTL("0") },
+		{ NAT("-A PREROUTING -d 10.96.0.1/32 -j DNAT --to-destination " POD2 "\n"), POD, "10.96.0.1", "cni0", IPPROTO_TCP, "accept home", BACKEND_NFT, SYSCTL("1") },
 		{ NAT("-A PREROUTING -d 10.96.0.1/32 -j DNAT --to-destination " FAR "\n"), POD, "10.96.0.1", "cni0", IPPROTO_TCP, "accept lost", BACKEND_NFT, SYSCTL("0") },
 		{ "*mangle\n:POSTROUTING ACCEPT [0:0]\n:own - [0:0]\n-A POSTROUTING -j own\n-A own -i cni0 -j DROP\nCOMMIT\n"
 		  NAT("-A PREROUTING -d 10.96.0.1/32 -j DNAT --to-destination " POD2 "\n"), POD, "10.96.0.1", "cni0", IPPROTO_TCP, "accept home", BACKEND_NFT, NULL },

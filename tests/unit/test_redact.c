@@ -234,11 +234,33 @@ static void unknown_files(void **state)
 	redact_free(r);
 }
 
+/* A question that is left out makes a rule match more than it does. */
+static void routing_rules(void **state)
+{
+	static const char *const known[] = { "cart", NULL };
+	static const char *const words[] = {
+		"\"not\":null", "\"family\":\"inet\"", "\"sport_start\":5", "\"sport_end\":6", "\"dport_start\":7", "\"dport_end\":8", "\"dscp\":9",
+		"\"goto\":200", "\"tun_id\":77", "\"uid_start\":1", "\"nop\":null", "\"iif_detached\":null",
+	};
+	struct redact *r = learned(known);
+	struct strbuf path CLEANUP(strbuf_release) = STRBUF_INIT, b CLEANUP(strbuf_release) = STRBUF_INIT, text CLEANUP(strbuf_release) = STRBUF_INIT;
+
+	(void)state;
+	strbuf_adds(&text, "[{\"priority\":1,\"src\":\"all\"");
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		strbuf_addf(&text, ",%s", words[i]);
+	strbuf_adds(&text, "}]");
+	assert_int_equal(redact_file(r, "nodes/n/ip-rule.json", text.s, text.len, &path, &b), 1);
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		assert_non_null(strstr(b.s, words[i]));
+	redact_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(prefixes), cmocka_unit_test(ranges), cmocka_unit_test(names), cmocka_unit_test(texts),
-		cmocka_unit_test(chains),   cmocka_unit_test(unknown_files),
+		cmocka_unit_test(chains),   cmocka_unit_test(unknown_files), cmocka_unit_test(routing_rules),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

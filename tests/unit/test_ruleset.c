@@ -117,8 +117,9 @@ static void test_tables(void **state)
 	assert_ptr_equal(ruleset_find_table(&rs, BACKEND_NFT, RS_IP4, "nat"), t);
 	assert_string_equal(ruleset_find_table(&rs, BACKEND_NFT, RS_INET, "t777")->name, "t777");
 	assert_string_equal(table_tool(t), "iptables -t nat");
-	assert_string_equal(table_tool(ruleset_table(&rs, BACKEND_LEGACY, RS_IP6, "filter", true)),
-			"ip6tables-legacy -t filter");
+	t = ruleset_table(&rs, BACKEND_LEGACY, RS_IP6, "filter", true);
+	assert_non_null(t);
+	assert_string_equal(table_tool(t), "ip6tables-legacy -t filter");
 	ruleset_release(&rs);
 }
 
@@ -164,8 +165,11 @@ static void test_bases(void **state)
 	ruleset_init(&rs);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct rs_table *t = ruleset_table(&rs, BACKEND_LEGACY, RS_IP4, rows[i].table, true);
-		struct rs_chain *c = table_chain(&rs, t, rows[i].chain, strlen(rows[i].chain));
+		struct rs_chain *c;
 
+		assert_non_null(t);
+		c = table_chain(&rs, t, rows[i].chain, strlen(rows[i].chain));
+		assert_non_null(c);
 		assert_int_equal(chain_set_xtables_base(c), rows[i].base);
 		assert_int_equal(c->hook, rows[i].hook);
 		assert_int_equal(c->type, rows[i].type);

@@ -349,7 +349,7 @@ static void test_twice(void **state)
 
 static void fill(struct strbuf *b, size_t size, const char *piece)
 {
-	while (b->len < size)
+	while (b->len < size && !b->failed)
 		strbuf_adds(b, piece);
 }
 

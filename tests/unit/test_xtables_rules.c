@@ -520,6 +520,13 @@ static void test_unknown(void **state)
 		{ "-p tcp -m tcp --dport 80 --frobnicate 7 ! -i lo -j DROP",
 		  "PROTO=6 OPAQUE<-m tcp --dport 80 --frobnicate 7> !IIF=lo : DROP ?" },
 		{ "-j ACCEPT stray", "OPAQUE<stray> : ACCEPT ?" },
+		/* What lib/kernel writes where it has no words, for names that are known and others. */
+		{ "-p tcp -m set --svcdoctor-unknown 9/00ff -m mark --mark 0x1 -j DROP",
+		  "PROTO=6 OPAQUE<-m set --svcdoctor-unknown 9/00ff> MARK=0x1/0xffffffff : DROP ?" },
+		{ "-m geoip --svcdoctor-unknown 0/ -j DROP", "OPAQUE<-m geoip --svcdoctor-unknown 0/> : DROP ?" },
+		{ "-j TOS --svcdoctor-unknown 7/00", ": UNKNOWN<TOS --svcdoctor-unknown 7/00> ?" },
+		{ "-j DNAT --svcdoctor-unknown 7/00", ": UNKNOWN<DNAT --svcdoctor-unknown 7/00> ?" },
+		{ "-j NEWEST --svcdoctor-unknown 7/00", ": UNKNOWN<NEWEST --svcdoctor-unknown 7/00> ?" },
 		{ "--what ever -j ACCEPT", "OPAQUE<--what ever> : ACCEPT ?" },
 	};
 	static const struct line noted[] = {
@@ -546,13 +553,16 @@ static void check_asks(const char *rule, bool ip6, const char *host, uint32_t dp
 	CLEANUP(sd_notes_release) struct sd_notes notes = { 0 };
 	struct ip_addr a, want = { 0 };
 	struct xtables_text text;
+	const struct rs_table *t;
 	const struct rs_rule *r;
 	uint32_t n = 0;
 
 	ruleset_init(&rs);
 	strbuf_addf(&dump, "*nat\n:X - [0:0]\n:Y - [0:0]\n-A X %s\nCOMMIT\n", rule);
 	assert_int_equal(read_xtables(&rs, dump.s, dump.len, ip6, BACKEND_LEGACY, "dump.txt", &notes, &text), 0);
-	r = table_find_chain(ruleset_find_table(&rs, BACKEND_LEGACY, ip6 ? RS_IP6 : RS_IP4, "nat"), "X")->rules[0];
+	t = ruleset_find_table(&rs, BACKEND_LEGACY, ip6 ? RS_IP6 : RS_IP4, "nat");
+	assert_non_null(t);
+	r = table_find_chain(t, "X")->rules[0];
 	assert_int_equal(rule_host(r, FIELD_DADDR, &a), host != NULL);
 	if (host) {
 		assert_int_equal(ip_addr_parse(host, &want), 0);

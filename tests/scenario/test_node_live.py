@@ -1,0 +1,307 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The live node: what is read of a namespace with a lab's rules is what a bundle of the same texts gives, alone and beside a cluster; who may
+not read rules is told what is missing; and a machine is only taken for a node where it is one."""
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from common import CORPUS, PROGRAM, Copy, Tests, expect, expect_equal, run, short  # noqa: E402
+from node_world import Node, lacks  # noqa: E402
+from api_server import ApiServer  # noqa: E402
+
+LABS = ("lab-iptables-nft", "lab-iptables-legacy", "lab-nftables")
+NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+NO_HOME = {"HOME": "/nonexistent", "KUBECONFIG": ""}
+ORIGIN = re.compile(r"(bundle '[^']*'( and bundle '[^']*')*|network namespace '[^']*' of this machine)")
+
+
+class Folder:
+    def __enter__(self):
+        self.path = tempfile.mkdtemp(prefix="svcdoctor-node-")
+        return self
+
+    def __exit__(self, *exc):
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def join(self, *parts):
+        return os.path.join(self.path, *parts)
+
+
+def without_source(document):
+    """The document but for where it comes from, and for the source flags of its commands."""
+    for x in document["looked_at"]:
+        x["source"] = "-"
+    text = json.dumps(document, indent=1, sort_keys=True)
+    text = re.sub(r" --(bundle|netns|node) [^ \"]+", "", text)
+    text = text.replace("the bundle holds no DNS answers", "there are no DNS answers")
+    return ORIGIN.sub("-", text).split("\n")
+
+
+def same(a, b, what):
+    x, y = without_source(a.json), without_source(b.json)
+    for i, (p, q) in enumerate(zip(x, y)):
+        expect(p == q, lambda p=p, q=q, i=i: f"{what}: live {short(p, 300)}, bundle {short(q, 300)}; before: {x[max(0, i - 6):i]}")
+    expect_equal(len(x), len(y), f"{what}: lines")
+
+
+def collect(node, folder, *args):
+    target = folder.join("collected")
+    r = run("collect", "-w", target, "--netns", node.name, *args, codes=(0,), env=NO_HOME)
+    return target, r
+
+
+# ---- what is read ----
+
+def alone(lab):
+    with Node(lab) as node, Folder() as folder:
+        bundle, r = collect(node, folder)
+        expect(f"node '{node.name}'" in r.err, r.err)
+        for command in (("verify", "-A"), ("diagnose", "-A"), ("rules", "-A"), ("trace", "10.244.1.9", "10.96.0.10:53/UDP"), ("endpoints", "-A")):
+            live = run(*command, "-o", "json", "--netns", node.name, env=NO_HOME)
+            same(live, run(*command, "-o", "json", "--bundle", bundle), " ".join(command))
+            expect(live.rc in (0, 1, 2), f"{live}: {live.rc}: {short(live.err)}")
+        text = run("verify", "-A", "--netns", node.name, env=NO_HOME).out
+        expect(text.startswith(f"looked at: network namespace '{node.name}' of this machine (no cluster objects: Services as the comments of the rules"), text)
+        expect("rules of " + node.name in text, text)
+        about = json.load(open(os.path.join(bundle, "bundle.json"), encoding="utf-8"))
+        expect_equal((about["schema"], about["origin"]["node"], about["origin"]["missing"]), ("svcdoctor.bundle/1", node.name, []), "bundle.json")
+        return f"{len(os.listdir(os.path.join(bundle, 'nodes', node.name)))} files"
+
+
+def with_cluster(lab):
+    """Beside a bundle, and beside an API server: the node is known by its addresses."""
+    with Node(lab) as node, Folder() as folder, ApiServer(os.path.join(CORPUS, lab)) as server:
+        cluster = folder.join("cluster")
+        shutil.copytree(os.path.join(CORPUS, lab, "cluster"), os.path.join(cluster, "cluster"))
+        bundle, _ = collect(node, folder, "--node", "node1")
+        for command in ("verify", "diagnose"):
+            live = run(command, "-A", "-o", "json", "--netns", node.name, "--bundle", cluster)
+            same(live, run(command, "-A", "-o", "json", "--bundle", cluster, "--bundle", bundle), command)
+            expect_equal(run(command, "-A", "-o", "json", "--netns", node.name, "--bundle", cluster, "--node", "node1").json["looked_at"][-1]["node"],
+                         "node1", "its name")
+        r = run("verify", "-A", "-o", "json", "--netns", node.name, "--kubeconfig", server.kubeconfig())
+        expect_equal([x["node"] for x in r.json["looked_at"] if x["what"] == "rules"], ["node1"], "the nodes")
+        expect_equal(r.json["differences"], [], "differences")
+        expect(r.json["decided"] > 20, f"{r.json['decided']} decided")
+        expect(not server.crimes, server.crimes)
+        r = run("diagnose", "web", "--netns", node.name, "--kubeconfig", server.kubeconfig(), codes=(0, 2))
+        expect("of this machine, namespace default (Kubernetes v1.36.2; rules of node1)" in r.out and "rules      ok node1" in r.out, r.out)
+        expect(not r.err or "svcdoctor: " in r.err, r.err)
+        r = run("trace", "10.244.1.9", "default/web", "--netns", node.name, "--kubeconfig", server.kubeconfig(), codes=(0, 2))
+        expect("10.244.1" in r.out, r.out)
+
+
+def broken():
+    """A rule is taken out of the kernel: the live node is broken, the commands that are printed look at it again."""
+    lab = "lab-iptables-nft"
+    with Node(lab) as node:
+        bundle = ("--bundle", os.path.join(CORPUS, lab))
+        before = run("verify", "-A", "-o", "json", "--netns", node.name, "--node", "node1", *bundle).json
+        expect_equal(before["differences"], [], "before")
+        text = node.run("iptables-nft-save", "-t", "nat").decode()
+        chain = re.search(r"^-A (KUBE-SVC-\w+) .* -j KUBE-SEP-", text, re.M).group(1)
+        node.run("iptables-nft", "-t", "nat", "-F", chain)
+        r = run("verify", "-A", "--netns", node.name, "--node", "node1", *bundle, codes=(1,))
+        expect(f"--netns {node.name}" in r.out and chain in r.out, r.out)
+        command = re.search(r"svcdoctor (trace .*)", r.out).group(1)
+        again = run(*command.split(), codes=(0, 1, 2))
+        expect("reply" in again.out or "ends" in again.out, again.out)
+
+
+def watched():
+    """Look after look: nothing is said while nothing changes, and what breaks meanwhile is."""
+    with Node("lab-iptables-nft") as node:
+        args = ("diagnose", "-A", "--watch", "--interval", "300ms", "--timeout", "3s", "--netns", node.name)
+        quiet = run(*args, env=NO_HOME)
+        expect(not re.search(r"^\d\d:\d\d:\d\d", quiet.out, re.M), quiet.out)
+        text = node.run("iptables-nft-save", "-t", "nat").decode()
+        chain = re.search(r"^-A (KUBE-SVC-\w+) .* -j KUBE-SEP-", text, re.M).group(1)
+        p = subprocess.Popen(["sh", "-c", f"sleep 1; exec ip netns exec {node.name} iptables-nft -t nat -F {chain}"])
+        loud = run(*args, env=NO_HOME)
+        expect_equal(p.wait(), 0, "the flush")
+        expect(re.search(r"^\d\d:\d\d:\d\d", loud.out, re.M), loud.out + loud.err)
+        expect("no longer there" not in quiet.out, quiet.out)
+
+
+def api_is_down():
+    """The node is judged alone, and that the API server was not there is told: 2, not 69."""
+    with Node("lab-iptables-legacy") as node, Folder() as folder:
+        config = folder.join("config")
+        with open(config, "w", encoding="utf-8") as f:
+            json.dump({"apiVersion": "v1", "kind": "Config", "current-context": "a", "clusters": [{"name": "a", "cluster": {"server": "https://127.0.0.1:1"}}],
+                       "contexts": [{"name": "a", "context": {"cluster": "a", "user": "u"}}], "users": [{"name": "u", "user": {"token": "x"}}]}, f)
+        r = run("verify", "-A", "--netns", node.name, "--kubeconfig", config, codes=(2,))
+        expect("cannot reach the API server" in r.err and " 0 decided" not in r.out and "no difference" in r.out, r.out + r.err)
+        run("verify", "-A", "--kubeconfig", config, codes=(69,))
+        run("collect", "-w", folder.join("made"), "--netns", node.name, "--kubeconfig", config, codes=(2,))
+        about = json.load(open(folder.join("made", "bundle.json"), encoding="utf-8"))
+        expect(about["origin"]["node"] == node.name and about["origin"]["missing"], about)
+
+
+# ---- rights ----
+
+def unprivileged():
+    with Node("lab-iptables-nft") as node, Folder() as folder:
+        os.chmod(folder.path, 0o755)
+        program = shutil.copy(PROGRAM, folder.join("svcdoctor"))
+        cluster = folder.join("cluster.json")
+        shutil.copy(os.path.join(CORPUS, "lab-iptables-nft", "cluster", "services.json"), cluster)
+        os.chmod(cluster, 0o644)
+
+        def nobody(*args, inside=("ip", "netns", "exec", node.name)):
+            p = subprocess.run([*inside, *NOBODY, program, *args], stdin=subprocess.DEVNULL, capture_output=True, cwd="/",
+                               env={"HOME": "/nonexistent", "PATH": "/usr/bin:/bin"}, timeout=60, check=False)
+            expect(p.returncode >= 0, f"{args} died by {-p.returncode}")
+            return p.returncode, p.stdout.decode(), p.stderr.decode()
+
+        for command in (("diagnose",), ("verify", "-A"), ("rules",), ("trace", "outside", "10.96.0.1:443")):
+            rc, _, err = nobody(*command, "--node", "live")
+            expect_equal((command, rc), (command, 77), short(err))
+            expect_equal(err.count("CAP_NET_ADMIN"), 1, f"how often the capability is named: {err}")
+            expect("sudo" in err, err)
+        rc, out, err = nobody("diagnose", "-A", "--node", "live", "-o", "json")
+        expect_equal(rc, 77, "JSON")
+        expect(any("CAP_NET_ADMIN" in e["text"] for e in json.loads(out)["errors"]), out)
+        rc, out, err = nobody("diagnose", "-A", "--node", "live", "--bundle", cluster)
+        expect_equal(rc, 2, short(err))
+        expect("CAP_NET_ADMIN" in err, err)
+        rc, out, err = nobody("diagnose", "-A", "--netns", node.name, inside=())
+        expect(rc == 77 and "CAP_SYS_ADMIN" in err, f"{rc} {err}")
+        target = os.path.join("/tmp", f"svcdoctor-nobody-{os.getpid()}.tar")
+        rc, out, err = nobody("collect", "--node", "live", "-w", target)
+        if os.path.exists(target):
+            os.unlink(target)
+        expect_equal((rc, err.count("cannot be read without CAP_NET_ADMIN")), (2, 1), short(err))
+
+
+def drops():
+    """Once the kernel is read, no capability is left."""
+    missing = lacks("strace")
+    if missing:
+        return missing
+    with Node("lab-iptables-nft") as node, Folder() as folder:
+        trace = folder.join("trace")
+        run("verify", "-A", "--netns", node.name, prefix=("strace", "-f", "-qq", "-e", "trace=capset", "-o", trace), env=NO_HOME)
+        text = open(trace, encoding="utf-8").read()
+        expect(re.search(r"capset\(.*effective=0, permitted=0, inheritable=0", text), text)
+    return None
+
+
+# ---- which machine ----
+
+def wrong_names():
+    r = run("verify", "--netns", "svcdoctor-no-such-namespace", env=NO_HOME, codes=(64,))
+    expect("svcdoctor-no-such-namespace" in r.err, r.err)
+    run("verify", "--pid", "4194303", env=NO_HOME, codes=(64,))
+    r = run("verify", "--pid", "1", "--netns", "x", env=NO_HOME, codes=(64,))
+    expect("exclude each other" in r.err, r.err)
+    r = run("verify", "--netns", "/etc/passwd", env=NO_HOME, codes=(64,))
+
+
+def by_pid():
+    with Node("lab-iptables-nft") as node:
+        p = subprocess.Popen(["ip", "netns", "exec", node.name, "cat"], stdin=subprocess.PIPE)
+        try:
+            r = run("verify", "-A", "--pid", str(p.pid), env=NO_HOME)
+            expect(f"the network namespace of process {p.pid} of this machine" in r.out and f"rules of pid-{p.pid}" in r.out, r.out + r.err)
+        finally:
+            p.stdin.close()
+            p.wait()
+
+
+# A machine that is a node, made of a mount namespace: nothing of it is seen outside. Whatever runs on it, it has a kubelet's folder.
+MACHINE = """
+mount -t tmpfs none /var/lib && mkdir -p /var/lib/kubelet/pods
+[ -z "$MACHINE_ID" ] || { echo "$MACHINE_ID" >/var/lib/id && mount --bind /var/lib/id /etc/machine-id; } || exit 99
+hostname "$1" && shift && exec "$@"
+"""
+
+
+def on_machine(name, *args, node=None, machine_id="", **options):
+    inside = ("ip", "netns", "exec", node.name) if node else ()
+    return run(*args, prefix=(*inside, "unshare", "-mu", "sh", "-c", MACHINE, "sh", name), env={**NO_HOME, "MACHINE_ID": machine_id}, **options)
+
+
+def identify(text):
+    """Each Node with a machine ID of its own."""
+    o = json.loads(text)
+    for n in o["items"]:
+        n["status"]["nodeInfo"]["machineID"] = "id-of-" + n["metadata"]["name"]
+    return json.dumps(o)
+
+
+def is_a_node():
+    """Alone, by itself; beside a cluster only where that has a Node for it, by the name or the machine ID."""
+    with Node("lab-iptables-nft") as node:
+        r = on_machine("NODE1", "verify", "-A", node=node, codes=(0, 2))
+        expect(r.out.startswith("looked at: this node 'node1' (no cluster objects"), r.out + r.err)
+        expect("localhost:8080" not in r.err, r.err)
+    with Copy("lab-iptables-nft") as lab:
+        lab.edit(identify, "cluster", "nodes.json")
+        server = ApiServer(lab.path)
+    with server:
+        config = ("--kubeconfig", server.kubeconfig())
+
+        def nodes(r):
+            return [x["node"] for x in r.json["looked_at"] if x["what"] == "rules"]
+
+        expect_equal(nodes(on_machine("Node1", "verify", "-A", "-o", "json", *config)), ["node1"], "by name")
+        r = on_machine("stranger", "verify", "-A", "-o", "json", *config)
+        expect_equal(nodes(r), [], "a stranger")
+        expect("'stranger', and it is no Node of this cluster" in r.err, r.err)
+        expect_equal(nodes(on_machine("stranger", "verify", "-A", "-o", "json", "--node", "live", *config)), ["stranger"], "a stranger that is asked for")
+        expect_equal(nodes(on_machine("stranger", "verify", "-A", "-o", "json", *config, machine_id="id-of-node2")), ["node2"], "by machine ID")
+        expect_equal(nodes(on_machine("node1", "verify", "-A", "-o", "json", "--node", "node2", *config)), [], "another node was asked for")
+        r = on_machine("node1", "endpoints", "-A", "-o", "json", *config)
+        expect_equal(nodes(r), [], "endpoints need no rules")
+
+
+def is_none():
+    with Node("lab-iptables-nft") as node:
+        r = run("verify", "-A", prefix=("ip", "netns", "exec", node.name), env=NO_HOME, codes=(64,))
+        expect("there is no kubeconfig, no bundle" in r.err, r.err)
+
+
+def rewriting():
+    """While another program writes the rules again and again, each answer is the right one, or says that it is none."""
+    lab = "lab-iptables-nft"
+    with Node(lab) as node:
+        script = ("while :; do iptables-nft-restore < \"$0\" || exit; iptables-legacy -t nat -A OUTPUT -j RETURN; "
+                  "iptables-legacy -t nat -F OUTPUT; done")
+        p = subprocess.Popen(["ip", "netns", "exec", node.name, "sh", "-c", script, node.file("iptables-nft-save.txt")], stderr=subprocess.DEVNULL)
+        answers = {}
+        try:
+            for _ in range(15):
+                r = run("verify", "-A", "-o", "json", "--netns", node.name, "--node", "node1", "--bundle", os.path.join(CORPUS, lab))
+                expect_equal(r.json["differences"], [], "differences")
+                changed = "changed" in r.err
+                expect(r.rc == 0 or changed or r.json["skipped"], f"{r.rc}: {r.err}")
+                answers[changed] = answers.get(changed, 0) + 1
+        finally:
+            p.kill()
+            p.wait()
+        return f"{answers.get(False, 0)} judged, {answers.get(True, 0)} changed while reading"
+
+
+def main():
+    t = Tests()
+    missing = lacks("ip", "nft", "iptables-nft-restore", "iptables-legacy-restore", "nfacct", "setpriv", "unshare")
+    if missing:
+        t.skip("node-live", missing)
+        t.finish()
+    for lab in LABS:
+        t.run(f"alone-{lab}", alone, lab)
+        t.run(f"with-cluster-{lab}", with_cluster, lab)
+    for test in (broken, watched, api_is_down, unprivileged, drops, wrong_names, by_pid, is_a_node, is_none, rewriting):
+        t.run(test.__name__.replace("_", "-"), test)
+    t.finish()
+
+
+if __name__ == "__main__":
+    main()
