@@ -180,9 +180,10 @@ static union native *add_native(struct rule *u, const char *name, uint32_t revis
 static bool on_match(struct rule *u, const struct nft_attr *a)
 {
 	const char *name = nft_str(a[NFTA_MATCH_NAME]);
+	uint32_t revision = nft_u32(a[NFTA_MATCH_REV], 0);
 	struct nft_attr info = a[NFTA_MATCH_INFO];
 
-	return name && nft_plain_name(name, strlen(name)) && add_match(u, name, nft_u32(a[NFTA_MATCH_REV], 0), info.p, info.size);
+	return name && nft_plain_name(name, strlen(name)) && revision <= UINT8_MAX && add_match(u, name, revision, info.p, info.size);
 }
 
 static bool on_limit(struct rule *u, const struct nft_attr *a)
@@ -632,7 +633,7 @@ static bool on_target(struct rule *u, const struct nft_attr *a)
 		return false;
 	u->target_revision = nft_u32(a[NFTA_TARGET_REV], 0);
 	u->target_data = a[NFTA_TARGET_INFO];
-	return true;
+	return u->target_revision <= UINT8_MAX;
 }
 
 /* A log to a group is NFLOG; the prefix may be longer than that of the struct of xtables. */
