@@ -164,8 +164,15 @@ class World:
 
     def run(self, where, *commands, check=True):
         """Each as a shell runs it, in that namespace."""
+        return self.shell(("ip", "netns", "exec", self.names[where]), commands, check)
+
+    def outside(self, *commands):
+        """The same in the namespace of the test."""
+        return self.shell((), commands)
+
+    def shell(self, prefix, commands, check=True):
         environment = dict(os.environ, PATH=f"{self.bin}:{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin")
-        p = subprocess.run(["ip", "netns", "exec", self.names[where], "sh", "-e", "-c", "\n".join(commands)], stdin=subprocess.DEVNULL,
+        p = subprocess.run([*prefix, "sh", "-e", "-c", "\n".join(commands)], stdin=subprocess.DEVNULL,
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, check=False, timeout=30)
         if check and p.returncode != 0:
             raise Failure(f"{commands} failed with {p.returncode}: {p.stderr.decode(errors='replace')}")
