@@ -262,8 +262,11 @@ const struct xt_row *xt_target_rows(size_t *ret_len)
 
 static int compare(const struct xt_row *row, const char *name, unsigned revision)
 {
-	int d = strcmp(row->name, name);
+	int d = (unsigned char)row->name[0] - (unsigned char)name[0];
 
+	if (d)
+		return d;
+	d = strcmp(row->name, name);
 	return d ? d : (int)row->revision - (int)revision;
 }
 
