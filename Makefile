@@ -9,6 +9,7 @@
 #   make check-kernel  2,000 random rulesets of each backend, judged by the running kernel (make check: 100 of each)
 #   make bench      times, memory and growth on large clusters in every mode, and of a live one
 #   make krew       build/krew: archive and manifest of a release for krew; KREW_URI= says where it will lie
+#   make portable   build/svcdoctor-VERSION-x86_64.tar.gz: the program with its libraries, for any folder of any x86-64 Linux
 #   V=1             shows the commands
 #
 # `demo`, `check`, `check-alloc`, `check-kernel`, `mutations`, `fuzz` and `bench` install what they need where they may, and otherwise print the line that does.
@@ -87,7 +88,7 @@ SUBMAKE = +$(Q)$(MAKE) --no-print-directory $(JOBS)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all demo check check-alloc check-kernel check-programs fuzz fuzz-programs mutations bench lint install uninstall krew clean FORCE
+.PHONY: all demo check check-alloc check-kernel check-programs fuzz fuzz-programs mutations bench lint install uninstall krew portable clean FORCE
 
 all:
 	$(SUBMAKE) $(BUILD)/svcdoctor
@@ -203,7 +204,7 @@ $(JUDGE_BIN): $(call obj,$(JUDGE_SRC)) $(ARCHIVE)
 
 $(KERNEL_READ_BIN): $(call obj,$(KERNEL_READ_SRC)) $(ARCHIVE)
 	$(Q)mkdir -p $(@D)
-	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc -o $@ $^ $(LIBS)
 
 # The same sources once more for libFuzzer, always by clang.
 FUZZ_CFLAGS = -std=gnu11 -pthread -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
@@ -266,6 +267,11 @@ krew:
 	$(SUBMAKE) $(BUILD)/svcdoctor
 	$(Q)KREW_URI='$(KREW_URI)' KREW_HOMEPAGE='$(KREW_HOMEPAGE)' KREW_VERSION='$(KREW_VERSION)' KREW_ARCH='$(KREW_ARCH)' \
 		krew/pack.sh $(BUILD)/svcdoctor $(BUILD)/krew/$(krew_file)
+
+portable:
+	$(Q)CC='$(CC)' MODULES='$(MODULES)' scripts/deps.sh install build
+	$(SUBMAKE) $(BUILD)/svcdoctor
+	$(Q)CC='$(CC)' scripts/portable.sh $(BUILD)/svcdoctor '$(VERSION)' $(BUILD)
 
 clean:
 	$(Q)rm -rf build

@@ -88,6 +88,10 @@ struct options {
 	const char *write; /* collect */
 	int script;	   /* of collect_scripts, 0: none */
 	bool force, redact;
+	const char *port, *http, *from_netns; /* connect */
+	uint32_t count, from_pid;
+	bool udp;
+	int64_t try_ms; /* -1: not given */
 	const char *unused; /* what kubectl's flags say that mean nothing here */
 };
 enum { FAIL_ON_ERROR, FAIL_ON_WARNING, FAIL_ON_INFO, FAIL_ON_NEVER };
@@ -173,7 +177,8 @@ struct command {
 	int (*run)(struct context *c);
 };
 extern const struct command command_diagnose, command_endpoints, command_rules, command_hairpin, command_trace, command_verify,
-	command_explain, command_collect, command_rbac, command_wait, command_demo, command_version, command_completion;
+	command_explain, command_collect, command_connect,
+	command_rbac, command_wait, command_demo, command_version, command_completion;
 extern const struct command *const commands[]; /* ends with NULL */
 const struct command *command_find(const char *name);
 

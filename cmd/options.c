@@ -512,6 +512,7 @@ int options_parse(struct context *c, int argc, char **argv)
 	c->o.api.insecure_skip_tls_verify = -1;
 	c->o.timeout_ms = -1;
 	c->o.interval_ms = -1;
+	c->o.try_ms = -1;
 	int r = parse_words(c, argc, argv);
 	if (c->o.all) {
 		c->o.namespace_ = NULL; /* as in kubectl */

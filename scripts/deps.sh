@@ -106,7 +106,7 @@ probe_check() {
 	has setpriv && has unshare || need util-linux
 	has strace || need strace
 	has dash || need dash
-	has busybox || need busybox
+	has busybox || need busybox-static # statically linked: it is all that there is where the portable program is tried
 	has size || need binutils
 }
 probe_bench() {

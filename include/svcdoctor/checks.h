@@ -254,4 +254,86 @@ int digest_compare(const struct digest *before, const struct digest *after, stru
  */
 int digest_keep(const struct digest *before, struct digest *after);
 
+/* ---- connect: who answers ---- */
+
+enum connect_kind { CONNECT_ENDPOINT, CONNECT_CLUSTER_IP, CONNECT_EXTERNAL_IP, CONNECT_LOAD_BALANCER, CONNECT_NODE_PORT };
+const char *connect_kind_name(enum connect_kind k); /* "endpoint", "cluster IP", ... */
+/* Who sends. UNKNOWN: neither nodes nor pods are known well enough to tell. */
+enum connect_from { FROM_NODE, FROM_POD, FROM_OUTSIDE, FROM_UNKNOWN };
+const char *connect_from_name(enum connect_from f); /* "node", "pod", "outside", "unknown" */
+struct connect_client {
+	enum connect_from from;
+	const char *name;	  /* of the node, or "ns/name" of the pod; NULL: not known */
+	const char *node;	  /* on which it is; NULL: none, or not known */
+	const struct k8s_pod *pod; /* NULL: no pod, or not known which */
+	bool entered;		  /* another network namespace than that of the program was asked for */
+	bool in_pod;		  /* the program runs in a pod */
+	struct ip_addr addr[2];	  /* IPv4, IPv6: by which it is known; family 0: none */
+	const struct ip_addr *addrs; /* all of them */
+	size_t naddrs;
+	const char *words; /* made by connect_judge: "node node1" */
+};
+struct connect_target {
+	enum connect_kind kind;
+	const struct k8s_service *service;
+	const struct k8s_service_port *port;
+	struct ip_addr addr;
+	uint16_t number;
+	uint8_t proto;
+	enum snap_try_way way;
+	const char *node;	   /* of an endpoint, of a node port's address; NULL: not known */
+	const struct k8s_pod *pod; /* of an endpoint; NULL: not known */
+	bool here;		   /* an endpoint or a node port of the client's node */
+	bool self;		   /* the endpoint is the client */
+	unsigned count;
+	struct snap_try *tries;	   /* in the arena of the plan; @count of them */
+	const struct snap_listeners *listeners; /* of an endpoint; NULL: not looked for */
+	/* Made by connect_judge. */
+	unsigned made, answered;
+	/*
+	 * What share of its tries must be answered, when every endpoint answers as it did when it was asked itself: with the endpoints that the
+	 * API gives this client (expected), and with those that the rules of the node lead it to (predicted). NAN: not known.
+	 */
+	double expected, predicted;
+	double weight;	 /* of an endpoint: its share of what this client sends to the cluster IP, by the rules where they are known; NAN */
+	bool by_rules;	 /* and they are */
+	const struct snap_try *worst; /* the try that tells most; NULL: none was made */
+	const char *result; /* in words; in the diagnosis */
+	bool told;	 /* a finding about more than this one says it */
+};
+/* What was not tried, and why. */
+struct connect_left {
+	const struct k8s_service *service;
+	const struct k8s_service_port *port; /* NULL: any */
+	const char *what, *reason;
+};
+struct connect_plan {
+	struct arena arena;
+	struct connect_client client;
+	ARRAY_OF(struct connect_target) targets; /* by Service and port; endpoints first, those of the client's node before others */
+	ARRAY_OF(struct connect_left) left;
+};
+#define CONNECT_COUNT_MAX 1000
+#define CONNECT_TARGETS_MAX 4096
+#define CONNECT_NODES_MAX 16 /* whose node ports are tried */
+struct connect_options {
+	const struct k8s_service *const *services;
+	size_t nservices;
+	const struct asked_service *asked; /* with a port: only that one; may be NULL */
+	size_t nasked;
+	const char *port;		   /* name or number; NULL: all */
+	unsigned count;			   /* of tries for each address; 0: 1 for an endpoint, 10 for what leads to several */
+	bool http, udp;
+	bool entered, in_pod;		   /* as in struct connect_client */
+	const struct ip_addr *addrs;	   /* the client's */
+	size_t naddrs;
+	const struct ip_addr *host_addrs;  /* of the machine, when another namespace was entered */
+	size_t nhost_addrs;
+};
+void connect_plan_release(struct connect_plan *p);
+/* What is to be tried. Pure: nothing is sent here. @ret must be zeroed. 0 or -ENOMEM. */
+int connect_plan_make(const struct snapshot *s, const struct connect_options *o, struct connect_plan *ret);
+/* With every try made: what they say. Pure as well. @ret must be zeroed. 0 or -ENOMEM. */
+int connect_judge(const struct snapshot *s, struct connect_plan *p, struct diagnosis *ret);
+
 #endif

@@ -67,6 +67,8 @@ int report_verify(const struct report *r, const struct verify_report *v);
 int report_rules(const struct report *r, const struct rules_report *v);
 int report_hairpin(const struct report *r, const struct hairpin_report *h, const struct diagnosis *d);
 int report_endpoints(const struct report *r, const struct endpoints_report *e, const struct diagnosis *d);
+/* @p NULL: nothing was tried. */
+int report_connect(const struct report *r, const struct connect_plan *p, const struct diagnosis *d);
 /* The command's document with empty results (JSON), for a run that could look at nothing; other formats print nothing. */
 int report_nothing(const struct report *r);
 int report_explain(const struct report *r, const struct check *check); /* NULL: the list of all */

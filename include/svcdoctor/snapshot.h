@@ -104,6 +104,40 @@ struct snap_missing {
 	const char *text, *hint; /* the message, and the next step; hint may be NULL */
 };
 
+/* ---- connections that were tried: on request only, and no part of a bundle ---- */
+
+enum snap_try_way { WAY_TCP, WAY_HTTP, WAY_UDP, WAY_DNS };
+enum snap_try_end {
+	TRY_NOT_MADE,	/* time ran out before, or the run was stopped */
+	TRY_ANSWERED,	/* connected; HTTP: a status came; UDP: anything came back; DNS: an answer to the question */
+	TRY_REFUSED,	/* by an RST, or, where `unsure`, by an ICMP error that this kernel does not hand on */
+	TRY_REJECTED,	/* by an ICMP error: icmp_type, icmp_code, from */
+	TRY_UNSENDABLE, /* this machine has no route there, or its own rules forbid it: error */
+	TRY_SILENT,	/* nothing came back */
+	TRY_ENDED,	/* HTTP: the connection was made, and ended without an answer */
+	TRY_MUTE,	/* HTTP: the connection was made, and no answer came in time */
+	TRY_STRANGE,	/* HTTP, DNS: what came is something else */
+	TRY_FAILED,	/* this machine could not do it at all (descriptors, ports): error. It says nothing of the other end */
+	TRY_ENDS
+};
+const char *snap_try_name(enum snap_try_end e); /* "not-made", "answered", ... */
+struct snap_try {
+	enum snap_try_end end;
+	bool unsure;
+	int error;		/* errno; 0: none */
+	uint8_t icmp_type, icmp_code;
+	struct ip_addr from;	/* who sent the ICMP error; family 0: not known */
+	struct ip_addr source;	/* what it was sent from; family 0: not known */
+	unsigned status;	/* of HTTP; rcode of DNS */
+	uint32_t us;		/* how long it took */
+};
+/* The sockets that listen where an address is local, in whichever network namespace of this machine that is. */
+struct snap_listeners {
+	struct ip_addr addr;
+	bool known;		/* exactly one namespace of this machine has the address, and its sockets could be read */
+	ARRAY_OF(struct node_socket) sockets;
+};
+
 /* The answer of a pod's or kubelet's own port, asked through the API server. */
 struct snap_probe {
 	const char *what;   /* "ready" of CoreDNS */

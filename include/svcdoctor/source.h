@@ -4,6 +4,8 @@
 
 /* All input: bundles and the readers of each form. A source fills the snapshot. */
 
+#include <signal.h>
+
 #include <svcdoctor/api.h>
 #include <svcdoctor/snapshot.h>
 
@@ -168,6 +170,38 @@ struct live_want {
  * as a whole has a note. @ret_worst: the outcome that kept everything from being read; API_OK when anything was. 0 or -ENOMEM, -EINTR.
  */
 int live_read(struct snapshot *s, struct api *a, const struct api_access *access, const struct live_want *w, enum api_outcome *ret_worst);
+
+/* ---- connections, on request only ---- */
+
+/* To one address and port, @count times. @tries has room for as many. */
+struct probe {
+	struct ip_addr addr;
+	uint16_t port;
+	enum snap_try_way way;
+	const char *host, *path; /* HTTP: of the request; bytes that do not belong there are the caller's to keep out */
+	unsigned count;
+	struct snap_try *tries;
+};
+#define PROBE_PARALLEL_MAX 256
+struct probe_options {
+	unsigned parallel;  /* tries under way at once, at most PROBE_PARALLEL_MAX */
+	int64_t try_ms;	    /* for one try; above 0 */
+	int64_t all_ms;	    /* for all of them; 0: no limit */
+	const volatile sig_atomic_t *stop; /* not 0: begin no more; may be NULL */
+};
+/*
+ * Sends to what @v names and to nothing else, from the network namespace of the calling thread: TCP connections that are closed when they are
+ * made, GET requests of which the status line is read, a datagram, a question to a DNS server. Fills every try. 0, -EINVAL or -ENOMEM.
+ */
+int probe_run(struct probe *v, size_t n, const struct probe_options *o);
+/* The addresses of this network namespace that others can know, sorted: none of loopback, none of a link alone. 0, -errno, -ENOMEM. */
+int probe_own_addresses(struct arena *arena, struct ip_addr **ret, size_t *ret_n);
+/*
+ * For each @v[i].addr, the sockets that listen in the network namespace of this machine that has it: read from /proc of its processes, without
+ * going there. What may not be seen stays unknown. 0 or -ENOMEM.
+ */
+int probe_listeners(struct snap_listeners *v, size_t n);
+void probe_listeners_release(struct snap_listeners *v, size_t n);
 
 /* ---- this machine as a node ---- */
 

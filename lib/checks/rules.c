@@ -423,7 +423,7 @@ static const char *refined_check(const struct cause *c)
 	return health ? "hc-nodeport-blocked" : "nodeport-firewall-sg";
 }
 
-/* The packets of pods that go from one interface back to it are let through before the rule that stops them. */
+/* The packets of pods that go from one interface back to it are let through before the rule or policy that stops them. */
 static void let_pods_through(struct run *r, struct finding *f, const struct cause *c)
 {
 	const struct verify_by *by = c->by;
@@ -435,6 +435,25 @@ static void let_pods_through(struct run *r, struct finding *f, const struct caus
 		finding_fix(r, f, "sudo %t -t %t -I %t %u -i %t -o %t -j ACCEPT", rules_tool(by), by->table, by->chain, by->index, dev, dev);
 	else
 		finding_fix(r, f, "sudo nft insert rule %t %t %t iifname %t oifname %t accept", by->family, by->table, by->chain, dev, dev);
+}
+
+/* Where it is a KUBE-SEP chain that lacks its rule: until kube-proxy writes it, which it does when it is started anew. */
+static void masquerade_fix(struct run *r, struct finding *f, const struct cause *c)
+{
+	const struct verify_by *by = c->by;
+	char addr[IP_ADDR_STRLEN];
+
+	if (!by->missing || by->nft_kind || !by->chain || !str_starts(by->chain, "KUBE-SEP-"))
+		return;
+	finding_fix(r, f, "sudo %t -t nat -I %t 1 -s %a -j KUBE-MARK-MASQ", rules_tool(by), by->chain, ip_addr_format(&c->first->endpoint, addr));
+}
+
+static void hairpin_fix(struct run *r, struct finding *f, const struct cause *c)
+{
+	if (c->first->kind == DIFF_HAIRPIN)
+		masquerade_fix(r, f, c);
+	else if (c->by->kind == BY_RULE || c->by->kind == BY_POLICY)
+		let_pods_through(r, f, c);
 }
 
 static void cause_finding(struct run *r, struct cause *c)
@@ -463,6 +482,8 @@ static void cause_finding(struct run *r, struct cause *c)
 	f->text = cause_text(r, c, f->services.len);
 	evidence_of(r, f, c);
 	look_commands(r, f, c);
+	if (str_is(c->first->class_from, "hairpin"))
+		hairpin_fix(r, f, c);
 	if (str_is(c->check, "forward-policy-drop"))
 		finding_fix(r, f, "sudo %t -t %t -P FORWARD ACCEPT", rules_tool(c->by),
 			    c->by->table ? c->by->table : "filter");
@@ -471,8 +492,6 @@ static void cause_finding(struct run *r, struct cause *c)
 	else if (c->first->foreign && c->by->chain)
 		finding_evidence(r, f,
 				 "find out which program writes this rule before you delete it: it may come back");
-	if (str_is(c->first->class_from, "hairpin") && c->by->kind == BY_RULE)
-		let_pods_through(r, f, c);
 }
 
 /* ---- undecided ---- */

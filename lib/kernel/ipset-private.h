@@ -15,8 +15,9 @@ struct ipset_kind; /* a type of sets: the parts of its elements */
 
 /* Of one set, to hold two readings against each other. */
 struct ipset_digest {
-	uint64_t hash;	  /* of its name, header and elements; without counters, times that run off, and how much memory it takes */
-	bool has_timeout; /* elements come and go by themselves */
+	uint64_t hash; /* of its name, header and elements; without counters, times that run off, and how much memory it takes */
+	char name[32];
+	bool has_timeout; /* elements come and go by themselves, and rules of other people add some */
 };
 struct ipset_reading {
 	struct strbuf *text;
@@ -35,5 +36,10 @@ void ipset_reading_release(struct ipset_reading *r);
  */
 int ipset_message(struct ipset_reading *r, const void *attributes, size_t size);
 bool ipset_same(const struct ipset_reading *a, const struct ipset_reading *b);
+/*
+ * The two differ in nothing but the elements of sets with a timeout: those sets become ones that cannot be read, in the text of @b, and
+ * all others agree. False: they differ in more, and nothing is done.
+ */
+bool ipset_same_but_passing(const struct ipset_reading *a, struct ipset_reading *b);
 
 #endif

@@ -52,6 +52,12 @@ void ipset_reading_release(struct ipset_reading *r)
 	array_free(&r->sets);
 }
 
+static void not_shown(struct ipset_reading *r, const char *what)
+{
+	if (r->not_shown++ == 0)
+		(void)snprintf(r->why, sizeof(r->why), "set '%s' is not readable: %s", r->name, what);
+}
+
 bool ipset_same(const struct ipset_reading *a, const struct ipset_reading *b)
 {
 	if (a->sets.len != b->sets.len)
@@ -59,6 +65,26 @@ bool ipset_same(const struct ipset_reading *a, const struct ipset_reading *b)
 	for (size_t i = 0; i < a->sets.len; i++)
 		if (a->sets.v[i].hash != b->sets.v[i].hash)
 			return false;
+	return true;
+}
+
+bool ipset_same_but_passing(const struct ipset_reading *a, struct ipset_reading *b)
+{
+	if (a->sets.len != b->sets.len)
+		return false;
+	for (size_t i = 0; i < a->sets.len; i++) {
+		const struct ipset_digest *x = &a->sets.v[i], *y = &b->sets.v[i];
+
+		if (x->hash != y->hash && (strcmp(x->name, y->name) != 0 || !x->has_timeout || !y->has_timeout))
+			return false;
+	}
+	for (size_t i = 0; i < a->sets.len; i++) {
+		if (a->sets.v[i].hash == b->sets.v[i].hash)
+			continue;
+		memcpy(b->name, b->sets.v[i].name, sizeof(b->name));
+		not_shown(b, "it changed during every reading");
+		strbuf_addf(b->text, "add %s %s %s\n", b->name, unknown_word, unknown_word);
+	}
 	return true;
 }
 
@@ -99,20 +125,20 @@ static const void *value_of(const struct nlattr *a, size_t size)
 	return a && a->nla_len - sizeof(*a) >= size ? (const void *)(a + 1) : NULL;
 }
 
-/* By type into @ret, of @n; of a type that stands twice the last one counts. False: there is one of another type, or no attribute. */
-static bool take_attributes(struct walk w, const struct nlattr **ret, size_t n)
+/* By type into @ret, of @n; of a type that stands twice the last one counts. 0; 1: there are others, too; -EBADMSG: what follows is none. */
+static int take_attributes(struct walk w, const struct nlattr **ret, size_t n)
 {
 	const struct nlattr *a;
-	bool all = true;
+	int others = 0;
 
 	memset(ret, 0, n * sizeof(*ret));
 	while ((a = walk_next(&w))) {
 		if (type_of(a) < n)
 			ret[type_of(a)] = a;
 		else
-			all = false;
+			others = 1;
 	}
-	return all && w.left == 0;
+	return w.left ? -EBADMSG : others;
 }
 
 static bool get_u8(const struct nlattr *a, uint8_t *ret)
@@ -233,6 +259,8 @@ static bool put_clean(struct line *l, const char *s, size_t len, bool blanks)
 {
 	bool clean = len > 0 || blanks;
 
+	if (!clean)
+		put_word(l, "?");
 	for (size_t i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)s[i];
 		bool ok = c > ' ' && c != 0x7f && c != '"';
@@ -522,7 +550,7 @@ static bool put_elem(struct line *l, const struct ipset_reading *r, const struct
 	const struct nlattr *a[ADT_ATTRS];
 	uint32_t flags = 0;
 
-	if (!take_attributes(walk_into(nest), a, ADT_ATTRS) || has_foreign(k, a))
+	if (take_attributes(walk_into(nest), a, ADT_ATTRS) != 0 || has_foreign(k, a))
 		return false;
 	if (a[IPSET_ATTR_CADT_FLAGS] && (!get_u32(a[IPSET_ATTR_CADT_FLAGS], &flags) || flags & ~(uint32_t)KNOWN_ELEM_FLAGS))
 		return false;
@@ -572,12 +600,6 @@ static void mix_nest(uint64_t *hash, const struct nlattr *nest, uint64_t without
 #define CHANGING_IN_ELEM (BIT(IPSET_ATTR_TIMEOUT) | BIT(IPSET_ATTR_PACKETS) | BIT(IPSET_ATTR_BYTES) | BIT(IPSET_ATTR_PAD))
 
 /* ---- sets ---- */
-
-static void not_shown(struct ipset_reading *r, const char *what)
-{
-	if (r->not_shown++ == 0)
-		(void)snprintf(r->why, sizeof(r->why), "set '%s' is not readable: %s", r->name, what);
-}
 
 static bool put_range(struct line *l, const struct nlattr *const *a)
 {
@@ -681,7 +703,7 @@ static bool put_mark_mask(struct line *l, const struct nlattr *a)
 static bool put_set_options(struct line *l, const struct ipset_reading *r, const struct nlattr *head)
 {
 	const struct nlattr *a[CREATE_ATTRS];
-	bool whole = take_attributes(walk_into(head), a, CREATE_ATTRS);
+	bool whole = take_attributes(walk_into(head), a, CREATE_ATTRS) == 0;
 
 	if (!r->kind->bitmap) {
 		put_word(l, " family ");
@@ -702,10 +724,13 @@ static const struct ipset_kind *find_kind(const char *name, size_t len)
 	return NULL;
 }
 
+/* Twice: the first one may be taken for the value of a word before it. */
 static void mark_unknown(struct line *l)
 {
-	put_word(l, " ");
-	put(l, unknown_word, sizeof(unknown_word) - 1);
+	for (int i = 0; i < 2; i++) {
+		put_word(l, " ");
+		put(l, unknown_word, sizeof(unknown_word) - 1);
+	}
 }
 
 /* The line of a set whose name is in @r already. */
@@ -738,6 +763,7 @@ static int begin_set(struct ipset_reading *r, const struct nlattr *const *c, boo
 	mix_nest(&digest.hash, c[IPSET_ATTR_DATA], CHANGING_IN_HEAD);
 	(void)take_attributes(walk_into(c[IPSET_ATTR_DATA]), head, CREATE_ATTRS);
 	digest.has_timeout = head[IPSET_ATTR_TIMEOUT];
+	memcpy(digest.name, r->name, sizeof(digest.name));
 	return array_push(&r->sets, digest);
 }
 
@@ -762,8 +788,7 @@ static int add_elems(struct ipset_reading *r, const struct nlattr *adt)
 		l.full = false;
 		if (!put_elem(&l, r, a)) {
 			not_shown(r, "an element is not known");
-			l.n = start;
-			put(&l, unknown_word, sizeof(unknown_word) - 1);
+			l.n = start - 1;
 			mark_unknown(&l);
 		}
 		put_word(&l, "\n");
@@ -781,8 +806,8 @@ int ipset_message(struct ipset_reading *r, const void *attributes, size_t size)
 	bool clean;
 	int res = 0;
 
-	(void)take_attributes((struct walk){ attributes, size }, c, COMMAND_ATTRS);
-	if (!get_text(c[IPSET_ATTR_SETNAME], IPSET_MAXNAMELEN - 1, &s, &len))
+	if (take_attributes((struct walk){ attributes, size }, c, COMMAND_ATTRS) < 0 ||
+	    !get_text(c[IPSET_ATTR_SETNAME], IPSET_MAXNAMELEN - 1, &s, &len))
 		return -EBADMSG;
 	clean = put_clean(&name, s, len, false);
 	put(&name, "", 1);

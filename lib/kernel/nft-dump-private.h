@@ -107,6 +107,7 @@ struct nft_table {
 	uint64_t handle;
 	uint32_t users;	     /* the sum of what its chains say of theirs: rules and jumps */
 	struct nft_attr comment;
+	uint64_t last_chain, last_set; /* the highest handles so far */
 	bool in_save;	     /* nft_save: its rules stand in the text of iptables-nft-save */
 };
 struct nft_chain {

@@ -71,6 +71,7 @@ void nft_describe_set(struct jset *s)
 	if (!s->is_map || s->is_vmap || s->is_objmap)
 		return;
 	s->ndata = types_of(n->data_type, s->data);
+	s->has_ranges = udata(n, 6, 0); /* NFTNL_UDATA_SET_DATA_INTERVAL: both ends of each */
 	for (unsigned i = 0; i < s->ndata; i++)
 		s->data[i].host = nft_dt_is_host(s->data[i].dt) || (s->data[i].dt == DT_INTEGER && udata(n, 1, 0) == 1);
 }
@@ -192,15 +193,15 @@ static void sort(struct elems *x)
 /* ---- writing ---- */
 
 /* Bytes of part @i of @n: its type's, or what is left for it. */
-static size_t part_size(const struct jtype *types, unsigned n, unsigned i, size_t total, const uint8_t *fields, unsigned nfields)
+static size_t part_size(const struct jset *s, const struct jtype *types, unsigned n, unsigned i, size_t total)
 {
 	size_t known = 0, size = nft_dt_size(types[i].dt);
 	unsigned open = 0;
 
 	if (size)
 		return size;
-	if (i < nfields && fields[i])
-		return fields[i];
+	if (types == s->key && (i < s->set->nfields || s->sizes[i]))
+		return s->sizes[i] ? s->sizes[i] : s->set->fields[i];
 	for (unsigned k = 0; k < n; k++) {
 		known += (nft_dt_size(types[k].dt) + 3) / 4 * 4;
 		open += nft_dt_size(types[k].dt) == 0;
@@ -208,27 +209,49 @@ static size_t part_size(const struct jtype *types, unsigned n, unsigned i, size_
 	return total > known && open ? (total - known) / open : 4;
 }
 
+/* How long a number in a concatenation is only the rule knows; who asks a named one is not looked for. */
+static bool is_open(const struct jset *s, unsigned i)
+{
+	return s->nkey > 1 && s->key[i].dt == DT_INTEGER && i >= s->set->nfields && !s->sizes[i];
+}
+
+static void put_shifted(struct strbuf *b, const struct jset *s, const uint8_t *lo, const uint8_t *hi, size_t size)
+{
+	uint64_t from = nft_number(lo, size, false) >> s->shift, to = nft_number(hi, size, false) >> s->shift;
+	uint8_t ends[2][4];
+
+	for (unsigned i = 0; i < 4; i++) {
+		ends[0][i] = (uint8_t)(from >> (24 - 8 * i));
+		ends[1][i] = (uint8_t)(to >> (24 - 8 * i));
+	}
+	nft_put_range(b, s->key[0], ends[0], ends[1], 4);
+}
+
 static void put_parts(struct strbuf *b, const struct jset *s, const struct jtype *types, unsigned n, const uint8_t *lo, const uint8_t *hi, size_t size)
 {
-	bool key = types == s->key;
 	size_t at = 0;
 
 	if (n > 1)
 		ADD(b, "{\"concat\": [");
 	for (unsigned i = 0; i < n; i++) {
-		size_t len = n == 1 ? size : part_size(types, n, i, size, key ? s->set->fields : NULL, key ? s->set->nfields : 0);
+		size_t len = n == 1 ? size : part_size(s, types, n, i, size);
 
 		if (at + len > size)
 			break;
 		strbuf_adds(b, i ? ", " : "");
-		nft_put_range(b, types[i], lo + at, hi + at, len);
+		if (types == s->key && is_open(s, i))
+			ADD(b, "{\"svcdoctor-unknown\": \"integer\"}");
+		else if (types == s->key && s->shift && len <= 8)
+			put_shifted(b, s, lo + at, hi + at, len);
+		else
+			nft_put_range(b, types[i], lo + at, hi + at, len);
 		at += (len + 3) / 4 * 4;
 	}
 	if (n > 1)
 		ADD(b, "]}");
 }
 
-static bool put_data(struct strbuf *b, const struct jset *s, const struct elem *e)
+static bool put_data(struct strbuf *b, struct jset *s, const struct elem *e)
 {
 	struct nft_attr a[NFTA_DATA_MAX + 1];
 	size_t size;
@@ -240,12 +263,11 @@ static bool put_data(struct strbuf *b, const struct jset *s, const struct elem *
 	if (!nft_nested(e->data, a, ARRAY_LEN(a)))
 		return false;
 	if (s->is_vmap)
-		return nft_put_verdict(b, a[NFTA_DATA_VERDICT]);
+		return nft_put_verdict(b, a[NFTA_DATA_VERDICT], &s->jumps);
 	size = a[NFTA_DATA_VALUE].size;
 	if (!a[NFTA_DATA_VALUE].p || size == 0 || size > KEY_BYTES)
 		return false;
-	/* NFTNL_UDATA_SET_DATA_INTERVAL: both ends of a range */
-	if (udata(s->set, 6, 0) && size % 2 == 0)
+	if (s->has_ranges && size % 2 == 0)
 		put_parts(b, s, s->data, s->ndata, a[NFTA_DATA_VALUE].p, a[NFTA_DATA_VALUE].p + size / 2, size / 2);
 	else
 		put_parts(b, s, s->data, s->ndata, a[NFTA_DATA_VALUE].p, a[NFTA_DATA_VALUE].p, size);
@@ -265,7 +287,7 @@ static void put_key(struct strbuf *b, const struct jset *s, const struct elem *e
 		put_parts(b, s, s->key, s->nkey, e->key.p, hi, e->key.size);
 }
 
-static bool put_elem(struct strbuf *b, const struct jset *s, const struct elem *e, const uint8_t *hi)
+static bool put_elem(struct strbuf *b, struct jset *s, const struct elem *e, const uint8_t *hi)
 {
 	size_t len = 0;
 	const char *comment = nft_comment(e->comment, 0, &len);
@@ -315,7 +337,7 @@ static void end_of(const struct elems *x, size_t i, uint8_t *ret)
 
 static void put_all(struct elems *x)
 {
-	const struct jset *s = x->s;
+	struct jset *s = x->s;
 	struct strbuf *b = &x->w->text;
 	bool first = true, points = s->set->flags & NFT_SET_INTERVAL && !(s->set->flags & NFT_SET_CONCAT);
 	uint8_t hi[KEY_BYTES];
@@ -342,6 +364,7 @@ int nft_read_elements(struct jworker *w, struct jset *s)
 	int r = nft_dump_elements(&w->sock, s->set->table, s->set->name, on_message, &x);
 
 	s->at = w->text.len;
+	s->jumps = 0;
 	if (r == 0) {
 		sort(&x);
 		put_all(&x);

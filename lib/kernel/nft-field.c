@@ -180,7 +180,7 @@ struct jtype nft_type_of(struct jrule *r, const struct node *n)
 {
 	struct jtype t = type_of(r, n);
 
-	t.host |= n->hosted;
+	t.host = (t.host || n->hosted) && !n->swapped;
 	return t;
 }
 
@@ -227,6 +227,8 @@ void nft_put_constant(struct jrule *r, struct strbuf *b, const struct node *like
 	t = nft_type_of(r, like);
 	if (t.bits && size <= 8 && nft_field_of(r, like, &shift) && shift)
 		put_shifted(b, t, p, size, shift);
+	else if (like->kind == N_BITWISE && nft_dt_is_flags(t.dt))
+		nft_put_flags(b, t, p, size, true);
 	else
 		nft_put_value(b, t, p, size);
 }
@@ -264,7 +266,7 @@ static void put_payload(struct jrule *r, struct strbuf *b, const struct node *n,
 	}
 	strbuf_adds(b, f->name);
 	ADD(b, "\"}}");
-	nft_protocol_used(r, n->base, f);
+	nft_protocol_used(r, f->proto == P_VLAN ? NFT_PAYLOAD_NETWORK_HEADER : n->base, f);
 }
 
 static void put_ct(struct strbuf *b, const struct node *n)
@@ -428,7 +430,7 @@ static void put_map(struct jrule *r, struct strbuf *b, const struct node *n)
 	ADD(b, "{\"map\": {\"key\": ");
 	nft_put_node(r, b, n->sub);
 	ADD(b, ", \"data\": ");
-	nft_put_set(r, b, n->set);
+	nft_put_set(r, b, n->set, n->sub);
 	ADD(b, "}}");
 }
 

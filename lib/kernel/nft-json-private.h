@@ -6,7 +6,7 @@
  * How rules, sets and elements of nf_tables become the JSON of nft(8), in these parts:
  *   nft-json.c   objects, and what is asked of the kernel in which order
  *   nft-elem.c   elements of sets: values, prefixes, ranges, concatenations, verdicts
- *   nft-json-rule.c   a rule: its expressions one by one, and what they leave in the registers
+ *   nft-json-rule.c a rule: its expressions one by one, and what they leave in the registers
  *   nft-match.c  comparisons and lookups; the protocols that they tell of, which nft leaves out where a field names them anyway
  *   nft-field.c  what a register holds, as an expression
  *   nft-proto.c  headers and their fields
@@ -80,7 +80,10 @@ struct jset {
 	const struct nft_set *set;
 	struct jtype key[KEY_PARTS], data[KEY_PARTS];
 	uint8_t nkey, ndata;
-	bool is_map, is_vmap, is_objmap;
+	bool is_map, is_vmap, is_objmap, has_ranges; /* ranges: its data */
+	uint32_t jumps; /* elements that name a chain */
+	/* what the rule that asks it knows better: bits by which a value is shifted, bytes of a part that its type leaves open */
+	uint8_t shift, sizes[KEY_PARTS];
 	uint8_t who; /* whose text holds it */
 	size_t at, size;
 };
@@ -113,7 +116,7 @@ struct node {
 	uint32_t key, offset, mod, seed, flags; /* N_PAYLOAD: offset in bits */
 	const uint8_t *p, *xor; /* N_DATA; N_BITWISE: mask and flip */
 	const struct node *sub, *parts[KEY_PARTS];
-	const struct jset *set;
+	struct jset *set;
 	const char *name;
 };
 #define NODES_MAX 192u
@@ -126,7 +129,6 @@ struct jstmt {
 	/* a comparison that may be the first half of a range, or tell of a protocol */
 	bool is_gte;
 	size_t left_at, left_size;
-	struct jtype type;
 	const uint8_t *p;
 	uint16_t bytes;
 	uint8_t kind;	/* of the field that tells of a protocol: enum node_kind */
@@ -142,8 +144,8 @@ struct jrule {
 	const struct node *reg[SLOTS];
 	struct strbuf scratch;
 	/* which protocol a payload of each base belongs to (enum nft_payload_bases), and the statement + 1 that told it */
-	uint8_t proto[4];
-	size_t told_by[4];
+	uint8_t proto[8];
+	size_t told_by[8];
 	bool overflow;
 };
 
@@ -155,17 +157,22 @@ struct nft_json {
 	struct strbuf *out;
 	const struct nft_table *table;
 	bool first, partial;
+	uint32_t rules, jumps; /* of this table: the kernel counts them, too */
+	bool may_be_more;      /* elements that have expired and are not taken away yet */
+	int r;		       /* what failed while a rule was read */
 	struct jrule rule;
 };
 
 /* nft-json-rule.c */
 int nft_json_rule(void *arg, const struct nlmsghdr *h); /* nft_fn with struct nft_json */
 const struct node *nft_reg(struct jrule *r, uint32_t reg, size_t size);
-const struct jset *nft_find_set(struct nft_json *j, const struct nft_table *t, const char *name);
+struct jset *nft_find_set(struct nft_json *j, const struct nft_table *t, const char *name);
 struct node *nft_new_node(struct jrule *r, enum node_kind kind, size_t size);
 /* Begins and ends a statement, which lies in r->scratch. */
 struct jstmt *nft_stmt_begin(struct jrule *r);
 void nft_stmt_end(struct jrule *r, struct jstmt *s);
+/* Of one that does something: no question before it is left out because of what comes behind it. */
+void nft_action_end(struct jrule *r, struct jstmt *s);
 void nft_put_unknown(struct jrule *r, const char *name, struct nft_attr data);
 
 /* nft-field.c */
@@ -187,7 +194,7 @@ void nft_match_cmp(struct jrule *r, const struct nft_attr *a);
 void nft_match_range(struct jrule *r, const struct nft_attr *a);
 void nft_match_lookup(struct jrule *r, const struct nft_attr *a);
 void nft_protocol_used(struct jrule *r, unsigned base, const struct nft_field *f);
-void nft_put_set(struct jrule *r, struct strbuf *b, const struct jset *s);
+void nft_put_set(struct jrule *r, struct strbuf *b, struct jset *s, const struct node *key);
 
 /* nft-stmt.c: false: not one of these. */
 bool nft_statement_expr(struct jrule *r, const char *name, struct nft_attr data);
@@ -195,8 +202,8 @@ bool nft_statement_expr(struct jrule *r, const char *name, struct nft_attr data)
 bool nft_put_stateful(struct strbuf *b, const char *name, struct nft_attr data, bool with_counters);
 /* All of them in NFTA_SET_EXPR or NFTA_SET_EXPRESSIONS and their like, each in front of it @before, between them @between. */
 bool nft_put_statefuls(struct strbuf *b, struct nft_attr expr, struct nft_attr exprs, bool as_objects);
-/* NFTA_DATA_VERDICT as {"jump": {"target": "c"}}. False: unknown. */
-bool nft_put_verdict(struct strbuf *b, struct nft_attr verdict);
+/* NFTA_DATA_VERDICT as {"jump": {"target": "c"}}; one that names a chain is counted in @jumps. False: unknown. */
+bool nft_put_verdict(struct strbuf *b, struct nft_attr verdict, uint32_t *jumps);
 /* Name and data of an expression, nested in @a. */
 bool nft_expr(struct nft_attr a, const char **ret_name, struct nft_attr *ret_data);
 /* The comment in user data of this type; NULL: none. */

@@ -91,6 +91,12 @@ void nft_stmt_end(struct jrule *r, struct jstmt *s)
 	s->size = r->scratch.len - s->at;
 }
 
+void nft_action_end(struct jrule *r, struct jstmt *s)
+{
+	nft_stmt_end(r, s);
+	memset(r->told_by, 0, sizeof(r->told_by));
+}
+
 void nft_put_unknown(struct jrule *r, const char *name, struct nft_attr data)
 {
 	struct jstmt *s = nft_stmt_begin(r);
@@ -98,13 +104,14 @@ void nft_put_unknown(struct jrule *r, const char *name, struct nft_attr data)
 	r->j->partial = true;
 	if (!s)
 		return;
+	s->at = r->scratch.len;
 	ADD(&r->scratch, "{\"svcdoctor-unknown\": {\"name\": ");
 	nft_put_string(&r->scratch, name, strlen(name));
 	ADD(&r->scratch, ", \"data\": \"");
 	for (unsigned i = 0; i < data.size && i < 512; i++)
 		strbuf_addf(&r->scratch, "%02x", data.p[i]);
 	ADD(&r->scratch, "\"}}");
-	nft_stmt_end(r, s);
+	nft_action_end(r, s);
 }
 
 /* ---- what looks at the packet ---- */
@@ -360,7 +367,7 @@ static void load_byteorder(struct jrule *r, const struct nft_attr *a)
 static void load_map(struct jrule *r, const struct nft_attr *a)
 {
 	const char *name = nft_str(a[NFTA_LOOKUP_SET]);
-	const struct jset *set = name ? nft_find_set(r->j, r->j->table, name) : NULL;
+	struct jset *set = name ? nft_find_set(r->j, r->j->table, name) : NULL;
 	const struct node *key = set ? nft_reg(r, nft_u32(a[NFTA_LOOKUP_SREG], 0), set->set->key_len) : NULL;
 	struct node *n = nft_new_node(r, key && set->ndata ? N_MAP : N_UNKNOWN, set && set->set->data_len ? set->set->data_len : 4);
 
@@ -385,13 +392,13 @@ static void load_immediate(struct jrule *r, const struct nft_attr *a)
 	}
 	if (reg == NFT_REG_VERDICT) {
 		s = nft_stmt_begin(r);
-		if (s && !nft_put_verdict(&r->scratch, v[NFTA_DATA_VERDICT])) {
+		if (s && !nft_put_verdict(&r->scratch, v[NFTA_DATA_VERDICT], &r->j->jumps)) {
 			s->dead = true;
 			nft_put_unknown(r, "verdict", v[NFTA_DATA_VERDICT]);
 			return;
 		}
 		if (s)
-			nft_stmt_end(r, s);
+			nft_action_end(r, s);
 		return;
 	}
 	n = nft_new_node(r, N_DATA, v[NFTA_DATA_VALUE].size);
@@ -545,13 +552,14 @@ int nft_json_rule(void *arg, const struct nlmsghdr *h)
 	uint16_t type;
 	bool whole = nft_message(h, NULL, a, ARRAY_LEN(a));
 
+	j->rules++;
 	reset(r, j->table->family);
 	p = a[NFTA_RULE_EXPRESSIONS].p;
 	end = p ? p + a[NFTA_RULE_EXPRESSIONS].size : NULL;
 	while (p && nft_attr_next(&p, end, &type, &e))
 		on_expr(r, e);
-	if (r->scratch.failed)
-		return -ENOMEM;
+	if (r->scratch.failed || j->r < 0)
+		return j->r < 0 ? j->r : -ENOMEM;
 	if (!whole || p != end || r->overflow) {
 		r->nstmts = 0;
 		nft_put_unknown(r, "rule", (struct nft_attr){ NULL, 0 });

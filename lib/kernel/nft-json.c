@@ -19,7 +19,7 @@ static const char *set_key(char *buffer, size_t size, const struct nft_table *t,
 	return n > 0 && (size_t)n < size ? buffer : NULL;
 }
 
-const struct jset *nft_find_set(struct nft_json *j, const struct nft_table *t, const char *name)
+struct jset *nft_find_set(struct nft_json *j, const struct nft_table *t, const char *name)
 {
 	char key[640];
 
@@ -415,22 +415,40 @@ static int put_rules(struct nft_json *j, struct nft_sock *s, const struct nft_ta
 	return r;
 }
 
+static void on_set(struct nft_json *j, struct jset *s)
+{
+	j->jumps += s->jumps;
+	j->may_be_more |= s->is_vmap && s->set->flags & NFT_SET_TIMEOUT;
+	if (!(s->set->flags & NFT_SET_ANONYMOUS))
+		put_set(j, s);
+}
+
+/*
+ * A transaction shows its generation before the old objects are gone: all the chains of a table can look empty then. But each of them says
+ * how many rules and jumps it has (net/netfilter/nf_tables_api.c, nft_use_inc).
+ */
 static int print_table(struct nft_json *j, struct nft_sock *s, const struct nft_table *t)
 {
 	int r;
 
 	j->table = t;
+	j->rules = j->jumps = 0;
+	j->may_be_more = false;
 	put_table(j);
 	r = put_objects(j, s);
 	for (size_t i = 0; i < j->d->sets.len && j->sets[i].set; i++)
-		if (j->sets[i].set->table == t && !(j->sets[i].set->flags & NFT_SET_ANONYMOUS))
-			put_set(j, &j->sets[i]);
+		if (j->sets[i].set->table == t)
+			on_set(j, &j->sets[i]);
 	if (r == 0)
 		r = put_flowtables(j, s);
 	for (size_t i = 0; i < j->d->chains.len && r == 0; i++)
 		if (j->d->chains.v[i]->table == t)
 			put_chain(j, j->d->chains.v[i]);
-	return r == 0 ? put_rules(j, s, t) : r;
+	if (r == 0)
+		r = put_rules(j, s, t);
+	if (r == 0 && j->rules + j->jumps != t->users && !(j->may_be_more && j->rules + j->jumps < t->users))
+		r = -EINTR;
+	return r;
 }
 
 static void release(struct nft_json *j)

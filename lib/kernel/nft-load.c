@@ -26,13 +26,42 @@ static const char *keep_name(struct nft_dump *d, struct nft_attr a, bool *failed
 	return copy;
 }
 
+/*
+ * While the kernel takes away what a transaction has removed, a dump can list other objects twice: its first part does not count what is no
+ * longer valid, the next one does (nf_tables_dump_tables and its like, up to 6.18 at least). The generation does not change meanwhile.
+ * Objects of a table come in the order of their handles; only one that does not is looked for.
+ */
+static bool chain_again(struct nft_dump *d, const struct nft_chain *c)
+{
+	bool newer = c->handle > c->table->last_chain;
+
+	for (size_t i = 0; !newer && i < d->chains.len; i++)
+		if (d->chains.v[i]->table == c->table && d->chains.v[i]->handle == c->handle)
+			return true;
+	c->table->last_chain = MAX(c->table->last_chain, c->handle);
+	return false;
+}
+
+static bool set_again(struct nft_dump *d, const struct nft_set *s)
+{
+	bool newer = s->handle > s->table->last_set;
+
+	for (size_t i = 0; !newer && i < d->sets.len; i++)
+		if (d->sets.v[i]->table == s->table && d->sets.v[i]->handle == s->handle)
+			return true;
+	s->table->last_set = MAX(s->table->last_set, s->handle);
+	return false;
+}
+
+static struct nft_table *table_of(struct nft_dump *d, uint8_t family, const char *name);
+
 /* ---- tables ---- */
 
 static int on_table(void *arg, const struct nlmsghdr *h)
 {
 	struct nft_dump *d = arg;
 	struct nft_attr a[NFTA_TABLE_USERDATA + 1];
-	struct nft_table *t = arena_new(&d->arena, struct nft_table);
+	struct nft_table *t = arena_new(&d->arena, struct nft_table), *same;
 	bool failed = !t;
 
 	if (!t)
@@ -46,6 +75,9 @@ static int on_table(void *arg, const struct nlmsghdr *h)
 	t->use = nft_u32(a[NFTA_TABLE_USE], 0);
 	t->handle = nft_u64(a[NFTA_TABLE_HANDLE], 0);
 	t->comment = keep(d, a[NFTA_TABLE_USERDATA], &failed);
+	same = table_of(d, t->family, t->name);
+	if (same)
+		return same->handle == t->handle ? 0 : -EINTR;
 	return failed ? -ENOMEM : array_push(&d->tables, t);
 }
 
@@ -105,6 +137,8 @@ static int on_chain(void *arg, const struct nlmsghdr *h)
 	/* A table that came between the two dumps: the generation tells. */
 	if (!c->table)
 		return failed ? -ENOMEM : -EINTR;
+	if (chain_again(d, c))
+		return 0;
 	c->table->users += c->use;
 	return failed ? -ENOMEM : array_push(&d->chains, c);
 }
@@ -165,6 +199,8 @@ static int on_set(void *arg, const struct nlmsghdr *h)
 	if (!s->table)
 		return -EINTR;
 	read_set(d, s, a, &failed);
+	if (set_again(d, s))
+		return 0;
 	return failed ? -ENOMEM : array_push(&d->sets, s);
 }
 

@@ -33,7 +33,8 @@ void nft_protocol_used(struct jrule *r, unsigned base, const struct nft_field *f
 {
 	if (!f || base >= ARRAY_LEN(r->told_by) || !r->told_by[base] || f->proto == P_TH)
 		return;
-	if (f->proto == r->proto[base] && may_be_left_out(r, &r->stmts[r->told_by[base] - 1], base))
+	if ((f->proto == r->proto[base] || (f->proto == P_VLAN && r->stmts[r->told_by[base] - 1].value == 0x8100)) &&
+	    may_be_left_out(r, &r->stmts[r->told_by[base] - 1], base))
 		forget(r, base);
 }
 
@@ -183,6 +184,10 @@ static bool match_prefix(struct jrule *r, const char *op, const struct node *n, 
 		put_prefix(r, op, n->sub, t, p, size, len);
 		return true;
 	}
+	if ((t.dt == DT_IPADDR || t.dt == DT_IP6ADDR) && size < n->size) {
+		put_prefix(r, op, n, t, p, size, (int)size * 8);
+		return true;
+	}
 	if (n->kind != N_PAYLOAD || n->base != NFT_PAYLOAD_NETWORK_HEADER)
 		return false;
 	f = nft_field_at(r->proto[NFT_PAYLOAD_NETWORK_HEADER], n->offset, 0);
@@ -232,7 +237,7 @@ static bool match_neighbours(struct jrule *r, const struct node *n, const uint8_
 }
 
 /* The first half of a range is the statement before. */
-static bool join_range(struct jrule *r, struct jstmt *last)
+static bool join_range(struct jrule *r, struct jstmt *last, const struct node *n)
 {
 	struct jstmt *s = last - 1;
 	struct strbuf *b = &r->scratch;
@@ -249,9 +254,9 @@ static bool join_range(struct jrule *r, struct jstmt *last)
 	for (size_t i = 0; i < s->left_size; i++)
 		strbuf_addc(b, b->s[left + i]);
 	ADD(b, ", \"right\": {\"range\": [");
-	nft_put_value(b, s->type, s->p, s->bytes);
+	nft_put_constant(r, b, n, s->p, s->bytes);
 	ADD(b, ", ");
-	nft_put_value(b, last->type, last->p, last->bytes);
+	nft_put_constant(r, b, n, last->p, last->bytes);
 	ADD(b, "]}");
 	return true;
 }
@@ -263,10 +268,9 @@ static void match_side(struct jrule *r, const char *op, bool gte, bool lte, cons
 	if (!s)
 		return;
 	s->is_gte = gte;
-	s->type = nft_type_of(r, n);
 	s->p = p;
 	s->bytes = (uint16_t)size;
-	if (!(lte && r->nstmts > 1 && join_range(r, s)))
+	if (!(lte && r->nstmts > 1 && join_range(r, s, n)))
 		nft_put_constant(r, &r->scratch, n, p, size);
 	end(r, s);
 }
@@ -278,7 +282,7 @@ static void match_equal(struct jrule *r, bool equal, const struct node *n, const
 
 	if (match_flags(r, equal, n, p))
 		return;
-	if (!nft_field_of(r, n, &shift) && (match_prefix(r, op, n, p, size) || (equal && match_neighbours(r, n, p, size))))
+	if ((!nft_field_of(r, n, &shift) || size < n->size) && (match_prefix(r, op, n, p, size) || (equal && match_neighbours(r, n, p, size))))
 		return;
 	simple(r, op, n, n, p, size);
 	if (equal && r->nstmts)
@@ -294,6 +298,19 @@ static struct nft_attr value_of(struct nft_attr data)
 	return a[NFTA_DATA_VALUE];
 }
 
+/* The beginning of a name stands for every name that begins so, and that of an address for a prefix. */
+static bool may_compare(struct jrule *r, const struct node *n, size_t size, uint32_t op)
+{
+	struct jtype t;
+
+	if (n->kind == N_CONCAT || n->kind == N_UNKNOWN || size == n->size)
+		return true;
+	if (size > n->size || op > NFT_CMP_NEQ)
+		return false;
+	t = nft_type_of(r, n);
+	return t.dt == DT_IFNAME || t.dt == DT_IPADDR || t.dt == DT_IP6ADDR;
+}
+
 void nft_match_cmp(struct jrule *r, const struct nft_attr *a)
 {
 	static const char *const ops[] = { "==", "!=", "<", "<=", ">", ">=" };
@@ -301,8 +318,7 @@ void nft_match_cmp(struct jrule *r, const struct nft_attr *a)
 	uint32_t op = nft_u32(a[NFTA_CMP_OP], UINT32_MAX);
 	const struct node *n = nft_reg(r, nft_u32(a[NFTA_CMP_SREG], 0), v.size);
 
-	if (!v.p || v.size == 0 || v.size > KEY_BYTES || op >= ARRAY_LEN(ops) || !n ||
-	    (n->kind != N_CONCAT && n->kind != N_UNKNOWN && v.size != n->size && !(v.size < n->size && nft_type_of(r, n).dt == DT_IFNAME))) {
+	if (!v.p || v.size == 0 || v.size > KEY_BYTES || op >= ARRAY_LEN(ops) || !n || !may_compare(r, n, v.size, op)) {
 		nft_put_unknown(r, "cmp", a[NFTA_CMP_DATA]);
 		return;
 	}
@@ -337,7 +353,42 @@ void nft_match_range(struct jrule *r, const struct nft_attr *a)
 
 /* ---- lookups ---- */
 
-void nft_put_set(struct jrule *r, struct strbuf *b, const struct jset *s)
+/* What the rule knows of its key, and the set itself does not: how long a number is, and that a field of some bits lies in a byte. */
+static bool knows_better(struct jrule *r, struct jset *s, const struct node *key)
+{
+	unsigned shift = 0;
+	bool better = false;
+
+	if (key->kind != N_CONCAT) {
+		if (nft_field_of(r, key, &shift) && shift) {
+			s->key[0] = nft_type_of(r, key);
+			s->shift = (uint8_t)shift;
+		}
+		return shift;
+	}
+	for (unsigned i = 0; i < key->n && i < s->nkey && key->n == s->nkey; i++) {
+		if (s->key[i].dt != DT_INTEGER || s->set->flags & NFT_SET_INTERVAL)
+			continue;
+		s->key[i].host = nft_type_of(r, key->parts[i]).host;
+		s->sizes[i] = (uint8_t)MIN(key->parts[i]->size, 255u);
+		better = true;
+	}
+	return better;
+}
+
+/* Nobody else asks an anonymous set, so it can be read again for this rule. */
+static void read_again(struct jrule *r, struct jset *s)
+{
+	struct jworker *w = &r->j->workers[s->who];
+	uint32_t jumps = s->jumps;
+	int e = nft_read_elements(w, s);
+
+	s->jumps = jumps;
+	if (e < 0)
+		r->j->r = e;
+}
+
+void nft_put_set(struct jrule *r, struct strbuf *b, struct jset *s, const struct node *key)
 {
 	const struct jworker *w;
 
@@ -352,6 +403,8 @@ void nft_put_set(struct jrule *r, struct strbuf *b, const struct jset *s)
 		nft_put_string(b, name, n < 0 ? 0 : MIN((size_t)n, sizeof(name) - 1));
 		return;
 	}
+	if (knows_better(r, s, key))
+		read_again(r, s);
 	w = &r->j->workers[s->who];
 	ADD(b, "{\"set\": [");
 	if (s->size)
@@ -362,7 +415,7 @@ void nft_put_set(struct jrule *r, struct strbuf *b, const struct jset *s)
 void nft_match_lookup(struct jrule *r, const struct nft_attr *a)
 {
 	const char *name = nft_str(a[NFTA_LOOKUP_SET]);
-	const struct jset *set = name ? nft_find_set(r->j, r->j->table, name) : NULL;
+	struct jset *set = name ? nft_find_set(r->j, r->j->table, name) : NULL;
 	const struct node *n = set ? nft_reg(r, nft_u32(a[NFTA_LOOKUP_SREG], 0), set->set->key_len) : NULL;
 	struct jstmt *s;
 
@@ -377,13 +430,14 @@ void nft_match_lookup(struct jrule *r, const struct nft_attr *a)
 		ADD(&r->scratch, "{\"vmap\": {\"key\": ");
 		nft_put_node(r, &r->scratch, n);
 		ADD(&r->scratch, ", \"data\": ");
-		nft_put_set(r, &r->scratch, set);
-		end(r, s);
+		nft_put_set(r, &r->scratch, set, n);
+		ADD(&r->scratch, "}}");
+		nft_action_end(r, s);
 		return;
 	}
 	s = begin(r, nft_u32(a[NFTA_LOOKUP_FLAGS], 0) & NFT_LOOKUP_F_INV ? "!=" : "==", n);
 	if (!s)
 		return;
-	nft_put_set(r, &r->scratch, set);
+	nft_put_set(r, &r->scratch, set, n);
 	end(r, s);
 }

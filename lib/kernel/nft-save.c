@@ -12,7 +12,7 @@
 
 #include "nft-dump-private.h"
 #include "nft-private.h"
-#include "nft-rule-private.h"
+#include "nft-save-private.h"
 
 #define PART_CHAINS 128u   /* asked for at a time by one thread */
 #define CREW_CHAINS 256u   /* fewer of them are not worth a second thread */
@@ -103,6 +103,7 @@ struct part {
 	const struct nft_chain *const *chains;
 	size_t nchains;
 	struct strbuf text;
+	uint32_t users;
 	int r; /* -ECANCELED: a rule has no words, here or in another part */
 };
 struct work {
@@ -114,6 +115,7 @@ struct one_chain {
 	const struct nft_chain *chain;
 	size_t name_size;
 	struct strbuf *text;
+	uint32_t users; /* rules, and chains that they jump to: what struct nft_chain's use counts */
 	bool ip6;
 };
 
@@ -122,6 +124,7 @@ static int on_rule(void *arg, const struct nlmsghdr *h)
 	struct one_chain *o = arg;
 	struct nft_attr a[NFTA_RULE_USERDATA + 1];
 	const char *chain;
+	bool jumps = false;
 
 	if (!nft_message(h, NULL, a, ARRAY_LEN(a)))
 		return -EBADMSG;
@@ -131,17 +134,20 @@ static int on_rule(void *arg, const struct nlmsghdr *h)
 		return 0;
 	strbuf_add(o->text, "-A ", 3);
 	strbuf_add(o->text, o->chain->name, o->name_size);
-	if (!nft_rule_print(o->text, o->ip6, a[NFTA_RULE_EXPRESSIONS], a[NFTA_RULE_USERDATA]))
+	if (!nft_rule_print(o->text, o->ip6, a[NFTA_RULE_EXPRESSIONS], a[NFTA_RULE_USERDATA], &jumps))
 		return -ECANCELED;
+	o->users += 1u + jumps;
 	strbuf_addc(o->text, '\n');
 	return 0;
 }
 
-static int print_rules(struct nft_sock *s, const struct nft_chain *c, struct strbuf *text)
+static int print_rules(struct nft_sock *s, const struct nft_chain *c, struct strbuf *text, uint32_t *users)
 {
 	struct one_chain o = { .chain = c, .name_size = strlen(c->name), .text = text, .ip6 = c->table->family == NFPROTO_IPV6 };
+	int r = nft_dump_rules(s, c->table, c, on_rule, &o);
 
-	return nft_dump_rules(s, c->table, c, on_rule, &o);
+	*users += o.users;
+	return r;
 }
 
 static void print_part(void *arg, void *which, unsigned who)
@@ -153,7 +159,7 @@ static void print_part(void *arg, void *which, unsigned who)
 		if (atomic_load_explicit(&w->stop, memory_order_relaxed))
 			p->r = -ECANCELED;
 		else
-			p->r = print_rules(&w->socks[who], p->chains[i], &p->text);
+			p->r = print_rules(&w->socks[who], p->chains[i], &p->text, &p->users);
 	}
 	if (p->r < 0)
 		atomic_store_explicit(&w->stop, true, memory_order_relaxed);
@@ -173,7 +179,7 @@ static void do_parts(struct work *w, struct part *parts, size_t n)
 }
 
 /* Another failure than "no words" comes first. */
-static int join_parts(struct strbuf *text, struct part *parts, size_t n)
+static int join_parts(struct strbuf *text, struct part *parts, size_t n, uint32_t *users)
 {
 	int r = 0;
 
@@ -184,12 +190,13 @@ static int join_parts(struct strbuf *text, struct part *parts, size_t n)
 			r = -ENOMEM;
 		if (r == 0)
 			strbuf_add(text, parts[i].text.s, parts[i].text.len);
+		*users += parts[i].users;
 		strbuf_release(&parts[i].text);
 	}
 	return r;
 }
 
-static int print_users(struct work *w, struct strbuf *text, const chain_list *chains)
+static int print_users(struct work *w, struct strbuf *text, const chain_list *chains, uint32_t *users)
 {
 	size_t n = (chains->len + PART_CHAINS - 1) / PART_CHAINS;
 	struct part *parts = n ? calloc(n, sizeof(*parts)) : NULL;
@@ -205,19 +212,29 @@ static int print_users(struct work *w, struct strbuf *text, const chain_list *ch
 		}
 	}
 	for (size_t i = 0; i < n; i++)
-		parts[i] = (struct part){ chains->v + i * PART_CHAINS, MIN(PART_CHAINS, chains->len - i * PART_CHAINS), STRBUF_INIT, 0 };
+		parts[i] = (struct part){ chains->v + i * PART_CHAINS, MIN(PART_CHAINS, chains->len - i * PART_CHAINS), STRBUF_INIT, 0, 0 };
 	do_parts(w, parts, n);
-	r = join_parts(text, parts, n);
+	r = join_parts(text, parts, n, users);
 	free(parts);
 	return r;
 }
 
 /* ---- tables ---- */
 
+/* Its elements jump, too: no table of iptables. */
+static bool has_verdict_map(const struct nft_dump *d, const struct nft_table *t)
+{
+	for (size_t i = 0; i < d->sets.len; i++)
+		if (d->sets.v[i]->table == t && d->sets.v[i]->data_type == NFT_DATA_VERDICT)
+			return true;
+	return false;
+}
+
 static int print_table(struct work *w, const struct nft_dump *d, const struct builtin *b, struct strbuf *text)
 {
 	CLEANUP(release_chains) struct table_chains c = { 0 };
-	int r = w->table->flags & NFT_TABLE_F_DORMANT ? -ECANCELED : sort_chains(d, w->table, b, &c);
+	int r = w->table->flags & NFT_TABLE_F_DORMANT || has_verdict_map(d, w->table) ? -ECANCELED : sort_chains(d, w->table, b, &c);
+	uint32_t users = 0;
 
 	if (r < 0)
 		return r;
@@ -225,9 +242,15 @@ static int print_table(struct work *w, const struct nft_dump *d, const struct bu
 		    w->table->family == NFPROTO_IPV6 ? "ip6tables" : "iptables", b->name);
 	print_chains(text, b, &c);
 	for (unsigned i = 0; r == 0 && i < HOOKS; i++)
-		r = c.base[i] ? print_rules(&w->socks[0], c.base[i], text) : 0;
+		r = c.base[i] ? print_rules(&w->socks[0], c.base[i], text, &users) : 0;
 	if (r == 0)
-		r = print_users(w, text, &c.users);
+		r = print_users(w, text, &c.users, &users);
+	/*
+	 * A table that was replaced in one transaction stays in the list until all of it was taken away, and of two tables of one name only
+	 * the first is asked for rules: all chains are empty meanwhile, and the generation is the new one already.
+	 */
+	if (r == 0 && users != w->table->users)
+		return -EINTR;
 	strbuf_adds(text, "COMMIT\n# Completed\n");
 	return r;
 }

@@ -14,7 +14,7 @@
 
 /* ---- verdicts ---- */
 
-bool nft_put_verdict(struct strbuf *b, struct nft_attr verdict)
+bool nft_put_verdict(struct strbuf *b, struct nft_attr verdict, uint32_t *jumps)
 {
 	struct nft_attr a[NFTA_VERDICT_MAX + 1];
 	const char *chain;
@@ -27,6 +27,7 @@ bool nft_put_verdict(struct strbuf *b, struct nft_attr verdict)
 	if (code == NFT_JUMP || code == NFT_GOTO) {
 		if (!chain)
 			return false;
+		++*jumps;
 		strbuf_adds(b, code == NFT_JUMP ? "{\"jump\": {\"target\": " : "{\"goto\": {\"target\": ");
 		nft_put_string(b, chain, strlen(chain));
 		ADD(b, "}}");
@@ -167,7 +168,7 @@ static bool stateful(struct jrule *r, const char *name, struct nft_attr data)
 		return false;
 	}
 	ADD(OUT, "}");
-	nft_stmt_end(r, s);
+	nft_action_end(r, s);
 	return true;
 }
 
@@ -230,6 +231,10 @@ static bool on_reject(struct jrule *r, const struct nft_attr *a)
 	unsigned dt = DT_ICMPX_CODE;
 
 	if (type == NFT_REJECT_TCP_RST) {
+		static const struct nft_field of_tcp = { .proto = P_TCP };
+
+		if (!mixed)
+			nft_protocol_used(r, NFT_PAYLOAD_TRANSPORT_HEADER, &of_tcp);
 		ADD(OUT, "{\"reject\": {\"type\": \"tcp reset\"}}");
 		return true;
 	}
@@ -298,15 +303,10 @@ static bool put_from_to(struct jrule *r, const char *name, struct nft_attr min, 
 		return false;
 	strbuf_addf(OUT, "%s\"%s\": ", *any ? ", " : "", name);
 	*any = true;
-	if (hi && hi != lo && lo->kind == N_DATA && hi->kind == N_DATA && lo->size == hi->size && memcmp(lo->p, hi->p, lo->size) != 0) {
-		ADD(OUT, "{\"range\": [");
+	if (hi && hi != lo && lo->kind == N_DATA && hi->kind == N_DATA && lo->size == hi->size)
+		nft_put_range(OUT, (struct jtype){ .dt = dt }, lo->p, hi->p, lo->size);
+	else
 		put_as(r, lo, dt);
-		ADD(OUT, ", ");
-		put_as(r, hi, dt);
-		ADD(OUT, "]}");
-	} else {
-		put_as(r, lo, dt);
-	}
 	return true;
 }
 
@@ -336,6 +336,14 @@ static bool has_own_register(const struct jrule *r, struct nft_attr reg)
 	return slot < SLOTS && r->reg[slot];
 }
 
+/* A map that gives more than an address. */
+static bool gives_more(struct jrule *r, struct nft_attr reg)
+{
+	const struct node *n = nft_reg(r, nft_u32(reg, 0), 4);
+
+	return n && n->kind == N_MAP && n->set && (n->set->ndata == 2 || n->set->has_ranges);
+}
+
 static bool on_nat(struct jrule *r, const struct nft_attr *a)
 {
 	uint32_t type = nft_u32(a[NFTA_NAT_TYPE], UINT32_MAX), family = nft_u32(a[NFTA_NAT_FAMILY], 0);
@@ -344,9 +352,8 @@ static bool on_nat(struct jrule *r, const struct nft_attr *a)
 
 	if (type != NFT_NAT_SNAT && type != NFT_NAT_DNAT)
 		return false;
-	strbuf_adds(OUT, type == NFT_NAT_SNAT ? "{\"snat\": " : "{\"dnat\": ");
-	ADD(OUT, "{");
-	if (r->family == 1 && a[NFTA_NAT_REG_ADDR_MIN].p && (family == 2 || ip6)) {
+	strbuf_adds(OUT, type == NFT_NAT_SNAT ? "{\"snat\": {" : "{\"dnat\": {");
+	if (a[NFTA_NAT_REG_ADDR_MIN].p && (r->family == 1 || gives_more(r, a[NFTA_NAT_REG_ADDR_MIN])) && (family == 2 || ip6)) {
 		strbuf_addf(OUT, "\"family\": \"%s\"", ip6 ? "ip6" : "ip");
 		any = true;
 	}
@@ -439,7 +446,8 @@ static bool on_dup_fwd(struct jrule *r, const char *name, struct nft_attr addr, 
 	if (family == 2 || family == 10)
 		strbuf_addf(OUT, "%s\"family\": \"%s\"", n ? ", " : "", family == 10 ? "ip6" : "ip");
 	if (d) {
-		strbuf_adds(OUT, n || family == 2 || family == 10 ? ", \"dev\": " : "\"dev\": ");
+		/* nft 1.0.6 calls it an address where nothing else is said. */
+		strbuf_adds(OUT, n || family == 2 || family == 10 ? ", \"dev\": " : strcmp(name, "dup") == 0 ? "\"addr\": " : "\"dev\": ");
 		put_as(r, d, DT_IFINDEX);
 	}
 	ADD(OUT, "}}");
@@ -568,7 +576,7 @@ static const char *object_kind(uint32_t type)
 static bool on_objref(struct jrule *r, const struct nft_attr *a)
 {
 	const char *name = nft_str(a[NFTA_OBJREF_IMM_NAME]), *set_name = nft_str(a[NFTA_OBJREF_SET_NAME]);
-	const struct jset *set = set_name ? nft_find_set(r->j, r->j->table, set_name) : NULL;
+	struct jset *set = set_name ? nft_find_set(r->j, r->j->table, set_name) : NULL;
 	const struct node *key = set ? nft_reg(r, nft_u32(a[NFTA_OBJREF_SET_SREG], 0), set->set->key_len) : NULL;
 	const char *kind = object_kind(set ? set->set->obj_type : nft_u32(a[NFTA_OBJREF_IMM_TYPE], 0));
 
@@ -579,7 +587,7 @@ static bool on_objref(struct jrule *r, const struct nft_attr *a)
 		ADD(OUT, "{\"map\": {\"key\": ");
 		nft_put_node(r, OUT, key);
 		ADD(OUT, ", \"data\": ");
-		nft_put_set(r, OUT, set);
+		nft_put_set(r, OUT, set, key);
 		ADD(OUT, "}}");
 	} else {
 		nft_put_string(OUT, name, strlen(name));
@@ -608,7 +616,7 @@ static bool on_dynset(struct jrule *r, const struct nft_attr *a)
 {
 	static const char *const ops[] = { "add", "update", "delete" };
 	const char *name = nft_str(a[NFTA_DYNSET_SET_NAME]);
-	const struct jset *set = name ? nft_find_set(r->j, r->j->table, name) : NULL;
+	struct jset *set = name ? nft_find_set(r->j, r->j->table, name) : NULL;
 	const struct node *key = set ? nft_reg(r, nft_u32(a[NFTA_DYNSET_SREG_KEY], 0), set->set->key_len) : NULL;
 	const struct node *data = set && a[NFTA_DYNSET_SREG_DATA].p ? nft_reg(r, nft_u32(a[NFTA_DYNSET_SREG_DATA], 0), set->set->data_len) : NULL;
 	uint32_t op = nft_u32(a[NFTA_DYNSET_OP], UINT32_MAX);
@@ -628,7 +636,7 @@ static bool on_dynset(struct jrule *r, const struct nft_attr *a)
 		put_as(r, data, set->ndata == 1 ? set->data[0].dt : DT_INTEGER);
 	}
 	strbuf_adds(OUT, data ? ", \"map\": " : ", \"set\": ");
-	nft_put_set(r, OUT, set);
+	nft_put_set(r, OUT, set, key);
 	if (a[NFTA_DYNSET_EXPR].p || a[NFTA_DYNSET_EXPRESSIONS].p) {
 		ADD(OUT, ", \"stmt\": [");
 		if (!nft_put_statefuls(OUT, a[NFTA_DYNSET_EXPR], a[NFTA_DYNSET_EXPRESSIONS], true))
@@ -706,7 +714,7 @@ bool nft_statement_expr(struct jrule *r, const char *name, struct nft_attr data)
 			s->dead = true;
 			return false;
 		}
-		nft_stmt_end(r, s);
+		nft_action_end(r, s);
 		return true;
 	}
 	return stateful(r, name, data);

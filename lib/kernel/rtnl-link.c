@@ -236,7 +236,7 @@ static int print_detailed_link(void *arg, const struct rtnl_message *m)
 static int dump_links(rtnl_fn fn, void *arg)
 {
 	const struct ifinfomsg h = { .ifi_family = AF_UNSPEC };
-	const struct rtnl_request q = { RTM_GETLINK, &h, sizeof(h), RTEXT_FILTER_SKIP_STATS };
+	const struct rtnl_request q = { RTM_GETLINK, &h, sizeof(h), RTEXT_FILTER_SKIP_STATS, NULL };
 
 	return rtnl_dump(&q, fn, arg);
 }
@@ -415,7 +415,7 @@ static int print_link_with_addresses(void *arg, const struct rtnl_message *m)
 static int read_addresses(struct rtnl_reading *r)
 {
 	const struct ifaddrmsg h = { .ifa_family = AF_UNSPEC };
-	const struct rtnl_request q = { RTM_GETADDR, &h, sizeof(h), 0 };
+	const struct rtnl_request q = { RTM_GETADDR, &h, sizeof(h), 0, NULL };
 	CLEANUP(addresses_release) struct addresses a = { .r = r };
 	int e;
 

@@ -75,7 +75,7 @@ static int print_neighbour(void *arg, const struct rtnl_message *m)
 static int dump_neighbours(int family, rtnl_fn fn, struct rtnl_reading *r)
 {
 	const struct ndmsg h = { .ndm_family = (uint8_t)family };
-	const struct rtnl_request q = { RTM_GETNEIGH, &h, sizeof(h), 0 };
+	const struct rtnl_request q = { RTM_GETNEIGH, &h, sizeof(h), 0, NULL };
 
 	return rtnl_dump(&q, fn, r);
 }

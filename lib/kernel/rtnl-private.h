@@ -30,6 +30,7 @@ struct rtnl_request {
 	const void *header; /* its fixed part, of which the answers have one of the same size */
 	size_t header_size;
 	uint32_t ext_mask; /* IFLA_EXT_MASK; 0: none */
+	bool *ret_long;	   /* may be NULL: set to true when it did not come in one piece */
 };
 /*
  * Dumps. 0; -EAGAIN: it changed while it was read (NLM_F_DUMP_INTR), what @fn has is good for nothing; -EBADMSG: what came is no netlink; -errno,
@@ -69,12 +70,13 @@ struct rtnl_reading {
 	ARRAY_OF(struct rtnl_name) names[NAMES_COUNT];
 	bool names_read[NAMES_COUNT];
 	bool strange; /* an interface that was not there when the links were read */
+	bool in_pieces; /* a list that came in pieces, between which the kernel forgets what it looks at: two readings have to agree */
 	bool odd;     /* something has another size than this program knows: it was left out */
 	int result;   /* of what cannot return it */
 };
 
 /*
- * One list of the kernel, read up to 5 times until a reading is whole. @read writes the elements, between "[" and "]"; 0 or a negative code,
+ * One list of the kernel, read up to 8 times until a reading is whole. @read writes the elements, between "[" and "]"; 0 or a negative code,
  * -EAGAIN: once more. @what for messages: "links".
  */
 int rtnl_read(struct kernel_text *t, const char *what, int (*read)(struct rtnl_reading *r));
@@ -96,6 +98,29 @@ void jo_addr_attr(struct rtnl_reading *r, const char *key, int family, const str
 void jo_lladdr_attr(struct rtnl_reading *r, const char *key, const struct nlattr *a, uint16_t type);
 /* An address of @size bytes; false: this is none of that family. */
 bool rtnl_addr(int family, const void *data, size_t size, struct ip_addr *ret);
+
+/* The "flags" of a route or next hop: RTNH_F_ and RTM_F_ */
+void jo_route_flags(struct rtnl_reading *r, uint32_t flags);
+
+/* ---- next hops that are objects of their own: rtnl-nexthop.c ---- */
+
+struct rtnl_hop {
+	uint32_t id, ifindex, flags;
+	struct ip_addr gateway; /* family 0: none */
+	size_t from, len;	/* of a group: its members */
+};
+struct rtnl_member {
+	uint32_t id;
+	unsigned weight;
+};
+struct rtnl_hops {
+	ARRAY_OF(struct rtnl_hop) v;
+	ARRAY_OF(struct rtnl_member) members;
+	bool read;
+};
+/* "nexthops" of a route of @family that has only number @id. They are read when the first one is asked for. 0 or a negative code. */
+int jo_nexthops(struct rtnl_reading *r, struct rtnl_hops *v, uint32_t id, int family);
+void rtnl_hops_release(struct rtnl_hops *v);
 
 /* linkinfo: rtnl-kind.c */
 void jo_linkinfo(struct rtnl_reading *r, const struct nlattr *info);

@@ -220,7 +220,7 @@ static int print_rule(void *arg, const struct rtnl_message *m)
 static int dump_rules(struct rules *v)
 {
 	const struct fib_rule_hdr h = { .family = (uint8_t)v->family };
-	const struct rtnl_request q = { RTM_GETRULE, &h, sizeof(h), 0 };
+	const struct rtnl_request q = { RTM_GETRULE, &h, sizeof(h), 0, &v->r->in_pieces };
 	const int e = rtnl_dump(&q, print_rule, v);
 
 	/* a kernel without IPv6, or without rules */

@@ -9,7 +9,7 @@
 
 #define READ_SIZE (256u << 10) /* the kernel's messages of a dump come in pieces of at most 32 KiB */
 #define DUMP_MAX (1u << 30)    /* bytes of one dump */
-#define TRIES 5
+#define TRIES 8
 #define LINKS_MAX (1u << 20)
 
 /* ---- one dump ---- */
@@ -18,10 +18,10 @@ struct dump {
 	struct mnl_socket *socket;
 	char *buf;
 	uint32_t seq, port;
-	size_t header_size, total;
+	size_t header_size, total, pieces;
 	rtnl_fn fn;
 	void *arg;
-	bool interrupted;
+	bool interrupted, has_more;
 };
 
 static void dump_release(struct dump *d)
@@ -70,6 +70,7 @@ static int take_message(struct dump *d, const struct nlmsghdr *h)
 	struct rtnl_message m = { .type = h->nlmsg_type, .header = payload };
 
 	d->interrupted |= h->nlmsg_flags & NLM_F_DUMP_INTR;
+	d->has_more |= h->nlmsg_type >= NLMSG_MIN_TYPE;
 	if (h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR) {
 		const int code = size >= sizeof(int) ? *(const int *)(const void *)payload : 0;
 
@@ -91,10 +92,12 @@ static int take_part(struct dump *d, size_t size)
 	const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)d->buf;
 	int left = (int)size, r = 0;
 
+	d->has_more = false;
 	for (; r == 0 && mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
 		if (h->nlmsg_seq == d->seq && h->nlmsg_pid == d->port)
 			r = take_message(d, h);
 	}
+	d->pieces += d->has_more;
 	return r;
 }
 
@@ -124,7 +127,11 @@ int rtnl_dump(const struct rtnl_request *q, rtnl_fn fn, void *arg)
 
 	if (r == 0)
 		r = dump_send(&d, q);
-	return r < 0 ? r : dump_receive(&d);
+	if (r == 0)
+		r = dump_receive(&d);
+	if (q->ret_long && d.pieces > 1)
+		*q->ret_long = true;
+	return r;
 }
 
 /* ---- attributes ---- */
@@ -227,7 +234,7 @@ static int by_index(const void *a, const void *b)
 static int read_links(struct rtnl_reading *r)
 {
 	const struct ifinfomsg h = { .ifi_family = AF_UNSPEC };
-	const struct rtnl_request q = { RTM_GETLINK, &h, sizeof(h), RTEXT_FILTER_SKIP_STATS };
+	const struct rtnl_request q = { RTM_GETLINK, &h, sizeof(h), RTEXT_FILTER_SKIP_STATS, NULL };
 	int e;
 
 	r->links.len = 0;
@@ -274,7 +281,7 @@ static int read_once(struct kernel_text *t, struct rtnl_reading *r, int (*read)(
 
 	strbuf_reset(&t->text);
 	r->out = (struct json_out){ .b = &t->text };
-	r->strange = r->odd = false;
+	r->strange = r->odd = r->in_pieces = false;
 	r->result = 0;
 	e = read_links(r);
 	if (e < 0)
@@ -289,13 +296,30 @@ static int read_once(struct kernel_text *t, struct rtnl_reading *r, int (*read)(
 	return e == 0 && r->strange && !last ? -EAGAIN : e;
 }
 
+/* Is this the second of two that are equal? Else it is kept for the next one. */
+static bool agrees(struct strbuf *before, struct kernel_text *t)
+{
+	const bool same = before->len == t->text.len && memcmp(before->s, t->text.s, t->text.len) == 0;
+	const struct strbuf swapped = t->text;
+
+	if (same)
+		return true;
+	t->text = *before;
+	*before = swapped;
+	return false;
+}
+
 int rtnl_read(struct kernel_text *t, const char *what, int (*read)(struct rtnl_reading *r))
 {
 	CLEANUP(reading_release) struct rtnl_reading r = { 0 };
+	CLEANUP(strbuf_release) struct strbuf before = STRBUF_INIT;
 	int e = -EAGAIN;
 
-	for (int i = 0; i < TRIES && (e == -EAGAIN || e == -ENOBUFS); i++)
+	for (int i = 0; i < TRIES && (e == -EAGAIN || e == -ENOBUFS); i++) {
 		e = read_once(t, &r, read, i == TRIES - 1);
+		if (e == 0 && r.in_pieces && !agrees(&before, t))
+			e = -EAGAIN;
+	}
 	if (e == -EAGAIN)
 		return kernel_text_end(t, KERNEL_CHANGED, "the %s changed during each of %d readings", what, TRIES);
 	if (e < 0)

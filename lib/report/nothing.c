@@ -45,6 +45,12 @@ static int nothing_hairpin(const struct report *r)
 	return report_hairpin(r, &h, &d);
 }
 
+static int nothing_connect(const struct report *r)
+{
+	const struct diagnosis d = { .healthy = -1, .axis_has_source = { true, true, true } };
+	return report_connect(r, NULL, &d);
+}
+
 /* explain: no check; of the others, what every document has. */
 static int nothing_else(const struct report *r)
 {
@@ -61,8 +67,7 @@ static const struct {
 	int (*report)(const struct report *r);
 } documents[] = {
 	{ "diagnose", nothing_diagnose }, { "wait", nothing_diagnose }, { "verify", nothing_verify },	      { "trace", nothing_trace },
-	{ "rules", nothing_rules },	  { "endpoints", nothing_endpoints },
-	{ "hairpin", nothing_hairpin },
+	{ "rules", nothing_rules },	  { "endpoints", nothing_endpoints },	{ "hairpin", nothing_hairpin },	  { "connect", nothing_connect },
 };
 
 int report_nothing(const struct report *r)

@@ -8,6 +8,13 @@
 
 #include <svcdoctor/snapshot.h>
 
+const char *snap_try_name(enum snap_try_end e)
+{
+	static const char *const names[TRY_ENDS] = { "not-made", "answered", "refused", "rejected", "unsendable", "silent", "ended", "mute", "strange", "failed" };
+
+	return (unsigned)e < TRY_ENDS ? names[e] : "";
+}
+
 const char *known_code(enum known k)
 {
 	switch (k) {

@@ -475,6 +475,9 @@ static int add_text(struct bundle *b, const char *name, struct node_text *t, str
 	if (r < 0 || m.role == MEMBER_OTHER)
 		return r;
 	m.cut = t->k.partial;
+	/* dumps and lists may be empty; other texts that are not there say nothing */
+	if (t->k.state == KERNEL_ABSENT && t->known == KNOWN && !str_ends(t->file, ".json") && (m.role != MEMBER_NODE || node_file_dump(m.file) < 0))
+		return 0;
 	return t->known == KNOWN ? use_text(b, &m, t) : mark_text(b, &m, t, n, said);
 }
 

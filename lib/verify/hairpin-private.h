@@ -25,6 +25,7 @@ struct hairpin_look {
 	struct verify_place place;
 	struct map pods;    /* struct ip_addr -> position in out->pods, from 1 */
 	size_t first_pod;   /* in out->pods */
+	unsigned blamed;    /* how often a missing rule was sought */
 	ARRAY_OF(struct expect_service) services;
 	ARRAY_OF(struct hairpin_front) fronts; /* of the pod at the same place */
 };

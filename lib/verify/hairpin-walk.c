@@ -10,6 +10,7 @@
 
 #define PODS_MAX 4096u /* of a node */
 #define CLIENT_PORT 40000
+#define BLAMED_MAX 32u /* Services of a node for which a missing rule is sought */
 
 /* ---- which pods there are ---- */
 
@@ -150,7 +151,7 @@ static bool is_link_local(const struct ip_addr *a)
 	return a->family == AF_INET6 ? a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80 : a->b[0] == 169 && a->b[1] == 254;
 }
 
-/* Who is seen on a bridge, where nobody says which pods there are. */
+/* Who is seen on a bridge or a link of its own, where nobody says which pods there are. */
 static int add_neighbours(struct hairpin_look *h)
 {
 	const struct node_facts *f = &h->snap->facts;
@@ -160,10 +161,9 @@ static int add_neighbours(struct hairpin_look *h)
 		return 0;
 	for (size_t i = 0; r == 0 && i < f->neigh.len; i++) {
 		const struct node_neigh *n = &f->neigh.v[i];
-		const struct node_link *l = n->dev ? node_link_by_name(f, n->dev) : NULL;
 		const char *dev;
 
-		if (n->mac && l && node_is_bridge(f, l) && !is_link_local(&n->addr) && hairpin_is_behind(h->snap, &n->addr, &dev) &&
+		if (n->mac && n->dev && !is_link_local(&n->addr) && hairpin_is_behind(h->snap, &n->addr, &dev) &&
 		    strcmp(dev, n->dev) == 0)
 			r = add_pod(h, &n->addr, NULL);
 	}
@@ -299,6 +299,50 @@ static bool find_outcome(struct arena *a, const struct nat_result *r, const stru
 
 /* ---- what is found ---- */
 
+/* The first of @rules that is not there, of those that masquerade a packet from @to to itself. */
+static void find_missing(struct hairpin_look *h, struct vnode *v, const struct expect_rules *rules, const struct hairpin_pod *to,
+			 struct verify_difference *d)
+{
+	const int family = d->family;
+
+	for (size_t i = 0; d->by.kind == BY_NONE && i < rules->v.len; i++) {
+		const struct expect_rule *e = &rules->v.v[i];
+		struct vfound found = { 0 };
+
+		if ((e->role != ROLE_ENDPOINT_MASQ || !e->endpoint || !ip_addr_equal(&e->endpoint->addr, &to->addr)) && e->role != ROLE_MARK &&
+		    e->role != ROLE_POSTROUTING)
+			continue;
+		vnode_look(v, &h->arena, family, e, &found);
+		if (!found.present && !e->optional)
+			verify_by_expected(&h->out->found.arena, h->snap->name, v->backend[family == AF_INET6], family, e, &d->by);
+	}
+}
+
+/* Which rule is missing: the endpoint's own, or one of those that all Services share. */
+static int blame_masquerade(struct hairpin_look *h, const struct expect_frontend *f, const struct hairpin_pod *to, struct verify_difference *d)
+{
+	const struct expect_service *s = NULL;
+	struct expect_rules own = { 0 };
+	const struct expect_rules *common;
+	struct vnode v;
+	int r = vnode_init(&v, h->snapshot, h->snap);
+
+	for (size_t i = 0; i < h->services.len; i++)
+		if (h->services.v[i].service == f->port->service)
+			s = &h->services.v[i];
+	if (r == 0 && s)
+		r = expect_port_rules(&v.arena, &h->expect, s, f->port, &own);
+	common = r == 0 ? vnode_common(&v, d->family) : NULL;
+	if (common) {
+		find_missing(h, &v, &own, to, d);
+		find_missing(h, &v, common, to, d);
+	}
+	r = common ? 0 : -ENOMEM;
+	array_free(&own.v);
+	vnode_release(&v);
+	return r;
+}
+
 static int add_difference(struct hairpin_look *h, const struct expect_frontend *f, const struct hairpin_pod *src, const struct hairpin_pod *to,
 			  const struct outcome *o)
 {
@@ -307,14 +351,18 @@ static int add_difference(struct hairpin_look *h, const struct expect_frontend *
 				       .port = f->port->port, .frontend_kind = f->kind, .family = f->port->family, .class_from = "hairpin",
 				       .example = src->addr, .endpoint = to->addr, .sources = "pods of this node" };
 	const struct rs_chain *c = o->by ? o->by->rule ? o->by->rule->chain : o->by->chain : NULL;
+	char addr[IP_ADDR_STRLEN];
 
 	if (o->by)
 		verify_by_from_nat(&v->arena, h->snap->name, o->by, &d.by);
-	d.foreign = o->by && (o->by->kind == BY_POLICY || (c && !is_proxy_chain(c)));
+	else if (o->kind == DIFF_HAIRPIN && h->blamed++ < BLAMED_MAX && blame_masquerade(h, f, to, &d) < 0)
+		return -ENOMEM;
+	if (o->by)
+		d.foreign = o->by->kind == BY_POLICY || (c && !is_proxy_chain(c));
 	d.interface = src->dev && to->dev && strcmp(src->dev, to->dev) == 0 ? src->dev : NULL;
 	d.frontend = frontend_name(&v->arena, f);
 	d.text = arena_printf(&v->arena, "%s asked by %s %s: %s", d.frontend ? d.frontend : "", src == to ? "the pod behind it," : "a neighbour of",
-			      to->name ? to->name : "a pod", o->answer.why);
+			      to->name ? to->name : ip_addr_format(&to->addr, addr), o->answer.why);
 	return d.frontend && d.text ? array_push(&v->differences, d) : -ENOMEM;
 }
 

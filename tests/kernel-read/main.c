@@ -4,13 +4,51 @@
  * Exit status: 0 read, 3 absent, 4 denied, 5 changed, 6 failed, 2 no such NAME. `kernel_read NAME N` reads N times and prints the last.
  * Before NAME: `--netns NETNS` and `--pid PID` go there first (status 7 where that fails, with why), `--drop` drops the capabilities;
  * NAME may be "cat PATH", then: a file as this process sees it, and "has N": status 0 where capability number N is there, else 1.
+ * `--each` reads once with each allocation failing: status 9, and which one, where a reading is then neither whole nor out of memory.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <svcdoctor/kernel.h>
+
+/* ---- allocations: the linker sends those of the library here ---- */
+
+static size_t allocations, failing; /* the one of that number fails; 0: none */
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+
+static bool fails(void)
+{
+	if (++allocations != failing)
+		return false;
+	errno = ENOMEM;
+	return true;
+}
+
+void *__wrap_malloc(size_t size)
+{
+	return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	return fails() ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t size)
+{
+	return fails() ? NULL : __real_realloc(p, size);
+}
+
+/* ---- readers ---- */
 
 static int legacy4(struct kernel_text *t)
 {
@@ -83,6 +121,7 @@ static const struct reader {
 	{ "fdb", kernel_bridge_fdb },
 	{ "sysctl", kernel_sysctl },
 	{ "conntrack", kernel_conntrack_stats },
+	{ "connections", kernel_conntrack },
 	{ "sockets", kernel_sockets },
 	{ "modules", kernel_modules },
 	{ "uname", kernel_uname },
@@ -124,16 +163,53 @@ static int show_file(const char *path)
 	return r < 0;
 }
 
+/* Did a reading end as it may where memory was short? @whole: what it is when nothing fails. */
+static bool ended_well(const struct kernel_text *t, int r, const struct kernel_text *whole)
+{
+	if (r == -ENOMEM)
+		return t->state == KERNEL_FAILED && t->text.len == 0;
+	return r == 0 && t->state == whole->state && t->text.len == whole->text.len;
+}
+
+#define EACH_MAX 3000u
+
+static int read_each(const struct reader *reader)
+{
+	struct kernel_text whole = { 0 };
+	int r = reader->read(&whole), bad = 0;
+
+	for (size_t i = 1; r == 0 && !bad && i <= EACH_MAX; i++) {
+		struct kernel_text t = { 0 };
+
+		allocations = 0;
+		failing = i;
+		r = reader->read(&t);
+		failing = 0;
+		bad = ended_well(&t, r, &whole) ? 0 : 9;
+		if (bad)
+			(void)fprintf(stderr, "allocation %zu: %d, state %d, %zu bytes, not %zu: %s\n", i, r, (int)t.state, t.text.len, whole.text.len, t.why);
+		kernel_text_release(&t);
+		r = 0;
+		if (allocations < i)
+			break;
+	}
+	kernel_text_release(&whole);
+	return r < 0 ? 6 : bad;
+}
+
 /* The words before NAME, which are taken away. 0, or the exit status. */
-static int prepare(int *argc, char ***argv)
+static int prepare(int *argc, char ***argv, bool *each)
 {
 	int r = 0;
 
 	while (r == 0 && *argc > 2 && strncmp((*argv)[1], "--", 2) == 0) {
 		const char *word = (*argv)[1], *value = (*argv)[2];
-		const int taken = strcmp(word, "--drop") == 0 ? 1 : 2;
+		const int taken = strcmp(word, "--drop") == 0 || strcmp(word, "--each") == 0 ? 1 : 2;
 
-		if (taken == 1)
+		*each |= strcmp(word, "--each") == 0;
+		if (strcmp(word, "--each") == 0)
+			r = 0;
+		else if (taken == 1)
 			r = kernel_drop_capabilities() < 0 ? 8 : 0;
 		else
 			r = strcmp(word, "--pid") == 0 ? enter(NULL, (pid_t)strtol(value, NULL, 10)) : enter(value, 0);
@@ -145,7 +221,8 @@ static int prepare(int *argc, char ***argv)
 
 int main(int argc, char **argv)
 {
-	int failed = prepare(&argc, &argv);
+	bool each = false;
+	int failed = prepare(&argc, &argv, &each);
 	long times = argc > 2 ? strtol(argv[2], NULL, 10) : 1;
 
 	if (failed)
@@ -157,6 +234,8 @@ int main(int argc, char **argv)
 	for (size_t i = 0; argc > 1 && i < ARRAY_LEN(readers); i++) {
 		if (strcmp(argv[1], readers[i].name) != 0)
 			continue;
+		if (each)
+			return read_each(&readers[i]);
 		for (;;) {
 			struct kernel_text t = { 0 };
 			int r = readers[i].read(&t);

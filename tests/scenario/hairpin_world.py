@@ -2,10 +2,12 @@
 """A node with a bridge and pods behind it, in network namespaces: one Service with one of the pods as its endpoint, by rules as kube-proxy
 writes them. Who reaches whom is measured by TCP connections, and a bundle is made of it by ordinary commands.
 
-    node    cni0 10.244.1.1/24, ports va, vb (and vc, vd ... where more are wanted)
+    node    cni0 10.244.1.1/24, ports vetha, vethb and so on
     a       10.244.1.11, listens at 8080: the endpoint of 10.96.0.50:80
     b       10.244.1.12"""
+import base64
 import ctypes
+import hashlib
 import os
 import socket
 import stat
@@ -17,9 +19,17 @@ from common import Failure, sh
 LIBC = ctypes.CDLL(None, use_errno=True)
 NEWNET = 0x40000000
 SERVICE, PORT = "10.96.0.50", 80
-PATIENCE = 0.5
+PATIENCE = 0.3
 LETTERS = "abcdefghijkl"
 
+
+
+def chain(kind, *parts):
+    """As kube-proxy names its chains: pkg/proxy/iptables portProtoHash."""
+    return f"KUBE-{kind}-" + base64.b32encode(hashlib.sha256("".join(parts).encode()).digest()).decode()[:16]
+
+
+SVC, SEP = chain("SVC", "shop/web", "tcp"), chain("SEP", "shop/web", "tcp", "10.244.1.11:8080")
 RULES = """*nat
 :PREROUTING ACCEPT [0:0]
 :INPUT ACCEPT [0:0]
@@ -28,9 +38,9 @@ RULES = """*nat
 :KUBE-MARK-MASQ - [0:0]
 :KUBE-NODEPORTS - [0:0]
 :KUBE-POSTROUTING - [0:0]
-:KUBE-SEP-AAAAAAAAAAAAAAAA - [0:0]
+:{SEP} - [0:0]
 :KUBE-SERVICES - [0:0]
-:KUBE-SVC-AAAAAAAAAAAAAAAA - [0:0]
+:{SVC} - [0:0]
 -A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
 -A OUTPUT -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
 -A POSTROUTING -m comment --comment "kubernetes postrouting rules" -j KUBE-POSTROUTING
@@ -38,13 +48,13 @@ RULES = """*nat
 -A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN
 -A KUBE-POSTROUTING -j MARK --set-xmark 0x4000/0x0
 -A KUBE-POSTROUTING -m comment --comment "kubernetes service traffic requiring SNAT" -j MASQUERADE --random-fully
-{masquerade}-A KUBE-SEP-AAAAAAAAAAAAAAAA -p tcp -m comment --comment "shop/web" -m tcp -j DNAT --to-destination 10.244.1.11:8080
--A KUBE-SERVICES -d 10.96.0.50/32 -p tcp -m comment --comment "shop/web cluster IP" -m tcp --dport 80 -j KUBE-SVC-AAAAAAAAAAAAAAAA
+{masquerade}-A {SEP} -p tcp -m comment --comment "shop/web" -m tcp -j DNAT --to-destination 10.244.1.11:8080
+-A KUBE-SERVICES -d 10.96.0.50/32 -p tcp -m comment --comment "shop/web cluster IP" -m tcp --dport 80 -j {SVC}
 -A KUBE-SERVICES -m comment --comment "kubernetes service nodeports; NOTE: this must be the last rule in this chain" -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS
--A KUBE-SVC-AAAAAAAAAAAAAAAA -m comment --comment "shop/web -> 10.244.1.11:8080" -j KUBE-SEP-AAAAAAAAAAAAAAAA
+-A {SVC} -m comment --comment "shop/web -> 10.244.1.11:8080" -j {SEP}
 COMMIT
 """
-MASQUERADE = '-A KUBE-SEP-AAAAAAAAAAAAAAAA -s 10.244.1.11/32 -m comment --comment "shop/web" -j KUBE-MARK-MASQ\n'
+MASQUERADE = f'-A {SEP} -s 10.244.1.11/32 -m comment --comment "shop/web" -j KUBE-MARK-MASQ\n'
 
 BUNDLE = """set -e
 ip -j addr >ip-addr.json
@@ -72,10 +82,14 @@ class World:
         self.sockets, self.fds = [], {}
         self.own = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self.sudo()
-        for name in self.names.values():
-            sh("ip", "netns", "add", name)
-        self.fds = {x: os.open(f"/run/netns/{name}", os.O_RDONLY | os.O_CLOEXEC) for x, name in self.names.items()}
-        self.make()
+        try:
+            for name in self.names.values():
+                sh("ip", "netns", "add", name)
+            self.fds = {x: os.open(f"/run/netns/{name}", os.O_RDONLY | os.O_CLOEXEC) for x, name in self.names.items()}
+            self.make()
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __enter__(self):
         return self
@@ -106,7 +120,7 @@ class World:
         for i, pod in enumerate(self.pods):
             self.attach(pod, 11 + i)
         self.node("sysctl -q -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0")
-        self.load(RULES.format(masquerade=MASQUERADE))
+        self.load(RULES.format(SVC=SVC, SEP=SEP, masquerade=MASQUERADE))
         with self.inside("a"):
             s = socket.socket()
         s.bind(("0.0.0.0", 8080))
@@ -115,13 +129,13 @@ class World:
 
     def attach(self, pod, number):
         name = self.names[pod]
-        self.node(f"ip link add v{pod} type veth peer name eth0 netns {name}", f"ip link set v{pod} up")
+        self.node(f"ip link add veth{pod} type veth peer name eth0 netns {name}", f"ip link set veth{pod} up")
         self.run(pod, "ip link set lo up", "sysctl -q -w net.ipv6.conf.all.disable_ipv6=1", "ip link set eth0 up")
         if self.bridge:
-            self.node(f"ip link set v{pod} master cni0")
+            self.node(f"ip link set veth{pod} master cni0")
             self.run(pod, f"ip addr add 10.244.1.{number}/24 dev eth0", "ip route add default via 10.244.1.1")
         else:
-            self.node(f"ip addr add 169.254.1.1/32 dev v{pod}", f"ip route add 10.244.1.{number}/32 dev v{pod}", f"sysctl -q -w net.ipv4.conf.v{pod}.rp_filter=0")
+            self.node(f"ip addr add 169.254.1.1/32 dev veth{pod}", f"ip route add 10.244.1.{number}/32 dev veth{pod}", f"sysctl -q -w net.ipv4.conf.veth{pod}.rp_filter=0")
             self.run(pod, f"ip addr add 10.244.1.{number}/32 dev eth0", "ip route add 169.254.1.1 dev eth0", "ip route add default via 169.254.1.1 dev eth0")
 
     def run(self, where, *commands, check=True):
@@ -140,14 +154,14 @@ class World:
         sh("ip", "netns", "exec", self.names["n"], f"iptables-{backend or self.backend}-restore", "-n", stdin=text.encode())
 
     def masquerade(self, on):
-        self.node(f"iptables-{self.backend} -t nat -F KUBE-SEP-AAAAAAAAAAAAAAAA")
-        rules = RULES.format(masquerade=MASQUERADE if on else "").splitlines()
-        self.load("*nat\n" + "".join(x + "\n" for x in rules if x.startswith("-A KUBE-SEP-")) + "COMMIT\n")
+        self.node(f"iptables-{self.backend} -t nat -F {SEP}")
+        rules = RULES.format(SVC=SVC, SEP=SEP, masquerade=MASQUERADE if on else "").splitlines()
+        self.load("*nat\n" + "".join(x + "\n" for x in rules if x.startswith("-A " + SEP)) + "COMMIT\n")
 
     def set(self, calls=1, hairpin=False, promisc=False, ports=None):
         """bridge-nf-call-iptables, and of the bridge promiscuity and the ports' hairpin mode."""
         self.node(f"sysctl -q -w net.bridge.bridge-nf-call-iptables={calls}", f"ip link set cni0 promisc {'on' if promisc else 'off'}",
-                  *(f"bridge link set dev v{p} hairpin {'on' if hairpin else 'off'}" for p in ports or self.pods))
+                  *(f"bridge link set dev veth{p} hairpin {'on' if hairpin else 'off'}" for p in ports or self.pods))
 
     # ---- measuring ----
 
@@ -178,13 +192,6 @@ class World:
             s.close()
         return True
 
-    def warm(self):
-        """Neighbour table and FDB know the pods, as on a node where something goes on."""
-        for pod in self.pods:
-            self.reaches(pod, "10.244.1.1" if self.bridge else "169.254.1.1", 9)
-        self.node("\n".join(f"ping -c 1 -W 1 10.244.1.{11 + i} >/dev/null || true" for i in range(len(self.pods))) if has_ping() else
-                  "true")
-
     def measured(self):
         return {"itself": self.reaches("a"), "neighbour": self.reaches("b")}
 
@@ -194,10 +201,6 @@ class World:
         os.makedirs(path, exist_ok=True)
         self.run("n", f"cd {path}", BUNDLE)
         return path
-
-
-def has_ping():
-    return any(os.access(os.path.join(d, "ping"), os.X_OK) for d in os.environ.get("PATH", "").split(":"))
 
 
 def why_not():

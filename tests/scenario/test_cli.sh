@@ -51,7 +51,7 @@ $2" "$work/out" 2>&1); then ok "$name"; else no "$name" "$(printf %s "$why" | ta
 }
 
 lab=lab-iptables-nft
-commands="diagnose endpoints rules hairpin trace verify wait collect explain rbac demo version completion"
+commands="diagnose endpoints rules hairpin trace verify connect wait collect explain rbac demo version completion"
 
 # ---- dispatch ----
 run; expect no-arguments 64 err "examples:" err "commands:" silent
@@ -212,7 +212,7 @@ run verify -A --bundle "$work/d"; expect verify-broken 1 out "broken  ip-forward
 run verify -A --bundle "$work/d" --fail-on never; expect verify-broken-never 0
 run diagnose -A --bundle "$work/d" -o json
 json broken-services 'f=[x for x in d["cluster"] if x["check"]=="ip-forward-disabled"][0]
-assert f["services"]==10==sum(1 for s in d["services"] for c in s["causes"] if c["id"]==f["id"]), f
+assert f["services"]==11==sum(1 for s in d["services"] for c in s["causes"] if c["id"]==f["id"]), f
 assert f["fix"]==["sudo sysctl -w net.ipv4.conf.cni0.forwarding=1"], f["fix"]'
 mkdir "$work/closed"; cp -r "$corpus/$lab/cluster" "$work/closed/"; chmod 000 "$work/closed"
 if [ "$(id -u)" -ne 0 ]; then

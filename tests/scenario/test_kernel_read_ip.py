@@ -5,9 +5,10 @@ network namespace: the same members in the same order with the same values, but 
 import json
 import os
 import subprocess
+import tempfile
 import time
 
-from common import ROOT, Tests, expect, expect_equal, sh, short
+from common import ROOT, Failure, Tests, expect, expect_equal, sh, short
 from kernel_world import NEWNET, unshare
 
 READ = os.path.join(ROOT, os.environ.get("BUILD", "build"), "tests", "kernel_read")
@@ -268,6 +269,55 @@ def no_capability():
         same(name, "--drop")
 
 
+STABLE = 1500
+
+
+def rewritten():
+    """While another process changes routes and rules: what stays is there, once, or the reading says that they changed."""
+    with Rewriter() as rewriter:
+        states = {"route": [], "rule": []}
+        for name in ("route", "rule") * 10:
+            p = subprocess.run([READ, name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30, check=False)
+            states[name].append(p.stderr.decode().split(":")[0])
+            expect(p.returncode in (0, 5), f"kernel_read {name}: {p.returncode} {p.stderr.decode()}")
+            if p.returncode == 0:
+                kept = [x["dst" if name == "route" else "fwmark"] for x in json.loads(p.stdout) if x.get("table") == "4000"]
+                many = 2 * STABLE if name == "route" else STABLE // 3
+                expect_equal((len(kept), len(set(kept))), (many, many), f"{name} that stay")
+        expect(rewriter.process.poll() is None, "the other process ended")
+    expect(states["route"].count("read") and states["rule"].count("read"), f"nothing was read: {states}")
+    return f"{sum(x.count('changed') for x in states.values())} of 20 readings changed"
+
+
+class Rewriter:
+    def __enter__(self):
+        make("ip link set lo up")
+        stay = [f"route add 100.64.{i // 250}.{i % 250} dev lo table 4000" for i in range(STABLE)]
+        stay += [f"route add fd01:{i:x}::/64 dev lo table 4000" for i in range(STABLE)]
+        stay += [f"rule add pref {2000 + i} fwmark {i + 1} lookup 4000" for i in range(STABLE // 3)]
+        sh("ip", "-batch", "-", stdin="\n".join(stay).encode())
+        lines = [x for i in range(100) for x in (f"route DO 100.64.{i % 6}.{i}/32 dev lo table 4001", f"route DO fd01:{i:x}:1::/80 dev lo table 4001",
+                                                 f"rule DO pref {1000 + 20 * i} fwmark {i + 1} lookup 4001")]
+        self.file = tempfile.NamedTemporaryFile("w", prefix="svcdoctor-rewrite-")
+        self.file.write("\n".join(line.replace("DO", do) for _ in range(200) for do in ("add", "del") for line in lines) + "\n")
+        self.file.flush()
+        self.process = subprocess.Popen(["ip", "-force", "-batch", self.file.name], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL)
+        return self
+
+    def __exit__(self, *exc):
+        self.process.terminate()
+        self.process.wait()
+        self.file.close()
+
+
+def no_memory():
+    """Each allocation fails once: a reading is whole, or says that memory is out."""
+    for name in (*COMMANDS, "sysctl", "sockets", "modules", "conntrack", "uname"):
+        p = subprocess.run([READ, "--each", name], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=60, check=False)
+        expect_equal((p.returncode, p.stderr.decode()), (0, ""), name)
+
+
 def families():
     """Rules do not tell their family. Lists that would be taken for the other one's, or for one list, say it."""
     for change, says in (("ip rule del pref 32767", True), ("ip -6 rule add pref 40000 lookup default", True),
@@ -279,6 +329,46 @@ def families():
         got, v4, v6 = (json.loads(line) for line in p.stdout.decode().splitlines())
         expect_equal([x.pop("family", None) for x in got], (["inet"] * len(v4) + ["inet6"] * len(v6)) if says else [None] * len(got), change)
         expect_equal(got, v4 + v6, change)
+
+
+HOPS = """
+ip link set lo up
+ip link add v0 type veth peer name v1
+ip link set v0 up
+ip link set v1 up
+ip addr add 10.1.0.1/24 dev v0
+ip addr add 10.2.0.1/24 dev v1
+ip addr add fd01::1/64 dev v0 nodad
+ip nexthop add id 10 via 10.1.0.7 dev v0
+ip nexthop add id 11 via 10.2.0.7 dev v1 onlink
+ip nexthop add id 12 group 10/11,5
+ip nexthop add id 13 blackhole
+ip nexthop add id 14 via fd01::7 dev v0
+ip route add 203.0.116.0/24 nhid 10
+ip route add 203.0.117.0/24 nhid 12
+ip route add 203.0.118.0/24 nhid 13
+ip route add 203.0.119.0/24 nhid 14
+ip -6 route add fd77::/64 nhid 14
+"""
+
+
+def next_hops():
+    """Where a route comes with the number of its next hops alone, these are shown all the same: as those of the kernel that shows both."""
+    try:
+        make(HOPS)
+    except Failure as e:
+        return f"this kernel has none: {e}"
+    full = {x["dst"]: x for x in tool("route") if "nhid" in x}
+    expect_equal([len(full), list(differences(json.loads(read("route")), tool("route"), "route"))], [5, []], "routes with both")
+    sh("sysctl", "-qw", "net.ipv4.nexthop_compat_mode=0")
+    got = {x["dst"]: x for x in json.loads(read("route")) if "nhid" in x}
+    expect(not any("dev" in x for x in got.values() if x.get("type") != "blackhole"), "the routes have their ways still")
+    for dst, want in full.items():
+        if want.get("type") == "blackhole":
+            continue
+        hops = want.pop("nexthops", None) or [{k: want.pop(k) for k in ("gateway", "via", "dev") if k in want} | {"weight": 1, "flags": want["flags"]}]
+        expect_equal(got[dst].pop("nexthops"), hops, f"next hops of {dst}")
+    return None
 
 
 def empty():
@@ -307,6 +397,11 @@ def main():
         tests.run(name, same, name)
     tests.run("bytes", same_bytes)
     tests.run("no_capability", no_capability)
+    tests.run("no_memory", no_memory)
+    unshare(NEWNET)
+    tests.run("next_hops", next_hops)
+    unshare(NEWNET)
+    tests.run("rewritten", rewritten)
     tests.finish()
 
 

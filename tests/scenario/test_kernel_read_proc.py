@@ -106,15 +106,19 @@ def statistics():
 
 def modules():
     """Where there are none, there is no such file; and what lsmod of kmod 30 makes of a file."""
-    if os.path.exists("/proc/modules"):
+    if os.path.exists("/proc/modules") and shutil.which("lsmod"):
         expect_equal(sorted(line.split()[0] for line in read("modules").splitlines()[1:]),
                      sorted(line.split()[0] for line in sh("lsmod").decode().splitlines()[1:]), "modules")
-    else:
+    elif not os.path.exists("/proc/modules"):
         read("modules", state="absent: /proc/modules: the kernel does not have it", code=3)
+    if os.environ.get("SANITIZE", "") not in ("", "0"):
+        return "sanitizers need another /proc"
     with tempfile.TemporaryDirectory(prefix="svcdoctor-proc-") as folder:
         with open(os.path.join(folder, "modules"), "w", encoding="ascii") as f:
             f.write(MODULES)
-        expect_equal(read("modules", prefix=("unshare", "-m", "sh", "-c", f'mount --bind {folder} /proc && exec "$@"', "sh")), LSMOD, "lsmod")
+        other = ("unshare", "-m", "sh", "-c", f'mount --bind {folder} /proc && exec "$@"', "sh")
+        expect_equal(read("modules", prefix=other), LSMOD, "lsmod")
+    return None
 
 
 def main():

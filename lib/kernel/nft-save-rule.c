@@ -21,7 +21,7 @@
 #include <linux/netfilter_ipv4/ipt_ttl.h>
 #include <linux/netfilter_ipv6/ip6t_hl.h>
 
-#include "nft-rule-private.h"
+#include "nft-save-private.h"
 #include "xt-private.h"
 
 #define SLOTS 20u	  /* 32-bit registers: NFT_REG_1 to NFT_REG_4 are four of the last 16 each, the first four are the verdict */
@@ -816,7 +816,7 @@ static void add_words(struct strbuf *b, const struct rule *u, struct nft_attr us
 	add_action(b, u, &c);
 }
 
-bool nft_rule_print(struct strbuf *b, bool ip6, struct nft_attr exprs, struct nft_attr userdata)
+bool nft_rule_print(struct strbuf *b, bool ip6, struct nft_attr exprs, struct nft_attr userdata, bool *ret_jumps)
 {
 	struct rule u;
 
@@ -825,5 +825,6 @@ bool nft_rule_print(struct strbuf *b, bool ip6, struct nft_attr exprs, struct nf
 	if (!read_rule(&u, exprs))
 		return false;
 	add_words(b, &u, userdata);
+	*ret_jumps = u.action == ACTION_JUMP || u.action == ACTION_GOTO;
 	return true;
 }
