@@ -25,7 +25,7 @@ void kernel_wait_before(unsigned reading);
 
 /*
  * ---- matches and targets as C structs: xt-*.c ----
- * The one table for what libiptc hands out and for the compat expressions of iptables-nft: (name, revision, struct) to words of an
+ * The one table for the entries of the legacy backend and for the compat expressions of iptables-nft: (name, revision, struct) to words of an
  * iptables-save line.
  */
 struct xt_sets;

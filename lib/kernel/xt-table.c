@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The one table of matches and targets: name, revision, family, size of the struct, decoder. Sorted by name and revision; within that
- * by family. Both libiptc's entries and the compat expressions of iptables-nft hold these structs, padded to eight bytes.
+ * by family. Both the entries of the legacy backend and the compat expressions of iptables-nft hold these structs, padded to eight bytes.
  */
 #include "xt-private.h"
 
