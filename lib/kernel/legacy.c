@@ -18,6 +18,7 @@
 
 #include "xt-private.h"
 
+#include <linux/capability.h>
 #include <linux/netfilter_ipv4/ip_tables.h>
 #include <linux/netfilter_ipv6/ip6_tables.h>
 
@@ -575,6 +576,16 @@ static int same_table(struct legacy *l, struct table *t)
 	return memcmp(t->data, l->again.data, HEAD + t->info.size) == 0 ? 1 : same_text(l, t, &l->again);
 }
 
+/* Of the largest table: do the places of its hooks belong to the rules that were read after them? */
+static int same_info(struct legacy *l, const struct table *t)
+{
+	int r;
+
+	memcpy(l->again.name, t->name, sizeof(t->name));
+	r = read_info(l, &l->again);
+	return r < 0 ? r : memcmp(&t->info, &l->again.info, sizeof(t->info)) == 0;
+}
+
 static int same_names(struct legacy *l)
 {
 	struct legacy now = { .ip6 = l->ip6, .fd = -1 };
@@ -607,7 +618,7 @@ static int one_reading(struct legacy *l, struct strbuf *text)
 		return r;
 	r = 1;
 	for (size_t i = 0; r == 1 && i < l->ntables; i++)
-		r = i == last ? 1 : same_table(l, &l->tables[i]);
+		r = i == last ? same_info(l, &l->tables[i]) : same_table(l, &l->tables[i]);
 	if (r == 1)
 		r = same_names(l);
 	if (r != 1)
@@ -634,6 +645,9 @@ int kernel_xtables_legacy(bool ip6, struct kernel_text *ret)
 
 	if (r == -ENOENT || (r == 0 && l.ntables == 0))
 		return kernel_text_end(ret, KERNEL_ABSENT, "no table of legacy %s is in use in this network namespace", names);
+	/* The list is root's. */
+	if (r == -EACCES && kernel_has_capability(CAP_NET_ADMIN))
+		return kernel_text_errno(ret, r, "CAP_DAC_READ_SEARCH", ip6 ? "reading /proc/net/ip6_tables_names" : "reading /proc/net/ip_tables_names");
 	if (r < 0)
 		return failed(&l, ret, r);
 	l.fd = socket(ip6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
