@@ -369,9 +369,11 @@ int setup_read(struct context *c)
 	snapshot_release(&c->snapshot);
 	snapshot_init(&c->snapshot);
 	c->code = CODE_HEALTHY;
+	struct node_reading reading CLEANUP(node_forget);
+	node_begin(c, &reading);
 	int code = c->api ? read_cluster(c) : c->o.bundles.len > 0 ? read_bundles(c) : CODE_HEALTHY;
 	if (code >= 0 && c->here.wanted) {
-		code = join_node(c, code, node_read(c));
+		code = join_node(c, code, node_read(c, &reading));
 	}
 	int r = code < 0 ? code : snapshot_finish(&c->snapshot);
 	if (r == 0) {
