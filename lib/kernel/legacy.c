@@ -98,14 +98,14 @@ static int read_info(struct legacy *l, struct table *t)
 /* In large pages where there are some: the kernel fills it in pieces of a few bytes, and all of it is walked through. */
 static void *large_buffer(size_t size)
 {
-	void *p = NULL;
+	void *p;
 
 	if (size < LARGE_PAGE)
 		return malloc(size);
 	size = (size + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
-	if (posix_memalign(&p, LARGE_PAGE, size) != 0)
-		return NULL;
-	(void)madvise(p, size, MADV_HUGEPAGE);
+	p = aligned_alloc(LARGE_PAGE, size);
+	if (p)
+		(void)madvise(p, size, MADV_HUGEPAGE);
 	return p;
 }
 
