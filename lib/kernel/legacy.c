@@ -511,7 +511,7 @@ static int add_table(struct strbuf *b, struct legacy *l, const struct table *t)
 		r = entry_at(l, t, place, &e) ? write_entry(&w, &e) : -EBADMSG;
 	if (r != 1)
 		return r < 0 ? r : -EBADMSG;
-	r = sort_chains(&w, from);
+	r = b->failed ? -ENOMEM : sort_chains(&w, from);
 	if (r == 0)
 		r = put_heads(&w, from);
 	XT_WORDS(b, "COMMIT\n# Completed\n");
@@ -624,7 +624,9 @@ static int one_reading(struct legacy *l, struct strbuf *text)
 	if (r != 1)
 		return r;
 	strbuf_reset(text);
-	r = add_tables(text, l);
+	xt_sets_free(l->context.sets);
+	l->context.sets = xt_sets_new();
+	r = l->context.sets ? add_tables(text, l) : -ENOMEM;
 	return r < 0 ? r : xt_sets_same(l->context.sets);
 }
 
@@ -653,9 +655,6 @@ int kernel_xtables_legacy(bool ip6, struct kernel_text *ret)
 	l.fd = socket(ip6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (l.fd < 0)
 		return failed(&l, ret, -errno);
-	l.context.sets = xt_sets_new();
-	if (!l.context.sets)
-		return failed(&l, ret, -ENOMEM);
 	for (unsigned i = 0; i < READINGS_MAX; i++) {
 		r = one_reading(&l, &ret->text);
 		if (r == 1)

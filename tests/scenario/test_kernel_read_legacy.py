@@ -137,6 +137,20 @@ def basics():
     return f"{compare('protocols, interfaces, chains')} rules"
 
 
+def set_names():
+    """A rule holds the number of its set, which keeps it when sets are swapped."""
+    fresh()
+    sets = "".join(f"create n{i} hash:ip family inet\n" for i in range(300))
+    subprocess.run(["ipset", "restore"], input=sets.encode(), check=True)
+    rules = "".join(f"-A INPUT -m set --match-set n{i} src -j SET --add-set n{299 - i} dst\n" for i in range(300))
+    restore(4, f"*filter\n{rules}COMMIT\n")
+    count = compare("sets")
+    for change in (("swap", "n1", "n2"), ("swap", "n299", "n0")):
+        subprocess.run(["ipset", *change], check=True)
+        compare(f"sets after {' '.join(change)}")
+    return f"{count} rules"
+
+
 def random_rulesets():
     fresh()
     objects()
@@ -245,7 +259,7 @@ def main():
     try:
         for path in sorted({os.path.dirname(p) for p in glob.glob(f"{CORPUS}/lab-*/nodes/*/ip*tables-legacy-save.txt") + glob.glob(f"{CORPUS}/elsewhere/*/ip*tables-legacy-save.txt")}):
             tests.run(os.path.relpath(path, CORPUS).replace("/nodes/", "/"), recorded, path)
-        for test in (basics, every, random_rulesets, untouched, denied, torn):
+        for test in (basics, every, set_names, random_rulesets, untouched, denied, torn):
             tests.run(test.__name__, test)
     finally:
         if os.path.exists(os.environ["XTABLES_LOCKFILE"]):
