@@ -169,6 +169,7 @@ int nft_json_rule(void *arg, const struct nlmsghdr *h); /* nft_fn with struct nf
 /* Looks only for numbers that are looked up in an anonymous set: jset.numbers. */
 int nft_scan_rule(void *arg, const struct nlmsghdr *h);
 const struct node *nft_reg(struct jrule *r, uint32_t reg, size_t size);
+int nft_remember_set(struct nft_json *j, struct jset *s);
 struct jset *nft_find_set(struct nft_json *j, const struct nft_table *t, const char *name);
 struct node *nft_new_node(struct jrule *r, enum node_kind kind, size_t size);
 /* Begins and ends a statement, which lies in r->scratch. */

@@ -27,7 +27,7 @@ struct jset *nft_find_set(struct nft_json *j, const struct nft_table *t, const c
 	return set_key(key, sizeof(key), t, name) ? map_gets(&j->by_name, key) : NULL;
 }
 
-static int remember(struct nft_json *j, struct jset *s)
+int nft_remember_set(struct nft_json *j, struct jset *s)
 {
 	char text[640], *key;
 
@@ -92,7 +92,7 @@ static int read_sets(struct nft_json *j, struct nft_sock *s)
 			continue;
 		j->sets[n].set = j->d->sets.v[i];
 		nft_describe_set(&j->sets[n]);
-		r = remember(j, &j->sets[n++]);
+		r = nft_remember_set(j, &j->sets[n++]);
 	}
 	if (r == 0 && n >= MANY_SETS)
 		r = scan_rules(j, s);
