@@ -20,7 +20,7 @@
 
 bool nft_attrs(const uint8_t *p, size_t size, struct nft_attr *ret, size_t n)
 {
-	const uint8_t *end = p + size;
+	const uint8_t *end = p ? p + size : NULL;
 	struct nft_attr a;
 	uint16_t type;
 
@@ -47,7 +47,7 @@ bool nft_message(const struct nlmsghdr *h, uint8_t *ret_family, struct nft_attr 
 
 /* ---- sockets ---- */
 
-/* Where it is built in, /sys/module does not tell. A kernel without modules loads none when it is asked. */
+/* Where it is built in, or there is no /sys, /sys/module does not tell. A kernel without modules loads none when it is asked. */
 bool nft_is_here(void)
 {
 	char line[256];
@@ -55,7 +55,7 @@ bool nft_is_here(void)
 	FILE *f = here ? NULL : fopen("/proc/kallsyms", "re");
 
 	while (f && !here && fgets(line, sizeof(line), f))
-		here = strstr(line, " nf_tables_newtable") && !strchr(line, '[');
+		here = strstr(line, " nf_tables_newtable");
 	if (f)
 		(void)fclose(f);
 	return here;

@@ -356,6 +356,8 @@ static void put_all(struct elems *x)
 		first = false;
 		x->w->partial |= !put_elem(b, s, e, to);
 	}
+	for (unsigned i = 0; i < s->nkey; i++)
+		x->w->partial |= !first && is_open(s, i) && !(s->set->flags & NFT_SET_ANONYMOUS);
 }
 
 /* What was read of a set becomes its text. */
