@@ -134,6 +134,7 @@ bench:
 	$(SUBMAKE) $(BUILD)/svcdoctor $(BENCH_BIN) $(KERNEL_READ_BIN)
 	$(Q)SVCDOCTOR='$(BUILD)/svcdoctor' BENCH='$(BENCH_BIN)' python3 tests/bench/bench.py '$(BUILD)/bench'
 	$(Q)SVCDOCTOR='$(BUILD)/svcdoctor' python3 tests/bench/live.py
+	$(Q)SVCDOCTOR='$(BUILD)/svcdoctor' BENCH='$(BENCH_BIN)' KERNEL_READ='$(KERNEL_READ_BIN)' python3 tests/bench/node.py '$(BUILD)/bench'
 
 # ---- objects ----
 

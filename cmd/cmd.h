@@ -8,6 +8,8 @@
  * checks that everything was written. The same tables make usage, --help (usage.c) and completion (completion.c).
  */
 
+#include <pthread.h>
+
 #include <svcdoctor/api.h>
 #include <svcdoctor/base.h>
 #include <svcdoctor/checks.h>
@@ -293,8 +295,21 @@ int node_options(struct context *c);
 bool node_decide(struct context *c, bool auto_);
 /* "this machine has a kubeconfig:" and the command lines to use them, on stderr. 0 or -ENOMEM. */
 int node_kubeconfigs(struct context *c);
-/* Reads it into the snapshot, behind the cluster and before snapshot_finish. 0; an exit code where nothing of it can be judged; -ENOMEM. */
-int node_read(struct context *c);
+/*
+ * Reads it beside the cluster, or a bundle: between node_begin and node_read the run's options stay as they are. node_read puts it into the
+ * snapshot, before snapshot_finish: 0; an exit code where nothing of it can be judged; -ENOMEM. node_forget ends what nobody wants any more.
+ */
+struct node_reading {
+	const struct context *c;
+	pthread_t thread;
+	bool begun;
+	struct sd_notes notes;
+	struct node_live *l;
+	int result;
+};
+void node_begin(const struct context *c, struct node_reading *r);
+int node_read(struct context *c, struct node_reading *r);
+void node_forget(struct node_reading *r);
 /* For collect: read, and its name. 0, an exit code after a message, -ENOMEM. */
 int node_gather(struct context *c, struct node_live **ret);
 /* Gives up all capabilities, where nothing is read any more. */

@@ -134,23 +134,27 @@ static int look_for_listeners(struct connect_plan *p, struct listening *ret)
 	return probe_listeners(ret->v, ret->len);
 }
 
+/* Without them (no netlink), who the client is stays unknown. */
+static int own_addresses(struct connect_plan *p, const struct ip_addr **ret, size_t *ret_n)
+{
+	struct ip_addr *v = NULL;
+	int r = probe_own_addresses(&p->arena, &v, ret_n);
+	*ret = v;
+	return r == -ENOMEM ? r : 0;
+}
+
 static int try_all(struct context *c, const struct selection *s, struct connect_plan *p, struct listening *l)
 {
 	struct connect_options o = {
 		.services = s->list.v.v, .nservices = s->list.v.len, .asked = s->asked.v, .nasked = s->asked.len, .port = c->o.port,
 		.count = c->o.count, .http = c->o.http != NULL, .udp = c->o.udp, .entered = c->o.from_netns || c->o.from_pid,
 	};
-	struct ip_addr *addrs = NULL;
-	int r = enter(c);
-	if (r != 0) {
-		return r;
-	}
-	r = probe_own_addresses(&p->arena, &addrs, &o.naddrs);
-	if (r == -ENOMEM) {
-		return r;
-	}
-	o.addrs = addrs;
-	r = connect_plan_make(&c->snapshot, &o, p);
+	/* what a kubelet gives to every container */
+	o.in_pod = !o.entered && getenv("KUBERNETES_SERVICE_HOST") != NULL;
+	int r = own_addresses(p, &o.host_addrs, &o.nhost_addrs);
+	r = r == 0 ? enter(c) : r;
+	r = r == 0 ? own_addresses(p, &o.addrs, &o.naddrs) : r;
+	r = r == 0 ? connect_plan_make(&c->snapshot, &o, p) : r;
 	if (r == 0) {
 		r = send_all(c, p);
 	}

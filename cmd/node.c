@@ -60,7 +60,7 @@ int node_kubeconfigs(struct context *c)
 	return paths ? 0 : -ENOMEM;
 }
 
-static int gather(struct context *c, struct sd_notes *notes, struct node_live **ret)
+static int gather(const struct context *c, struct sd_notes *notes, struct node_live **ret)
 {
 	const struct node_live_want w = {
 		.netns = c->o.netns,
@@ -128,25 +128,64 @@ static int code_of(const struct context *c, bool rules, const char *lacks)
 	return lacks ? CODE_NO_RIGHTS : CODE_INCONCLUSIVE;
 }
 
-int node_read(struct context *c)
+static void *read_apart(void *arg)
 {
-	struct node_live *l = NULL;
+	struct node_reading *r = arg;
+	r->result = gather(r->c, &r->notes, &r->l);
+	return NULL;
+}
+
+void node_begin(const struct context *c, struct node_reading *r)
+{
+	*r = (struct node_reading){ .c = c };
+	if (c->here.wanted && (c->api || c->o.bundles.len > 0)) {
+		r->begun = pthread_create(&r->thread, NULL, read_apart, r) == 0;
+	}
+}
+
+static void wait_for(struct node_reading *r)
+{
+	if (r->begun) {
+		(void)pthread_join(r->thread, NULL);
+	}
+	r->begun = false;
+}
+
+void node_forget(struct node_reading *r)
+{
+	wait_for(r);
+	sd_notes_release(&r->notes);
+	node_live_free(r->l);
+	*r = (struct node_reading){ 0 };
+}
+
+static int add_node(struct context *c, struct node_live *l)
+{
 	const char *lacks = NULL;
-	bool foreign = false, rules = false;
-	int r = gather(c, &c->snapshot.notes, &l);
-	if (r == 0) {
-		r = take_name(c, l, &foreign);
+	bool foreign = false;
+	int r = take_name(c, l, &foreign);
+	if (r < 0 || foreign) {
+		return r;
 	}
-	if (r == 0 && !foreign) {
-		rules = node_live_has_rules(l, &lacks);
-		r = node_live_add(&c->snapshot, c->here.name, l);
-		if (r == 0 && c->here.asked) {
-			c->o.node = c->here.name;
-		}
-		r = r == 0 ? code_of(c, rules, lacks) : r;
+	bool rules = node_live_has_rules(l, &lacks);
+	r = node_live_add(&c->snapshot, c->here.name, l);
+	if (r == 0 && c->here.asked) {
+		c->o.node = c->here.name;
 	}
-	node_live_free(l);
-	return r;
+	return r == 0 ? code_of(c, rules, lacks) : r;
+}
+
+int node_read(struct context *c, struct node_reading *r)
+{
+	if (r->begun) {
+		wait_for(r);
+	} else {
+		(void)read_apart(r);
+	}
+	sd_notes_join(&c->snapshot.notes, &r->notes);
+	int result = r->result == 0 ? add_node(c, r->l) : r->result;
+	node_forget(r);
+	return result;
 }
 
 int node_gather(struct context *c, struct node_live **ret)

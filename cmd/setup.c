@@ -279,13 +279,13 @@ static struct live_want wanted(const struct context *c)
 			       .nservices = c->o.args.len, .node = c->here.wanted ? NULL : c->o.node,
 			       .rollouts = c->command == &command_wait && c->o.wait_for == WAIT_ROLLOUT };
 	const char *name = c->command->name;
-	w.this_node = c->here.wanted;
+	w.this_node = c->here.wanted || c->command == &command_connect; /* whose the client's address is, and where node ports are */
 	if (c->here.wanted && strcmp(name, "trace") == 0) { /* whoever has an address of those */
 		w.all = true;
 		w.nservices = 0;
 	}
 	bool endpoints = strcmp(name, "endpoints") == 0, rules = strcmp(name, "rules") == 0 || strcmp(name, "verify") == 0 || hairpin;
-	w.axes[AXIS_NAME] = !endpoints && !rules;
+	w.axes[AXIS_NAME] = !endpoints && !rules && c->command != &command_connect;
 	w.axes[AXIS_ENDPOINTS] = !rules;
 	w.axes[AXIS_RULES] = !endpoints;
 	if (c->o.axes_given) {
@@ -369,9 +369,11 @@ int setup_read(struct context *c)
 	snapshot_release(&c->snapshot);
 	snapshot_init(&c->snapshot);
 	c->code = CODE_HEALTHY;
+	struct node_reading reading CLEANUP(node_forget);
+	node_begin(c, &reading);
 	int code = c->api ? read_cluster(c) : c->o.bundles.len > 0 ? read_bundles(c) : CODE_HEALTHY;
 	if (code >= 0 && c->here.wanted) {
-		code = join_node(c, code, node_read(c));
+		code = join_node(c, code, node_read(c, &reading));
 	}
 	int r = code < 0 ? code : snapshot_finish(&c->snapshot);
 	if (r == 0) {

@@ -263,10 +263,11 @@ enum connect_from { FROM_NODE, FROM_POD, FROM_OUTSIDE, FROM_UNKNOWN };
 const char *connect_from_name(enum connect_from f); /* "node", "pod", "outside", "unknown" */
 struct connect_client {
 	enum connect_from from;
-	const char *name;	  /* of the node, or "ns/name" of the pod; NULL: neither */
+	const char *name;	  /* of the node, or "ns/name" of the pod; NULL: not known */
 	const char *node;	  /* on which it is; NULL: none, or not known */
-	const struct k8s_pod *pod; /* NULL: no pod */
+	const struct k8s_pod *pod; /* NULL: no pod, or not known which */
 	bool entered;		  /* another network namespace than that of the program was asked for */
+	bool in_pod;		  /* the program runs in a pod */
 	struct ip_addr addr[2];	  /* IPv4, IPv6: by which it is known; family 0: none */
 	const struct ip_addr *addrs; /* all of them */
 	size_t naddrs;
@@ -323,9 +324,11 @@ struct connect_options {
 	const char *port;		   /* name or number; NULL: all */
 	unsigned count;			   /* of tries for each address; 0: 1 for an endpoint, 10 for what leads to several */
 	bool http, udp;
-	bool entered;
+	bool entered, in_pod;		   /* as in struct connect_client */
 	const struct ip_addr *addrs;	   /* the client's */
 	size_t naddrs;
+	const struct ip_addr *host_addrs;  /* of the machine, when another namespace was entered */
+	size_t nhost_addrs;
 };
 void connect_plan_release(struct connect_plan *p);
 /* What is to be tried. Pure: nothing is sent here. @ret must be zeroed. 0 or -ENOMEM. */

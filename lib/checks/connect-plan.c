@@ -33,12 +33,17 @@ void connect_plan_release(struct connect_plan *p)
 
 /* ---- the client ---- */
 
-static bool has_address(const struct connect_client *c, const struct ip_addr *a)
+static bool is_among(const struct ip_addr *v, size_t n, const struct ip_addr *a)
 {
-	for (size_t i = 0; i < c->naddrs; i++)
-		if (ip_addr_equal(&c->addrs[i], a))
+	for (size_t i = 0; i < n; i++)
+		if (ip_addr_equal(&v[i], a))
 			return true;
 	return false;
+}
+
+static bool has_address(const struct connect_client *c, const struct ip_addr *a)
+{
+	return is_among(c->addrs, c->naddrs, a);
 }
 
 static void known_by(struct connect_client *c, const struct ip_addr *a)
@@ -92,6 +97,22 @@ static bool take_range(const struct snapshot *s, struct connect_client *c)
 	return c->from == FROM_POD;
 }
 
+/* Another network namespace of a machine that is a node: a pod, or something like it, and the node is its own. */
+static bool take_host(const struct snapshot *s, const struct connect_options *o, struct connect_client *c)
+{
+	for (size_t i = 0; o->entered && i < s->cluster.nodes.len && c->from == FROM_UNKNOWN; i++) {
+		const struct k8s_node *n = s->cluster.nodes.v[i];
+
+		for (size_t k = 0; k < n->naddresses; k++) {
+			if (n->addresses[k].ip.family && is_among(o->host_addrs, o->nhost_addrs, &n->addresses[k].ip)) {
+				c->from = FROM_POD;
+				c->node = n->meta.name;
+			}
+		}
+	}
+	return c->from == FROM_POD;
+}
+
 static bool is_known(const struct snapshot *s, enum k8s_kind k)
 {
 	return s->kinds[k] == KNOWN && !s->extents[k].limited;
@@ -102,12 +123,12 @@ static int find_client(const struct snapshot *s, const struct connect_options *o
 	struct connect_client *c = &p->client;
 	bool found = false;
 
-	*c = (struct connect_client){ .from = FROM_UNKNOWN, .entered = o->entered, .addrs = o->addrs, .naddrs = o->naddrs };
+	*c = (struct connect_client){ .from = FROM_UNKNOWN, .entered = o->entered, .in_pod = o->in_pod, .addrs = o->addrs, .naddrs = o->naddrs };
 	for (size_t i = 0; i < s->cluster.nodes.len && !found; i++)
 		found = take_node(c, s->cluster.nodes.v[i]);
-	found = found || take_pod(&p->arena, s, c) || take_range(s, c);
-	/* whoever was asked for by --netns or --pid is taken for a pod, whatever is known of it */
-	if (!found && is_known(s, K8S_NODES) && !o->entered)
+	found = found || take_pod(&p->arena, s, c) || take_range(s, c) || take_host(s, o, c);
+	/* a pod whose object was not read is still inside */
+	if (!found && is_known(s, K8S_NODES) && !o->entered && !o->in_pod)
 		c->from = FROM_OUTSIDE;
 	for (size_t i = 0; i < c->naddrs; i++)
 		known_by(c, &c->addrs[i]);

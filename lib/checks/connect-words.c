@@ -123,7 +123,7 @@ static const char *sender_words(struct run *r, const struct connect_plan *p, con
 	if (!a->family)
 		return "somebody";
 	if (is_own(p, a))
-		return p->client.entered ? "the client's own namespace" : "this machine itself";
+		return p->client.entered ? "the client's own namespace" : p->client.in_pod ? "this pod itself" : "this machine itself";
 	if (ip_addr_equal(a, &t->addr))
 		return t->kind == CONNECT_ENDPOINT ? "the endpoint's address" : "the address itself";
 	node = owner_node(r, a);
@@ -224,11 +224,11 @@ const char *connect_client_words(struct run *r, const struct connect_client *c)
 		return run_printf(r, "node %s", c->name);
 	case FROM_POD:
 		return c->pod ? run_printf(r, c->node ? "Pod %s on %s" : "Pod %s", c->name, c->node)
-			      : run_printf(r, "an address of %s's pods", c->node);
+			      : run_printf(r, "%s on %s", c->entered ? "a network namespace" : "a pod", c->node);
 	case FROM_OUTSIDE:
 		return "this machine, outside the cluster";
 	case FROM_UNKNOWN:
 		break;
 	}
-	return c->entered ? "the network namespace" : "this machine";
+	return c->entered ? "the network namespace" : c->in_pod ? "this pod" : "this machine";
 }

@@ -69,7 +69,7 @@ static struct finding *new_finding(struct group *g, const char *id, const char *
 					run_printf(g->r, "Service %s/%s", m->ns, m->name));
 
 	finding_concerns(g->r, f, g->service);
-	if (g->p->client.from == FROM_UNKNOWN && f->severity == SEVERITY_ERROR)
+	if (g->p->client.from == FROM_UNKNOWN && !g->p->client.entered && !g->p->client.in_pod && f->severity == SEVERITY_ERROR)
 		finding_severity(f, SEVERITY_WARNING);
 	return f;
 }
@@ -182,7 +182,8 @@ static const struct k8s_netpol *policy_against(const struct run *r, const struct
 	const struct k8s_policy_end from = { c->pod, c->addr[t->addr.family == AF_INET6], c->node }, to = { t->pod, t->addr, t->node };
 	struct k8s_policy_verdict v = { 0 };
 
-	if (!t->pod || t->self || c->from == FROM_OUTSIDE)
+	/* which policies mean a client is only known when it is known who it is */
+	if (!t->pod || t->self || !(c->from == FROM_NODE || c->pod))
 		return NULL;
 	k8s_policy_judge(r->c, &from, &to, t->proto, t->number, false, &v);
 	if (v.isolated && v.allowed == 0)

@@ -4,59 +4,26 @@
  * they are read until two readings, one after the other, say the same. ipset-text.c makes lines of the messages.
  */
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <linux/netfilter/ipset/ip_set.h>
-#include <linux/netfilter/nfnetlink.h>
 #include <netinet/in.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "ipset-private.h"
-
-#define ANSWER_SECONDS 30
-#define BUFFER_SIZE (64u << 10)
-#define REQUEST_SIZE 128u
+#include "nfnl-private.h"
 
 struct asker {
-	struct mnl_socket *socket;
-	unsigned seq;
+	struct nfnl nfnl;
 	uint8_t protocol;
-	bool changed; /* the kernel says that the dump is not of one piece */
-	char *buffer;
 };
 
 static void asker_release(struct asker *a)
 {
-	if (a->socket)
-		(void)mnl_socket_close(a->socket);
-	free(a->buffer);
+	nfnl_close(&a->nfnl);
 }
 
-static int asker_open(struct asker *a)
+static int take_protocol(void *arg, const struct nlmsghdr *h)
 {
-	const struct timeval patience = { .tv_sec = ANSWER_SECONDS };
-
-	a->protocol = IPSET_PROTOCOL;
-	a->buffer = malloc(BUFFER_SIZE);
-	if (!a->buffer)
-		return -ENOMEM;
-	a->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
-	if (!a->socket || mnl_socket_bind(a->socket, 0, MNL_SOCKET_AUTOPID) < 0)
-		return -errno;
-	if (setsockopt(mnl_socket_get_fd(a->socket), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0)
-		return -errno;
-	return 0;
-}
-
-/* What the answers are for, and how far they came. */
-struct answers {
-	struct asker *asker;
-	struct ipset_reading *reading; /* NULL: of PROTOCOL */
-	int error;
-};
-
-static int take_protocol(struct asker *a, const struct nlmsghdr *h)
-{
+	struct asker *a = arg;
 	struct nlattr *attr;
 	uint8_t newest = 0, oldest = 0;
 
@@ -71,60 +38,24 @@ static int take_protocol(struct asker *a, const struct nlmsghdr *h)
 	if (newest < IPSET_PROTOCOL_MIN || oldest > IPSET_PROTOCOL)
 		return -EPROTO;
 	a->protocol = MIN(newest, IPSET_PROTOCOL);
-	return 0;
+	return 1;
 }
 
-static int take_answer(const struct nlmsghdr *h, void *arg)
+static int take_sets(void *arg, const struct nlmsghdr *h)
 {
-	struct answers *v = arg;
-	size_t size = mnl_nlmsg_get_payload_len(h), head = MNL_ALIGN(sizeof(struct nfgenmsg));
+	size_t size;
+	const void *attributes = nfnl_attributes(h, &size);
 
-	if (size < head)
-		v->error = -EBADMSG;
-	else if (v->reading)
-		v->error = ipset_message(v->reading, mnl_nlmsg_get_payload_offset(h, head), size - head);
-	else
-		v->error = take_protocol(v->asker, h);
-	return v->error < 0 ? MNL_CB_ERROR : v->reading ? MNL_CB_OK : MNL_CB_STOP;
+	return attributes ? ipset_message(arg, attributes, size) : -EBADMSG;
 }
 
-static int receive(struct asker *a, struct answers *v)
+static int ask(struct asker *a, enum ipset_cmd command, uint16_t flags, nfnl_fn *fn, void *arg)
 {
-	int r = MNL_CB_OK;
+	_Alignas(8) char buffer[NFNL_REQUEST_MAX];
+	struct nlmsghdr *h = nfnl_request(buffer, NFNL_SUBSYS_IPSET, (unsigned)command, flags, AF_INET);
 
-	while (r > MNL_CB_STOP) {
-		ssize_t n = mnl_socket_recvfrom(a->socket, a->buffer, BUFFER_SIZE);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return errno == EAGAIN ? -ETIMEDOUT : -errno;
-		errno = 0;
-		r = mnl_cb_run(a->buffer, (size_t)n, a->seq, mnl_socket_get_portid(a->socket), take_answer, v);
-	}
-	if (r >= 0)
-		return 0;
-	a->changed = a->changed || (v->error == 0 && errno == EINTR); /* NLM_F_DUMP_INTR */
-	return v->error < 0 ? v->error : errno ? -errno : -EBADMSG;
-}
-
-static int ask(struct asker *a, enum ipset_cmd command, uint16_t flags, struct ipset_reading *reading)
-{
-	char request[REQUEST_SIZE];
-	struct nlmsghdr *h = mnl_nlmsg_put_header(request);
-	struct answers v = { .asker = a, .reading = reading };
-	struct nfgenmsg *g;
-
-	h->nlmsg_type = (uint16_t)(NFNL_SUBSYS_IPSET << 8 | (unsigned)command);
-	h->nlmsg_flags = NLM_F_REQUEST | flags;
-	h->nlmsg_seq = ++a->seq;
-	g = mnl_nlmsg_put_extra_header(h, sizeof(*g));
-	g->nfgen_family = AF_INET;
-	g->version = NFNETLINK_V0;
 	mnl_attr_put_u8(h, IPSET_ATTR_PROTOCOL, a->protocol);
-	if (mnl_socket_sendto(a->socket, h, h->nlmsg_len) < 0)
-		return -errno;
-	return receive(a, &v);
+	return nfnl_ask(&a->nfnl, h, fn, arg);
 }
 
 /* ---- until two readings agree ---- */
@@ -133,8 +64,8 @@ static int read_once(struct asker *a, struct kernel_text *ret, struct ipset_read
 {
 	strbuf_reset(&ret->text);
 	*r = (struct ipset_reading){ .text = &ret->text };
-	a->changed = false;
-	return ask(a, IPSET_CMD_SAVE, NLM_F_DUMP, r);
+	a->nfnl.changed = false;
+	return ask(a, IPSET_CMD_SAVE, NLM_F_DUMP, take_sets, r);
 }
 
 static int finish(struct kernel_text *ret, const struct ipset_reading *r)
@@ -156,7 +87,7 @@ static int read_twice(struct asker *a, struct kernel_text *ret)
 
 		kernel_wait_before(i);
 		r = read_once(a, ret, &now);
-		if (r < 0 && !a->changed)
+		if (r < 0 && !a->nfnl.changed)
 			return r;
 		if (r == 0 && has_before && (ipset_same(&before, &now) || (i + 1 == KERNEL_READINGS_MAX && ipset_same_but_passing(&before, &now))))
 			return finish(ret, &now);
@@ -194,14 +125,14 @@ static int is_here(void)
 
 int kernel_ipset(struct kernel_text *ret)
 {
-	CLEANUP(asker_release) struct asker a = { 0 };
+	CLEANUP(asker_release) struct asker a = { .protocol = IPSET_PROTOCOL };
 	int r = is_here();
 
 	if (r == 0)
 		return kernel_text_end(ret, KERNEL_ABSENT, "ip_set is not loaded");
-	r = r < 0 ? r : asker_open(&a);
+	r = r < 0 ? r : nfnl_open(&a.nfnl);
 	if (r == 0)
-		r = ask(&a, IPSET_CMD_PROTOCOL, 0, NULL);
+		r = ask(&a, IPSET_CMD_PROTOCOL, 0, take_protocol, &a);
 	if (r == 0)
 		r = read_twice(&a, ret);
 	if (r == -EPROTO)

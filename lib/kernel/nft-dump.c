@@ -20,13 +20,14 @@
 
 bool nft_attrs(const uint8_t *p, size_t size, struct nft_attr *ret, size_t n)
 {
-	const uint8_t *end = p ? p + size : NULL;
+	const uint8_t *end;
 	struct nft_attr a;
 	uint16_t type;
 
 	memset(ret, 0, n * sizeof(*ret));
 	if (!p)
 		return true;
+	end = p + size;
 	while (nft_attr_next(&p, end, &type, &a))
 		if (type < n)
 			ret[type] = a;

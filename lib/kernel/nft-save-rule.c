@@ -150,6 +150,14 @@ static struct nft_attr value_of(struct nft_attr data)
 
 /* ---- matches ---- */
 
+bool nft_plain_name(const char *s, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)s[i] <= ' ' || s[i] == 0x7f || strchr("\"'\\", s[i]))
+			return false;
+	return len && *s != '!' && *s != '-';
+}
+
 static bool add_match(struct rule *u, const char *name, uint32_t revision, const void *data, size_t size)
 {
 	if (u->nmatches == MATCHES_MAX)
@@ -172,9 +180,10 @@ static union native *add_native(struct rule *u, const char *name, uint32_t revis
 static bool on_match(struct rule *u, const struct nft_attr *a)
 {
 	const char *name = nft_str(a[NFTA_MATCH_NAME]);
+	uint32_t revision = nft_u32(a[NFTA_MATCH_REV], 0);
 	struct nft_attr info = a[NFTA_MATCH_INFO];
 
-	return name && add_match(u, name, nft_u32(a[NFTA_MATCH_REV], 0), info.p, info.size);
+	return name && nft_plain_name(name, strlen(name)) && revision <= UINT8_MAX && add_match(u, name, revision, info.p, info.size);
 }
 
 static bool on_limit(struct rule *u, const struct nft_attr *a)
@@ -403,14 +412,6 @@ static bool compare_network(struct rule *u, const struct reg *r, uint32_t op, st
 
 /* ---- meta ---- */
 
-bool nft_plain_name(const char *s, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)s[i] <= ' ' || s[i] == 0x7f || strchr("\"'\\", s[i]))
-			return false;
-	return len && *s != '!' && *s != '-';
-}
-
 static bool compare_interface(struct name *n, const struct reg *r, bool inverted, struct nft_attr v)
 {
 	const char *s = (const char *)v.p;
@@ -546,7 +547,7 @@ static bool on_cmp(struct rule *u, const struct nft_attr *a)
 
 static bool set_action(struct rule *u, enum action action, const char *target)
 {
-	if (u->action || !target)
+	if (u->action || !target || !nft_plain_name(target, strlen(target)))
 		return false;
 	u->action = action;
 	u->target = target;
@@ -632,7 +633,7 @@ static bool on_target(struct rule *u, const struct nft_attr *a)
 		return false;
 	u->target_revision = nft_u32(a[NFTA_TARGET_REV], 0);
 	u->target_data = a[NFTA_TARGET_INFO];
-	return true;
+	return u->target_revision <= UINT8_MAX;
 }
 
 /* A log to a group is NFLOG; the prefix may be longer than that of the struct of xtables. */

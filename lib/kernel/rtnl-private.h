@@ -99,6 +99,29 @@ void jo_lladdr_attr(struct rtnl_reading *r, const char *key, const struct nlattr
 /* An address of @size bytes; false: this is none of that family. */
 bool rtnl_addr(int family, const void *data, size_t size, struct ip_addr *ret);
 
+/* The "flags" of a route or next hop: RTNH_F_ and RTM_F_ */
+void jo_route_flags(struct rtnl_reading *r, uint32_t flags);
+
+/* ---- next hops that are objects of their own: rtnl-nexthop.c ---- */
+
+struct rtnl_hop {
+	uint32_t id, ifindex, flags;
+	struct ip_addr gateway; /* family 0: none */
+	size_t from, len;	/* of a group: its members */
+};
+struct rtnl_member {
+	uint32_t id;
+	unsigned weight;
+};
+struct rtnl_hops {
+	ARRAY_OF(struct rtnl_hop) v;
+	ARRAY_OF(struct rtnl_member) members;
+	bool read;
+};
+/* "nexthops" of a route of @family that has only number @id. They are read when the first one is asked for. 0 or a negative code. */
+int jo_nexthops(struct rtnl_reading *r, struct rtnl_hops *v, uint32_t id, int family);
+void rtnl_hops_release(struct rtnl_hops *v);
+
 /* linkinfo: rtnl-kind.c */
 void jo_linkinfo(struct rtnl_reading *r, const struct nlattr *info);
 

@@ -81,7 +81,7 @@ static void print_flow(struct rtnl_reading *r, const struct nlattr *a)
 	jo_close(&r->out, '}');
 }
 
-static void print_flags(struct rtnl_reading *r, uint32_t flags)
+void jo_route_flags(struct rtnl_reading *r, uint32_t flags)
 {
 	static const struct {
 		uint32_t flag;
@@ -186,7 +186,7 @@ static void print_hop(struct rtnl_reading *r, int family, const struct rtnexthop
 	print_flow(r, tb[RTA_FLOW]);
 	jo_dev(r, "dev", (uint32_t)h->rtnh_ifindex);
 	jo_uint(&r->out, "weight", h->rtnh_hops + 1u);
-	print_flags(r, h->rtnh_flags);
+	jo_route_flags(r, h->rtnh_flags);
 	jo_close(&r->out, '}');
 }
 
@@ -248,7 +248,7 @@ static void print_way(struct rtnl_reading *r, const struct rtmsg *h, const struc
 		jo_name(r, "scope", NAMES_SCOPE, h->rtm_scope);
 	jo_addr_attr(r, "prefsrc", h->rtm_family, tb[RTA_PREFSRC]);
 	jo_num_attr(r, "metric", tb[RTA_PRIORITY]);
-	print_flags(r, h->rtm_flags);
+	jo_route_flags(r, h->rtm_flags);
 }
 
 static void print_rest(struct rtnl_reading *r, const struct rtmsg *h, const struct nlattr *const *tb)
@@ -275,7 +275,13 @@ static void print_rest(struct rtnl_reading *r, const struct rtmsg *h, const stru
 struct routes {
 	struct rtnl_reading *r;
 	int family;
+	struct rtnl_hops *hops;
 };
+
+static bool has_way(const struct rtmsg *h, const struct nlattr *const *tb)
+{
+	return h->rtm_type != RTN_UNICAST || tb[RTA_OIF] || tb[RTA_GATEWAY] || tb[RTA_VIA] || tb[RTA_MULTIPATH] || !tb[RTA_NH_ID];
+}
 
 static int print_route(void *arg, const struct rtnl_message *m)
 {
@@ -283,6 +289,7 @@ static int print_route(void *arg, const struct rtnl_message *m)
 	const struct rtmsg *h = m->header;
 	const struct routes *v = arg;
 	struct rtnl_reading *r = v->r;
+	int e = 0;
 
 	/* a kernel without this family answers with all that it has; the cache is no route */
 	if (m->type != RTM_NEWROUTE || h->rtm_family != v->family || h->rtm_flags & RTM_F_CLONED)
@@ -296,19 +303,22 @@ static int print_route(void *arg, const struct rtnl_message *m)
 	print_destination(r, h, tb);
 	print_way(r, h, tb);
 	print_rest(r, h, tb);
+	if (!has_way(h, tb))
+		e = jo_nexthops(r, v->hops, (uint32_t)rtnl_num(tb[RTA_NH_ID], 0), h->rtm_family);
 	jo_close(&r->out, '}');
-	return 0;
+	return e;
 }
 
 static int read_routes(struct rtnl_reading *r)
 {
 	static const int families[] = { AF_INET, AF_INET6 };
+	CLEANUP(rtnl_hops_release) struct rtnl_hops hops = { 0 };
 	int e = 0;
 
 	for (size_t i = 0; e == 0 && i < ARRAY_LEN(families); i++) {
 		const struct rtmsg h = { .rtm_family = (unsigned char)families[i] };
 		const struct rtnl_request q = { RTM_GETROUTE, &h, sizeof(h), 0, &r->in_pieces };
-		struct routes v = { r, families[i] };
+		struct routes v = { r, families[i], &hops };
 
 		e = rtnl_dump(&q, print_route, &v);
 		if (e == -EAFNOSUPPORT || e == -EOPNOTSUPP)

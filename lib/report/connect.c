@@ -95,7 +95,7 @@ static void client_line(struct strbuf *b, const struct connect_client *c)
 			first = false;
 		}
 	}
-	if (c->from == FROM_UNKNOWN) {
+	if (c->from == FROM_UNKNOWN && !c->in_pod) {
 		strbuf_adds(b, "   (whether it is a node or a pod of the cluster is not known)");
 	}
 	strbuf_addc(b, '\n');

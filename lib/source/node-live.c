@@ -374,7 +374,7 @@ const char *node_live_name(const struct node_live *l, const struct k8s_cluster *
 		return arena_strdup(arena, n->meta.name);
 	if (!l->elsewhere)
 		return arena_strdup(arena, l->host);
-	return l->netns && *base_name(l->netns) ? arena_strndup(arena, base_name(l->netns), NODE_NAME_SIZE - 1)
+	return l->netns && *base_name(l->netns) ? arena_printf(arena, "%.*s", NODE_NAME_SIZE - 1, base_name(l->netns))
 						: arena_printf(arena, "pid-%ld", (long)l->pid);
 }
 

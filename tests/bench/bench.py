@@ -45,13 +45,13 @@ def generate(folder, mode, n):
     return path
 
 
-def measure(argv, stdin=None):
+def measure(argv, stdin=None, runs=RUNS):
     """The best of some runs. time(1) starts the program, because a child of this process would begin with this process's own size as its
     peak. What is printed goes into a file: grep -c stops early when nobody reads."""
     best = None
     with tempfile.TemporaryDirectory() as tmp:
         said = os.path.join(tmp, "time")
-        for _ in range(RUNS):
+        for _ in range(runs):
             with open(stdin or os.devnull, "rb") as source, open(os.path.join(tmp, "out"), "wb") as sink:
                 start = time.monotonic()
                 status = subprocess.run(["/usr/bin/time", "-q", "-o", said, "-f", "%M %U %S", *argv], stdin=source, stdout=sink,

@@ -121,6 +121,7 @@ static const struct reader {
 	{ "fdb", kernel_bridge_fdb },
 	{ "sysctl", kernel_sysctl },
 	{ "conntrack", kernel_conntrack_stats },
+	{ "connections", kernel_conntrack },
 	{ "sockets", kernel_sockets },
 	{ "modules", kernel_modules },
 	{ "uname", kernel_uname },

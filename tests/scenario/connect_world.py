@@ -113,7 +113,7 @@ class World:
         self.ip(node, "link", "set", f"v{short}", "master", "cni0")
         for a in addresses:
             self.ip(short, "addr", "add", f"{a}/24", "dev", "eth0")
-        self.ip(short, "route", "add", "default", "via", f"10.244.{node[-1]}.1")
+        self.ip(short, "route", "add", "default", "via", f"10.244.{node[-1]}.1", "dev", "eth0", "onlink")
 
     def listen(self, short, *what):
         """What: "http,ADDRESS,PORT"; also bad, other, end (of HTTP), mute, udp, dns."""

@@ -3,10 +3,11 @@
 """connect, with real packets: two nodes in namespaces whose pods answer, refuse, are silent, or are not to be reached, each beside its look-alikes."""
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 
-from common import Tests, expect, expect_equal, run, write
+from common import ROOT, Tests, expect, expect_equal, run, write
 from connect_world import World, bundle, pod_object, service_object, slice_object, translate
 
 NEAR = [(f"web-{i}", f"10.244.1.{10 + i}", "node1") for i in (1, 2, 3)]
@@ -343,8 +344,62 @@ def test_limits(s):
     expect_equal(checks(s.json(path, service="nobody", codes=(1,))), ["service-not-found"], "a Service that is not there")
 
 
+def test_namespace_of_a_node(s):
+    """A pod that nobody knows, entered from its node: which node's it is follows from that."""
+    s.w.pod("u", "node1", "10.244.9.9")
+    s.w.ip("node1", "route", "add", "10.244.9.9/32", "dev", "cni0")
+    s.w.ip("node2", "route", "add", "10.244.9.9/32", "via", "10.90.7.1")
+    d = s.json(s.bundle(TEN), "--netns", s.w.name("u"), codes=(0,))
+    expect_equal((d["client"]["from"], d["client"]["name"], d["client"]["node"]), ("pod", None, "node1"), "the client")
+    expect_equal(row(d, "10.96.0.10:80")["answered"], 10, "the cluster IP")
+
+
+def test_live_cluster(s):
+    """The objects from an API server; the node's rules from its kernel."""
+    path = s.bundle(TEN, rules=False, more=[pod_object("client", "10.244.1.99", "node1", {"app": "client"})])
+    server = subprocess.Popen([*s.w.prefix("node1"), sys.executable, os.path.join(ROOT, "tests", "scenario", "api_server.py"), path],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        config = server.stdout.readline().decode().strip()
+        for args, client in ((("--node", "live"), "node"), (("--netns", s.w.name("c")), "pod")):
+            r = run("connect", "web", "-n", "shop", "--kubeconfig", config, *QUICK, *args, "-o", "json", prefix=s.w.prefix("node1"), codes={0})
+            d = r.json
+            expect_equal((d["client"]["from"], d["client"]["node"]), (client, "node1"), "the client")
+            expect_equal(row(d, "10.96.0.10:80")["answered"], 10, "the cluster IP")
+        expect_equal(r.json["client"]["name"], "shop/client", "the client")
+    finally:
+        server.stdin.close()
+        server.wait()
+        server.stdout.close()
+
+
+def test_six(s):
+    """The same in IPv6: errors have other numbers there."""
+    for short, last in (("a", 11), ("b", 12)):
+        s.w.ip(short, "addr", "add", f"fd44::{last}/64", "dev", "eth0", "nodad")
+    s.w.ip("node1", "addr", "add", "fd44::1/64", "dev", "cni0", "nodad")
+    s.w.listen("a", "http,fd44::11,8080")
+    pods = [("v6-1", "fd44::11", "node1"), ("v6-2", "fd44::13", "node1")]
+    s.w.ip("a", "addr", "add", "fd44::13/64", "dev", "eth0", "nodad")
+    slice_ = {**slice_object(pods), "addressType": "IPv6"}
+    service = service_object(clusterIP="None", clusterIPs=["None"], ipFamilies=["IPv6"])
+    path = s.bundle(pods, rules=False, service=service, slice_=slice_)
+    d = s.json(path, codes=(1,))
+    expect_equal({c["address"]: c["outcome"] for c in d["connections"]}, {"fd44::11": "answered", "fd44::13": "refused"}, "outcomes")
+    expect_equal(row_of(d, "fd44::13")["listening"][0], "0.0.0.0:8080", "who listens")
+    s.w.inside("a", "ip6tables", "-A", "INPUT", "-p", "tcp", "-d", "fd44::13", "-j", "REJECT")
+    told(only(s.json(path, codes=(1,)), "connect-rejected-by-rule"), "ICMP port unreachable from the endpoint's address")
+    s.w.inside("a", "ip6tables", "-F")
+    s.w.ip("node1", "-6", "route", "add", "unreachable", "fd44::13/128")
+    told(only(s.json(path, codes=(1,)), "connect-no-route"), "fd44::13")
+
+
+def row_of(document, address):
+    return next(c for c in document["connections"] if c["address"] == address)
+
+
 TESTS = [test_sound, test_live_rules, test_cut, test_cut_from_pod, test_policy, test_wrong_port, test_loopback, test_nothing_listens, test_reject, test_blackhole,
-         test_cluster_ip, test_stranger, test_node_port, test_external, test_one_node, test_http, test_udp, test_limits]
+         test_cluster_ip, test_stranger, test_node_port, test_external, test_one_node, test_namespace_of_a_node, test_live_cluster, test_six, test_http, test_udp, test_limits]
 
 
 def main():

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 
-from common import ROOT, Tests, expect, expect_equal, sh, short
+from common import ROOT, Failure, Tests, expect, expect_equal, sh, short
 from kernel_world import NEWNET, unshare
 
 READ = os.path.join(ROOT, os.environ.get("BUILD", "build"), "tests", "kernel_read")
@@ -331,6 +331,46 @@ def families():
         expect_equal(got, v4 + v6, change)
 
 
+HOPS = """
+ip link set lo up
+ip link add v0 type veth peer name v1
+ip link set v0 up
+ip link set v1 up
+ip addr add 10.1.0.1/24 dev v0
+ip addr add 10.2.0.1/24 dev v1
+ip addr add fd01::1/64 dev v0 nodad
+ip nexthop add id 10 via 10.1.0.7 dev v0
+ip nexthop add id 11 via 10.2.0.7 dev v1 onlink
+ip nexthop add id 12 group 10/11,5
+ip nexthop add id 13 blackhole
+ip nexthop add id 14 via fd01::7 dev v0
+ip route add 203.0.116.0/24 nhid 10
+ip route add 203.0.117.0/24 nhid 12
+ip route add 203.0.118.0/24 nhid 13
+ip route add 203.0.119.0/24 nhid 14
+ip -6 route add fd77::/64 nhid 14
+"""
+
+
+def next_hops():
+    """Where a route comes with the number of its next hops alone, these are shown all the same: as those of the kernel that shows both."""
+    try:
+        make(HOPS)
+    except Failure as e:
+        return f"this kernel has none: {e}"
+    full = {x["dst"]: x for x in tool("route") if "nhid" in x}
+    expect_equal([len(full), list(differences(json.loads(read("route")), tool("route"), "route"))], [5, []], "routes with both")
+    sh("sysctl", "-qw", "net.ipv4.nexthop_compat_mode=0")
+    got = {x["dst"]: x for x in json.loads(read("route")) if "nhid" in x}
+    expect(not any("dev" in x for x in got.values() if x.get("type") != "blackhole"), "the routes have their ways still")
+    for dst, want in full.items():
+        if want.get("type") == "blackhole":
+            continue
+        hops = want.pop("nexthops", None) or [{k: want.pop(k) for k in ("gateway", "via", "dev") if k in want} | {"weight": 1, "flags": want["flags"]}]
+        expect_equal(got[dst].pop("nexthops"), hops, f"next hops of {dst}")
+    return None
+
+
 def empty():
     """A namespace in which nothing was ever done."""
     for name, commands in COMMANDS.items():
@@ -358,6 +398,8 @@ def main():
     tests.run("bytes", same_bytes)
     tests.run("no_capability", no_capability)
     tests.run("no_memory", no_memory)
+    unshare(NEWNET)
+    tests.run("next_hops", next_hops)
     unshare(NEWNET)
     tests.run("rewritten", rewritten)
     tests.finish()

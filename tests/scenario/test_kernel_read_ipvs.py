@@ -127,14 +127,15 @@ def thresholds(rows, plan):
 
 def no_module(rows):
     found = {r["what"]: r for r in rows if "loaded: " in r["what"]}
-    expect_equal(len(found), 9, "readings")
+    expect_equal(len(found), 12, "readings")
     for what, row in found.items():
         expect(row["same"] and not row["asked"], lambda what=what, row=row: f"{what}: reading changed what is loaded, or asked for {row['asked']}")
         stage, name = what.split(" loaded: ")
-        there = stage == "ip_vs" or (stage == "ip_set" and name == "ipset")
+        there = stage == "ip_vs" or (stage == "ip_set" and name == "ipset")  # ip_vs needs nf_conntrack
         expect_equal(row["ours"][0], READ_OK if there else ABSENT, what)
         if not there:
-            expect_equal(row["ours"][1:], ["", f"absent: {'ip_set' if name == 'ipset' else 'ip_vs'} is not loaded"], what)
+            module = {"ipset": "ip_set", "connections": "nf_conntrack"}.get(name, "ip_vs")
+            expect_equal(row["ours"][1:], ["", f"absent: {module} is not loaded"], what)
     control = [r["asked"] for r in rows if r["what"] == "control"]
     expect(control and control[0], "`ipset save` makes the kernel ask for no module: the test sees nothing")
 
@@ -143,6 +144,26 @@ def counted(rows):
     row = next(r for r in rows if r["what"] == "connections")
     same_servers(row)
     expect(sum(int(n) for n in re.findall(r"Masq +\d+ +\d+ +(\d+)", row["ours"][1])) == 11, row["ours"][1])
+
+
+def table(text):
+    """In no order, and without the seconds that are left."""
+    return sorted(re.sub(r"^(\S+ +\d+ \S+ +\d+) \d+", r"\1 T", line) for line in text.splitlines())
+
+
+def tracked(rows):
+    for way in ("proc", "netlink"):
+        row = next(r for r in rows if r["what"] == f"connections by {way}")
+        expect_equal([row["ours"][0], row["ours"][2], row["asked"]], [READ_OK, "read:", []], row["what"])
+        ours, tool = table(row["ours"][1]), table(row["tool"])
+        for a, b in zip(tool, ours):
+            expect_equal(b, a, row["what"])
+        expect_equal(len(ours), len(tool), row["what"])
+    for word in ("ESTABLISHED", "[UNREPLIED]", "[ASSURED]", "type=8 code=0 id=7", "icmpv6", "packets=", "ipv6 "):
+        expect(word in row["ours"][1], f"the test has no connection with '{word}'")
+    row = next(r for r in rows if r["what"] == "connections of nobody")
+    expect_equal(row["ours"], [DENIED, "", "denied: reading connections needs CAP_NET_ADMIN lacks CAP_NET_ADMIN"], "as nobody")
+    return f"{len(ours)} connections"
 
 
 def rights(rows):
@@ -163,7 +184,7 @@ def plan():
 
 def main():
     tests = Tests()
-    why = uml.missing("ipvsadm", "ipset", "ip")
+    why = uml.missing("ipvsadm", "ipset", "ip", "conntrack", "iptables-legacy")
     if why is None and os.geteuid() != 0:
         why = "needs root, as what runs in there reads the machine's files"
     if why:
@@ -193,6 +214,7 @@ def main():
     tests.run("thresholds", thresholds, rows, todo)
     tests.run("connections", counted, rows)
     tests.run("rights", rights, rows)
+    tests.run("tracked", tracked, rows)
     tests.finish()
 
 

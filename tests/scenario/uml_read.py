@@ -62,7 +62,7 @@ def watch_modprobe():
 def untouched(what):
     """What asking does to the kernel, all of it by itself."""
     before = loaded()
-    for name in ("ipset", "ipvs", "ipvsln"):
+    for name in ("ipset", "ipvs", "ipvsln", "connections"):
         ours = kernel_read(name)
         tell(f"{what}: {name}", ours=ours, asked=asked(), same=loaded() == before)
 
@@ -116,6 +116,35 @@ def connections():
     tell("other namespace", ours=[p.returncode, p.stdout.decode(), p.stderr.decode().strip()])
 
 
+def tracked():
+    """Connections of some kinds, as /proc has them and as ctnetlink says."""
+    sh("modprobe", "-a", "-d", MODULES, "nf_conntrack", "iptable_filter", "ip6table_filter", "xt_conntrack")
+    for tool in ("iptables-legacy", "ip6tables-legacy"):
+        sh(tool, "-A", "INPUT", "-m", "conntrack", "--ctstate", "NEW", "-j", "ACCEPT")
+    with open("/proc/sys/net/netfilter/nf_conntrack_acct", "w", encoding="ascii") as f:
+        f.write("1\n")
+    kept = []
+    for family, here in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        listener = socket.create_server((here, 8080), family=family)
+        kept += [listener, socket.create_connection((here, 8080)), socket.create_connection((here, 8080))]
+        kept.pop().close()
+        with socket.socket(family, socket.SOCK_DGRAM) as s:
+            s.sendto(b"x", (here, 99))
+        six = family == socket.AF_INET6
+        with socket.socket(family, socket.SOCK_RAW, 58 if six else 1) as s:
+            s.sendto(bytes((128, 0, 0, 0, 0, 7, 0, 1)) if six else bytes((8, 0, 0xf7, 0xf7, 0, 7, 0, 1)), (here, 0))
+        with socket.socket(family, socket.SOCK_RAW, 47) as s:
+            s.sendto(bytes(8), (here, 0))
+    asked()
+    by_proc, asked_by_proc = kernel_read("connections"), asked()
+    sh("modprobe", "-a", "-d", MODULES, "nfnetlink", "nf_conntrack_netlink")
+    tell("connections by proc", ours=by_proc, asked=asked_by_proc, tool=sh("conntrack", "-L", "-o", "extended"))
+    tell("connections by netlink", ours=kernel_read("connections"), asked=asked(), tool=sh("conntrack", "-L", "-o", "extended"))
+    tell("connections of nobody", ours=kernel_read("connections", NOBODY))
+    for s in kept:
+        s.close()
+
+
 def main():
     with open(os.path.join(FOLDER, "plan.json"), encoding="ascii") as f:
         plan = json.load(f)
@@ -135,6 +164,7 @@ def main():
     untouched("ip_vs loaded")
     servers(plan["servers"], end)
     connections()
+    tracked()
 
 
 main()
