@@ -43,8 +43,8 @@ def ours(fam):
     return words(text)
 
 
-def restore(fam, text):
-    run(f"{TOOL[fam]}-nft-restore", stdin=text.encode())
+def restore(fam, text, *options):
+    run(f"{TOOL[fam]}-nft-restore", *options, stdin=text.encode())
 
 
 def flush():
@@ -215,33 +215,33 @@ def shown():
 
 def generation(number, chains=300):
     """Every rule tells of which ruleset it is."""
-    lines = ["*filter", *(f":C{i} - [0:0]" for i in range(chains))]
+    lines = ["*filter", ":TOP - [0:0]", *(f":C{i} - [0:0]" for i in range(chains))]
     for i in range(chains):
         lines += [f"-A C{i} -s 10.0.{i >> 8}.{i & 255}/32 -p tcp -m comment --comment g{number} -m tcp --dport {number} -j ACCEPT"] * (2 + number % 2)
-        lines.append(f"-A INPUT -m comment --comment g{number} -j C{i}")
+        lines.append(f"-A TOP -m comment --comment g{number} -j C{i}")
     return "\n".join([*lines, "COMMIT"]) + "\n"
 
 
-def writer(pause):
+def writer(pause, options):
     pid = os.fork()
     if pid:
         return pid
     try:
         for i in range(10 ** 6):
-            restore(4, generation(1 + i % 2))
+            restore(4, generation(1 + i % 2), *options)
             time.sleep(pause)
     finally:
         os._exit(1)
 
 
-def rewritten(pause, seconds):
+def rewritten(pause, seconds, *options):
     flush()
     texts = {}
     for number in (1, 2):
         restore(4, generation(number))
         texts["\n".join(theirs(4))] = number
     expect_equal(len(texts), 2, "rulesets")
-    pid, counts = writer(pause), {READ: 0, CHANGED: 0}
+    pid, counts = writer(pause, options), {READ: 0, CHANGED: 0}
     seen, end = set(), time.monotonic() + seconds
     try:
         while time.monotonic() < end:
@@ -291,6 +291,7 @@ def main():
         t.run("kernel_read_nft/random", random_rulesets, range(int(os.environ.get("KERNEL_SEEDS", "40"))))
         t.run("kernel_read_nft/rewritten", rewritten, 0.05, 3)
         t.run("kernel_read_nft/rewritten-without-a-pause", rewritten, 0, 2)
+        t.run("kernel_read_nft/rewritten-chain-by-chain", rewritten, 0.05, 2, "--noflush")  # as kube-proxy does it
     finally:
         if os.path.exists(os.environ["XTABLES_LOCKFILE"]):
             os.unlink(os.environ["XTABLES_LOCKFILE"])
