@@ -457,9 +457,13 @@ static int print_table(struct nft_json *j, struct nft_sock *s, const struct nft_
 			on_set(j, &j->sets[i]);
 	if (r == 0)
 		r = put_flowtables(j, s);
-	for (size_t i = 0; i < j->d->chains.len && r == 0; i++)
-		if (j->d->chains.v[i]->table == t)
-			put_chain(j, j->d->chains.v[i]);
+	for (size_t i = 0; i < j->d->chains.len && r == 0; i++) {
+		if (j->d->chains.v[i]->table != t)
+			continue;
+		put_chain(j, j->d->chains.v[i]);
+		/* The rule that holds such a chain is counted twice (6.18). */
+		j->may_be_more |= j->d->chains.v[i]->flags & NFT_CHAIN_BINDING;
+	}
 	if (r == 0)
 		r = ask_rules(j, s, t, nft_json_rule);
 	if (r == 0 && j->rules + j->jumps != t->users && !(j->may_be_more && j->rules + j->jumps < t->users))
