@@ -11,7 +11,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from common import CORPUS, PROGRAM, Copy, Tests, expect, expect_equal, run, short  # noqa: E402
+from common import CORPUS, PROGRAM, Copy, Tests, expect, expect_equal, run, sh, short  # noqa: E402
 from node_world import Node, lacks  # noqa: E402
 from api_server import ApiServer  # noqa: E402
 
@@ -57,6 +57,19 @@ def collect(node, folder, *args):
 
 
 # ---- what is read ----
+
+SEND = "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', 5599))"
+
+
+def connections():
+    """The table of connections is written down by collect."""
+    with Node("lab-iptables-nft") as node, Folder() as folder:
+        sh("ip", "-n", node.name, "link", "set", "lo", "up")
+        sh("ip", "netns", "exec", node.name, "python3", "-c", SEND)
+        bundle, _ = collect(node, folder)
+        with open(os.path.join(bundle, "nodes", node.name, "conntrack.txt"), encoding="utf-8") as f:
+            expect("dport=5599 [UNREPLIED] src=127.0.0.1 " in f.read(), "the connection is not there")
+
 
 def alone(lab):
     with Node(lab) as node, Folder() as folder:
@@ -300,7 +313,7 @@ def main():
     for lab in LABS:
         t.run(f"alone-{lab}", alone, lab)
         t.run(f"with-cluster-{lab}", with_cluster, lab)
-    for test in (broken, watched, api_is_down, unprivileged, drops, wrong_names, by_pid, is_a_node, is_none, rewriting):
+    for test in (broken, watched, api_is_down, unprivileged, drops, wrong_names, by_pid, is_a_node, is_none, connections, rewriting):
         t.run(test.__name__.replace("_", "-"), test)
     t.finish()
 
