@@ -34,9 +34,12 @@ static void keep_flags(struct context *c)
 	if (c->o.netns) {
 		strbuf_adds(b, " --netns ");
 		add_quoted(b, c->o.netns);
+		strbuf_adds(&c->node_prefix, strchr(c->o.netns, '/') ? "nsenter --net=" : "nsenter --net=/run/netns/");
+		add_quoted(&c->node_prefix, c->o.netns);
 	}
 	if (c->o.pid) {
 		strbuf_addf(b, " --pid %u", (unsigned)c->o.pid);
+		strbuf_addf(&c->node_prefix, "nsenter -t %u -n", (unsigned)c->o.pid);
 	}
 }
 
