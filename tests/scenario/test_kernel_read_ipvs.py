@@ -166,6 +166,14 @@ def tracked(rows):
     return f"{len(ours)} connections"
 
 
+def each_allocation(rows):
+    """Fails once: the reading is whole, or says that memory is out."""
+    found = [r for r in rows if r["what"].startswith("each allocation")]
+    expect_equal(len(found), 3, "readings")
+    for row in found:
+        expect_equal(row["ours"][0], 0, f"{row['what']}: {row['ours'][2][-300:]}")
+
+
 def changing(rows):
     """Two readings that agree, or "changed"; what was there all the time is there."""
     seen = {}
@@ -228,6 +236,7 @@ def main():
     tests.run("rights", rights, rows)
     tests.run("tracked", tracked, rows)
     tests.run("changing", changing, rows)
+    tests.run("each_allocation", each_allocation, rows)
     tests.finish()
 
 
