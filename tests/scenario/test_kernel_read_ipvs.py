@@ -106,6 +106,13 @@ def same_sets(row):
     return row["tool"].count("\n")
 
 
+def same_rules(row):
+    want, got = ([line.split(" [")[0] for line in text.splitlines() if not line.startswith("#")] for text in (row["tool"], row["ours"][1]))
+    expect_equal(got, want, row["what"])
+    expect(sum("-m ipvs" in line for line in got) == 5, f"{row['what']}: {got}")
+    return len(got)
+
+
 def all_of(rows, prefix, least, judge):
     chosen = [r for r in rows if r["what"].startswith(prefix)]
     expect(len(chosen) >= least, f"only {len(chosen)} of {prefix}")
@@ -235,6 +242,7 @@ def main():
     tests.run("connections", counted, rows)
     tests.run("rights", rights, rows)
     tests.run("tracked", tracked, rows)
+    tests.run("rules", all_of, rows, "rules ", 2, same_rules)
     tests.run("changing", changing, rows)
     tests.run("each_allocation", each_allocation, rows)
     tests.finish()

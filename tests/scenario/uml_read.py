@@ -164,6 +164,17 @@ def tracked():
         s.close()
 
 
+def rules():
+    """Matches that the running kernel lacks, in the legacy backend."""
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    import every_xt  # pylint: disable=import-outside-toplevel
+    sh("modprobe", "-a", "-d", MODULES, "xt_ipvs", "iptable_filter", "ip6table_filter")
+    asked()
+    for fam, tool in ((4, "iptables-legacy"), (6, "ip6tables-legacy")):
+        every_xt.load_place(f"{tool}-restore", "filter", "INPUT", [every_xt.fill(x, fam) for x in every_xt.MATCHES if "-m ipvs" in x])
+        tell(f"rules {fam}", tool=sh(f"{tool}-save"), ours=kernel_read(f"legacy{fam}"))
+
+
 def main():
     with open(os.path.join(FOLDER, "plan.json"), encoding="ascii") as f:
         plan = json.load(f)
@@ -184,6 +195,7 @@ def main():
     servers(plan["servers"], end)
     connections()
     tracked()
+    rules()
     changing(2)
 
 
