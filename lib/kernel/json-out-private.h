@@ -19,6 +19,7 @@ void jo_close(struct json_out *o, char bracket);		 /* '}' or ']' */
 /* @s of any bytes: what is no UTF-8 becomes the character of that number. NULL is null. */
 void jo_str(struct json_out *o, const char *key, const char *s);
 void jo_strn(struct json_out *o, const char *key, const char *s, size_t len);
+/* A number; above what readers of JSON take (INT64_MAX) a string. */
 void jo_uint(struct json_out *o, const char *key, uint64_t n);
 void jo_int(struct json_out *o, const char *key, int64_t n);
 void jo_bool(struct json_out *o, const char *key, bool yes);

@@ -102,6 +102,10 @@ void jo_uint(struct json_out *o, const char *key, uint64_t n)
 {
 	char digits[20], *p = digits + sizeof(digits);
 
+	if (n > INT64_MAX) {
+		jo_strf(o, key, "%llu", (unsigned long long)n);
+		return;
+	}
 	do {
 		*--p = (char)('0' + n % 10);
 		n /= 10;

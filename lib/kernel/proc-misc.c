@@ -47,13 +47,29 @@ static bool is_word(const struct words *w, size_t i, const char *what)
 
 /* ---- lsmod ---- */
 
-/* "nf_nat 49152 2 xt_nat,nft_chain_nat, Live 0x...": "-" is nobody, and a comma stands behind the last one. */
+/* "nf_nat,[permanent],": a comma stands behind each, "-" is nobody, and what is in brackets is no module. */
+static void add_users(struct strbuf *b, const char *s, const char *end)
+{
+	char before = ' ';
+
+	while (s < end) {
+		const char *comma = memchr(s, ',', (size_t)(end - s));
+		const size_t len = (size_t)((comma ? comma : end) - s);
+
+		if (len && *s != '[' && !(len == 1 && *s == '-')) {
+			strbuf_addc(b, before);
+			strbuf_add(b, s, len);
+			before = ',';
+		}
+		s += len + 1;
+	}
+}
+
+/* "nf_nat 49152 2 xt_nat,nft_chain_nat, Live 0x..." */
 static void add_module(struct strbuf *b, const struct words *w)
 {
 	strbuf_addf(b, "%-19.*s %8.*s  %.*s", (int)w->len[0], w->v[0], (int)w->len[1], w->v[1], (int)w->len[2], w->v[2]);
-	strbuf_addc(b, ' ');
-	if (!is_word(w, 3, "-"))
-		strbuf_add(b, w->v[3], w->len[3] - (w->v[3][w->len[3] - 1] == ','));
+	add_users(b, w->v[3], w->v[3] + w->len[3]);
 	strbuf_addc(b, '\n');
 }
 

@@ -157,7 +157,9 @@ facts() {
 
 files() {
 	[ -r /etc/resolv.conf ] && keep resolv.conf cat /etc/resolv.conf
-	[ -r /var/lib/kubelet/config.yaml ] && keep kubelet-config.json grep -v '^staticPodURL' /var/lib/kubelet/config.yaml
+	if [ -r /var/lib/kubelet/config.yaml ] && ! grep -q staticPodURLHeader /var/lib/kubelet/config.yaml; then
+		keep kubelet-config.json cat /var/lib/kubelet/config.yaml
+	fi
 	for f in /etc/cni/net.d/*.conf /etc/cni/net.d/*.conflist; do
 		if [ -f "$f" ] && [ -r "$f" ] && ! grep -qiE '(token|password|key_data)"' "$f"; then
 			mkdir -p "$node/cni"

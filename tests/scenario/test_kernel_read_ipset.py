@@ -188,6 +188,17 @@ def passing():
     return f"{unsure} times not all sets were sure"
 
 
+def without_sysfs():
+    """Whether ip_set is there is known, too, where /sys is not to be seen."""
+    inside("ipset", "create", "x", "hash:ip")
+    try:
+        hidden = ("ip", "netns", "exec", NAME, "unshare", "-m", "sh", "-c", 'mount -t tmpfs none /sys && exec "$0" "$@"')
+        expect_equal(kernel_read("ipset", prefix=hidden), kernel_read("ipset"), "without /sys")
+        expect_equal(kernel_read("ipset", prefix=hidden)[0], "read", "without /sys")
+    finally:
+        clear()
+
+
 def unprivileged():
     inside("ipset", "create", "x", "hash:ip")
     folder = tempfile.mkdtemp(prefix="svcdoctor-set-")
@@ -229,7 +240,7 @@ def main():
         tests.run("nothing", nothing)
         tests.run("all_types", all_types, found)
         tests.run("random_sets", random_sets, found)
-        for test in (lab, many, cannot_be_printed, changing, passing, unprivileged):
+        for test in (lab, many, cannot_be_printed, changing, passing, without_sysfs, unprivileged):
             tests.run(test.__name__, test)
     finally:
         sh("ip", "netns", "del", NAME, check=False)
