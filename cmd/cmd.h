@@ -198,7 +198,7 @@ struct context {
 	FILE *out;
 	struct arena arena;
 	struct snapshot snapshot;
-	struct strbuf source_flags, kubectl_flags;
+	struct strbuf source_flags, kubectl_flags, node_prefix;
 	struct report report;
 	enum exit_code code; /* from set-up: joined with the command's */
 	struct api_access access; /* of a live run; its strings lie in the arena above */

@@ -40,7 +40,7 @@ const struct command command_hairpin = {
 	.name = "hairpin",
 	.arguments = "",
 	.help = "tells whether a pod reaches itself through its Service",
-	.needs = COMMAND_NEEDS_SNAPSHOT,
+	.needs = COMMAND_NEEDS_SNAPSHOT | COMMAND_WANTS_FACTS,
 	.options = options,
 	.run = run,
 };

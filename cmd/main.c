@@ -135,6 +135,7 @@ static void context_release(struct context *c)
 	options_release(&c->o);
 	strbuf_release(&c->source_flags);
 	strbuf_release(&c->kubectl_flags);
+	strbuf_release(&c->node_prefix);
 	snapshot_release(&c->snapshot);
 	arena_release(&c->arena);
 }

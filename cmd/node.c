@@ -34,9 +34,12 @@ static void keep_flags(struct context *c)
 	if (c->o.netns) {
 		strbuf_adds(b, " --netns ");
 		add_quoted(b, c->o.netns);
+		strbuf_adds(&c->node_prefix, strchr(c->o.netns, '/') ? "nsenter --net=" : "nsenter --net=/run/netns/");
+		add_quoted(&c->node_prefix, c->o.netns);
 	}
 	if (c->o.pid) {
 		strbuf_addf(b, " --pid %u", (unsigned)c->o.pid);
+		strbuf_addf(&c->node_prefix, "nsenter -t %u -n", (unsigned)c->o.pid);
 	}
 }
 
@@ -66,6 +69,7 @@ static int gather(const struct context *c, struct sd_notes *notes, struct node_l
 		.netns = c->o.netns,
 		.pid = (pid_t)c->o.pid,
 		.limit_ms = c->o.timeout_ms >= 0 ? c->o.timeout_ms : READ_LIMIT_MS,
+		.connections = c->command == &command_collect,
 	};
 	int r = node_live_read(&w, notes, ret);
 	switch (r) {

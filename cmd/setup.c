@@ -431,6 +431,7 @@ void setup_report(struct context *c)
 		.program = c->program,
 		.source_flags = strbuf_str(&c->source_flags),
 		.kubectl_flags = strbuf_str(&c->kubectl_flags),
+		.node_prefix = strbuf_str(&c->node_prefix),
 		.snapshot = &c->snapshot,
 		.namespace_ = run_namespace(c),
 		.one_line = c->o.watch,

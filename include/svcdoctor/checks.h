@@ -312,9 +312,11 @@ struct connect_plan {
 	struct connect_client client;
 	ARRAY_OF(struct connect_target) targets; /* by Service and port; endpoints first, those of the client's node before others */
 	ARRAY_OF(struct connect_left) left;
+	size_t tries; /* of all targets */
 };
 #define CONNECT_COUNT_MAX 1000
 #define CONNECT_TARGETS_MAX 4096
+#define CONNECT_TRIES_MAX 100000 /* of one run */
 #define CONNECT_NODES_MAX 16 /* whose node ports are tried */
 struct connect_options {
 	const struct k8s_service *const *services;

@@ -24,6 +24,7 @@ struct report {
 	const char *program;	    /* "svcdoctor" or "kubectl svcdoctor" */
 	const char *source_flags;   /* " --bundle lab", appended to svcdoctor's own commands that are printed; "" */
 	const char *kubectl_flags;  /* " --context x", inserted after "kubectl"; "" */
+	const char *node_prefix;    /* "nsenter --net=/run/netns/x", before commands about the node's network; NULL or "": none */
 	const struct snapshot *snapshot;
 	const char *namespace_;
 	const struct diagnosis *findings; /* verify, rules: findings that stand beside their results; NULL: none */

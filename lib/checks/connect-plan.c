@@ -211,11 +211,12 @@ static struct connect_target *add(struct planner *x, enum connect_kind kind, con
 
 	if (!a->family || !way_of(x, port, &t.way))
 		return NULL;
-	if (x->p->targets.len >= CONNECT_TARGETS_MAX) {
-		leave(x, NULL, "the rest", "there are too many addresses for one run");
+	t.count = x->o->count ? x->o->count : kind == CONNECT_ENDPOINT ? COUNT_ENDPOINT : COUNT_FRONTEND;
+	if (x->p->targets.len >= CONNECT_TARGETS_MAX || x->p->tries + t.count > CONNECT_TRIES_MAX) {
+		leave(x, NULL, "the rest", "there are too many addresses or tries for one run");
 		return NULL;
 	}
-	t.count = x->o->count ? x->o->count : kind == CONNECT_ENDPOINT ? COUNT_ENDPOINT : COUNT_FRONTEND;
+	x->p->tries += t.count;
 	t.tries = arena_array(&x->p->arena, struct snap_try, t.count);
 	if (!t.tries || array_push(&x->p->targets, t) < 0) {
 		x->err = -ENOMEM;

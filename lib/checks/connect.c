@@ -102,6 +102,21 @@ static void next_pod(struct run *r, struct finding *f, const struct connect_targ
 	finding_next(r, f, "kubectl -n %s logs %s", t->pod->meta.ns, t->pod->meta.name);
 }
 
+/* Behind the first line of evidence, which says what all of them have in common. */
+static void second_evidence(struct run *r, struct finding *f, const char *line)
+{
+	if (array_push(&f->evidence, line) < 0) {
+		r->err = -ENOMEM;
+		return;
+	}
+	for (size_t i = f->evidence.len - 1; i > 1; i--) {
+		const char *other = f->evidence.v[i];
+
+		f->evidence.v[i] = f->evidence.v[i - 1];
+		f->evidence.v[i - 1] = other;
+	}
+}
+
 /* ---- who listens ---- */
 
 static bool on_address(const struct node_socket *k, const struct ip_addr *a)
@@ -235,6 +250,25 @@ static enum trouble trouble_of(const struct group *g, const struct connect_targe
 	}
 }
 
+/* All endpoints listen on @port and on no other: then it is the Service's port that is wrong. */
+static bool all_listen_on(const struct group *g, uint16_t port)
+{
+	uint16_t only;
+
+	for (size_t i = g->from; i < g->to; i++) {
+		const struct connect_target *t = target(g, i);
+
+		if (t->kind != CONNECT_ENDPOINT)
+			continue;
+		if (trouble_of(g, t) != TROUBLE_PORT)
+			return false;
+		(void)other_ports(g->r, t, &only);
+		if (only != port)
+			return false;
+	}
+	return true;
+}
+
 static void trouble_evidence(struct group *g, struct finding *f, enum trouble k, const struct connect_target *t)
 {
 	struct run *r = g->r;
@@ -251,7 +285,7 @@ static void trouble_evidence(struct group *g, struct finding *f, enum trouble k,
 	if (k == TROUBLE_PORT) {
 		(void)other_ports(r, t, &only);
 		finding_next(r, f, "kubectl -n %s get service %s -o yaml", g->service->meta.ns, g->service->meta.name);
-		if (only && !g->port->target.name)
+		if (only && f->fix.len == 0 && !g->port->target.name && all_listen_on(g, only))
 			finding_fix(r, f, "kubectl -n %s patch service %s --type json -p '[{\"op\":\"replace\",\"path\":\"/spec/ports/%u/targetPort\",\"value\":%u}]'",
 				    g->service->meta.ns, g->service->meta.name, (unsigned)(g->port - g->service->ports), (unsigned)only);
 	}
@@ -271,6 +305,27 @@ static void trouble_next(struct group *g, struct finding *f, enum trouble k, con
 	if (k == TROUBLE_SILENT || k == TROUBLE_RULE || k == TROUBLE_ROUTE)
 		next_trace(g, f, t);
 	next_pod(r, f, t);
+}
+
+/* No endpoint elsewhere is reached, and too few of them are known to say that it is not theirs. */
+static bool may_be_network(const struct group *g, enum trouble k)
+{
+	size_t lost = 0;
+
+	if ((k != TROUBLE_SILENT && k != TROUBLE_ROUTE) || !g->p->client.node)
+		return false;
+	for (size_t i = g->from; i < g->to; i++) {
+		const struct connect_target *t = target(g, i);
+		bool mine;
+
+		if (t->kind != CONNECT_ENDPOINT || t->self)
+			continue;
+		mine = trouble_of(g, t) == k && !t->told;
+		if (!t->node || (t->here && mine) || (!t->here && is_reached(t)))
+			return false;
+		lost += mine;
+	}
+	return lost > 0;
 }
 
 /* All of one kind, in one finding. */
@@ -306,6 +361,8 @@ static void one_trouble(struct group *g, enum trouble k)
 		if (t->kind == CONNECT_ENDPOINT && !t->told && trouble_of(g, t) == k)
 			trouble_evidence(g, f, k, t);
 	}
+	if (may_be_network(g, k))
+		second_evidence(g->r, f, "no endpoint on another node than the client's is reached: the network between nodes may be what fails");
 	trouble_next(g, f, k, first);
 }
 
@@ -571,22 +628,7 @@ static bool concerns(const struct finding *f, const struct k8s_service *s)
 	return false;
 }
 
-/* Behind the first line of evidence, which says what all of them have in common. */
-static void second_evidence(struct run *r, struct finding *f, const char *line)
-{
-	if (array_push(&f->evidence, line) < 0) {
-		r->err = -ENOMEM;
-		return;
-	}
-	for (size_t i = f->evidence.len - 1; i > 1; i--) {
-		const char *other = f->evidence.v[i];
-
-		f->evidence.v[i] = f->evidence.v[i - 1];
-		f->evidence.v[i - 1] = other;
-	}
-}
-
-/* What the faults of the endpoints make of a cluster IP stands beside them: @first is the first finding about this group alone. */
+/* What the faults of the endpoints make of a cluster IP stands beside the first of them, which is @first, and beside what is said of a node. */
 static void add_shares(struct group *g, size_t first)
 {
 	struct run *r = g->r;
@@ -599,7 +641,7 @@ static void add_shares(struct group *g, size_t first)
 		for (size_t k = 0; k < r->d->findings.len; k++) {
 			struct finding *f = r->d->findings.v[k];
 
-			if (k >= first || (f->check->scope == SCOPE_NODE && concerns(f, g->service)))
+			if (k == first || (f->check->scope == SCOPE_NODE && concerns(f, g->service)))
 				second_evidence(r, f, run_printf(r, "the cluster IP %s answers %u of %u tries: %s", connect_address(r, t), t->answered, t->made,
 								 expected_words(r, g->p, t)));
 		}

@@ -13,7 +13,7 @@
 #include "nfnl-private.h"
 #include "nft-dump-private.h" /* attributes */
 
-#define TEXT_MAX (64u << 20)
+#define TEXT_MAX (16u << 20) /* about 100,000 connections */
 
 /* ---- words ---- */
 
@@ -345,8 +345,10 @@ static int list_by_proc(struct kernel_text *ret)
 	}
 	if (r < 0 && r != -EFBIG)
 		return r;
-	for (; (nl = memchr(p, '\n', (size_t)(end - p))); p = nl + 1)
+	for (r = 0; r == 0 && (nl = memchr(p, '\n', (size_t)(end - p))); p = nl + 1) {
 		add_proc_line(&ret->text, p, nl);
+		r = ret->text.len > TEXT_MAX ? -EFBIG : 0;
+	}
 	return end_listing(ret, r, 0);
 }
 

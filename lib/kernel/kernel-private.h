@@ -25,7 +25,7 @@ void kernel_wait_before(unsigned reading);
 
 /*
  * ---- matches and targets as C structs: xt-*.c ----
- * The one table for what libiptc hands out and for the compat expressions of iptables-nft: (name, revision, struct) to words of an
+ * The one table for the entries of the legacy backend and for the compat expressions of iptables-nft: (name, revision, struct) to words of an
  * iptables-save line.
  */
 struct xt_sets;
@@ -45,8 +45,8 @@ struct xt_sets *xt_sets_new(void); /* NULL: out of memory */
 void xt_sets_free(struct xt_sets *s);
 void xt_sets_freep(struct xt_sets **s); /* for CLEANUP */
 const char *xt_set_name(struct xt_sets *s, uint16_t index);
-/* Asks again for each that was asked: true while all are called as before. */
-bool xt_sets_same(struct xt_sets *s);
+/* Asks again for each that was asked: 1 while all are called as before, 0 when not; -ENOMEM: a name is missing for want of memory. */
+int xt_sets_same(struct xt_sets *s);
 /*
  * Appends " -m NAME WORDS" or " -j NAME WORDS" as iptables-save of 1.8.9 prints them. @data may be unaligned. False: there is no decoder for
  * this name and revision, or @size does not fit; nothing is appended then.

@@ -76,7 +76,7 @@ static inline const char *nft_str(struct nft_attr a)
 struct nft_sock {
 	int fd;
 	uint32_t seq;
-	uint8_t *buffer; /* two of NFT_BUFFER */
+	uint8_t *buffer; /* three of NFT_BUFFER: two to receive, one to send several requests */
 };
 #define NFT_SOCK_INIT { .fd = -1 }
 /* Loads no module where nf_tables is there, which nft_is_here told before. 0 or -errno. */
@@ -143,5 +143,18 @@ void nft_dump_release(struct nft_dump *d);
 int nft_dump_rules(struct nft_sock *s, const struct nft_table *t, const struct nft_chain *c, nft_fn *fn, void *arg);
 /* Its elements, several in each message. */
 int nft_dump_elements(struct nft_sock *s, const struct nft_table *t, const char *set, nft_fn *fn, void *arg);
+/*
+ * Elements of several sets whose keys are known: the numbers from @first on. A dump walks the list of all sets of its table three times, this
+ * only once. Each element is a message of its own, with which of @k it belongs to. @ret_r, an array as @k: 0 or -errno of each (-ENOENT: one
+ * of its keys is not there). What is asked for in one call is limited to NFT_KEYS_MAX elements, so that the answers find room.
+ */
+#define NFT_KEYS_MAX 40u
+struct nft_keys {
+	const struct nft_table *table;
+	const char *set;
+	uint32_t first, n;
+};
+typedef int nft_keys_fn(void *arg, size_t which, const struct nlmsghdr *h);
+int nft_get_elements(struct nft_sock *s, const struct nft_keys *k, size_t len, nft_keys_fn *fn, void *arg, int *ret_r);
 
 #endif

@@ -48,7 +48,7 @@ bool nft_message(const struct nlmsghdr *h, uint8_t *ret_family, struct nft_attr 
 
 /* ---- sockets ---- */
 
-/* Where it is built in, /sys/module does not tell. A kernel without modules loads none when it is asked. */
+/* Where it is built in, or there is no /sys, /sys/module does not tell. A kernel without modules loads none when it is asked. */
 bool nft_is_here(void)
 {
 	char line[256];
@@ -56,7 +56,7 @@ bool nft_is_here(void)
 	FILE *f = here ? NULL : fopen("/proc/kallsyms", "re");
 
 	while (f && !here && fgets(line, sizeof(line), f))
-		here = strstr(line, " nf_tables_newtable") && !strchr(line, '[');
+		here = strstr(line, " nf_tables_newtable");
 	if (f)
 		(void)fclose(f);
 	return here;
@@ -71,7 +71,7 @@ int nft_sock_open(struct nft_sock *s)
 	*s = (struct nft_sock){ .fd = fd };
 	if (fd < 0)
 		return -errno;
-	s->buffer = malloc(2 * (size_t)NFT_BUFFER);
+	s->buffer = malloc(3 * (size_t)NFT_BUFFER);
 	if (!s->buffer) {
 		nft_sock_close(s);
 		return -ENOMEM;
@@ -225,6 +225,145 @@ static int ask_with(struct nft_sock *s, const struct nft_ask *ask, uint16_t flag
 int nft_ask(struct nft_sock *s, const struct nft_ask *ask, nft_fn *fn, void *arg)
 {
 	return ask_with(s, ask, NLM_F_DUMP, fn, arg);
+}
+
+/* ---- elements by their keys ---- */
+
+struct out {
+	uint8_t *p;
+	size_t at, size;
+	bool full;
+};
+
+static void out_put(struct out *o, const void *p, size_t size)
+{
+	size_t aligned = NLMSG_ALIGN(size);
+
+	o->full |= o->at + aligned > o->size;
+	if (o->full)
+		return;
+	memset(o->p + o->at, 0, aligned);
+	memcpy(o->p + o->at, p, size);
+	o->at += aligned;
+}
+
+static void out_attr(struct out *o, uint16_t type, const void *p, size_t size)
+{
+	struct nlattr a = { .nla_type = type, .nla_len = (uint16_t)(NLA_HDRLEN + size) };
+
+	out_put(o, &a, sizeof(a));
+	if (size)
+		out_put(o, p, size);
+}
+
+/* Everything in it is as long as said: nothing is patched afterwards. */
+static void out_keys(struct out *o, const struct nft_keys *k)
+{
+	const uint16_t value = NLA_HDRLEN + sizeof(uint32_t), key = NLA_HDRLEN + value, elem = NLA_HDRLEN + key;
+	struct nlattr list = { .nla_type = NLA_F_NESTED | NFTA_SET_ELEM_LIST_ELEMENTS, .nla_len = (uint16_t)(NLA_HDRLEN + k->n * elem) };
+	struct nlattr head = { .nla_type = NLA_F_NESTED | NFTA_LIST_ELEM, .nla_len = elem };
+	struct nlattr of_key = { .nla_type = NLA_F_NESTED | NFTA_SET_ELEM_KEY, .nla_len = key };
+
+	out_put(o, &list, sizeof(list));
+	for (uint32_t i = 0; i < k->n; i++) {
+		uint32_t number = k->first + i;
+
+		out_put(o, &head, sizeof(head));
+		out_put(o, &of_key, sizeof(of_key));
+		out_attr(o, NFTA_DATA_VALUE, &number, sizeof(number));
+	}
+}
+
+static void out_request(struct out *o, const struct nft_keys *k, uint32_t seq)
+{
+	struct nlmsghdr h = { .nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETSETELEM, .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK, .nlmsg_seq = seq };
+	struct nfgenmsg g = { .nfgen_family = k->table->family, .version = NFNETLINK_V0 };
+	size_t from = o->at;
+
+	out_put(o, &h, sizeof(h));
+	out_put(o, &g, sizeof(g));
+	out_attr(o, NFTA_SET_ELEM_LIST_TABLE, k->table->name, strlen(k->table->name) + 1);
+	out_attr(o, NFTA_SET_ELEM_LIST_SET, k->set, strlen(k->set) + 1);
+	out_keys(o, k);
+	h.nlmsg_len = (uint32_t)(o->at - from);
+	if (!o->full)
+		memcpy(o->p + from, &h, sizeof(h));
+}
+
+struct answers {
+	nft_keys_fn *fn;
+	void *arg;
+	uint32_t first; /* seq of the first question */
+	size_t len, done;
+	int *r;
+};
+
+static void on_answer(struct answers *x, const struct nlmsghdr *h)
+{
+	uint32_t which = h->nlmsg_seq - x->first;
+
+	if (which >= x->len)
+		return;
+	if (h->nlmsg_type == NLMSG_ERROR) {
+		x->done++;
+		if (x->r[which] == 0)
+			x->r[which] = error_of(h);
+	} else if (h->nlmsg_type >> 8 == NFNL_SUBSYS_NFTABLES && x->r[which] == 0) {
+		x->r[which] = x->fn(x->arg, which, h);
+	}
+}
+
+#define ANSWERS_AT_ONCE 32u
+static int receive_answers(struct nft_sock *s, struct answers *x)
+{
+	const size_t each = 2 * (size_t)NFT_BUFFER / ANSWERS_AT_ONCE;
+	struct sockaddr_nl from[ANSWERS_AT_ONCE];
+	struct iovec v[ANSWERS_AT_ONCE];
+	struct mmsghdr m[ANSWERS_AT_ONCE];
+	int n;
+
+	memset(m, 0, sizeof(m));
+	for (unsigned i = 0; i < ANSWERS_AT_ONCE; i++) {
+		v[i] = (struct iovec){ s->buffer + i * each, each };
+		m[i].msg_hdr = (struct msghdr){ .msg_name = &from[i], .msg_namelen = sizeof(from[i]), .msg_iov = &v[i], .msg_iovlen = 1 };
+	}
+	n = recvmmsg(s->fd, m, ANSWERS_AT_ONCE, MSG_WAITFORONE, NULL);
+	if (n < 0)
+		return errno == EINTR ? 0 : errno == EAGAIN ? -ETIMEDOUT : -errno;
+	for (int i = 0; i < n; i++) {
+		const struct nlmsghdr *h = v[i].iov_base;
+
+		if (m[i].msg_hdr.msg_flags & MSG_TRUNC)
+			return -EMSGSIZE;
+		if (m[i].msg_hdr.msg_namelen == sizeof(from[i]) && from[i].nl_pid == 0 && m[i].msg_len >= sizeof(*h) &&
+		    h->nlmsg_len >= NLMSG_HDRLEN && h->nlmsg_len <= m[i].msg_len)
+			on_answer(x, h);
+	}
+	return 0;
+}
+
+int nft_get_elements(struct nft_sock *s, const struct nft_keys *k, size_t len, nft_keys_fn *fn, void *arg, int *ret_r)
+{
+	const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+	struct out o = { .p = s->buffer + 2 * (size_t)NFT_BUFFER, .size = NFT_BUFFER };
+	struct answers x = { .fn = fn, .arg = arg, .first = s->seq + 1, .len = len, .r = ret_r };
+	ssize_t n;
+	int r = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		ret_r[i] = 0;
+		out_request(&o, &k[i], ++s->seq);
+	}
+	if (o.full)
+		return -ENOBUFS;
+	do
+		n = sendto(s->fd, o.p, o.at, 0, (const struct sockaddr *)&kernel, sizeof(kernel));
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	while (r == 0 && x.done < len)
+		r = receive_answers(s, &x);
+	return r;
 }
 
 static int on_generation(void *arg, const struct nlmsghdr *h)

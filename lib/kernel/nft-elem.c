@@ -356,6 +356,21 @@ static void put_all(struct elems *x)
 		first = false;
 		x->w->partial |= !put_elem(b, s, e, to);
 	}
+	for (unsigned i = 0; i < s->nkey; i++)
+		x->w->partial |= !first && is_open(s, i) && !(s->set->flags & NFT_SET_ANONYMOUS);
+}
+
+/* What was read of a set becomes its text. */
+static int finish(struct elems *x)
+{
+	struct jset *s = x->s;
+
+	s->at = x->w->text.len;
+	s->jumps = 0;
+	sort(x);
+	put_all(x);
+	s->size = x->w->text.len - s->at;
+	return x->w->text.failed ? -ENOMEM : 0;
 }
 
 int nft_read_elements(struct jworker *w, struct jset *s)
@@ -363,15 +378,80 @@ int nft_read_elements(struct jworker *w, struct jset *s)
 	struct elems x = { .w = w, .s = s };
 	int r = nft_dump_elements(&w->sock, s->set->table, s->set->name, on_message, &x);
 
-	s->at = w->text.len;
-	s->jumps = 0;
-	if (r == 0) {
-		sort(&x);
-		put_all(&x);
-		r = w->text.failed ? -ENOMEM : 0;
-	}
-	s->size = w->text.len - s->at;
+	if (r == 0)
+		r = finish(&x);
 	array_free(&x.list);
 	arena_reset(&w->arena);
+	return r;
+}
+
+/* ---- several sets at once ---- */
+
+struct several {
+	size_t len;
+	uint32_t total;
+	struct elems elems[NFT_KEYS_MAX];
+	struct nft_keys keys[NFT_KEYS_MAX];
+	int r[NFT_KEYS_MAX];
+};
+
+static int on_one(void *arg, size_t which, const struct nlmsghdr *h)
+{
+	struct several *v = arg;
+
+	return on_message(&v->elems[which], h);
+}
+
+/* All elements of the set are known by their numbers, or it is dumped as others are. */
+static int finish_one(struct several *v, size_t i)
+{
+	struct elems *x = &v->elems[i];
+
+	if (v->r[i] == -ENOMEM || v->r[i] == SD_ELIMIT)
+		return v->r[i];
+	if (v->r[i] == 0 && x->list.len == x->s->set->size)
+		return finish(x);
+	array_free(&x->list);
+	return nft_read_elements(x->w, x->s);
+}
+
+static int read_together(struct jworker *w, struct several *v)
+{
+	int r = v->len ? nft_get_elements(&w->sock, v->keys, v->len, on_one, v, v->r) : 0;
+
+	/* Copies of elements lie in the arena until all is written. */
+	for (unsigned pass = 0; pass < 2; pass++)
+		for (size_t i = 0; i < v->len && r == 0; i++)
+			if ((pass == 0) == (v->r[i] == 0 && v->elems[i].list.len == v->elems[i].s->set->size))
+				r = finish_one(v, i);
+	for (size_t i = 0; i < v->len; i++)
+		array_free(&v->elems[i].list);
+	arena_reset(&w->arena);
+	v->len = v->total = 0;
+	return r;
+}
+
+int nft_read_several(struct jworker *w, struct jset *sets, size_t len)
+{
+	struct several v = { .len = 0 };
+	int r = 0;
+
+	for (size_t i = 0; i < len && r == 0; i++) {
+		struct jset *s = &sets[i];
+
+		if (!s->numbers || s->numbers != s->set->size || s->numbers > NFT_KEYS_MAX) {
+			r = nft_read_elements(w, s);
+			continue;
+		}
+		if (v.total + s->numbers > NFT_KEYS_MAX)
+			r = read_together(w, &v);
+		v.elems[v.len] = (struct elems){ .w = w, .s = s };
+		v.keys[v.len++] = (struct nft_keys){ s->set->table, s->set->name, s->first_number, s->numbers };
+		v.total += s->numbers;
+	}
+	if (r == 0)
+		return read_together(w, &v);
+	for (size_t i = 0; i < v.len; i++)
+		array_free(&v.elems[i].list);
 	return r;
 }

@@ -444,8 +444,9 @@ static void put_concat(struct jrule *r, struct strbuf *b, const struct node *n)
 	ADD(b, "]}");
 }
 
-static void put_unknown(struct strbuf *b, const struct node *n)
+static void put_unknown(struct jrule *r, struct strbuf *b, const struct node *n)
 {
+	r->j->partial = true;
 	ADD(b, "{\"svcdoctor-unknown\": ");
 	nft_put_string(b, n->name ? n->name : "register", strlen(n->name ? n->name : "register"));
 	ADD(b, "}");
@@ -477,7 +478,7 @@ void nft_put_node(struct jrule *r, struct strbuf *b, const struct node *n)
 	case N_META:
 	case N_SOCKET:
 		if (!key_of(n)->name) {
-			put_unknown(b, &(struct node){ .name = n->kind == N_META ? "meta" : "socket" });
+			put_unknown(r, b, &(struct node){ .name = n->kind == N_META ? "meta" : "socket" });
 			return;
 		}
 		strbuf_addf(b, n->kind == N_META ? "{\"meta\": {\"key\": \"%s\"}}" : "{\"socket\": {\"key\": \"%s\"}}", key_of(n)->name);
@@ -486,7 +487,7 @@ void nft_put_node(struct jrule *r, struct strbuf *b, const struct node *n)
 	case N_RT:
 	case N_XFRM:
 		if (!key_of(n)->name)
-			put_unknown(b, &(struct node){ .name = "key" });
+			put_unknown(r, b, &(struct node){ .name = "key" });
 		else if (n->kind == N_CT)
 			put_ct(b, n);
 		else if (n->kind == N_RT)
@@ -520,6 +521,6 @@ void nft_put_node(struct jrule *r, struct strbuf *b, const struct node *n)
 		nft_put_value(b, nft_type_of(r, n), n->p, n->size);
 		return;
 	default:
-		put_unknown(b, n);
+		put_unknown(r, b, n);
 	}
 }

@@ -84,6 +84,7 @@ struct jset {
 	uint32_t jumps; /* elements that name a chain */
 	/* what the rule that asks it knows better: bits by which a value is shifted, bytes of a part that its type leaves open */
 	uint8_t shift, sizes[KEY_PARTS];
+	uint32_t first_number, numbers; /* its keys, where a rule asks it for a number that it has made up */
 	uint8_t who; /* whose text holds it */
 	size_t at, size;
 };
@@ -165,7 +166,10 @@ struct nft_json {
 
 /* nft-json-rule.c */
 int nft_json_rule(void *arg, const struct nlmsghdr *h); /* nft_fn with struct nft_json */
+/* Looks only for numbers that are looked up in an anonymous set: jset.numbers. */
+int nft_scan_rule(void *arg, const struct nlmsghdr *h);
 const struct node *nft_reg(struct jrule *r, uint32_t reg, size_t size);
+int nft_remember_set(struct nft_json *j, struct jset *s);
 struct jset *nft_find_set(struct nft_json *j, const struct nft_table *t, const char *name);
 struct node *nft_new_node(struct jrule *r, enum node_kind kind, size_t size);
 /* Begins and ends a statement, which lies in r->scratch. */
@@ -211,5 +215,7 @@ const char *nft_comment(struct nft_attr userdata, uint8_t type, size_t *ret_len)
 
 /* nft-elem.c */
 int nft_read_elements(struct jworker *w, struct jset *s);
+/* The same for several sets, of which those with few numbers as keys are asked for together. */
+int nft_read_several(struct jworker *w, struct jset *sets, size_t len);
 
 #endif

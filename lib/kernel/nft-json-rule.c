@@ -469,6 +469,53 @@ static void on_expr(struct jrule *r, struct nft_attr nest)
 	}
 }
 
+/* ---- numbers ---- */
+
+struct number {
+	bool known;
+	uint32_t reg, mod, offset;
+};
+
+static void scan_expr(struct nft_json *j, struct nft_attr nest, struct number *n)
+{
+	struct nft_attr a[ATTRS_MAX], data;
+	const char *name, *set_name;
+	struct jset *set;
+	bool follows = n->known;
+
+	n->known = false;
+	if (!nft_expr(nest, &name, &data) || (strcmp(name, "numgen") != 0 && !(follows && strcmp(name, "lookup") == 0)) ||
+	    !nft_nested(data, a, ARRAY_LEN(a)))
+		return;
+	if (strcmp(name, "numgen") == 0) {
+		*n = (struct number){ true, nft_u32(a[NFTA_NG_DREG], 0), nft_u32(a[NFTA_NG_MODULUS], 0), nft_u32(a[NFTA_NG_OFFSET], 0) };
+		return;
+	}
+	set_name = nft_str(a[NFTA_LOOKUP_SET]);
+	set = set_name && nft_u32(a[NFTA_LOOKUP_SREG], 0) == n->reg ? nft_find_set(j, j->table, set_name) : NULL;
+	if (!set || !(set->set->flags & NFT_SET_ANONYMOUS) || set->set->flags & NFT_SET_INTERVAL || set->set->key_len != sizeof(uint32_t))
+		return;
+	set->first_number = n->offset;
+	set->numbers = n->mod;
+}
+
+int nft_scan_rule(void *arg, const struct nlmsghdr *h)
+{
+	struct nft_json *j = arg;
+	struct nft_attr a[NFTA_RULE_MAX + 1], e;
+	struct number n = { .known = false };
+	const uint8_t *p, *end;
+	uint16_t type;
+
+	if (!nft_message(h, NULL, a, ARRAY_LEN(a)) || !a[NFTA_RULE_EXPRESSIONS].p)
+		return 0;
+	p = a[NFTA_RULE_EXPRESSIONS].p;
+	end = p + a[NFTA_RULE_EXPRESSIONS].size;
+	while (nft_attr_next(&p, end, &type, &e))
+		scan_expr(j, e, &n);
+	return 0;
+}
+
 /* ---- all together ---- */
 
 static void reset(struct jrule *r, uint8_t family)

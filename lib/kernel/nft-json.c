@@ -8,6 +8,7 @@
 #include "nft-json-private.h"
 
 #define SETS_AT_ONCE 64u
+#define MANY_SETS 200u	  /* from here on their elements cost more than a look at the rules */
 #define RULES_IN_ONE_DUMP 30000u /* above, the kernel's walk from the start for every message costs more than a request for each chain */
 
 /* ---- sets ---- */
@@ -26,7 +27,7 @@ struct jset *nft_find_set(struct nft_json *j, const struct nft_table *t, const c
 	return set_key(key, sizeof(key), t, name) ? map_gets(&j->by_name, key) : NULL;
 }
 
-static int remember(struct nft_json *j, struct jset *s)
+int nft_remember_set(struct nft_json *j, struct jset *s)
 {
 	char text[640], *key;
 
@@ -34,6 +35,31 @@ static int remember(struct nft_json *j, struct jset *s)
 		return 0;
 	key = arena_strdup(&j->d->arena, text);
 	return key ? map_puts(&j->by_name, key, s) : -ENOMEM;
+}
+
+/* Rules of a table, in one dump where that is less than one for each chain. */
+static int ask_rules(struct nft_json *j, struct nft_sock *s, const struct nft_table *t, nft_fn *fn)
+{
+	int r = 0;
+
+	if (t->users <= RULES_IN_ONE_DUMP)
+		return nft_dump_rules(s, t, NULL, fn, j);
+	for (size_t i = 0; i < j->d->chains.len && r == 0; i++)
+		if (j->d->chains.v[i]->table == t)
+			r = nft_dump_rules(s, t, j->d->chains.v[i], fn, j);
+	return r;
+}
+
+static int scan_rules(struct nft_json *j, struct nft_sock *s)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < j->d->tables.len && r == 0; i++) {
+		j->table = j->d->tables.v[i];
+		if (!j->table->in_save)
+			r = ask_rules(j, s, j->table, nft_scan_rule);
+	}
+	return r;
 }
 
 struct batch {
@@ -47,14 +73,14 @@ static void read_batch(void *arg, void *part, unsigned who)
 	struct batch *b = part;
 	struct jworker *w = &j->workers[who];
 
-	for (size_t i = 0; i < b->len && w->r == 0; i++) {
+	for (size_t i = 0; i < b->len; i++)
 		b->sets[i].who = (uint8_t)who;
-		w->r = nft_read_elements(w, &b->sets[i]);
-	}
+	if (w->r == 0)
+		w->r = nft_read_several(w, b->sets, b->len);
 }
 
 /* Those of tables that are printed, in batches that two threads share. */
-static int read_sets(struct nft_json *j)
+static int read_sets(struct nft_json *j, struct nft_sock *s)
 {
 	size_t n = 0, nbatches;
 	struct batch *batches;
@@ -66,8 +92,10 @@ static int read_sets(struct nft_json *j)
 			continue;
 		j->sets[n].set = j->d->sets.v[i];
 		nft_describe_set(&j->sets[n]);
-		r = remember(j, &j->sets[n++]);
+		r = nft_remember_set(j, &j->sets[n++]);
 	}
+	if (r == 0 && n >= MANY_SETS)
+		r = scan_rules(j, s);
 	nbatches = (n + SETS_AT_ONCE - 1) / SETS_AT_ONCE;
 	batches = r == 0 ? arena_array(&j->d->arena, struct batch, nbatches + 1) : NULL;
 	if (!batches)
@@ -403,18 +431,6 @@ static int put_flowtables(struct nft_json *j, struct nft_sock *s)
 
 /* ---- all together ---- */
 
-static int put_rules(struct nft_json *j, struct nft_sock *s, const struct nft_table *t)
-{
-	int r = 0;
-
-	if (t->users <= RULES_IN_ONE_DUMP)
-		return nft_dump_rules(s, t, NULL, nft_json_rule, j);
-	for (size_t i = 0; i < j->d->chains.len && r == 0; i++)
-		if (j->d->chains.v[i]->table == t)
-			r = nft_dump_rules(s, t, j->d->chains.v[i], nft_json_rule, j);
-	return r;
-}
-
 static void on_set(struct nft_json *j, struct jset *s)
 {
 	j->jumps += s->jumps;
@@ -441,11 +457,15 @@ static int print_table(struct nft_json *j, struct nft_sock *s, const struct nft_
 			on_set(j, &j->sets[i]);
 	if (r == 0)
 		r = put_flowtables(j, s);
-	for (size_t i = 0; i < j->d->chains.len && r == 0; i++)
-		if (j->d->chains.v[i]->table == t)
-			put_chain(j, j->d->chains.v[i]);
+	for (size_t i = 0; i < j->d->chains.len && r == 0; i++) {
+		if (j->d->chains.v[i]->table != t)
+			continue;
+		put_chain(j, j->d->chains.v[i]);
+		/* The rule that holds such a chain is counted twice (6.18). */
+		j->may_be_more |= j->d->chains.v[i]->flags & NFT_CHAIN_BINDING;
+	}
 	if (r == 0)
-		r = put_rules(j, s, t);
+		r = ask_rules(j, s, t, nft_json_rule);
 	if (r == 0 && j->rules + j->jumps != t->users && !(j->may_be_more && j->rules + j->jumps < t->users))
 		r = -EINTR;
 	return r;
@@ -491,7 +511,7 @@ int nft_json(struct nft_dump *d, struct nft_sock *s, struct kernel_text *ret)
 	j->out = &ret->text;
 	r = prepare(j, workers);
 	if (r == 0)
-		r = read_sets(j);
+		r = read_sets(j, s);
 	ADD(&ret->text, "{\"nftables\": [");
 	for (size_t i = 0; i < d->tables.len && r == 0; i++)
 		if (!d->tables.v[i]->in_save)

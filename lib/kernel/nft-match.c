@@ -245,7 +245,7 @@ static bool join_range(struct jrule *r, struct jstmt *last, const struct node *n
 
 	while (s > r->stmts && s->dead)
 		s--;
-	if (s < r->stmts || s->dead || !s->is_gte || s->left_size != last->left_size || s->bytes != last->bytes ||
+	if (b->failed || s < r->stmts || s->dead || !s->is_gte || s->left_size != last->left_size || s->bytes != last->bytes ||
 	    memcmp(b->s + s->left_at, b->s + left, s->left_size) != 0)
 		return false;
 	s->dead = true;
@@ -405,6 +405,8 @@ void nft_put_set(struct jrule *r, struct strbuf *b, struct jset *s, const struct
 	}
 	if (knows_better(r, s, key))
 		read_again(r, s);
+	if (r->j->r < 0)
+		return;
 	w = &r->j->workers[s->who];
 	ADD(b, "{\"set\": [");
 	if (s->size)

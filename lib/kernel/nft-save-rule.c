@@ -796,9 +796,9 @@ static void add_action(struct strbuf *b, const struct rule *u, struct xt_rule_co
 	}
 }
 
-static void add_words(struct strbuf *b, const struct rule *u, struct nft_attr userdata)
+static void add_words(struct strbuf *b, const struct rule *u, struct xt_sets *sets, struct nft_attr userdata)
 {
-	struct xt_rule_context c = { .ip6 = u->ip6, .proto = u->proto_inverted ? 0 : u->proto, .nft = true };
+	struct xt_rule_context c = { .ip6 = u->ip6, .proto = u->proto_inverted ? 0 : u->proto, .nft = true, .sets = sets };
 
 	add_field(b, u, &u->src, "-s ");
 	add_field(b, u, &u->dst, "-d ");
@@ -817,7 +817,7 @@ static void add_words(struct strbuf *b, const struct rule *u, struct nft_attr us
 	add_action(b, u, &c);
 }
 
-bool nft_rule_print(struct strbuf *b, bool ip6, struct nft_attr exprs, struct nft_attr userdata, bool *ret_jumps)
+bool nft_rule_print(struct strbuf *b, bool ip6, struct xt_sets *sets, struct nft_attr exprs, struct nft_attr userdata, bool *ret_jumps)
 {
 	struct rule u;
 
@@ -825,7 +825,7 @@ bool nft_rule_print(struct strbuf *b, bool ip6, struct nft_attr exprs, struct nf
 	u.ip6 = ip6;
 	if (!read_rule(&u, exprs))
 		return false;
-	add_words(b, &u, userdata);
+	add_words(b, &u, sets, userdata);
 	*ret_jumps = u.action == ACTION_JUMP || u.action == ACTION_GOTO;
 	return true;
 }

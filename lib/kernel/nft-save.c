@@ -106,18 +106,44 @@ struct part {
 	uint32_t users;
 	int r; /* -ECANCELED: a rule has no words, here or in another part */
 };
+struct asker { /* of one thread */
+	struct nft_sock sock;
+	struct xt_sets *sets;
+};
 struct work {
 	const struct nft_table *table;
-	struct nft_sock socks[CREW_SIZE];
+	struct asker askers[CREW_SIZE];
 	atomic_bool stop;
 };
 struct one_chain {
 	const struct nft_chain *chain;
 	size_t name_size;
+	struct xt_sets *sets;
 	struct strbuf *text;
 	uint32_t users; /* rules, and chains that they jump to: what struct nft_chain's use counts */
 	bool ip6;
 };
+
+static void asker_close(struct asker *a)
+{
+	nft_sock_close(&a->sock);
+	xt_sets_free(a->sets);
+	a->sets = NULL;
+}
+
+/* 0 or -errno. */
+static int asker_open(struct asker *a)
+{
+	int r = nft_sock_open(&a->sock);
+
+	if (r < 0)
+		return r;
+	a->sets = xt_sets_new();
+	if (a->sets)
+		return 0;
+	asker_close(a);
+	return -ENOMEM;
+}
 
 static int on_rule(void *arg, const struct nlmsghdr *h)
 {
@@ -134,17 +160,19 @@ static int on_rule(void *arg, const struct nlmsghdr *h)
 		return 0;
 	strbuf_add(o->text, "-A ", 3);
 	strbuf_add(o->text, o->chain->name, o->name_size);
-	if (!nft_rule_print(o->text, o->ip6, a[NFTA_RULE_EXPRESSIONS], a[NFTA_RULE_USERDATA], &jumps))
+	if (!nft_rule_print(o->text, o->ip6, o->sets, a[NFTA_RULE_EXPRESSIONS], a[NFTA_RULE_USERDATA], &jumps))
 		return -ECANCELED;
 	o->users += 1u + jumps;
 	strbuf_addc(o->text, '\n');
 	return 0;
 }
 
-static int print_rules(struct nft_sock *s, const struct nft_chain *c, struct strbuf *text, uint32_t *users)
+static int print_rules(struct asker *asker, const struct nft_chain *c, struct strbuf *text, uint32_t *users)
 {
-	struct one_chain o = { .chain = c, .name_size = strlen(c->name), .text = text, .ip6 = c->table->family == NFPROTO_IPV6 };
-	int r = nft_dump_rules(s, c->table, c, on_rule, &o);
+	struct one_chain o = {
+		.chain = c, .name_size = strlen(c->name), .sets = asker->sets, .text = text, .ip6 = c->table->family == NFPROTO_IPV6,
+	};
+	int r = nft_dump_rules(&asker->sock, c->table, c, on_rule, &o);
 
 	*users += o.users;
 	return r;
@@ -159,7 +187,7 @@ static void print_part(void *arg, void *which, unsigned who)
 		if (atomic_load_explicit(&w->stop, memory_order_relaxed))
 			p->r = -ECANCELED;
 		else
-			p->r = print_rules(&w->socks[who], p->chains[i], &p->text, &p->users);
+			p->r = print_rules(&w->askers[who], p->chains[i], &p->text, &p->users);
 	}
 	if (p->r < 0)
 		atomic_store_explicit(&w->stop, true, memory_order_relaxed);
@@ -167,7 +195,7 @@ static void print_part(void *arg, void *which, unsigned who)
 
 static void do_parts(struct work *w, struct part *parts, size_t n)
 {
-	struct crew *crew = w->socks[1].fd >= 0 ? crew_start(print_part, w) : NULL;
+	struct crew *crew = w->askers[1].sock.fd >= 0 ? crew_start(print_part, w) : NULL;
 
 	for (size_t i = 0; i < n; i++) {
 		if (crew)
@@ -204,12 +232,10 @@ static int print_users(struct work *w, struct strbuf *text, const chain_list *ch
 
 	if (n && !parts)
 		return -ENOMEM;
-	if (chains->len >= CREW_CHAINS && w->socks[1].fd < 0) {
-		r = nft_sock_open(&w->socks[1]);
-		if (r == -ENOMEM) {
-			free(parts);
-			return r;
-		}
+	/* Without a second socket one thread does it all. */
+	if (chains->len >= CREW_CHAINS && w->askers[1].sock.fd < 0 && asker_open(&w->askers[1]) == -ENOMEM) {
+		free(parts);
+		return -ENOMEM;
 	}
 	for (size_t i = 0; i < n; i++)
 		parts[i] = (struct part){ chains->v + i * PART_CHAINS, MIN(PART_CHAINS, chains->len - i * PART_CHAINS), STRBUF_INIT, 0, 0 };
@@ -242,7 +268,7 @@ static int print_table(struct work *w, const struct nft_dump *d, const struct bu
 		    w->table->family == NFPROTO_IPV6 ? "ip6tables" : "iptables", b->name);
 	print_chains(text, b, &c);
 	for (unsigned i = 0; r == 0 && i < HOOKS; i++)
-		r = c.base[i] ? print_rules(&w->socks[0], c.base[i], text, &users) : 0;
+		r = c.base[i] ? print_rules(&w->askers[0], c.base[i], text, &users) : 0;
 	if (r == 0)
 		r = print_users(w, text, &c.users, &users);
 	/*
@@ -286,12 +312,16 @@ static int print_builtin(struct work *w, struct nft_dump *d, const struct builti
 
 int nft_save(struct nft_dump *d, bool ip6, struct kernel_text *ret)
 {
-	struct work w = { .socks = { NFT_SOCK_INIT, NFT_SOCK_INIT } };
-	int r = nft_sock_open(&w.socks[0]);
+	struct work w = { .askers = { { .sock = NFT_SOCK_INIT }, { .sock = NFT_SOCK_INIT } } };
+	int r = asker_open(&w.askers[0]);
 
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(builtins); i++)
 		r = print_builtin(&w, d, &builtins[i], ip6, &ret->text);
-	for (size_t i = 0; i < ARRAY_LEN(w.socks); i++)
-		nft_sock_close(&w.socks[i]);
+	for (size_t i = 0; i < ARRAY_LEN(w.askers); i++) {
+		/* A set that has another name than in the text. */
+		if (r == 0 && !xt_sets_same(w.askers[i].sets))
+			r = -EINTR;
+		asker_close(&w.askers[i]);
+	}
 	return r;
 }

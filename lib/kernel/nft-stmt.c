@@ -216,7 +216,7 @@ static bool on_log(struct jrule *r, const struct nft_attr *a)
 		comma = ", ";
 	}
 	ADD(OUT, "}}");
-	if (!*comma) {
+	if (!*comma && !OUT->failed) {
 		OUT->len = at;
 		ADD(OUT, "{\"log\": null}");
 	}

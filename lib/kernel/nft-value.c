@@ -163,24 +163,41 @@ const char *nft_family_name(uint8_t family)
 
 /* ---- strings and numbers ---- */
 
+/* How many bytes of UTF-8 one character has there; 0: it is none (RFC 3629). */
+static size_t utf8_size(const char *s, size_t len)
+{
+	const uint8_t *p = (const uint8_t *)s;
+	size_t n = p[0] >= 0xc2 && p[0] <= 0xdf ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4 : 0;
+
+	if (n == 0 || n > len || (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
+	    (p[0] == 0xf4 && p[1] > 0x8f))
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	return n;
+}
+
 void nft_put_string(struct strbuf *b, const char *s, size_t len)
 {
-	size_t from = 0;
+	size_t from = 0, n;
 
 	strbuf_addc(b, '"');
-	for (size_t i = 0; i < len; i++) {
+	for (size_t i = 0; i < len; i += n) {
 		uint8_t c = (uint8_t)s[i];
 
-		if (c >= 0x20 && c != '"' && c != '\\' && c < 0x7f)
+		n = c >= 0x80 ? utf8_size(s + i, len - i) : 1;
+		if (n > 1 || (n == 1 && c >= 0x20 && c != '"' && c != '\\' && c != 0x7f))
 			continue;
 		strbuf_add(b, s + from, i - from);
-		from = i + 1;
 		if (c == '"' || c == '\\')
 			strbuf_addf(b, "\\%c", c);
-		else if (c < 0x20 || c == 0x7f)
+		else if (n == 1)
 			strbuf_addf(b, "\\u%04x", c);
 		else
-			from = i; /* a part of UTF-8 */
+			strbuf_addc(b, '?');
+		n = 1;
+		from = i + 1;
 	}
 	strbuf_add(b, s + from, len - from);
 	strbuf_addc(b, '"');

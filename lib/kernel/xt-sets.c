@@ -11,17 +11,15 @@
 
 #include <linux/netfilter/ipset/ip_set.h>
 
-#define SETS_MAX 65535u
-
 struct set_name {
 	char name[IPSET_MAXNAMELEN];
-	uint16_t index;
 	bool known;
 };
 struct xt_sets {
 	int fd; /* -1: not opened yet, -2: nobody to ask */
 	unsigned version;
-	ARRAY_OF(struct set_name *) all;
+	ARRAY_OF(struct set_name *) all; /* by their index, NULL: not asked for */
+	bool failed;			 /* out of memory */
 };
 
 struct xt_sets *xt_sets_new(void)
@@ -89,38 +87,47 @@ static bool ask(struct xt_sets *s, uint16_t index, char name[static IPSET_MAXNAM
 	return *name != '\0';
 }
 
+static struct set_name *new_name(struct xt_sets *s, uint16_t index)
+{
+	struct set_name *n;
+
+	while (s->all.len <= index)
+		if (array_push(&s->all, (struct set_name *)NULL) < 0)
+			return NULL;
+	n = calloc(1, sizeof(*n));
+	if (!n)
+		return NULL;
+	n->known = ask(s, index, n->name);
+	s->all.v[index] = n;
+	return n;
+}
+
 const char *xt_set_name(struct xt_sets *s, uint16_t index)
 {
 	struct set_name *n;
 
 	if (!s)
 		return NULL;
-	for (size_t i = 0; i < s->all.len; i++)
-		if (s->all.v[i]->index == index)
-			return s->all.v[i]->known ? s->all.v[i]->name : NULL;
-	if (s->all.len == SETS_MAX)
-		return NULL;
-	n = calloc(1, sizeof(*n));
+	n = index < s->all.len && s->all.v[index] ? s->all.v[index] : new_name(s, index);
 	if (!n)
-		return NULL;
-	n->index = index;
-	n->known = ask(s, index, n->name);
-	if (array_push(&s->all, n) < 0) {
-		free(n);
-		return NULL;
-	}
-	return n->known ? n->name : NULL;
+		s->failed = true;
+	return n && n->known ? n->name : NULL;
 }
 
-bool xt_sets_same(struct xt_sets *s)
+int xt_sets_same(struct xt_sets *s)
 {
+	if (s && s->failed)
+		return -ENOMEM;
 	for (size_t i = 0; s && i < s->all.len; i++) {
 		const struct set_name *n = s->all.v[i];
 		char name[IPSET_MAXNAMELEN];
-		bool known = ask(s, n->index, name);
+		bool known;
 
+		if (!n)
+			continue;
+		known = ask(s, (uint16_t)i, name);
 		if (known != n->known || (known && strcmp(name, n->name) != 0))
-			return false;
+			return 0;
 	}
-	return true;
+	return 1;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The one table of matches and targets: name, revision, family, size of the struct, decoder. Sorted by name and revision; within that
- * by family. Both libiptc's entries and the compat expressions of iptables-nft hold these structs, padded to eight bytes.
+ * by family. Both the entries of the legacy backend and the compat expressions of iptables-nft hold these structs, padded to eight bytes.
  */
 #include "xt-private.h"
 
@@ -262,8 +262,11 @@ const struct xt_row *xt_target_rows(size_t *ret_len)
 
 static int compare(const struct xt_row *row, const char *name, unsigned revision)
 {
-	int d = strcmp(row->name, name);
+	int d = (unsigned char)row->name[0] - (unsigned char)name[0];
 
+	if (d)
+		return d;
+	d = strcmp(row->name, name);
 	return d ? d : (int)row->revision - (int)revision;
 }
 

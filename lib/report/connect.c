@@ -219,6 +219,7 @@ static json_t *target_json(struct doc *doc, const struct connect_target *x)
 	doc_set(doc, o, "outcome", doc_string(doc, y ? snap_try_name(y->end) : snap_try_name(TRY_NOT_MADE)));
 	doc_set(doc, o, "error", doc_string(doc, y && y->error ? sd_strerror(-y->error) : NULL));
 	doc_set(doc, o, "icmp", icmp_json(doc, y));
+	doc_set(doc, o, "source", y ? doc_addr(doc, &y->source) : json_null());
 	doc_set(doc, o, "status", y && y->status ? json_integer(y->status) : json_null());
 	doc_set(doc, o, "ms", y ? json_real((double)y->us / 1000) : json_null());
 	doc_set(doc, o, "listening", listening_json(doc, x));

@@ -229,54 +229,64 @@ static bool is_sound(const struct hairpin_answer *a)
 	return a->can == HAIRPIN_YES || a->can == HAIRPIN_UNASKED;
 }
 
-static void left_out(struct strbuf *b, size_t n, const char *what)
+/* Rows of a table in text: where there are many, those that are not sound, and of those the first. */
+struct rows {
+	bool all;
+	size_t shown, sound, others; /* left out */
+};
+
+static bool show_row(struct rows *x, bool sound)
 {
+	bool show = x->all || (!sound && x->shown < ROWS_SHOWN);
+	x->shown += show;
+	x->sound += !show && sound;
+	x->others += !show && !sound;
+	return show;
+}
+
+static void left_out(struct strbuf *b, const struct rows *x, const char *what)
+{
+	size_t n = x->sound + x->others;
 	if (n) {
-		strbuf_addf(b, "  and %zu more %s%s, all well (-v shows them)\n", n, what, n == 1 ? "" : "s");
+		strbuf_addf(b, "  and %zu more %s%s%s (-v shows them)\n", n, what, n == 1 ? "" : "s", x->others ? "" : ", all well");
 	}
 }
 
 static void port_table(const struct report *r, struct strbuf *b, const struct hairpin_report *h, const struct hairpin_bridge *x)
 {
 	struct table t CLEANUP(table_release) = { .columns = port_columns, .ncolumns = ARRAY_LEN(port_columns) };
-	bool all = r->verbose || x->ports <= ROWS_SHOWN;
-	size_t left = 0;
+	struct rows rows = { .all = r->verbose || x->ports <= ROWS_SHOWN };
 	for (size_t i = x->first_port; i < x->first_port + x->ports; i++) {
-		if (all || !is_sound(&h->ports.v[i].self)) {
+		if (show_row(&rows, is_sound(&h->ports.v[i].self))) {
 			port_row(&t, &h->ports.v[i]);
-		} else {
-			left++;
 		}
 	}
 	if (table_rows(&t)) {
 		table_print(r, b, &t, 0, table_rows(&t));
 	}
 	b->failed |= t.failed;
-	left_out(b, left, "port");
+	left_out(b, &rows, "port");
 }
 
 static void pod_table(const struct report *r, struct strbuf *b, const struct hairpin_report *h, const struct hairpin_node *n)
 {
 	struct arena a CLEANUP(arena_release) = { 0 };
 	struct table t CLEANUP(table_release) = { .columns = pod_columns, .ncolumns = ARRAY_LEN(pod_columns) };
-	bool all = r->verbose || n->pods <= ROWS_SHOWN;
-	size_t left = 0;
+	struct rows rows = { .all = r->verbose || n->pods <= ROWS_SHOWN };
 	for (size_t i = 0; i < h->pods.len; i++) {
 		const struct hairpin_pod *p = &h->pods.v[i];
 		if (strcmp(p->node, n->snap->name) != 0) {
 			continue;
 		}
-		if (all || !is_sound(&p->self) || !is_sound(&p->neighbour)) {
+		if (show_row(&rows, is_sound(&p->self) && is_sound(&p->neighbour))) {
 			pod_row(&t, &a, p);
-		} else {
-			left++;
 		}
 	}
 	if (table_rows(&t)) {
 		table_print(r, b, &t, 0, table_rows(&t));
 	}
 	b->failed |= t.failed;
-	left_out(b, left, "pod");
+	left_out(b, &rows, "pod");
 }
 
 static void node_text(const struct report *r, struct strbuf *b, const struct hairpin_report *h, const struct hairpin_node *n)

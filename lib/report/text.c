@@ -39,6 +39,44 @@ void text_labelled(struct strbuf *b, const char *label, const char *text)
 	strbuf_addc(b, '\n');
 }
 
+/* Does it look at, or change, the network of the machine that it runs on? */
+static bool is_about_network(const char *command)
+{
+	static const char *const tools[] = { "ip ",	   "bridge ",	 "sysctl ", "nft ", "ss ", "conntrack ", "ipset ", "ipvsadm ", "iptables-",
+					     "ip6tables-", "for " };
+	const char *s = str_starts(command, "sudo ") ? command + 5 : command;
+	for (size_t i = 0; i < ARRAY_LEN(tools); i++) {
+		if (str_starts(s, tools[i])) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* In the network namespace that this run looks at. A loop goes there as a whole, as one word of a shell. */
+static void command_elsewhere(const struct report *r, struct strbuf *b, const char *command)
+{
+	strbuf_addf(b, "sudo %s ", r->node_prefix);
+	if (!str_starts(command, "for ")) {
+		strbuf_add_clean(b, str_starts(command, "sudo ") ? command + 5 : command);
+		return;
+	}
+	struct strbuf word CLEANUP(strbuf_release) = STRBUF_INIT;
+	for (const char *p = command; *p; p++) {
+		if (str_starts(p, "sudo ")) {
+			p += 4;
+		} else if (*p == '\'') {
+			strbuf_adds(&word, "'\\''");
+		} else {
+			strbuf_addc(&word, *p);
+		}
+	}
+	strbuf_adds(b, "sh -c '");
+	strbuf_add_clean(b, strbuf_str(&word));
+	strbuf_addc(b, '\'');
+	b->failed |= word.failed;
+}
+
 void text_command(const struct report *r, struct strbuf *b, const char *command)
 {
 	if (str_starts(command, "kubectl ")) {
@@ -48,6 +86,8 @@ void text_command(const struct report *r, struct strbuf *b, const char *command)
 		strbuf_adds(b, r->program);
 		strbuf_add_clean(b, command + strlen("svcdoctor"));
 		strbuf_adds(b, r->source_flags);
+	} else if (r->node_prefix && *r->node_prefix && is_about_network(command)) {
+		command_elsewhere(r, b, command);
 	} else {
 		strbuf_add_clean(b, command);
 	}

@@ -103,6 +103,7 @@ void snapshot_node_clear(struct snap_node *n)
 
 	ruleset_release(&n->rules);
 	node_facts_release(&n->facts);
+	array_free(&n->cni);
 	*n = (struct snap_node){ .name = old.name, .proxy = old.proxy, .kubelet = old.kubelet };
 	ruleset_init(&n->rules);
 	node_facts_init(&n->facts);
@@ -195,8 +196,9 @@ static int finish_node(struct snapshot *s, struct snap_node *n)
 	int r = object ? join_node_object(n, object) : 0;
 
 	sort_cni(n);
+	/* that there are no sets and no virtual servers is known of a machine whose rules nobody may read */
 	for (size_t i = 0; i < DUMP_KINDS; i++)
-		n->any_rules |= is_readable(n->dumps[i]);
+		n->any_rules |= is_readable(n->dumps[i]) && !(n->live && n->dump_empty[i] && i >= DUMP_IPSET);
 	if (r == 0)
 		r = ruleset_finish(&n->rules);
 	if (r == 0)

@@ -208,6 +208,19 @@ static int read_kernel(struct node_live *l, int64_t end_ms)
 	return r;
 }
 
+static int read_connections(struct node_live *l, int64_t end_ms)
+{
+	struct node_text t = { .is_fact = false };
+	bool late = end_ms && clock_ms() >= end_ms;
+
+	if (!late && kernel_conntrack(&t.k) < 0) {
+		kernel_text_release(&t.k);
+		return -ENOMEM;
+	}
+	settle(&t, late);
+	return push(l, "conntrack.txt", t);
+}
+
 /* What happens in the network namespace that is read. */
 struct visit {
 	const struct node_live_want *want;
@@ -245,6 +258,8 @@ static void *visit(void *arg)
 	v->r = v->want->netns || v->want->pid ? enter(v) : 0;
 	if (v->r == 0)
 		v->r = read_kernel(v->l, v->end_ms);
+	if (v->r == 0 && v->want->connections)
+		v->r = read_connections(v->l, v->end_ms);
 	return NULL;
 }
 

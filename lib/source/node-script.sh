@@ -22,14 +22,13 @@ has() {
 	return 1
 }
 
-# MODULE : 0: the kernel has it, 1: it has not, 2: that is not known
+# MODULE FUNCTION : 0: the kernel has it, 1: it has not, 2: that is not known; what is built in is not always among the modules
 loaded() {
 	[ -d "/sys/module/$1" ] && return
 	[ -e /proc/modules ] || return 0 # a kernel without modules
 	grep -q "^$1 " /proc/modules && return
-	builtin=/lib/modules/$(uname -r)/modules.builtin
-	[ -r "$builtin" ] || return 2
-	grep -q "/$1\.ko" "$builtin"
+	[ -r /proc/kallsyms ] || return 2
+	grep -q " $2" /proc/kallsyms
 }
 
 # COMMAND... : with a time limit, where there is one
@@ -99,7 +98,7 @@ nft_save() { # FAMILY: "" or 6
 }
 
 rules() {
-	loaded nf_tables
+	loaded nf_tables nf_tables_newtable
 	case $? in
 	0)
 		nft_save ""
@@ -111,7 +110,7 @@ rules() {
 	esac
 	legacy ""
 	legacy 6
-	loaded ip_set
+	loaded ip_set ip_set_create
 	case $? in
 	0) keep ipset-save.txt ipset save ;;
 	1) nothing ipset-save.txt ;;
@@ -148,7 +147,7 @@ facts() {
 			missing="$missing ${f%:*}"
 		fi
 	done
-	if loaded nf_conntrack_netlink; then
+	if loaded nf_conntrack_netlink ctnetlink_dump_table; then
 		keep conntrack-stats.txt conntrack -S
 		count=$(cat /proc/sys/net/netfilter/nf_conntrack_count 2>/dev/null)
 		[ "${count:-1000000}" -le 100000 ] && keep conntrack.txt conntrack -L -o extended
@@ -157,7 +156,9 @@ facts() {
 
 files() {
 	[ -r /etc/resolv.conf ] && keep resolv.conf cat /etc/resolv.conf
-	[ -r /var/lib/kubelet/config.yaml ] && keep kubelet-config.json grep -v '^staticPodURL' /var/lib/kubelet/config.yaml
+	if [ -r /var/lib/kubelet/config.yaml ] && ! grep -q staticPodURLHeader /var/lib/kubelet/config.yaml; then
+		keep kubelet-config.json cat /var/lib/kubelet/config.yaml
+	fi
 	for f in /etc/cni/net.d/*.conf /etc/cni/net.d/*.conflist; do
 		if [ -f "$f" ] && [ -r "$f" ] && ! grep -qiE '(token|password|key_data)"' "$f"; then
 			mkdir -p "$node/cni"

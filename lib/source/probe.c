@@ -18,7 +18,7 @@ enum { LOOK_MS = 200 };
 struct launcher {
 	struct probe *v;
 	size_t n;
-	unsigned round; /* all first tries, then all second ones, ... */
+	unsigned rounds, round; /* all first tries, then all second ones, ... */
 	size_t next;
 	const struct probe_options *o;
 	struct flight *flights;
@@ -185,11 +185,7 @@ static void expire(struct flight *f)
 /* The next try to make: one round over all before the next, so that a slow address holds up the others as little as may be. */
 static bool next_try(struct launcher *l, const struct probe **ret, struct snap_try **ret_out)
 {
-	unsigned most = 0;
-	for (size_t i = 0; i < l->n; i++) {
-		most = MAX(most, l->v[i].count);
-	}
-	for (; l->round < most; l->round++, l->next = 0) {
+	for (; l->round < l->rounds; l->round++, l->next = 0) {
 		while (l->next < l->n) {
 			struct probe *p = &l->v[l->next++];
 			if (l->round < p->count) {
@@ -295,6 +291,9 @@ int probe_run(struct probe *v, size_t n, const struct probe_options *o)
 	}
 	l.until_us = o->all_ms > 0 ? clock_us() + MIN(o->all_ms, INT64_MAX / 4000) * 1000 : INT64_MAX;
 	l.last_id = (uint16_t)clock_us();
+	for (size_t i = 0; i < n; i++) {
+		l.rounds = MAX(l.rounds, v[i].count);
+	}
 	l.flights = calloc(o->parallel, sizeof(*l.flights));
 	int r = l.flights ? fly(&l) : -ENOMEM;
 	free(l.flights);

@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The rules of a large cluster read from the kernel, against the tool that prints them, in the same run: kube-proxy's rules of each backend are loaded
-into a network namespace that ends with this process. Reading is `kernel_read`, which prints the text; what follows, reading that text and verifying
-every Service, is measured by bench.c. It measures and never fails for a number.
+into a network namespace that ends with this process, with the node's addresses. Reading is `kernel_read`, which prints the text; what follows, reading that
+text and verifying every Service, is measured by bench.c; the whole command reads the cluster's JSON, too. It measures and never fails for a number.
 
     tests/bench/node.py FOLDER [BACKEND|SIZE...]      iptables-nft, iptables-legacy, nftables; 2000 Services, for 10000 the first tool takes half a minute"""
+import json
 import os
+import shutil
 import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "scenario")]
-from bench import Row, generate, measure, parts  # noqa: E402
+from bench import PROGRAM, Row, generate, measure, parts  # noqa: E402
+from kernel_nftables_run import commands  # noqa: E402
 from kernel_world import NEWNET, run, unshare  # noqa: E402
 
 READER = os.environ.get("KERNEL_READ", "build/tests/kernel_read")
@@ -34,8 +37,38 @@ BACKENDS = {
 
 
 def load(b, bundle):
-    with open(os.path.join(bundle, "nodes", "n1", b.dump), "rb") as f:
-        run(*b.restore, stdin=f.read())
+    with open(os.path.join(bundle, "nodes", "n1", b.dump), encoding="utf-8") as f:
+        text = f.read()
+    run(*b.restore, stdin=(commands(text) if b.mode == "nftables" else text).encode())
+
+
+def links(bundle):
+    """The node's interfaces, as far as a namespace of its own can have them."""
+    with open(os.path.join(bundle, "nodes", "n1", "ip-addr.json"), encoding="utf-8") as f:
+        for link in json.load(f):
+            if link["ifname"] != "lo":
+                run("ip", "link", "add", link["ifname"], "type", "bridge")
+            for a in link["addr_info"] if link["ifname"] != "lo" else ():
+                run("ip", "addr", "add", f"{a['local']}/{a['prefixlen']}", "dev", link["ifname"])
+            run("ip", "link", "set", link["ifname"], "up")
+    for name in ("ip_forward", "conf/all/route_localnet"):
+        with open(f"/proc/sys/net/ipv4/{name}", "w", encoding="ascii") as f:
+            f.write("1")
+
+
+def verify(bundle, folder):
+    """`verify -A` over the cluster's objects and this kernel."""
+    only = os.path.join(folder, "cluster-only")
+    shutil.rmtree(only, ignore_errors=True)
+    shutil.copytree(os.path.join(bundle, "cluster"), os.path.join(only, "cluster"))
+    argv = [PROGRAM, "verify", "-A", "--bundle", only, "--netns", f"/proc/{os.getpid()}/ns/net", "--node", "n1", "-o", "json"]
+    p = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    try:
+        doc = json.loads(p.stdout)
+    except ValueError:
+        return None, p.stderr.decode(errors="replace")
+    row = measure(argv)
+    return row, f"{doc['decided']} of {doc['frontends']} frontends decided, {len(doc['differences'])} differences"
 
 
 def show(name, row, tool):
@@ -50,6 +83,7 @@ def one(folder, name, n):
     for account in ("ct_state_invalid_dropped_pkts", "localhost_nps_accepted_pkts"):
         run("nfacct", "add", account, check=False)
     try:
+        links(bundle)
         load(b, bundle)
     except OSError as e:
         print(f"{name}: {n} Services cannot be loaded here: {str(e)[:200]}", flush=True)
@@ -65,7 +99,11 @@ def one(folder, name, n):
     show(" ".join(b.tool), tool, None)
     show("read the kernel", reading, tool)
     show("read that text, verify every Service", rest, None)
-    show("all of it", Row(reading.wall + rest.wall, reading.cpu + rest.cpu), tool)
+    show("both", Row(reading.wall + rest.wall, reading.cpu + rest.cpu), tool)
+    whole, what = verify(bundle, folder)
+    if whole:
+        show("svcdoctor verify -A", whole, tool)
+    print(f"  {what}")
     sys.stdout.flush()
 
 

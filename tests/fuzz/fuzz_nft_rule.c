@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		CLEANUP(strbuf_release) struct strbuf b = STRBUF_INIT;
 		bool jumps = false;
 
-		if (!nft_rule_print(&b, ip6, a[NFTA_RULE_EXPRESSIONS], a[NFTA_RULE_USERDATA], &jumps))
+		if (!nft_rule_print(&b, ip6, NULL, a[NFTA_RULE_EXPRESSIONS], a[NFTA_RULE_USERDATA], &jumps))
 			continue;
 		if (b.len && (memchr(b.s, '\n', b.len) || memchr(b.s, '\0', b.len)))
 			abort();

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """connect, with real packets: two nodes in namespaces whose pods answer, refuse, are silent, or are not to be reached, each beside its look-alikes."""
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 
-from common import ROOT, Tests, expect, expect_equal, run, write
+from common import PROGRAM, ROOT, Tests, expect, expect_equal, run, write
 from connect_world import World, bundle, pod_object, service_object, slice_object, translate
 
 NEAR = [(f"web-{i}", f"10.244.1.{10 + i}", "node1") for i in (1, 2, 3)]
@@ -138,6 +139,9 @@ def test_wrong_port(s):
     d = s.json(special(s, "p1", "10.244.1.31", "http,0.0.0.0,8081"))
     f = next(x for x in d["findings"] if x["check"] == "connect-wrong-port")
     told(f, "10.244.1.31:8080", "refused by an RST", "listening there: 8081")
+    expect_equal(f["fix"], [], "a fix that would break the other endpoints")
+    d2 = s.json(s.bundle([("odd", "10.244.1.31", "node1")], rules=False), codes=(1,))
+    f = next(x for x in d2["findings"] if x["check"] == "connect-wrong-port")
     expect("'[{\"op\":\"replace\",\"path\":\"/spec/ports/0/targetPort\",\"value\":8081}]'" in f["fix"][0], f"fix: {f['fix']}")
     expect_equal(row(d, "10.244.1.31:8080")["listening"], ["0.0.0.0:8081"], "who listens")
 
@@ -354,6 +358,30 @@ def test_namespace_of_a_node(s):
     expect_equal(row(d, "10.96.0.10:80")["answered"], 10, "the cluster IP")
 
 
+def test_without_rights(s):
+    """Anybody may connect; who listens in others' namespaces, and their namespaces themselves, are not for everybody."""
+    if not shutil.which("setpriv"):
+        return "no setpriv: not tried"
+    path = s.bundle([*NEAR, ("odd", "10.244.1.31", "node1")], rules=False)  # the pod of test_wrong_port
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        copy = shutil.copytree(path, os.path.join(folder, "b"))
+        program = shutil.copy(PROGRAM, folder)
+        nobody = (*s.w.prefix("node1"), "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", f"SVCDOCTOR={program}", program)
+
+        def ask(*args):
+            return subprocess.run([*nobody, "connect", "shop/web", "--bundle", copy, "--connect-timeout", "600ms", "-o", "json", *args], stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, timeout=60)
+        p = ask()
+        document = json.loads(p.stdout)
+        expect_equal(row(document, "10.244.1.31:8080")["listening"], None, "who listens")
+        expect("connect-endpoint-refused" in checks(document), f"findings: {checks(document)}")
+        p = ask("--netns", s.w.name("a"))
+        expect_equal(p.returncode, 77, f"the exit status of --netns: {p.stderr.decode()}")
+        expect("CAP_SYS_ADMIN" in p.stderr.decode(), p.stderr.decode())
+    return None
+
+
 def test_live_cluster(s):
     """The objects from an API server; the node's rules from its kernel."""
     path = s.bundle(TEN, rules=False, more=[pod_object("client", "10.244.1.99", "node1", {"app": "client"})])
@@ -399,7 +427,7 @@ def row_of(document, address):
 
 
 TESTS = [test_sound, test_live_rules, test_cut, test_cut_from_pod, test_policy, test_wrong_port, test_loopback, test_nothing_listens, test_reject, test_blackhole,
-         test_cluster_ip, test_stranger, test_node_port, test_external, test_one_node, test_namespace_of_a_node, test_live_cluster, test_six, test_http, test_udp, test_limits]
+         test_cluster_ip, test_stranger, test_node_port, test_external, test_one_node, test_namespace_of_a_node, test_without_rights, test_live_cluster, test_six, test_http, test_udp, test_limits]
 
 
 def main():

@@ -123,6 +123,17 @@ def test_promiscuous():
                 expect("depends on the stable level of kernel " + release in text, text)
 
 
+def test_kubelet():
+    """Up to 1.23 the kubelet's own setting counts."""
+    for version, is_judged in (("v1.23.17", True), ("v1.24.0", False)):
+        with Copy(LAB) as lab:
+            lab.edit(lambda t, v=version: t.replace('"kubeletVersion":"v1.36.2"', f'"kubeletVersion":"{v}"'), "cluster", "nodes.json")
+            lab.edit(port_off(), "nodes", "node1", "ip-link.json")
+            doc = hairpin(lab.path, "--node", "node1", codes=(1,))
+            told = [x for f in doc["findings"] for x in f["evidence"] if "has hairpinMode promiscuous-bridge" in x]
+            expect_equal((node(doc)["kubelet_judged"], len(told)), (is_judged, int(is_judged)), version)
+
+
 def test_bridge_netfilter():
     with Copy(LAB) as lab:
         lab.edit(lambda t: t.replace("bridge-nf-call-iptables = 1", "bridge-nf-call-iptables = 0"), "nodes", "node1", "sysctl.txt")
@@ -163,24 +174,34 @@ def verdict(doc):
     return {"itself": n["itself"], "neighbour": n["neighbour"]}
 
 
+def in_words(measured):
+    return {k: "yes" if v else "no" for k, v in measured.items()}
+
+
+def asked(w):
+    """The kernel itself."""
+    return run("hairpin", "--netns", w.names["n"], "--node", "node1", "-o", "json", codes=(0, 1, 2)).json
+
+
 def same(w, what):
     """What is said and what is measured."""
     measured = w.measured()  # first: it is traffic that fills the neighbour table
     doc = judged(w)
-    expect_equal(verdict(doc), {k: "yes" if v else "no" for k, v in measured.items()}, f"{what}: the verdict, which is measured")
+    if verdict(doc) != in_words(measured):  # a busy machine
+        measured = w.measured(2)
+    expect_equal(verdict(doc), in_words(measured), f"{what}: the verdict, which is measured")
     expect_equal(bool(doc["findings"]), not all(measured.values()), f"{what}: findings {checks(doc)}")
-    live = run("hairpin", "--netns", w.names["n"], "--node", "node1", "-o", "json", codes=(0, 1, 2)).json
-    if any(e["code"] == "partial" for e in live["errors"]):
-        return doc, measured
-    expect_equal((verdict(live), checks(live), fixes(live)), (verdict(doc), checks(doc), fixes(doc)), f"{what}: what the kernel itself says")
+    live = asked(w)
+    if not any(e["code"] == "partial" for e in live["errors"]):
+        expect_equal((verdict(live), checks(live), len(fixes(live))), (verdict(doc), checks(doc), len(fixes(doc))), f"{what}: what the kernel itself says")
     return doc, measured
 
 
-def test_table(backend):
+def test_table(backend, family=4):
     """All combinations, each as the running kernel has it."""
-    with World(backend) as w:
+    with World(backend, family=family) as w:
         seen = {}
-        for masquerade in (True, False) if backend == "nft" else (True,):
+        for masquerade in (True, False) if (backend, family) == ("nft", 4) else (True,):
             w.masquerade(masquerade)
             for calls in (1, 0):
                 for on in (False, True):
@@ -194,8 +215,8 @@ def test_table(backend):
         return f"{sum(seen.values())} of {len(seen)} times the pod reaches itself"
 
 
-def mend(w, what, check):
-    """Runs the commands as they are printed; what they mend is measured."""
+def mend(w, what, check, from_outside=False):
+    """Runs the commands as they are printed, those of a bundle there and those of a namespace @from_outside; what they mend is measured."""
     doc, before = same(w, what)
     expect(not all(before.values()), f"{what}: it does no harm")
     expect_equal(checks(doc), [check], f"{what}: findings")
@@ -204,7 +225,11 @@ def mend(w, what, check):
     text = run("hairpin", "--bundle", w.bundle(), codes=(1,)).out
     for command in commands:
         expect(command in text, f"{what}: {command!r} is not in the text: {text}")
-    w.node(*commands)
+    if from_outside:
+        commands = fixes(asked(w))
+        w.outside(*commands)
+    else:
+        w.node(*commands)
     _, after = same(w, f"{what}, mended")
     expect_equal(after, {"itself": True, "neighbour": True}, f"{what}: after {commands}")
 
@@ -217,13 +242,13 @@ def test_mended(backend):
         w.masquerade(False)
         mend(w, "no masquerade", "hairpin-masquerade-missing")
         w.load("*filter\n:strange - [0:0]\n-A FORWARD -p udp -j ACCEPT\n-A FORWARD -s 10.244.0.0/16 -j strange\n-A strange -j DROP\nCOMMIT\n", other)
-        mend(w, "a DROP of the other backend", "foreign-rule-drops")
+        mend(w, "a DROP of the other backend", "foreign-rule-drops", True)
         if backend == "legacy":
             return
         w.set(0, True)
         mend(w, "bridge netfilter off", "bridge-nf-call-iptables-off")
         w.node("sysctl -q -w net.ipv4.ip_forward=0")
-        mend(w, "forwarding off", "ip-forward-disabled")
+        mend(w, "forwarding off", "ip-forward-disabled", True)
         w.node("sysctl -q -w net.ipv4.conf.cni0.forwarding=0")
         mend(w, "forwarding off for the bridge", "ip-forward-disabled")
         w.node(f"iptables-{other} -F", f"iptables-{other} -P FORWARD DROP")
@@ -232,13 +257,29 @@ def test_mended(backend):
         mend(w, "a policy of nftables", "foreign-rule-drops")
 
 
+def test_mended_six():
+    with World("nft", family=6) as w:
+        w.set(1, False)
+        mend(w, "hairpin mode off", "hairpin-mode-off")
+        w.set(0, True)
+        mend(w, "bridge netfilter off", "bridge-nf-call-iptables-off")
+        w.node("sysctl -q -w net.ipv6.conf.all.forwarding=0")
+        same(w, "forwarding off")
+        w.set(0, True)
+        same(w, "forwarding and bridge netfilter off")
+        w.set(1, True)
+        w.node("sysctl -q -w net.ipv6.conf.all.forwarding=1")
+        w.masquerade(False)
+        mend(w, "no masquerade", "hairpin-masquerade-missing")
+
+
 def test_many_ports():
     """More ports than anybody prints a command for."""
     with World("nft", pods=9) as w:
         w.set(1, False)
         doc, _ = same(w, "nine ports")
         expect_equal(len(fixes(doc)), 1, "commands")
-        mend(w, "nine ports", "hairpin-mode-off")
+        mend(w, "nine ports", "hairpin-mode-off", True)
         after = judged(w)
         expect(all(p["hairpin"] for p in after["ports"]), "a port was left out")
         w.set(1, False, ports="b")
@@ -263,11 +304,12 @@ def main():
     t.run("port-off", test_port_off)
     t.run("configuration", test_configuration)
     t.run("promiscuous", test_promiscuous)
+    t.run("kubelet", test_kubelet)
     t.run("bridge-netfilter", test_bridge_netfilter)
     t.run("without-services", test_without_services)
     why = why_not()
-    for name, test, *args in (("table/nft", test_table, "nft"), ("table/legacy", test_table, "legacy"), ("mended/nft", test_mended, "nft"),
-                              ("mended/legacy", test_mended, "legacy"), ("many-ports", test_many_ports), ("routed", test_routed)):
+    for name, test, *args in (("table/nft", test_table, "nft"), ("table/legacy", test_table, "legacy"), ("table/IPv6", test_table, "nft", 6), ("mended/nft", test_mended, "nft"),
+                              ("mended/legacy", test_mended, "legacy"), ("mended/IPv6", test_mended_six), ("many-ports", test_many_ports), ("routed", test_routed)):
         if why:
             t.skip(name, why)
         else:

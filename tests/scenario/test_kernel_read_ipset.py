@@ -188,6 +188,29 @@ def passing():
     return f"{unsure} times not all sets were sure"
 
 
+def without_sysfs():
+    """Whether ip_set is there is known, too, where /sys is not to be seen."""
+    inside("ipset", "create", "x", "hash:ip")
+    try:
+        hidden = ("ip", "netns", "exec", NAME, "unshare", "-m", "sh", "-c", 'mount -t tmpfs none /sys && exec "$0" "$@"')
+        expect_equal(kernel_read("ipset", prefix=hidden), kernel_read("ipset"), "without /sys")
+        expect_equal(kernel_read("ipset", prefix=hidden)[0], "read", "without /sys")
+    finally:
+        clear()
+
+
+def each_allocation():
+    """Fails once: the reading is whole, or says that memory is out."""
+    inside("ipset", "restore", stdin=b"create a hash:ip,port\nadd a 10.0.0.1,tcp:80\ncreate b list:set\nadd b a\n")
+    try:
+        for name in ("ipset", "ipvs", "ipvsln", "connections"):
+            p = subprocess.run(["ip", "netns", "exec", NAME, READ, "--each", name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               timeout=60, check=False)
+            expect_equal(p.returncode, 0, f"{name}: {p.stderr.decode()[-300:]}")
+    finally:
+        clear()
+
+
 def unprivileged():
     inside("ipset", "create", "x", "hash:ip")
     folder = tempfile.mkdtemp(prefix="svcdoctor-set-")
@@ -229,7 +252,7 @@ def main():
         tests.run("nothing", nothing)
         tests.run("all_types", all_types, found)
         tests.run("random_sets", random_sets, found)
-        for test in (lab, many, cannot_be_printed, changing, passing, unprivileged):
+        for test in (lab, many, cannot_be_printed, changing, passing, without_sysfs, each_allocation, unprivileged):
             tests.run(test.__name__, test)
     finally:
         sh("ip", "netns", "del", NAME, check=False)

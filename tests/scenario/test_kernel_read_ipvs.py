@@ -20,7 +20,7 @@ SEEDS = int(os.environ.get("KERNEL_SEEDS", "0")) or 10
 LAB = [os.path.join(CORPUS, folder, "nodes", node) for folder, node in
        (("lab-ipvs", "node1"), ("lab-ipvs", "node2"))]
 SCHEDULERS = "rr wrr lc wlc sh dh mh sed nq fo ovf lblc lblcr".split()
-READ_OK, ABSENT, DENIED = 0, 3, 4
+READ_OK, ABSENT, DENIED, CHANGED = 0, 3, 4, 5
 
 
 # ---- random virtual servers ----
@@ -127,14 +127,14 @@ def thresholds(rows, plan):
 
 def no_module(rows):
     found = {r["what"]: r for r in rows if "loaded: " in r["what"]}
-    expect_equal(len(found), 12, "readings")
+    expect_equal(len(found), 15, "readings")
     for what, row in found.items():
         expect(row["same"] and not row["asked"], lambda what=what, row=row: f"{what}: reading changed what is loaded, or asked for {row['asked']}")
         stage, name = what.split(" loaded: ")
-        there = stage == "ip_vs" or (stage == "ip_set" and name == "ipset")  # ip_vs needs nf_conntrack
+        there = stage == "ip_vs" or (stage == "ip_set" and name in ("ipset", "hidden"))  # ip_vs needs nf_conntrack
         expect_equal(row["ours"][0], READ_OK if there else ABSENT, what)
         if not there:
-            module = {"ipset": "ip_set", "connections": "nf_conntrack"}.get(name, "ip_vs")
+            module = {"ipset": "ip_set", "hidden": "ip_set", "connections": "nf_conntrack"}.get(name, "ip_vs")
             expect_equal(row["ours"][1:], ["", f"absent: {module} is not loaded"], what)
     control = [r["asked"] for r in rows if r["what"] == "control"]
     expect(control and control[0], "`ipset save` makes the kernel ask for no module: the test sees nothing")
@@ -164,6 +164,26 @@ def tracked(rows):
     row = next(r for r in rows if r["what"] == "connections of nobody")
     expect_equal(row["ours"], [DENIED, "", "denied: reading connections needs CAP_NET_ADMIN lacks CAP_NET_ADMIN"], "as nobody")
     return f"{len(ours)} connections"
+
+
+def each_allocation(rows):
+    """Fails once: the reading is whole, or says that memory is out."""
+    found = [r for r in rows if r["what"].startswith("each allocation")]
+    expect_equal(len(found), 3, "readings")
+    for row in found:
+        expect_equal(row["ours"][0], 0, f"{row['what']}: {row['ours'][2][-300:]}")
+
+
+def changing(rows):
+    """Two readings that agree, or "changed"; what was there all the time is there."""
+    seen = {}
+    for status, text, why in [r["ours"] for r in rows if r["what"] == "changing"]:
+        seen[status] = seen.get(status, 0) + 1
+        expect(status in (READ_OK, CHANGED), f"{status}: {why}")
+        expect(status == READ_OK or (not text and "changed during each of" in why), why)
+        expect(status == CHANGED or text.count("-r 10.1.0.1:80 -m -w 1\n") == 99, lambda text=text: f"servers are missing: {text}")
+    expect(seen, "nothing was read")
+    return f"{seen.get(READ_OK, 0)} read, {seen.get(CHANGED, 0)} changed"
 
 
 def rights(rows):
@@ -215,6 +235,8 @@ def main():
     tests.run("connections", counted, rows)
     tests.run("rights", rights, rows)
     tests.run("tracked", tracked, rows)
+    tests.run("changing", changing, rows)
+    tests.run("each_allocation", each_allocation, rows)
     tests.finish()
 
 

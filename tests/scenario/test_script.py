@@ -88,6 +88,39 @@ def without_tools():
         expect("ip-addr.json" not in files and "nft-ruleset.json" in err, err)
 
 
+# A machine with a kubelet's and a network plugin's files, in a mount namespace of its own.
+MACHINE = """
+mount -t tmpfs none /var/lib && mkdir -p /var/lib/kubelet/pods /var/lib/w /var/lib/u || exit 98
+[ -d /etc/cni ] && mount -t tmpfs none /etc/cni || mount -t overlay o -o lowerdir=/etc,upperdir=/var/lib/u,workdir=/var/lib/w /etc || exit 98
+mkdir -p /etc/cni/net.d
+echo 'kind: KubeletConfiguration
+clusterDNS: [10.96.0.10]
+hairpinMode: promiscuous-bridge' >/var/lib/kubelet/config.yaml
+echo '{"cniVersion": "1.0.0", "name": "lab", "plugins": [{"type": "bridge", "bridge": "cni0", "hairpinMode": true}]}' >/etc/cni/net.d/10-lab.conflist
+echo '{"type": "calico", "policy": {"k8s_auth_token": "not-to-be-seen"}}' >/etc/cni/net.d/20-old.conf
+echo 'not-to-be-seen' >/etc/cni/net.d/calico-kubeconfig
+exec "$@"
+"""
+
+
+def machine_files():
+    """The kubelet's configuration and the network's are there, what holds a secret is not; by the script as by collect."""
+    with Node("lab-iptables-nft") as node:
+        prefix = ["ip", "netns", "exec", node.name, "unshare", "-m", "sh", "-c", MACHINE, "sh"]
+        if subprocess.run([*prefix, "true"], stderr=subprocess.DEVNULL, check=False).returncode == 98:
+            return "not run: no mounts here"
+        seen = []
+        for command, stdin in ((("dash",), script()), (("busybox", "sh"), script()), ((PROGRAM, "collect", "-w", "-"), b"")):
+            p = subprocess.run([*prefix, *command], input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **NO_HOME}, check=False)
+            expect_equal(p.returncode, 0, f"{command}: {short(p.stderr.decode())}")
+            expect(b"not-to-be-seen" not in p.stdout, f"{command} shows a secret")
+            seen.append([f for f in members(p.stdout) if f.endswith((".conflist", ".conf")) and f != "resolv.conf" or "kubelet" in f])
+            expect_equal(sorted(seen[-1]), ["10-lab.conflist", "kubelet-config.json"], f"{command}: files")
+            _, out, err = piped(p.stdout, "hairpin", "--bundle", "-")
+            expect("promiscuous-bridge" in out and "10-lab.conflist: hairpinMode true" in out, out + err)
+    return None
+
+
 def interrupted():
     """A signal in the middle: nothing is left, and no whole tar is written."""
     text = script()
@@ -133,6 +166,7 @@ def main():
     for lab in LABS:
         t.run(f"like-collect-{lab}", like_collect, lab)
     t.run("without-tools", without_tools)
+    t.run("machine-files", machine_files)
     t.run("interrupted", interrupted)
     t.finish()
 

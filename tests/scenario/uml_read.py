@@ -23,8 +23,8 @@ def sh(*args, stdin=None, check=True):
     return r.stdout.decode()
 
 
-def kernel_read(name, user=None):
-    p = subprocess.run([os.path.join(FOLDER, "kernel_read"), name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, user=user,
+def kernel_read(name, user=None, prefix=(), options=()):
+    p = subprocess.run([*prefix, os.path.join(FOLDER, "kernel_read"), *options, name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, user=user,
                        group=user, extra_groups=[] if user else None, check=False)
     return [p.returncode, p.stdout.decode(), p.stderr.decode().strip()]
 
@@ -65,6 +65,8 @@ def untouched(what):
     for name in ("ipset", "ipvs", "ipvsln", "connections"):
         ours = kernel_read(name)
         tell(f"{what}: {name}", ours=ours, asked=asked(), same=loaded() == before)
+    hidden = ("unshare", "-m", "sh", "-c", 'mount -t tmpfs none /sys && exec "$0" "$@"')
+    tell(f"{what}: hidden", ours=kernel_read("ipset", prefix=hidden), asked=asked(), same=loaded() == before)
 
 
 def sets(texts, end):
@@ -110,10 +112,26 @@ def connections():
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
             s.sendto(b"x", ("10.96.0.1", 53))
     tell("connections", tool=sh("ipvsadm", "-ln"), ours=kernel_read("ipvsln"))
+    for name in ("ipvs", "ipvsln"):
+        tell(f"each allocation of {name}", ours=kernel_read(name, options=("--each",)))
     tell("nobody", ours=kernel_read("ipvs", NOBODY))
     sh("ip", "netns", "add", "other")
-    p = subprocess.run(["ip", "netns", "exec", "other", os.path.join(FOLDER, "kernel_read"), "ipvs"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
-    tell("other namespace", ours=[p.returncode, p.stdout.decode(), p.stderr.decode().strip()])
+    tell("other namespace", ours=kernel_read("ipvs", prefix=("ip", "netns", "exec", "other")))
+    sh("ipvsadm", "-C")
+
+
+def changing(seconds):
+    """While somebody adds a server to every virtual one and takes it away again, as fast as it can be done."""
+    sh("ipvsadm", "-R", stdin="".join(f"-A -t 10.96.0.{i}:80 -s rr\n-a -t 10.96.0.{i}:80 -r 10.1.0.1:80 -m\n" for i in range(1, 100)).encode())
+    lines = "".join(f"-{command} -t 10.96.0.{i}:80 -r 10.1.0.2:80{more}\n" for command, more in (("a", " -m"), ("d", "")) for i in range(1, 100))
+    path = os.path.join(FOLDER, "changes")
+    with open(path, "w", encoding="ascii") as f:
+        f.write(lines * 500)
+    with open(path, "rb") as f, subprocess.Popen(["ipvsadm", "-R"], stdin=f, stderr=subprocess.DEVNULL) as writer:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            tell("changing", ours=kernel_read("ipvs"))
+        writer.kill()
 
 
 def tracked():
@@ -140,6 +158,7 @@ def tracked():
     sh("modprobe", "-a", "-d", MODULES, "nfnetlink", "nf_conntrack_netlink")
     tell("connections by proc", ours=by_proc, asked=asked_by_proc, tool=sh("conntrack", "-L", "-o", "extended"))
     tell("connections by netlink", ours=kernel_read("connections"), asked=asked(), tool=sh("conntrack", "-L", "-o", "extended"))
+    tell("each allocation of connections", ours=kernel_read("connections", options=("--each",)))
     tell("connections of nobody", ours=kernel_read("connections", NOBODY))
     for s in kept:
         s.close()
@@ -165,6 +184,7 @@ def main():
     servers(plan["servers"], end)
     connections()
     tracked()
+    changing(2)
 
 
 main()

@@ -51,6 +51,8 @@ static const struct connect_case {
 	  "the cluster IP 10.0.0.9:80 answers 5 of 10 tries: 5 of 10 expected of the endpoints that answer", false },
 	{ { WORLD(PLAIN8080) }, Q, false, { { "10.1.1.1", "u" }, { "10.1.1.2", "u" }, { "10.0.0.9", "aaaaas" } }, "connect-pod-network ", "from Pod n/q on w1", false },
 	{ { WORLD(PLAIN8080) }, W1, false, { { "10.1.1.1", "s" }, { "10.0.0.9", "aaaaaaas" } }, "connect-endpoint-silent ", "10.1.1.1:8080 (on w2) does not answer", false },
+	{ { SVCS(SVC("s", PLAIN8080)), ENDPOINTS(AT("10.1.1.1", "w2")), TWO_NODES }, W1, false, { { "10.1.1.1", "s" }, { "10.0.0.9", "s" } },
+	  "connect-endpoint-silent ", "the network between nodes may be what fails", false },
 	{ { WORLD(PLAIN8080) }, W1, false, { { "10.1.1.1", "r" }, { "10.1.1.2", "r" }, { "10.0.0.9", "aaaaar" } }, "connect-endpoint-refused ",
 	  "2 endpoints of port 80/TCP of n/s refuse connections", false },
 	{ { WORLD(PLAIN8080) }, W1, false, { { "10.1.1.1", "r" }, { "10.1.1.2", "s" }, { "10.0.0.9", "aaaaar" } },

@@ -210,6 +210,7 @@ static void test_denied(void **state)
 	for (int d = 0; d < DUMP_KINDS; d++)
 		assert_int_equal(f.n->dumps[d], FORBIDDEN);
 	assert_true(f.n->facts.addrs_known);
+	assert_false(f.n->any_rules);
 	assert_int_equal(notes(&f, "forbidden"), 1); /* once, whatever depends on it */
 	assert_int_equal(f.s.notes.len, 1);
 	end(&f);
