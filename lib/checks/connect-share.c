@@ -157,6 +157,8 @@ static int one_target(struct shares *x, struct connect_target *t)
 	const struct ip_addr *src = &c->addr[t->addr.family == AF_INET6];
 	const struct snap_node *n = rules_of(x->s, name);
 	bool elsewhere = name && (!c->node || strcmp(name, c->node) != 0);
+	struct expect_node node;
+	struct ip_addr own;
 	int r;
 
 	if (!name || !src->family || c->from == FROM_OUTSIDE || c->from == FROM_UNKNOWN)
@@ -164,7 +166,10 @@ static int one_target(struct shares *x, struct connect_target *t)
 	/* what a policy of Local makes of it depends on whether the client's source is still its own when it comes there */
 	if (elsewhere && t->service->external_local)
 		return 0;
-	r = n ? by_rules(x, t, n, src) : 0;
+	r = connect_expect_node(&x->scratch, x->s, name, &node);
+	if (r == 0 && sends_from(x->p, name) && expect_own_source(&node, &t->addr, &own))
+		src = &own; /* IPVS: the node has the address itself */
+	r = r == 0 && n ? by_rules(x, t, n, src) : r;
 	return r == 0 ? by_api(x, t, name, src) : r;
 }
 

@@ -568,6 +568,35 @@ static void frontend_text(struct group *g, struct finding *f, const struct conne
 			     t->made);
 }
 
+/* What is missing is what falls to the client itself. */
+static bool is_hairpin(const struct group *g, const struct connect_target *t)
+{
+	double own = 0, left, seen = (double)t->answered / t->made;
+
+	for (size_t i = g->from; i < g->to; i++)
+		own += target(g, i)->self ? target(g, i)->weight : 0;
+	left = t->expected - own;
+	if (isnan(left) || own <= 0)
+		return false;
+	return left < 1e-9 ? t->answered == 0 : fabs(seen - left) <= TRIES_SURE * sqrt(left * (1 - left) / t->made);
+}
+
+static void hairpin_fails(struct group *g, const struct connect_target *t)
+{
+	struct run *r = g->r;
+	const struct connect_client *c = &g->p->client;
+	struct finding *f = new_finding(g, "connect-hairpin-fails", c->node, connect_address(r, t));
+
+	f->rank = 5;
+	finding_text(r, f, "%s is an endpoint of %s itself, and does not reach itself through the %s %s", connect_client_words(r, c), g->name,
+		     connect_kind_name(t->kind), connect_address(r, t));
+	finding_evidence(r, f, "%u of %u tries are answered, about as many as fall to other endpoints: %s", t->answered, t->made, t->result);
+	finding_evidence(r, f, "%s", expected_words(r, g->p, t));
+	if (c->node)
+		finding_next(r, f, "svcdoctor hairpin --node %s", c->node);
+	next_trace(g, f, t);
+}
+
 static void frontend_fails(struct group *g, const struct connect_target *t)
 {
 	struct run *r = g->r;
@@ -580,9 +609,6 @@ static void frontend_fails(struct group *g, const struct connect_target *t)
 	finding_evidence(r, f, "%s: %s", connect_address(r, t), t->result);
 	if (!isnan(t->expected))
 		finding_evidence(r, f, "%s", expected_words(r, g->p, t));
-	for (size_t i = g->from; i < g->to; i++)
-		if (target(g, i)->self)
-			finding_evidence(r, f, "the client is an endpoint itself: whether it reaches itself through the Service, svcdoctor hairpin tells");
 	if (node)
 		finding_next(r, f, "svcdoctor verify %s/%s --node %s", m->ns, m->name, node);
 	else
@@ -613,7 +639,9 @@ static void frontends(struct group *g)
 			continue;
 		settle_expected(g, t);
 		v = compare(g, t);
-		if (v == FEWER)
+		if (v == FEWER && is_hairpin(g, t))
+			hairpin_fails(g, t);
+		else if (v == FEWER)
 			frontend_fails(g, t);
 		else if (v == NONE_EXPECTED && g->endpoints > 0)
 			stranger(g, t);

@@ -6,7 +6,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "kernel-private.h"
@@ -15,7 +14,8 @@
 #define NAME_SIZE 512u
 #define ENTRIES_MAX (4u << 20)
 #define TEXT_MAX (256u << 20)
-#define VALUE_MAX 4096u /* the kernel hands out no more than a page at once */
+#define PIECE 4096u /* the kernel makes room for as much as is asked for */
+#define VALUE_MAX (16 * PIECE)
 
 struct walk {
 	struct strbuf *out;
@@ -54,34 +54,32 @@ static void add_value(struct walk *w, const char *name, size_t name_len, const c
 	}
 }
 
+/* There are a hundred of them for each interface: a read that does not fill its room is the last (fs/proc/proc_sysctl.c), and nothing is asked twice. */
+static size_t read_value(int fd, char value[static VALUE_MAX])
+{
+	size_t len = 0;
+
+	while (len < VALUE_MAX) {
+		const ssize_t n = read(fd, value + len, PIECE);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n > 0)
+			len += (size_t)n;
+		if (n < (ssize_t)PIECE)
+			break;
+	}
+	return len;
+}
+
 static void read_entry(struct walk *w, int folder, const char *part, const char *name, size_t name_len)
 {
 	int fd CLEANUP(fd_close) = openat(folder, part, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	char value[VALUE_MAX];
-	size_t len = 0;
+	const size_t len = fd < 0 ? 0 : read_value(fd, value);
 
-	while (fd >= 0 && len < sizeof(value)) {
-		const ssize_t n = read(fd, value + len, sizeof(value) - len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return;
-		if (n == 0)
-			break;
-		len += (size_t)n;
-	}
 	w->cut += len == sizeof(value);
 	add_value(w, name, name_len, value, len);
-}
-
-/* Write-only files, such as net.ipv4.route.flush, are not tried. */
-static bool is_readable(int folder, const struct dirent *entry)
-{
-	struct stat st;
-
-	return entry->d_type == DT_REG && !is_deprecated(entry->d_name) && fstatat(folder, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       st.st_mode & S_IRUSR;
 }
 
 static int walk_folder(struct walk *w, int parent, const char *path, char *name, size_t len, unsigned depth);
@@ -96,7 +94,8 @@ static int walk_entry(struct walk *w, int folder, const struct dirent *entry, ch
 		return -EFBIG;
 	if (entry->d_type == DT_DIR)
 		return walk_folder(w, folder, entry->d_name, name, more, depth + 1);
-	if (is_readable(folder, entry))
+	/* what may only be written, such as net.ipv4.route.flush, is not opened for reading by anybody */
+	if (entry->d_type == DT_REG && !is_deprecated(entry->d_name))
 		read_entry(w, folder, entry->d_name, name, more);
 	return w->out->failed ? -ENOMEM : 0;
 }
@@ -132,5 +131,5 @@ int kernel_sysctl(struct kernel_text *ret)
 	if (r < 0)
 		return kernel_text_errno(ret, r, "CAP_DAC_READ_SEARCH", "/proc/sys/net");
 	ret->partial = w.cut;
-	return kernel_text_end(ret, KERNEL_READ, "%s", w.cut ? "a value is longer than 4,096 bytes" : "");
+	return kernel_text_end(ret, KERNEL_READ, "%s", w.cut ? "a value is longer than 64 KiB" : "");
 }

@@ -14,6 +14,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "scenario")]
 from bench import PROGRAM, Row, generate, measure, parts  # noqa: E402
+from kernel_nftables_run import commands  # noqa: E402
 from kernel_world import NEWNET, run, unshare  # noqa: E402
 
 READER = os.environ.get("KERNEL_READ", "build/tests/kernel_read")
@@ -36,8 +37,9 @@ BACKENDS = {
 
 
 def load(b, bundle):
-    with open(os.path.join(bundle, "nodes", "n1", b.dump), "rb") as f:
-        run(*b.restore, stdin=f.read())
+    with open(os.path.join(bundle, "nodes", "n1", b.dump), encoding="utf-8") as f:
+        text = f.read()
+    run(*b.restore, stdin=(commands(text) if b.mode == "nftables" else text).encode())
 
 
 def links(bundle):

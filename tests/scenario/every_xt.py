@@ -39,7 +39,8 @@ MATCHES = [
     "-m helper --helper ftp", "-m helper ! --helper 'sip-5060'",
     "-p ipcomp -m ipcomp --ipcompspi 18 --compres", "-p ipcomp -m ipcomp ! --ipcompspi 18:20",
     "-m iprange --src-range %a-%b", "-m iprange ! --src-range %a-%b ! --dst-range %a-%a",
-       "-m length --length 40", "-m length ! --length 40:1500",
+       "-m ipvs --ipvs", "-m ipvs ! --ipvs", "-m ipvs ! --vproto 6 --vaddr %n --vport 80 --vdir REPLY", "-m ipvs --vmethod MASQ ! --vportctl 21", "-m ipvs ! --vmethod GATE ! --vport 5 --vdir ORIGINAL",
+    "-m length --length 40", "-m length ! --length 40:1500",
     "-m limit --limit 5/sec", "-m limit --limit 1/hour --limit-burst 9", "-m limit --limit 30/min", "-m limit --limit 7/hour", "-m limit --limit 10000/sec",
     "-m mark --mark 0x4000/0x4000", "-m mark ! --mark 0x1", "-m mark --mark 0x0",
     "-p tcp -m multiport --dports 80,443,8000:8080", "-p udp -m multiport ! --sports 53", "-p tcp -m multiport --ports 1:2,3,4:5,6",
@@ -135,10 +136,17 @@ def restore(tool, lines):
     return p.returncode, p.stderr.decode(errors="replace").strip()
 
 
+def matches(tool):
+    """Of this kernel."""
+    with open(f"/proc/net/{'ip6' if 'ip6' in tool else 'ip'}_tables_matches", encoding="ascii") as f:
+        return set(f.read().split())
+
+
 def load_place(tool, table, chain, words):
     """Those that were refused. iptables-restore tells the line that it does not read; what the kernel refuses it tells at the COMMIT, and then
     each rule is tried by itself."""
-    words, refused = list(words), []
+    refused = [(x, "no such match here") for x in words if not matches(tool) >= set(re.findall(r"-m (\S+)", x))]
+    words = [x for x in words if x not in dict(refused)]
     while words:
         head = [f"*{table}", *[":every-goto - [0:0]"][:table == "filter"]]
         rc, why = restore(tool, [*head, *(f"-A {chain} {x}" for x in words), "COMMIT"])

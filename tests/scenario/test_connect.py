@@ -248,6 +248,19 @@ def test_cluster_ip(s):
     told(only(d, "connect-cluster-ip-fails"), "answers 0 of 10 tries")
 
 
+def test_hairpin(s):
+    """A pod that is an endpoint itself: what falls to it comes back with its own address as the source, and is lost."""
+    s.w.pod("self", "node1", "10.244.1.60")
+    s.w.listen("self", "http,0.0.0.0,8080")
+    pods = [FAR[0], ("self", "10.244.1.60", "node1")]
+    s.lead_to(pods)
+    path = s.bundle(pods, rules=False)
+    d = s.json(path, "--netns", s.w.name("self"), codes=(1,))
+    told(only(d, "connect-hairpin-fails"), "Pod shop/self on node1 is an endpoint", "5 of 10 tries")
+    expect("svcdoctor hairpin --node node1" in d["findings"][0]["next"][0], f"{d['findings'][0]['next']}")
+    s.lead_to(TEN)
+
+
 def test_stranger(s):
     """Rules that lead to somebody who is no endpoint."""
     path = s.bundle([("gone", "10.244.1.77", "node1")], rules=False)
@@ -427,7 +440,7 @@ def row_of(document, address):
 
 
 TESTS = [test_sound, test_live_rules, test_cut, test_cut_from_pod, test_policy, test_wrong_port, test_loopback, test_nothing_listens, test_reject, test_blackhole,
-         test_cluster_ip, test_stranger, test_node_port, test_external, test_one_node, test_namespace_of_a_node, test_without_rights, test_live_cluster, test_six, test_http, test_udp, test_limits]
+         test_cluster_ip, test_hairpin, test_stranger, test_node_port, test_external, test_one_node, test_namespace_of_a_node, test_without_rights, test_live_cluster, test_six, test_http, test_udp, test_limits]
 
 
 def main():

@@ -123,6 +123,17 @@ def test_promiscuous():
                 expect("depends on the stable level of kernel " + release in text, text)
 
 
+def test_kubelet():
+    """Up to 1.23 the kubelet's own setting counts."""
+    for version, is_judged in (("v1.23.17", True), ("v1.24.0", False)):
+        with Copy(LAB) as lab:
+            lab.edit(lambda t, v=version: t.replace('"kubeletVersion":"v1.36.2"', f'"kubeletVersion":"{v}"'), "cluster", "nodes.json")
+            lab.edit(port_off(), "nodes", "node1", "ip-link.json")
+            doc = hairpin(lab.path, "--node", "node1", codes=(1,))
+            told = [x for f in doc["findings"] for x in f["evidence"] if "has hairpinMode promiscuous-bridge" in x]
+            expect_equal((node(doc)["kubelet_judged"], len(told)), (is_judged, int(is_judged)), version)
+
+
 def test_bridge_netfilter():
     with Copy(LAB) as lab:
         lab.edit(lambda t: t.replace("bridge-nf-call-iptables = 1", "bridge-nf-call-iptables = 0"), "nodes", "node1", "sysctl.txt")
@@ -293,6 +304,7 @@ def main():
     t.run("port-off", test_port_off)
     t.run("configuration", test_configuration)
     t.run("promiscuous", test_promiscuous)
+    t.run("kubelet", test_kubelet)
     t.run("bridge-netfilter", test_bridge_netfilter)
     t.run("without-services", test_without_services)
     why = why_not()

@@ -199,6 +199,18 @@ def without_sysfs():
         clear()
 
 
+def each_allocation():
+    """Fails once: the reading is whole, or says that memory is out."""
+    inside("ipset", "restore", stdin=b"create a hash:ip,port\nadd a 10.0.0.1,tcp:80\ncreate b list:set\nadd b a\n")
+    try:
+        for name in ("ipset", "ipvs", "ipvsln", "connections"):
+            p = subprocess.run(["ip", "netns", "exec", NAME, READ, "--each", name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               timeout=60, check=False)
+            expect_equal(p.returncode, 0, f"{name}: {p.stderr.decode()[-300:]}")
+    finally:
+        clear()
+
+
 def unprivileged():
     inside("ipset", "create", "x", "hash:ip")
     folder = tempfile.mkdtemp(prefix="svcdoctor-set-")
@@ -240,7 +252,7 @@ def main():
         tests.run("nothing", nothing)
         tests.run("all_types", all_types, found)
         tests.run("random_sets", random_sets, found)
-        for test in (lab, many, cannot_be_printed, changing, passing, without_sysfs, unprivileged):
+        for test in (lab, many, cannot_be_printed, changing, passing, without_sysfs, each_allocation, unprivileged):
             tests.run(test.__name__, test)
     finally:
         sh("ip", "netns", "del", NAME, check=False)

@@ -106,6 +106,13 @@ def same_sets(row):
     return row["tool"].count("\n")
 
 
+def same_rules(row):
+    want, got = ([line.split(" [")[0] for line in text.splitlines() if not line.startswith("#")] for text in (row["tool"], row["ours"][1]))
+    expect_equal(got, want, row["what"])
+    expect(sum("-m ipvs" in line for line in got) == 5, f"{row['what']}: {got}")
+    return len(got)
+
+
 def all_of(rows, prefix, least, judge):
     chosen = [r for r in rows if r["what"].startswith(prefix)]
     expect(len(chosen) >= least, f"only {len(chosen)} of {prefix}")
@@ -164,6 +171,14 @@ def tracked(rows):
     row = next(r for r in rows if r["what"] == "connections of nobody")
     expect_equal(row["ours"], [DENIED, "", "denied: reading connections needs CAP_NET_ADMIN lacks CAP_NET_ADMIN"], "as nobody")
     return f"{len(ours)} connections"
+
+
+def each_allocation(rows):
+    """Fails once: the reading is whole, or says that memory is out."""
+    found = [r for r in rows if r["what"].startswith("each allocation")]
+    expect_equal(len(found), 3, "readings")
+    for row in found:
+        expect_equal(row["ours"][0], 0, f"{row['what']}: {row['ours'][2][-300:]}")
 
 
 def changing(rows):
@@ -227,7 +242,9 @@ def main():
     tests.run("connections", counted, rows)
     tests.run("rights", rights, rows)
     tests.run("tracked", tracked, rows)
+    tests.run("rules", all_of, rows, "rules ", 2, same_rules)
     tests.run("changing", changing, rows)
+    tests.run("each_allocation", each_allocation, rows)
     tests.finish()
 
 

@@ -23,8 +23,8 @@ def sh(*args, stdin=None, check=True):
     return r.stdout.decode()
 
 
-def kernel_read(name, user=None, prefix=()):
-    p = subprocess.run([*prefix, os.path.join(FOLDER, "kernel_read"), name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, user=user,
+def kernel_read(name, user=None, prefix=(), options=()):
+    p = subprocess.run([*prefix, os.path.join(FOLDER, "kernel_read"), *options, name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, user=user,
                        group=user, extra_groups=[] if user else None, check=False)
     return [p.returncode, p.stdout.decode(), p.stderr.decode().strip()]
 
@@ -112,6 +112,8 @@ def connections():
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
             s.sendto(b"x", ("10.96.0.1", 53))
     tell("connections", tool=sh("ipvsadm", "-ln"), ours=kernel_read("ipvsln"))
+    for name in ("ipvs", "ipvsln"):
+        tell(f"each allocation of {name}", ours=kernel_read(name, options=("--each",)))
     tell("nobody", ours=kernel_read("ipvs", NOBODY))
     sh("ip", "netns", "add", "other")
     tell("other namespace", ours=kernel_read("ipvs", prefix=("ip", "netns", "exec", "other")))
@@ -156,9 +158,21 @@ def tracked():
     sh("modprobe", "-a", "-d", MODULES, "nfnetlink", "nf_conntrack_netlink")
     tell("connections by proc", ours=by_proc, asked=asked_by_proc, tool=sh("conntrack", "-L", "-o", "extended"))
     tell("connections by netlink", ours=kernel_read("connections"), asked=asked(), tool=sh("conntrack", "-L", "-o", "extended"))
+    tell("each allocation of connections", ours=kernel_read("connections", options=("--each",)))
     tell("connections of nobody", ours=kernel_read("connections", NOBODY))
     for s in kept:
         s.close()
+
+
+def rules():
+    """Matches that the running kernel lacks, in the legacy backend."""
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    import every_xt  # pylint: disable=import-outside-toplevel
+    sh("modprobe", "-a", "-d", MODULES, "xt_ipvs", "iptable_filter", "ip6table_filter")
+    asked()
+    for fam, tool in ((4, "iptables-legacy"), (6, "ip6tables-legacy")):
+        every_xt.load_place(f"{tool}-restore", "filter", "INPUT", [every_xt.fill(x, fam) for x in every_xt.MATCHES if "-m ipvs" in x])
+        tell(f"rules {fam}", tool=sh(f"{tool}-save"), ours=kernel_read(f"legacy{fam}"))
 
 
 def main():
@@ -181,6 +195,7 @@ def main():
     servers(plan["servers"], end)
     connections()
     tracked()
+    rules()
     changing(2)
 
 

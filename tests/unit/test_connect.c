@@ -84,6 +84,11 @@ static const struct connect_case {
 	{ { WORLD(NODE_PORT) }, W1, false, { { "192.0.2.2", "s" } }, "connect-node-port-fails ", "the node port 192.0.2.2:30080 of w2 answers 0 of 10 tries", false },
 	{ { WORLD("'externalIPs':['198.51.100.7']," PLAIN8080) }, W1, false, { { "198.51.100.7", "s" } }, "connect-external-fails ", NULL, false },
 	{ { SVCS(SVC("s", PLAIN8080)), EMPTY, TWO_NODES }, W1, false, { { "10.0.0.9", "r" } }, "connect-no-endpoints ", NULL, false },
+	/* the client is an endpoint */
+	{ { WORLD(PLAIN8080) }, "10.1.0.1", false, { { "10.0.0.9", "aaaaaaass" } }, "connect-hairpin-fails ",
+	  "Pod n/p1 on w1 is an endpoint of port 80/TCP of n/s itself, and does not reach itself through the cluster IP 10.0.0.9:80", false },
+	{ { WORLD(PLAIN8080) }, "10.1.0.1", false, { { "10.0.0.9", "s" } }, "connect-cluster-ip-fails ", NULL, false },
+	{ { SVCS(SVC("s", PLAIN8080)), ENDPOINTS(AT("10.1.0.1", "w1")), TWO_NODES }, "10.1.0.1", false, { { "10.0.0.9", "s" } }, "connect-hairpin-fails ", NULL, false },
 	/* from elsewhere */
 	{ { WORLD(NODE_PORT) }, "203.0.113.9", false, { { "192.0.2.2", "s" } }, "connect-node-port-fails ", "the node port 192.0.2.2:30080 of w2 answers", false },
 	{ { WORLD(PLAIN8080) }, "203.0.113.9", false, { { 0 } }, "", NULL, true },
