@@ -107,11 +107,18 @@ def is_joined_by_mistake(expr):
     return ("<", ">") in zip(ops, ops[1:])
 
 
+def without_lost_family(expr):
+    """nft 1.0.6 forgets "meta nfproto ipv4" where it finds "ct protocol tcp" behind it, which says nothing of the family."""
+    last = max((i for i, x in enumerate(expr) if "match" in x and x["match"]["left"] == {"ct": {"key": "protocol"}}), default=0)
+    return [x for i, x in enumerate(expr) if i > last or "match" not in x or x["match"]["left"] != {"meta": {"key": "nfproto"}}]
+
+
 def same(mine, nft):
     (kind, a), (kind2, b) = forget_object(mine), forget_object(nft)
     if (kind, a) == (kind2, b):
         return True
-    if kind != "rule" or kind2 != "rule" or not ((b["expr"], a["expr"]) in KNOWN or is_joined_by_mistake(a["expr"])):
+    if kind != "rule" or kind2 != "rule" or not ((b["expr"], a["expr"]) in KNOWN or is_joined_by_mistake(a["expr"]) or
+                                                   b["expr"] == without_lost_family(a["expr"])):
         return False
     return {**a, "expr": 0} == {**b, "expr": 0}
 
@@ -169,13 +176,18 @@ def flows():
 
 
 def random_rulesets(seeds):
-    n = 0
+    n = refused = 0
     for seed in seeds:
         r = random.Random(seed)
         flush()
-        load(kn.ruleset(r, r.choice([4, 4, 6])))
+        try:
+            load(kn.ruleset(r, r.choice([4, 4, 6])))
+        except OSError:
+            refused += 1  # some rules ask for two protocols
+            continue
         n += compare(f"KERNEL_SEED={seed}: ")
-    return f"{n} rules of {len(seeds)} rulesets"
+    expect(refused < max(len(seeds) // 5, 1), f"nft took only {len(seeds) - refused} of {len(seeds)} rulesets")
+    return f"{n} rules of {len(seeds) - refused} rulesets"
 
 
 # ---- what each side does not show ----
