@@ -47,7 +47,7 @@ LIBC_FOLDERS = ("sys/", "netinet/", "arpa/", "net/", "linux/", "asm/", "bits/")
 LIBRARY_OF = {"archive.h": "libarchive", "archive_entry.h": "libarchive", "sha2.h": "libmd", "sha256.h": "libmd", "md5.h": "libmd",
               "yaml.h": "libyaml", "jansson.h": "jansson", "curl/curl.h": "libcurl", "zlib.h": "zlib"}
 # The readers of the kernel speak of its structs: any of them may use these.
-KERNEL_LIBRARIES = ("libiptc/", "libnftnl/", "libmnl/", "netlink/")
+KERNEL_LIBRARIES = ("libmnl/", "netlink/")
 # One file each, but for these: reading and packing archives share nothing but the library.
 SHARED = {"libarchive": {"lib/source/bundle-archive.c", "lib/source/archive-out.c"}}
 PURE_HEADERS = {"fcntl.h", "unistd.h", "time.h", "sys/time.h", "sys/stat.h", "sys/mman.h", "dirent.h", "poll.h", "signal.h", "netdb.h"}

@@ -264,7 +264,7 @@ static int list_by_netlink(struct kernel_text *ret)
 {
 	CLEANUP(nfnl_close) struct nfnl n = { 0 };
 	struct listing l = { .text = &ret->text };
-	_Alignas(8) char buffer[NFNL_REQUEST_MAX];
+	_Alignas(8) char buffer[NFNL_REQUEST_MAX] = { 0 };
 	int r = nfnl_open(&n);
 
 	if (r == 0)

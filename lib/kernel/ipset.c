@@ -51,7 +51,7 @@ static int take_sets(void *arg, const struct nlmsghdr *h)
 
 static int ask(struct asker *a, enum ipset_cmd command, uint16_t flags, nfnl_fn *fn, void *arg)
 {
-	_Alignas(8) char buffer[NFNL_REQUEST_MAX];
+	_Alignas(8) char buffer[NFNL_REQUEST_MAX] = { 0 };
 	struct nlmsghdr *h = nfnl_request(buffer, NFNL_SUBSYS_IPSET, (unsigned)command, flags, AF_INET);
 
 	mnl_attr_put_u8(h, IPSET_ATTR_PROTOCOL, a->protocol);

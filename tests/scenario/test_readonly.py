@@ -10,7 +10,7 @@ import tempfile
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from common import CORPUS, Tests, expect, expect_equal, run, short  # noqa: E402
 from node_world import Node, lacks  # noqa: E402
-from test_node_live import NO_HOME  # noqa: E402
+from test_node_live import NO_HOME, TRACED  # noqa: E402
 
 AF_NETLINK = 16
 ROUTE, NETFILTER, GENERIC = 0, 12, 16
@@ -147,7 +147,7 @@ def every_command(lab, addresses):
         for args, output in commands(node, folder):
             path = os.path.join(folder, "trace")
             before = state(node)
-            r = run(*args, env=NO_HOME, codes=(0, 1, 2, 64),
+            r = run(*args, env={**NO_HOME, **TRACED}, codes=(0, 1, 2, 64),
                     prefix=("strace", "-f", "-qq", "-v", "-X", "raw", "-s", "64", "-e", "trace=" + ",".join(LOOKS + WRITES), "-o", path))
             for was, is_now in zip(before, state(node)):
                 expect_equal(is_now.decode(), was.decode(), f"what is there after {r}")
