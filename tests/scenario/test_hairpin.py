@@ -257,6 +257,24 @@ def test_mended(backend):
         mend(w, "a policy of nftables", "foreign-rule-drops")
 
 
+def test_isolated():
+    """Isolated ports: no frame from one to another, nor back out of the same one, whatever their hairpin mode."""
+    with World("nft", pods=3) as w:
+        w.set(1, True)
+        w.node("bridge link set dev vetha isolated on")
+        doc, measured = same(w, "one isolated port")
+        expect_equal((measured, doc["bridges"][0]["ports"]), ({"itself": False, "neighbour": True}, 3), "one isolated port")
+        mend(w, "one isolated port", "node-delivery-broken")
+        w.node(*(f"bridge link set dev veth{p} isolated on" for p in w.pods))
+        mend(w, "isolated ports", "node-delivery-broken", True)
+        w.node("bridge link set dev vetha isolated on hairpin off")
+        mend(w, "an isolated port without hairpin mode", "hairpin-mode-off")
+    with World("nft", pods=8) as w:
+        w.set(1, True)
+        w.node(*(f"bridge link set dev veth{p} isolated on" for p in w.pods))
+        mend(w, "eight isolated ports", "node-delivery-broken")
+
+
 def test_mended_six():
     with World("nft", family=6) as w:
         w.set(1, False)
@@ -309,7 +327,7 @@ def main():
     t.run("without-services", test_without_services)
     why = why_not()
     for name, test, *args in (("table/nft", test_table, "nft"), ("table/legacy", test_table, "legacy"), ("table/IPv6", test_table, "nft", 6), ("mended/nft", test_mended, "nft"),
-                              ("mended/legacy", test_mended, "legacy"), ("mended/IPv6", test_mended_six), ("many-ports", test_many_ports), ("routed", test_routed)):
+                              ("mended/legacy", test_mended, "legacy"), ("isolated", test_isolated), ("mended/IPv6", test_mended_six), ("many-ports", test_many_ports), ("routed", test_routed)):
         if why:
             t.skip(name, why)
         else:
