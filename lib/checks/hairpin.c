@@ -120,6 +120,24 @@ static bool has_finding(const struct run *r, const char *id, const char *node)
 	return false;
 }
 
+/* Another bridge has the pods of Services, or is the pod network's by its configuration, and this one is neither: containers of something else. */
+static bool is_of_others(const struct hairpin_report *h, const struct hairpin_bridge *b)
+{
+	bool mine = b->cni != NULL, theirs = false;
+
+	for (size_t i = 0; i < h->bridges.len; i++)
+		theirs |= h->bridges.v[i].cni && strcmp(h->bridges.v[i].node, b->node) == 0;
+	for (size_t i = 0; i < h->pods.len; i++) {
+		const struct hairpin_pod *p = &h->pods.v[i];
+
+		if (strcmp(p->node, b->node) != 0)
+			continue;
+		mine |= p->bridge == b->link && (p->name || p->service);
+		theirs |= p->service != NULL;
+	}
+	return theirs && !mine;
+}
+
 static void port_finding(struct run *r, const struct hairpin_report *h, const struct hairpin_bridge *b, const struct snap_node *n)
 {
 	const struct hairpin_port *first = NULL;
@@ -132,7 +150,7 @@ static void port_finding(struct run *r, const struct hairpin_report *h, const st
 		first = first ? first : &h->ports.v[i];
 		off++;
 	}
-	if (!first || has_finding(r, "hairpin-mode-off", b->node) || has_finding(r, "hairpin-promiscuous-bridge-off", b->node))
+	if (!first || is_of_others(h, b) || has_finding(r, "hairpin-mode-off", b->node) || has_finding(r, "hairpin-promiscuous-bridge-off", b->node))
 		return;
 	f = finding_new(r, "hairpin-mode-off", b->node, b->link->name, run_printf(r, "Node %s", b->node));
 	f->rank = 5;
