@@ -149,6 +149,9 @@ FOREIGN = [
     "add chain ip filter more { type filter hook input priority -5; }", "add chain ip filter other { type nat hook prerouting priority -100; }",
     "add rule ip filter INPUT quota 5 mbytes accept", "add rule ip filter INPUT limit rate 5 kbytes/second accept", "add rule ip filter INPUT jump { accept; }",
     "add table ip filter { flags dormant; }",
+    # names that "-A" and "-j" take for something else
+    "add chain ip filter FORWARD; add rule ip filter FORWARD drop", "add chain ip filter ACCEPT; add rule ip filter ACCEPT drop; add rule ip filter INPUT jump ACCEPT",
+    "add chain ip filter REJECT; add rule ip filter INPUT goto REJECT", "add chain ip filter TRACE",
 ]
 # What nft writes as iptables does, and iptables-nft-save 1.8.9 prints.
 SHOWN = {
