@@ -126,6 +126,9 @@ def every_form(fam):
     both += [f"-A FORWARD {c}" for c in ACTIONS.replace("\n", "|").split("|")]
     restore(fam, "\n".join(["*filter", ":FORWARD DROP [0:0]", ":USER - [0:0]", ":AAA - [0:0]", ":ZZZ-last - [0:0]", "-A ZZZ-last -j AAA", *both, "COMMIT",
                             *OTHERS.format(**a).replace("\n", "|").split("|")]) + "\n")
+    for name in ('a"b', "it's", "back\\slash", "#x", ":x", "COMMIT", "x!"):
+        for words in (("-N", name), ("-A", name, "-j", "AAA"), ("-A", "INPUT", "-g", name)):
+            run(f"{TOOL[fam]}-nft", *words)
     n = compare(fam)
     return f"{n} lines"
 
