@@ -72,10 +72,25 @@ static void say_notes(const struct collecting *k)
 	}
 }
 
+/* A capability is said once, whatever depends on it. */
+static bool is_said(const struct collecting *k, size_t i)
+{
+	const struct collect_missing *all = k->report.missing.v;
+	for (size_t j = 0; all[i].needs && j < i; j++) {
+		if (strcmp(all[j].text, all[i].text) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static void say_missing(const struct collecting *k)
 {
 	for (size_t i = 0; i < k->report.missing.len; i++) {
 		const struct collect_missing *m = &k->report.missing.v[i];
+		if (is_said(k, i)) {
+			continue;
+		}
 		complain("%s", m->text);
 		if (m->hint) {
 			struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;

@@ -80,6 +80,7 @@ struct snap_node {
 	/* read from the kernel of this machine: what that was, and why a dump is not known, and what would allow it */
 	const char *live;		/* "this node 'n1'"; NULL: it was not */
 	const char *dump_why[DUMP_KINDS], *dump_needs[DUMP_KINDS]; /* NULL: nothing to say */
+	bool tried; /* the bundle says which dumps could not be collected */
 };
 
 /*

@@ -243,9 +243,11 @@ int node_live_add(struct snapshot *s, const char *name, struct node_live *l);
 
 /* What is not in the bundle, though it was asked for. */
 struct collect_missing {
-	const char *what; /* "nodes", "pods/log" */
+	const char *what; /* "nodes", "pods/log", "nodes/node1/sysctl.txt" */
 	const char *code; /* of the outcome: "forbidden" */
 	const char *text, *hint;
+	const char *needs; /* of a node's file: a capability; NULL */
+	bool needed;	   /* of a node's file: packets cannot be judged without it */
 };
 struct collect_report {
 	const char *version; /* of the cluster; NULL: not known */

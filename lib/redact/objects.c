@@ -301,12 +301,59 @@ static json_t *version_of(struct redact *r, const json_t *o)
 	return version ? json_pack("{s:o}", "gitVersion", redact_string(r, FIELD_VERSION, version)) : NULL;
 }
 
+/* The files of a node whose absence changes what is judged; others have names that people may choose. */
+static bool is_fact(const char *file)
+{
+	static const char *const names[] = { "iptables-nft-save.txt", "ip6tables-nft-save.txt", "iptables-legacy-save.txt", "ip6tables-legacy-save.txt",
+					     "nft-ruleset.json", "ipset-save.txt", "ipvsadm-save.txt", "ipvsadm-ln.txt", "ip-addr.json", "ip-link.json",
+					     "ip-route.json", "ip-rule.json", "sysctl.txt", NULL };
+
+	return str_one_of(file, strlen(file), names);
+}
+
+static bool is_capability(const char *s)
+{
+	return s && str_starts(s, "CAP_") && s[strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_")] == '\0';
+}
+
+/* What of a node could not be collected, with its code. What else is said of it is for whoever collected it. */
+static json_t *missing_of(struct redact *r, const json_t *e)
+{
+	static const char *const codes[] = { "forbidden", "unreadable", "unsupported", "late", "changed", "partial", NULL };
+	const char *what = json_str(e, "what"), *code = json_str(e, "code"), *needs = json_str(e, "needs");
+	const char *node = what && str_starts(what, "nodes/") ? what + 6 : NULL, *file = node ? strchr(node, '/') : NULL;
+	struct strbuf path CLEANUP(strbuf_release) = STRBUF_INIT;
+
+	if (!file || !is_fact(file + 1) || !code || !str_one_of(code, strlen(code), codes))
+		return NULL;
+	strbuf_adds(&path, "nodes/");
+	redact_learn_whole(r, node, (size_t)(file - node));
+	redact_add_name(r, &path, node, (size_t)(file - node));
+	strbuf_adds(&path, file);
+	return json_pack("{s:s, s:s, s:s*, s:b}", "what", strbuf_str(&path), "code", code, "needs", is_capability(needs) ? needs : NULL, "needed",
+			 json_is_true(json_object_get(e, "needed")));
+}
+
+static json_t *all_missing_of(struct redact *r, const json_t *o)
+{
+	const json_t *all = json_object_get(json_obj(o, "origin"), "missing");
+	json_t *list = json_array();
+
+	for (size_t i = 0; list && i < json_array_size(all); i++) {
+		json_t *e = missing_of(r, json_array_get(all, i));
+
+		if (e)
+			json_array_append_new(list, e);
+	}
+	return list;
+}
+
 static json_t *about_of(struct redact *r, const json_t *o)
 {
 	const json_t *extents = json_obj(o, "extents");
 	const char *created = json_str(o, "created"), *plural;
-	json_t *out = json_pack("{s:s, s:s, s:b, s:{}}", "schema", "svcdoctor.bundle/1", "created", created && strlen(created) < 40 ? created : "",
-				"redacted", 1, "extents"), *v;
+	json_t *out = json_pack("{s:s, s:s, s:b, s:{s:o*}, s:{}}", "schema", "svcdoctor.bundle/1", "created", created && strlen(created) < 40 ? created : "",
+				"redacted", 1, "origin", "missing", all_missing_of(r, o), "extents"), *v;
 
 	if (out)
 		json_object_set_new(out, "created", redact_string(r, FIELD_TIME, json_string_value(json_object_get(out, "created"))));

@@ -198,7 +198,7 @@ static int finish_node(struct snapshot *s, struct snap_node *n)
 	sort_cni(n);
 	/* that there are no sets and no virtual servers is known of a machine whose rules nobody may read */
 	for (size_t i = 0; i < DUMP_KINDS; i++)
-		n->any_rules |= is_readable(n->dumps[i]) && !(n->live && n->dump_empty[i] && i >= DUMP_IPSET);
+		n->any_rules |= is_readable(n->dumps[i]) && !((n->live || n->tried) && n->dump_empty[i] && i >= DUMP_IPSET);
 	if (r == 0)
 		r = ruleset_finish(&n->rules);
 	if (r == 0)

@@ -222,7 +222,10 @@ static void read_about(struct bundle *b, const struct member *m, const char *dat
 			    "the bundle has the schema '%.64s', this program knows '%s'", schema,
 			    BUNDLE_SCHEMA);
 	read_extents(b, json_obj(o, "extents"));
-	json_decref(o);
+	if (b->about)
+		json_decref(o);
+	else
+		b->about = o;
 }
 
 /* Beside the folders lie other people's files too: only what looks like the API's is taken. */

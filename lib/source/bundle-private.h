@@ -8,6 +8,8 @@
  * files of a node.
  */
 
+#include <jansson.h>
+
 #include <svcdoctor/source.h>
 
 struct bundle;
@@ -52,6 +54,7 @@ struct bundle {
 	size_t used;		       /* members that were understood */
 	bool full;		       /* SOURCE_TOTAL_MAX or SOURCE_MEMBERS_MAX reached, noted */
 	ARRAY_OF(struct nft_seen) nft; /* read when all other members are */
+	json_t *about;		       /* bundle.json; NULL */
 	bundle_file_fn each;	       /* bundle_each: gets the members instead of the snapshot; NULL */
 	void *arg;
 	int err;		       /* what it said */
@@ -75,6 +78,9 @@ int bundle_mark(struct bundle *b, const struct member *m, enum known why);
 bool bundle_count(struct bundle *b);
 /* Whether @size bytes may be read; else notes it for @m. */
 bool bundle_admit(struct bundle *b, const char *path, uint64_t size);
+
+/* bundle-missing.c: what bundle.json says could not be collected, when all members are there. 0 or -ENOMEM. */
+int bundle_use_missing(struct bundle *b);
 
 int bundle_read_folder(struct bundle *b, int fd);
 /*

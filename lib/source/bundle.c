@@ -21,6 +21,7 @@
 static void bundle_release(struct bundle *b)
 {
 	free(b->prefix);
+	json_decref(b->about);
 	nft_forget(b);
 }
 
@@ -46,7 +47,7 @@ static int add_origin(struct snapshot *s, const char *name)
 /* What is left to do when all members are read. @r: how that went. */
 static int finish(struct bundle *b, int r)
 {
-	if (r == -ENOMEM || nft_use_all(b) < 0)
+	if (r == -ENOMEM || nft_use_all(b) < 0 || bundle_use_missing(b) < 0)
 		return -ENOMEM;
 	if (b->err < 0)
 		return b->err;

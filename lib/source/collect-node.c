@@ -6,26 +6,31 @@
 #include "bundle-private.h"
 #include "node-live-private.h"
 
-/* Nothing misses a file that nobody asked packets about, but a capability is said once. */
-static int miss(const struct node_text *t, struct arena *arena, struct collect_report *ret)
+static const char *code_of(const struct node_text *t)
+{
+	if (t->known == KNOWN)
+		return "partial";
+	return t->k.state == KERNEL_CHANGED && t->known == UNREADABLE ? "changed" : known_code(t->known);
+}
+
+static int miss(const struct node_text *t, const char *node, struct arena *arena, struct collect_report *ret)
 {
 	const bool forbidden = t->known == FORBIDDEN;
 	struct collect_missing m = {
-		.what = arena_strdup(arena, t->file),
-		.code = t->k.state == KERNEL_CHANGED && !forbidden ? "changed" : known_code(t->known),
+		.what = arena_printf(arena, "nodes/%s/%s", node, t->file),
+		.code = code_of(t),
 		.hint = forbidden ? "run it as root (sudo), or give it that capability" : NULL,
+		.needs = forbidden && t->k.lacks ? arena_strdup(arena, t->k.lacks) : NULL,
+		.needed = t->is_fact,
 	};
 
 	if (forbidden && t->k.lacks)
 		m.text = arena_printf(arena, "the rules of this machine cannot be read without %s", t->k.lacks);
 	else
-		m.text = arena_printf(arena, "%s: %s", t->file, t->why_not);
+		m.text = arena_printf(arena, "%s: %s", t->file, t->known == KNOWN ? t->k.why : t->why_not);
 	if (!m.what || !m.text)
 		return -ENOMEM;
 	ret->lacks_needed |= t->is_fact;
-	for (size_t i = 0; i < ret->missing.len; i++)
-		if (strcmp(ret->missing.v[i].text, m.text) == 0)
-			return 0;
 	return array_push(&ret->missing, m);
 }
 
@@ -48,9 +53,11 @@ static int write_text(struct bundle_out *out, const char *name, const struct nod
 	int r;
 
 	if (t->known != KNOWN)
-		return miss(t, arena, ret);
+		return miss(t, name, arena, ret);
 	if (!text)
 		return 0;
+	if (t->k.partial && (r = miss(t, name, arena, ret)) < 0)
+		return r;
 	strbuf_addf(&path, "nodes/%s/%s", name, t->file);
 	r = path.failed ? -ENOMEM : bundle_out_add(out, path.s, text, t->k.text.len ? t->k.text.len : strlen(text));
 	ret->node_files += r == 0;

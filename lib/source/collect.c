@@ -72,7 +72,8 @@ static json_t *missing_json(const struct collect_report *r)
 	for (size_t i = 0; i < r->missing.len; i++) {
 		const struct collect_missing *m = &r->missing.v[i];
 
-		json_array_append_new(all, json_pack("{s:s, s:s, s:s}", "what", m->what, "code", m->code, "text", m->text));
+		json_array_append_new(all, json_pack("{s:s, s:s, s:s, s:s*, s:o*}", "what", m->what, "code", m->code, "text", m->text, "needs", m->needs,
+						     "needed", m->needed ? json_true() : NULL));
 	}
 	return all;
 }

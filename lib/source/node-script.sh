@@ -84,6 +84,7 @@ legacy() { # FAMILY: "" or 6
 	else
 		missing="$missing $save.txt"
 	fi
+	[ -e "$node/$save.txt" ] || unread="$unread $save.txt"
 }
 
 nft_save() { # FAMILY: "" or 6
@@ -187,6 +188,18 @@ proxy() {
 	done
 }
 
+# Legacy tables that are there and could not be read are not to be taken as empty.
+about() {
+	case $name in *[!a-zA-Z0-9._-]*) unread= ;; esac # no text of JSON
+	printf '{"schema": "svcdoctor.bundle/1", "origin": {"missing": ['
+	comma=
+	for f in $unread; do
+		printf '%s{"what": "nodes/%s/%s", "code": "unreadable", "text": "it could not be read on the node", "needed": true}' "$comma" "$name" "$f"
+		comma=,
+	done
+	echo ']}}'
+}
+
 main() {
 	if [ -t 1 ]; then
 		say "stdout is a terminal: send the tar to a file"
@@ -197,6 +210,7 @@ main() {
 	export PATH LC_ALL
 	umask 077
 	missing=
+	unread=
 	name=$(uname -n | tr '[:upper:]' '[:lower:]')
 	case $name in '' | .* | */*) name=node ;; esac
 	top=$(mktemp -d "${TMPDIR:-/tmp}/svcdoctor.XXXXXX") || exit 1
@@ -209,7 +223,7 @@ main() {
 	facts
 	files
 	proxy
-	echo '{"schema": "svcdoctor.bundle/1"}' >"$top/bundle/bundle.json"
+	about >"$top/bundle/bundle.json"
 	[ -z "$missing" ] || say "left out:$missing"
 	tar -cf - -C "$top/bundle" bundle.json nodes
 }

@@ -445,7 +445,7 @@ static int admit_dump(const struct snap_node *n, struct arena *arena, enum expec
 				   mode == MODE_NFTABLES ? "nft's ruleset" : "the virtual servers"), needs);
 }
 
-/* Of this machine's own kernel everything was asked: what is missing has its reason. 1: nothing is. */
+/* Of a kernel everything was asked, here or by `collect`: what is missing has its reason. 1: nothing is. */
 static int admit_live(const struct snap_node *n, struct arena *arena, enum expect_mode mode, struct verify_skipped *ret)
 {
 	for (int d = 0; d < DUMP_KINDS; d++) {
@@ -455,8 +455,8 @@ static int admit_live(const struct snap_node *n, struct arena *arena, enum expec
 
 		if (own && n->dump_why[d] && !is_readable(n->dumps[d]))
 			return refuse(ret, n->name, known_code(n->dumps[d]),
-				      arena_printf(arena, "the %s rules of this machine cannot be judged: %s", snap_dump_name((enum snap_dump)d),
-						   n->dump_why[d]), n->dump_needs[d]);
+				      arena_printf(arena, "the %s rules of %s cannot be judged: %s", snap_dump_name((enum snap_dump)d),
+						   n->live ? "this machine" : "the node", n->dump_why[d]), n->dump_needs[d]);
 	}
 	return 1;
 }
@@ -494,7 +494,7 @@ int verify_admit(const struct snapshot *s, const struct snap_node *n, struct are
 	if (mode < 0)
 		return refuse(ret, n->name, "unsupported",
 			      arena_printf(arena, "kube-proxy runs in %s mode, which is not judged", snapshot_proxy_mode(s, n)), "");
-	r = n->live ? admit_live(n, arena, (enum expect_mode)mode, ret) : 1;
+	r = n->live || n->tried ? admit_live(n, arena, (enum expect_mode)mode, ret) : 1;
 	if (r <= 0)
 		return r;
 	r = mode == MODE_IPTABLES ? admit_xtables(n, arena, ret) : admit_dump(n, arena, (enum expect_mode)mode, ret);

@@ -160,6 +160,49 @@ def api_is_down():
 
 # ---- rights ----
 
+AS_NETADMIN = (*NOBODY, "--inh-caps=-all,+net_admin", "--ambient-caps=-all,+net_admin")
+
+
+def few_rights():
+    """What could not be read is no more known, and no less, from the bundle than it was on the node: legacy tables are not taken as empty."""
+    lab = "lab-iptables-nft"
+    with Node(lab) as node, Folder() as folder:
+        os.chmod(folder.path, 0o777)
+        program = shutil.copy(PROGRAM, folder.join("svcdoctor"))
+        cluster = folder.join("cluster")
+        shutil.copytree(os.path.join(CORPUS, lab, "cluster"), os.path.join(cluster, "cluster"))
+        for who, lacking in ((AS_NETADMIN, "CAP_DAC_READ_SEARCH"), (NOBODY, "CAP_NET_ADMIN")):
+            def there(*args, who=who):
+                p = subprocess.run(["ip", "netns", "exec", node.name, *who, program, *args], stdin=subprocess.DEVNULL, capture_output=True, cwd="/",
+                                   env={"HOME": "/nonexistent", "PATH": "/usr/bin:/bin"}, timeout=60, check=False)
+                expect_equal(p.returncode, 2, f"{args}: {p.stderr.decode()}")
+                return p.stdout.decode()
+
+            for target, *more in (("made",), ("made.tar",), ("hidden", "--redact")):
+                there("collect", "-w", folder.join(target), "--node", "live", *more)
+            host = os.listdir(folder.join("made", "nodes"))[0]
+            for bundle in ("made", "made.tar", "hidden"):
+                for also in ((), ("--bundle", cluster)):
+                    r = run("verify", "-A", "-o", "json", "--bundle", folder.join(bundle), *also, codes=(2,))
+                    expect_equal((r.json["decided"], r.json["differences"]), (0, []), f"{bundle} {also}: judged")
+                    expect(lacking in str(r.json["errors"]), f"{bundle}: {r.json['errors']}")
+            os.rename(folder.join("made", "nodes", host), folder.join("made", "nodes", "node1"))
+            about = folder.join("made", "bundle.json")
+            with open(about, encoding="utf-8") as f:
+                text = f.read()
+            expect(f"nodes/{host}/ip6tables-legacy-save.txt" in text, text)
+            with open(about, "w", encoding="utf-8") as f:
+                f.write(text.replace(f"nodes/{host}/", "nodes/node1/"))
+            a = json.loads(there("verify", "-A", "-o", "json", "--node", "live", "--bundle", cluster))
+            b = run("verify", "-A", "-o", "json", "--bundle", folder.join("made"), "--bundle", cluster, codes=(2,)).json
+            plain = [[(x["node"], x["code"], x["needs"], x["reason"].replace("the node", "this machine")) for x in d["skipped"]] for d in (a, b)]
+            expect_equal(plain[0], plain[1], f"{lacking}: why it is not judged")
+            expect_equal(plain[1][0][1:3], ("forbidden", lacking), "why")
+            for made in ("made", "hidden"):
+                shutil.rmtree(folder.join(made))
+            os.unlink(folder.join("made.tar"))
+
+
 def unprivileged():
     with Node("lab-iptables-nft") as node, Folder() as folder:
         os.chmod(folder.path, 0o755)
@@ -314,7 +357,7 @@ def main():
     for lab in LABS:
         t.run(f"alone-{lab}", alone, lab)
         t.run(f"with-cluster-{lab}", with_cluster, lab)
-    for test in (broken, watched, api_is_down, unprivileged, drops, wrong_names, by_pid, is_a_node, is_none, connections, rewriting):
+    for test in (broken, watched, api_is_down, unprivileged, few_rights, drops, wrong_names, by_pid, is_a_node, is_none, connections, rewriting):
         t.run(test.__name__.replace("_", "-"), test)
     t.finish()
 

@@ -88,6 +88,22 @@ def without_tools():
         expect("ip-addr.json" not in files and "nft-ruleset.json" in err, err)
 
 
+def legacy_tables():
+    """Tables that are there and cannot be read, because their command is not there, are not taken as empty."""
+    text = script()
+    with Node("lab-iptables-nft") as node, tempfile.TemporaryDirectory(prefix="svcdoctor-tools-") as folder:
+        node.run("iptables-legacy", "-I", "FORWARD", "-j", "DROP")
+        for tool in ("sh", "mktemp", "mkdir", "mv", "rm", "tar", "cat", "head", "tr", "uname", "id", "grep", "iptables-nft-save", "ip6tables-nft-save", "nft", "ip"):
+            os.symlink(shutil.which(tool), os.path.join(folder, tool))
+        bare = text.replace(b"PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin", b"PATH=" + folder.encode())
+        for shell in (("dash",), ("busybox", "sh")):
+            rc, tar, err = by_shell(shell, node, bare)
+            expect_equal(rc, 0, err)
+            expect("iptables-legacy-save.txt" not in members(tar) and "iptables-legacy-save.txt" in err, err)
+            _, out, err = piped(tar, "verify", "-A", "--bundle", "-", codes=(2,))
+            expect("no difference" not in out and "iptables-legacy" in out, out + err)
+
+
 # A machine with a kubelet's and a network plugin's files, in a mount namespace of its own.
 MACHINE = """
 mount -t tmpfs none /var/lib && mkdir -p /var/lib/kubelet/pods /var/lib/w /var/lib/u || exit 98
@@ -166,6 +182,7 @@ def main():
     for lab in LABS:
         t.run(f"like-collect-{lab}", like_collect, lab)
     t.run("without-tools", without_tools)
+    t.run("legacy-tables", legacy_tables)
     t.run("machine-files", machine_files)
     t.run("interrupted", interrupted)
     t.finish()
