@@ -89,7 +89,7 @@ struct nat_by {
 	const struct rs_elem *elem;
 	const struct rs_virtual_server *server; /* BY_IPVS; NULL: none has this address */
 	const char *text;	      /* the others: "net.ipv4.ip_forward = 0", in the walk's arena or constant */
-	/* of a loss: "ip-forward", "no-route", "martian", "rp-filter", "link-down", "route-localnet", "hairpin-mode", "bridge-nf" */
+	/* of a loss: "ip-forward", "no-route", "martian", "rp-filter", "link-down", "route-localnet", "hairpin-mode", "port-isolation", "bridge-nf" */
 	const char *cause;
 };
 bool nat_by_equal(const struct nat_by *a, const struct nat_by *b);

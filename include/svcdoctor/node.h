@@ -33,6 +33,7 @@ struct node_link {
 	int promiscuity;	/* count of listeners; -1: not shown (ip without -d) */
 	bool is_bridge_port;	/* info_slave_kind bridge */
 	int hairpin;		/* bridge port: 0, 1; -1: not shown */
+	bool isolated;		/* bridge port: nothing goes from one such port to another */
 	int nf_call_iptables, nf_call_ip6tables; /* bridge: 0, 1; -1: not shown */
 	const char *mac;
 	uint32_t mtu;

@@ -320,6 +320,8 @@ void node_rules_findings(struct run *r);
 void delivery_finding(struct run *r, const struct verify_broken *b);
 /* What switches hairpin mode on at the ports of @bridge (NULL: of every bridge) of node @n that lack it, now and for good. */
 void hairpin_commands(struct run *r, struct finding *f, const struct snap_node *n, const struct node_link *bridge);
+/* What takes the isolation off them. */
+void isolation_commands(struct run *r, struct finding *f, const struct snap_node *n, const struct node_link *bridge);
 
 /* ---- planes.c ---- */
 

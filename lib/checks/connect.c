@@ -124,9 +124,29 @@ static bool on_address(const struct node_socket *k, const struct ip_addr *a)
 	return !k->addr.family || (k->addr.family == a->family && ip_addr_is_zero(&k->addr)) || ip_addr_equal(&k->addr, a);
 }
 
+/* Is it there for another port of the Service? */
+static bool serves_another(struct run *r, const struct connect_target *t, uint16_t number)
+{
+	const char *key = run_printf(r, "%s/%s", t->service->meta.ns, t->service->meta.name);
+	const struct k8s_slice_group *g = map_gets(&r->c->slices_by_service, key);
+	bool found = false;
+
+	for (size_t i = 0; g && i < g->v.len && !found; i++) {
+		const struct k8s_slice *sl = g->v.v[i];
+		bool lists = false, has = false;
+
+		for (size_t j = 0; j < sl->nports; j++)
+			lists |= sl->ports[j].port == number && sl->ports[j].proto == t->proto && sl->ports[j].name && strcmp(sl->ports[j].name, t->port->name) != 0;
+		for (size_t j = 0; lists && j < sl->nendpoints && !has; j++)
+			has = ip_addr_equal(&sl->endpoints[j].ip, &t->addr);
+		found = has;
+	}
+	return found;
+}
+
 enum listening { LISTEN_UNKNOWN, LISTEN_YES, LISTEN_LOOPBACK, LISTEN_OTHER_PORT, LISTEN_OTHER_ADDRESS, LISTEN_NOTHING };
 
-static enum listening listening(const struct connect_target *t)
+static enum listening listening(struct run *r, const struct connect_target *t)
 {
 	enum listening found = LISTEN_NOTHING;
 
@@ -141,7 +161,7 @@ static enum listening listening(const struct connect_target *t)
 			return LISTEN_YES;
 		if (k->port == t->number)
 			found = ip_addr_is_loopback(&k->addr) ? LISTEN_LOOPBACK : found == LISTEN_LOOPBACK ? found : LISTEN_OTHER_ADDRESS;
-		else if (on_address(k, &t->addr) && found == LISTEN_NOTHING)
+		else if (found == LISTEN_NOTHING && on_address(k, &t->addr) && !serves_another(r, t, k->port))
 			found = LISTEN_OTHER_PORT;
 	}
 	/* a node has listeners of its own, that have nothing to do with the pod */
@@ -161,7 +181,7 @@ static const char *other_ports(struct run *r, const struct connect_target *t, ui
 
 		for (size_t j = 0; j < i; j++)
 			twice |= t->listeners->sockets.v[j].port == k->port && t->listeners->sockets.v[j].proto == k->proto;
-		if (k->proto != t->proto || twice || !on_address(k, &t->addr))
+		if (k->proto != t->proto || twice || !on_address(k, &t->addr) || serves_another(r, t, k->port))
 			continue;
 		strbuf_addf(&b, "%s%u", n ? ", " : "", k->port);
 		*ret_only = n++ == 0 ? k->port : 0;
@@ -173,7 +193,7 @@ static const char *listening_words(struct run *r, const struct connect_target *t
 {
 	uint16_t only;
 
-	switch (listening(t)) {
+	switch (listening(r, t)) {
 	case LISTEN_YES:
 		return "; a program listens there";
 	case LISTEN_LOOPBACK:
@@ -232,7 +252,7 @@ static const struct {
 
 static enum trouble trouble_of(const struct group *g, const struct connect_target *t)
 {
-	enum listening l = listening(t);
+	enum listening l = listening(g->r, t);
 
 	switch (connect_fault_of(t, connect_worst(t))) {
 	case FAULT_REFUSED:
@@ -328,12 +348,14 @@ static bool may_be_network(const struct group *g, enum trouble k)
 	return lost > 0;
 }
 
+#define AT_SOME " at some of the tries"
+
 /* All of one kind, in one finding. */
 static void one_trouble(struct group *g, enum trouble k)
 {
 	const struct connect_target *first = NULL;
 	struct finding *f;
-	size_t n = 0, answering = 0;
+	size_t n = 0, answering = 0, partly = 0;
 
 	for (size_t i = g->from; i < g->to; i++) {
 		const struct connect_target *t = target(g, i);
@@ -341,6 +363,7 @@ static void one_trouble(struct group *g, enum trouble k)
 		if (t->kind == CONNECT_ENDPOINT && !t->told && trouble_of(g, t) == k) {
 			first = first ? first : t;
 			answering += t->answered == t->made;
+			partly += t->answered > 0 && t->answered < t->made;
 			n++;
 		}
 	}
@@ -349,9 +372,9 @@ static void one_trouble(struct group *g, enum trouble k)
 	f = new_finding(g, troubles[k].check, NULL, k == TROUBLE_POLICY ? "policy" : NULL);
 	f->rank = 10 + (int)k;
 	if (n == 1)
-		finding_text(g->r, f, troubles[k].one, connect_target_words(g->r, first));
+		finding_text(g->r, f, "%s%s", run_printf(g->r, troubles[k].one, connect_target_words(g->r, first)), partly ? AT_SOME : "");
 	else
-		finding_text(g->r, f, troubles[k].many, n, g->name);
+		finding_text(g->r, f, "%s%s", run_printf(g->r, troubles[k].many, n, g->name), partly == n ? AT_SOME : "");
 	/* it is meant so, for this client; or HTTP works, and this path may be the wrong one to ask for */
 	if (k == TROUBLE_POLICY || (k == TROUBLE_HTTP && answering == n))
 		finding_severity(f, SEVERITY_WARNING);

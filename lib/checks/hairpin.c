@@ -15,12 +15,8 @@ static bool lacks_hairpin(const struct node_link *l, const struct node_link *bri
 	return l->master && l->hairpin == 0 && (!bridge || node_is_port_of(l, bridge));
 }
 
-/* Sets it at all ports of the bridge: those that have it already stay as they are. */
-static void loop_fix(struct run *r, struct finding *f, const char *bridge)
-{
-	finding_fix(r, f, "for p in $(ip -o link show master %t | sed 's/^[0-9]*: *\\([^:@]*\\).*/\\1/'); do sudo bridge link set dev \"$p\" hairpin on; done",
-		    bridge);
-}
+#define EACH_PORT(what) \
+	"for p in $(ip -o link show master %t | sed 's/^[0-9]*: *\\([^:@]*\\).*/\\1/'); do sudo bridge link set dev \"$p\" " what "; done"
 
 static void port_fixes(struct run *r, struct finding *f, const struct snap_node *n, const struct node_link *bridge)
 {
@@ -36,9 +32,10 @@ static void port_fixes(struct run *r, struct finding *f, const struct snap_node 
 		const struct node_link *l = &facts->links.v[i];
 
 		if (lacks_hairpin(l, bridge) && off <= PORTS_EACH)
-			finding_fix(r, f, "sudo bridge link set dev %t hairpin on", l->name);
+			finding_fix(r, f, l->isolated ? "sudo bridge link set dev %t hairpin on isolated off" : "sudo bridge link set dev %t hairpin on", l->name);
 		else if (off > PORTS_EACH && node_is_bridge(facts, l) && (!bridge || l == bridge))
-			loop_fix(r, f, l->name);
+			/* those that have it already stay as they are */
+			finding_fix(r, f, EACH_PORT("hairpin on"), l->name);
 	}
 }
 
@@ -92,6 +89,27 @@ void hairpin_commands(struct run *r, struct finding *f, const struct snap_node *
 	network_fix(r, f, n, bridge);
 }
 
+void isolation_commands(struct run *r, struct finding *f, const struct snap_node *n, const struct node_link *bridge)
+{
+	size_t isolated = 0;
+
+	finding_next(r, f, "bridge -d link show");
+	for (int print = 0; n && print < 2; print++) {
+		for (size_t i = 0; i < n->facts.links.len; i++) {
+			const struct node_link *l = &n->facts.links.v[i];
+
+			if (!l->isolated || !l->master || (bridge && !node_is_port_of(l, bridge)))
+				continue;
+			isolated += !print;
+			if (print && isolated <= PORTS_EACH)
+				finding_fix(r, f, "sudo bridge link set dev %t isolated off", l->name);
+		}
+	}
+	if (isolated > PORTS_EACH && bridge)
+		finding_fix(r, f, EACH_PORT("isolated off"), bridge->name);
+	finding_evidence(r, f, "the plugin bridge isolates its ports where its configuration, in /etc/cni/net.d, has portIsolation true");
+}
+
 /* ---- ports without a Service behind them ---- */
 
 static bool has_finding(const struct run *r, const char *id, const char *node)
@@ -102,6 +120,24 @@ static bool has_finding(const struct run *r, const char *id, const char *node)
 	return false;
 }
 
+/* Another bridge has the pods of Services, or is the pod network's by its configuration, and this one is neither: containers of something else. */
+static bool is_of_others(const struct hairpin_report *h, const struct hairpin_bridge *b)
+{
+	bool mine = b->cni != NULL, theirs = false;
+
+	for (size_t i = 0; i < h->bridges.len; i++)
+		theirs |= h->bridges.v[i].cni && strcmp(h->bridges.v[i].node, b->node) == 0;
+	for (size_t i = 0; i < h->pods.len; i++) {
+		const struct hairpin_pod *p = &h->pods.v[i];
+
+		if (strcmp(p->node, b->node) != 0)
+			continue;
+		mine |= p->bridge == b->link && (p->name || p->service);
+		theirs |= p->service != NULL;
+	}
+	return theirs && !mine;
+}
+
 static void port_finding(struct run *r, const struct hairpin_report *h, const struct hairpin_bridge *b, const struct snap_node *n)
 {
 	const struct hairpin_port *first = NULL;
@@ -109,12 +145,12 @@ static void port_finding(struct run *r, const struct hairpin_report *h, const st
 	size_t off = 0;
 
 	for (size_t i = b->first_port; i < b->first_port + b->ports; i++) {
-		if (h->ports.v[i].alone.can != HAIRPIN_NO)
+		if (h->ports.v[i].alone.can != HAIRPIN_NO || h->ports.v[i].link->hairpin == 1)
 			continue;
 		first = first ? first : &h->ports.v[i];
 		off++;
 	}
-	if (!first || has_finding(r, "hairpin-mode-off", b->node) || has_finding(r, "hairpin-promiscuous-bridge-off", b->node))
+	if (!first || is_of_others(h, b) || has_finding(r, "hairpin-mode-off", b->node) || has_finding(r, "hairpin-promiscuous-bridge-off", b->node))
 		return;
 	f = finding_new(r, "hairpin-mode-off", b->node, b->link->name, run_printf(r, "Node %s", b->node));
 	f->rank = 5;

@@ -400,7 +400,7 @@ static const struct node_link *bridge_in_text(const struct snap_node *n, const c
 		const struct node_link *l = &n->facts.links.v[i];
 		size_t len = strlen(l->name);
 
-		if (strncmp(at + 11, l->name, len) == 0 && str_starts(at + 11 + len, " has "))
+		if (strncmp(at + 11, l->name, len) == 0 && at[11 + len] == ' ')
 			return l;
 	}
 	return NULL;
@@ -442,6 +442,10 @@ static void delivery_commands(struct run *r, struct finding *f, const struct ver
 		const struct snap_node *n = node_named(r, b->node);
 
 		hairpin_commands(r, f, n, bridge_in_text(n, b->by.text));
+	} else if (str_is(b->cause, "port-isolation")) {
+		const struct snap_node *n = node_named(r, b->node);
+
+		isolation_commands(r, f, n, bridge_in_text(n, b->by.text));
 	} else if (str_is(id, "rp-filter-strict")) {
 		finding_next(r, f, "sysctl -a -r 'net.ipv4.conf.*rp_filter'");
 	} else {

@@ -342,6 +342,14 @@ static int receive_answers(struct nft_sock *s, struct answers *x)
 	return 0;
 }
 
+/* What still waits there, and that something was lost, is not for the next question. */
+static void drain(struct nft_sock *s)
+{
+	for (unsigned i = 0; i < 1000; i++)
+		if (recv(s->fd, s->buffer, NFT_BUFFER, MSG_DONTWAIT) < 0 && errno != ENOBUFS && errno != EINTR)
+			return;
+}
+
 int nft_get_elements(struct nft_sock *s, const struct nft_keys *k, size_t len, nft_keys_fn *fn, void *arg, int *ret_r)
 {
 	const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
@@ -363,6 +371,8 @@ int nft_get_elements(struct nft_sock *s, const struct nft_keys *k, size_t len, n
 		return -errno;
 	while (r == 0 && x.done < len)
 		r = receive_answers(s, &x);
+	if (r < 0)
+		drain(s);
 	return r;
 }
 

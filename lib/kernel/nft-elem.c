@@ -419,6 +419,12 @@ static int read_together(struct jworker *w, struct several *v)
 {
 	int r = v->len ? nft_get_elements(&w->sock, v->keys, v->len, on_one, v, v->r) : 0;
 
+	/* Where net.core.rmem_max is small the answers find no room: one set at a time, then. */
+	if (r == -ENOBUFS || r == -EMSGSIZE) {
+		for (size_t i = 0; i < v->len; i++)
+			v->r[i] = r;
+		r = 0;
+	}
 	/* Copies of elements lie in the arena until all is written. */
 	for (unsigned pass = 0; pass < 2; pass++)
 		for (size_t i = 0; i < v->len && r == 0; i++)

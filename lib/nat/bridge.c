@@ -6,7 +6,7 @@
  * With bridge netfilter a packet is translated while it is being bridged, whatever port it came in by, and when its new
  * destination lies behind the same bridge it stays there as a frame (br_nf_pre_routing_finish, net/bridge/
  * br_netfilter_hooks.c); a bridge does not send a frame out of the port that it came in by unless the port has hairpin
- * mode (should_deliver, net/bridge/br_forward.c). Without bridge netfilter the packet is taken up, routed and sent by the
+ * mode, and never from one isolated port to another or to itself (should_deliver, net/bridge/br_forward.c). Without bridge netfilter the packet is taken up, routed and sent by the
  * bridge device, where no port is its own.
  */
 #include <errno.h>
@@ -125,10 +125,22 @@ static enum tri refused(struct walk *w, const struct node_link *bridge, const ch
 	return helps;
 }
 
+/* Nothing else helps then. */
+static enum tri isolated(struct walk *w, const struct node_link *bridge, const struct node_link *in, const struct node_link *out,
+			 struct port_verdict *ret)
+{
+	ret->cause = "port-isolation";
+	ret->text = in == out ? arena_printf(&w->out->arena, "port %s of bridge %s is isolated, and so nothing leaves by it again", in->name, bridge->name) :
+		arena_printf(&w->out->arena, "ports %s and %s of bridge %s are isolated from each other", in->name, out->name, bridge->name);
+	if (!ret->text)
+		w->error = -ENOMEM;
+	return TRI_FALSE;
+}
+
 static enum tri one_port(struct walk *w, const struct node_link *bridge, const struct node_link *port, struct port_verdict *ret)
 {
 	if (port->hairpin == 1)
-		return TRI_TRUE;
+		return port->isolated ? isolated(w, bridge, port, port, ret) : TRI_TRUE;
 	ret->text = NO_DETAILS;
 	if (port->hairpin < 0)
 		return TRI_UNKNOWN;
@@ -160,7 +172,7 @@ static enum tri may_bridge(struct walk *w, const struct node_link *bridge, const
 	struct ports p;
 
 	if (in && out && in != out)
-		return TRI_TRUE;
+		return in->isolated && out->isolated ? isolated(w, bridge, in, out, ret) : TRI_TRUE;
 	if ((in && out) || (one && (in || out)))
 		return one_port(w, bridge, in ? in : out, ret);
 	count_ports(f, bridge, &p);

@@ -245,6 +245,7 @@ struct nat_ends {
 };
 struct port_verdict {
 	const char *text; /* why not, or why that is not known */
+	const char *cause; /* of why not; NULL: "hairpin-mode" */
 };
 /* Does what a bridge switches pass the rules of this family? */
 enum tri nat_bridge_netfilter(const struct walk *w, const struct node_link *l, const char **ret_why);

@@ -268,7 +268,7 @@ static enum tri leaves_bridge(struct walk *w, const struct state *st, struct por
 /* False: it does not get out of the node, or that is not known; @e says it. */
 static bool check_port(struct walk *w, const struct state *st, struct nat_ending *e)
 {
-	struct port_verdict v;
+	struct port_verdict v = { 0 };
 	struct state copy = *st;
 
 	if (e->delivery == DELIVERY_LOCAL)
@@ -281,7 +281,7 @@ static bool check_port(struct walk *w, const struct state *st, struct nat_ending
 		set_unknown(e, v.text);
 		return false;
 	default:
-		nat_lose(w, &copy, BY_BRIDGE, "hairpin-mode", v.text);
+		nat_lose(w, &copy, BY_BRIDGE, v.cause ? v.cause : "hairpin-mode", v.text);
 		e->lost = copy.lost_by;
 		e->path = copy.path;
 		e->delivery = DELIVERY_LOST;
@@ -439,7 +439,7 @@ static enum tri reply_leaves_bridge(struct walk *w, const struct state *st, stru
 
 static void judge_translated(struct walk *w, const struct state *st, struct nat_ending *e)
 {
-	struct port_verdict v;
+	struct port_verdict v = { 0 };
 	struct nat_by by = { .kind = BY_BRIDGE, .cause = "hairpin-mode" };
 	struct reason r;
 	enum way way = find_way(w, st, e, &r);
@@ -453,6 +453,7 @@ static void judge_translated(struct walk *w, const struct state *st, struct nat_
 		}
 		if (leaves == TRI_FALSE) {
 			by.text = v.text;
+			by.cause = v.cause ? v.cause : by.cause;
 			set_lost(w, e, &by, v.text);
 			return;
 		}

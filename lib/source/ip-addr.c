@@ -97,8 +97,10 @@ static int read_link_info(struct ip_reader *r, const json_t *info, struct node_l
 	const char *port_kind = json_str(info, "info_slave_kind");
 
 	l->is_bridge_port = port_kind && strcmp(port_kind, "bridge") == 0;
-	if (l->is_bridge_port)
+	if (l->is_bridge_port) {
 		l->hairpin = ip_tri(port, "hairpin");
+		l->isolated = ip_tri(port, "isolated") == 1;
+	}
 	l->nf_call_iptables = ip_tri(data, "nf_call_iptables");
 	l->nf_call_ip6tables = ip_tri(data, "nf_call_ip6tables");
 	return ip_copy(r, info, "info_kind", &l->kind);

@@ -376,7 +376,16 @@ static int note(struct hairpin_look *h, const struct expect_frontend *f, const s
 	return o->by || o->kind == DIFF_HAIRPIN ? add_difference(h, f, src, to, o) : 0;
 }
 
-/* 1: what leads to @to was found, and judged into @ret; 0: nothing leads there. */
+/* The rules pass its packets by: nothing is translated, whatever else may become of them. */
+static bool is_passed_by(const struct nat_result *r)
+{
+	for (size_t i = 0; i < r->endings.len; i++)
+		if (r->endings.v[i].translated || r->endings.v[i].ipvs || r->endings.v[i].verdict == NAT_UNDECIDED)
+			return false;
+	return r->endings.len > 0;
+}
+
+/* 1: what leads to @to was found, and judged into @ret; 0: nothing leads there, and @ret is set where nothing leads anywhere. */
 static int ask(struct hairpin_look *h, struct nat_result *result, const struct expect_frontend *f, const struct hairpin_pod *src,
 	       const struct hairpin_pod *to, struct hairpin_answer *ret, int *ret_masquerade)
 {
@@ -391,8 +400,14 @@ static int ask(struct hairpin_look *h, struct nat_result *result, const struct e
 	if (r < 0)
 		return r;
 	h->out->found.walks++;
-	if (!find_outcome(&h->out->arena, result, &to->addr, src == to, &out))
-		return 0;
+	if (!find_outcome(&h->out->arena, result, &to->addr, src == to, &out)) {
+		if (!is_passed_by(result))
+			return 0;
+		ret->can = HAIRPIN_UNKNOWN;
+		ret->why = arena_printf(&h->out->arena, "the rules of this node translate nothing that its pods send to %s (svcdoctor verify)",
+					frontend_name(&h->out->arena, f));
+		return ret->why ? 0 : -ENOMEM;
+	}
 	*ret_masquerade = out.masquerade;
 	ret->can = out.answer.can;
 	ret->why = arena_strdup(&h->out->arena, out.answer.why);

@@ -146,6 +146,38 @@ def test_wrong_port(s):
     expect_equal(row(d, "10.244.1.31:8080")["listening"], ["0.0.0.0:8081"], "who listens")
 
 
+def test_another_port(s):
+    """Who listens for another port of the Service is not who was meant to listen here; only what nobody asks for can be it."""
+    names = {"http": (80, 8080), "metrics": (9090, 9100)}
+    ports = [{"name": n, "port": p, "targetPort": t, "protocol": "TCP"} for n, (p, t) in names.items()]
+    slice_ = slice_object(NEAR[:1], ports=[{"name": n, "port": t, "protocol": "TCP"} for n, (_, t) in names.items()])
+    path = s.bundle(NEAR[:1], rules=False, service=service_object(clusterIP="None", clusterIPs=["None"], ports=ports), slice_=slice_)
+    for args in ((), ("--port", "metrics")):
+        f = only(s.json(path, *args, codes=(1,)), "connect-endpoint-refused")
+        expect_equal(f["fix"], [], "a fix that leads to the program of another port")
+        told(f, "10.244.1.11:9100", "nothing listens there")
+    s.w.pod("p7", "node1", "10.244.1.37")
+    s.w.listen("p7", "http,0.0.0.0,8080", "http,0.0.0.0,9200")
+    slice_["endpoints"][0]["addresses"] = ["10.244.1.37"]
+    path = s.bundle([("odd", "10.244.1.37", "node1")], rules=False, slice_=slice_, service=service_object(clusterIP="None", clusterIPs=["None"], ports=ports))
+    f = only(s.json(path, codes=(1,)), "connect-wrong-port")
+    told(f, "10.244.1.37:9100", "listening there: 9200")
+    expect("/spec/ports/1/targetPort" in f["fix"][0] and "9200" in f["fix"][0], f["fix"][0])
+
+
+def test_partly(s):
+    """An endpoint that answers most tries is not said to answer none."""
+    s.w.inside("a", "iptables", "-A", "INPUT", "-d", "10.244.1.12", "-p", "tcp", "--syn", "-m", "statistic", "--mode", "nth", "--every", "3", "--packet", "0", "-j",
+               "REJECT", "--reject-with", "tcp-reset")
+    try:
+        d = s.json(s.bundle(NEAR, rules=False, service=service_object(clusterIP="None", clusterIPs=["None"])), "--count", "9", codes=(1,))
+    finally:
+        s.w.inside("a", "iptables", "-F", "INPUT")
+    f = only(d, "connect-rejected-by-rule")
+    expect(f["text"].endswith("at some of the tries"), f["text"])
+    told(f, "3 failed: refused by an RST")
+
+
 def test_loopback(s):
     d = s.json(special(s, "p2", "10.244.1.32", "http,127.0.0.1,8080", "http,0.0.0.0,9000"))
     told(next(x for x in d["findings"] if x["check"] == "connect-loopback-only"), "10.244.1.32:8080", "on a loopback address")
@@ -439,7 +471,7 @@ def row_of(document, address):
     return next(c for c in document["connections"] if c["address"] == address)
 
 
-TESTS = [test_sound, test_live_rules, test_cut, test_cut_from_pod, test_policy, test_wrong_port, test_loopback, test_nothing_listens, test_reject, test_blackhole,
+TESTS = [test_sound, test_live_rules, test_cut, test_cut_from_pod, test_policy, test_wrong_port, test_another_port, test_partly, test_loopback, test_nothing_listens, test_reject, test_blackhole,
          test_cluster_ip, test_hairpin, test_stranger, test_node_port, test_external, test_one_node, test_namespace_of_a_node, test_without_rights, test_live_cluster, test_six, test_http, test_udp, test_limits]
 
 

@@ -257,6 +257,40 @@ def test_mended(backend):
         mend(w, "a policy of nftables", "foreign-rule-drops")
 
 
+def test_other_bridge():
+    """The bridge of another program, whose containers need no Service; and rules that lead nowhere, which prove nothing."""
+    with World("nft", pods=3) as w:
+        w.set(1, True)
+        w.node("ip link add docker0 type bridge", "ip link set docker0 up", "ip addr add 172.17.0.1/16 dev docker0", "ip link set vethc master docker0")
+        mac = w.run("c", "cat /sys/class/net/eth0/address").strip()
+        w.node(f"ip neigh add 172.17.0.2 lladdr {mac} dev docker0 nud reachable")
+        doc, _ = same(w, "a bridge of containers")
+        expect_equal([b["bridge"] for b in doc["bridges"]], ["cni0", "docker0"], "the bridges")
+        w.node("iptables-nft -t nat -D PREROUTING 1")
+        expect(not any(w.measured().values()), "who is not led to a pod reaches one")
+        doc = judged(w, codes=(2,))
+        expect_equal(verdict(doc), {"itself": "unknown", "neighbour": None}, "the verdict")
+        expect("translate nothing that its pods send to" in node(doc)["because"], node(doc)["because"])
+
+
+def test_isolated():
+    """Isolated ports: no frame from one to another, nor back out of the same one, whatever their hairpin mode."""
+    with World("nft", pods=3) as w:
+        w.set(1, True)
+        w.node("bridge link set dev vetha isolated on")
+        doc, measured = same(w, "one isolated port")
+        expect_equal((measured, doc["bridges"][0]["ports"]), ({"itself": False, "neighbour": True}, 3), "one isolated port")
+        mend(w, "one isolated port", "node-delivery-broken")
+        w.node(*(f"bridge link set dev veth{p} isolated on" for p in w.pods))
+        mend(w, "isolated ports", "node-delivery-broken", True)
+        w.node("bridge link set dev vetha isolated on hairpin off")
+        mend(w, "an isolated port without hairpin mode", "hairpin-mode-off")
+    with World("nft", pods=8) as w:
+        w.set(1, True)
+        w.node(*(f"bridge link set dev veth{p} isolated on" for p in w.pods))
+        mend(w, "eight isolated ports", "node-delivery-broken")
+
+
 def test_mended_six():
     with World("nft", family=6) as w:
         w.set(1, False)
@@ -309,7 +343,7 @@ def main():
     t.run("without-services", test_without_services)
     why = why_not()
     for name, test, *args in (("table/nft", test_table, "nft"), ("table/legacy", test_table, "legacy"), ("table/IPv6", test_table, "nft", 6), ("mended/nft", test_mended, "nft"),
-                              ("mended/legacy", test_mended, "legacy"), ("mended/IPv6", test_mended_six), ("many-ports", test_many_ports), ("routed", test_routed)):
+                              ("mended/legacy", test_mended, "legacy"), ("isolated", test_isolated), ("other-bridge", test_other_bridge), ("mended/IPv6", test_mended_six), ("many-ports", test_many_ports), ("routed", test_routed)):
         if why:
             t.skip(name, why)
         else:
