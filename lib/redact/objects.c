@@ -323,6 +323,7 @@ static json_t *missing_of(struct redact *r, const json_t *e)
 	const char *what = json_str(e, "what"), *code = json_str(e, "code"), *needs = json_str(e, "needs");
 	const char *node = what && str_starts(what, "nodes/") ? what + 6 : NULL, *file = node ? strchr(node, '/') : NULL;
 	struct strbuf path CLEANUP(strbuf_release) = STRBUF_INIT;
+	json_t *o;
 
 	if (!file || !is_fact(file + 1) || !code || !str_one_of(code, strlen(code), codes))
 		return NULL;
@@ -330,8 +331,10 @@ static json_t *missing_of(struct redact *r, const json_t *e)
 	redact_learn_whole(r, node, (size_t)(file - node));
 	redact_add_name(r, &path, node, (size_t)(file - node));
 	strbuf_adds(&path, file);
-	return json_pack("{s:s, s:s, s:s*, s:b}", "what", strbuf_str(&path), "code", code, "needs", is_capability(needs) ? needs : NULL, "needed",
-			 json_is_true(json_object_get(e, "needed")));
+	o = json_pack("{s:s, s:s, s:s*, s:b}", "what", strbuf_str(&path), "code", code, "needs", is_capability(needs) ? needs : NULL, "needed",
+		      json_is_true(json_object_get(e, "needed")));
+	r->failed |= !o || path.failed;
+	return o;
 }
 
 static json_t *all_missing_of(struct redact *r, const json_t *o)
@@ -345,6 +348,7 @@ static json_t *all_missing_of(struct redact *r, const json_t *o)
 		if (e)
 			json_array_append_new(list, e);
 	}
+	r->failed |= !list;
 	return list;
 }
 

@@ -37,7 +37,7 @@ static const char *without_file(const char *text, const char *file)
 static bool is_said(const struct sd_notes *notes, const char *text)
 {
 	for (size_t i = 0; i < notes->len; i++)
-		if (strcmp(notes->v[i].text, text) == 0)
+		if (str_is(notes->v[i].text, text))
 			return true;
 	return false;
 }
