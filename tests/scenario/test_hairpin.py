@@ -164,6 +164,21 @@ def test_without_services():
         expect_equal(node(doc)["itself"], "unknown", "without links")
 
 
+def test_shared_link():
+    """A subnet behind a link that is no bridge: who knows what its pods' packets pass."""
+    def other(link):
+        if link["ifname"] == "cni0":
+            link["linkinfo"] = {"info_kind": "openvswitch"}
+        elif link.get("master") == "cni0":
+            del link["master"], link["linkinfo"]["info_slave_kind"], link["linkinfo"]["info_slave_data"]
+
+    with Copy(LAB) as lab:
+        lab.edit(links(other), "nodes", "node1", "ip-link.json")
+        doc = hairpin(lab.path, "--node", "node1", codes=(2,))
+        expect_equal((node(doc)["itself"], doc["findings"]), ("unknown", []), "the verdict")
+        expect("a subnet behind cni0, which is no bridge" in node(doc)["because"], node(doc)["because"])
+
+
 # ---- namespaces ----
 
 def judged(w, codes=(0, 1)):
@@ -363,6 +378,7 @@ def main():
     t.run("kubelet", test_kubelet)
     t.run("bridge-netfilter", test_bridge_netfilter)
     t.run("without-services", test_without_services)
+    t.run("shared-link", test_shared_link)
     why = why_not()
     for name, test, *args in (("table/nft", test_table, "nft"), ("table/legacy", test_table, "legacy"), ("table/IPv6", test_table, "nft", 6), ("mended/nft", test_mended, "nft"),
                               ("mended/legacy", test_mended, "legacy"), ("isolated", test_isolated), ("without-rights", test_without_rights), ("other-bridge", test_other_bridge), ("mended/IPv6", test_mended_six), ("many-ports", test_many_ports), ("routed", test_routed)):
