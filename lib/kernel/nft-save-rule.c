@@ -153,9 +153,9 @@ static struct nft_attr value_of(struct nft_attr data)
 bool nft_plain_name(const char *s, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)s[i] <= ' ' || s[i] == 0x7f || strchr("\"'\\", s[i]))
+		if ((unsigned char)s[i] <= ' ' || s[i] == 0x7f)
 			return false;
-	return len && *s != '!' && *s != '-';
+	return len && !strchr("!-\"", *s); /* a quote or a backslash within a word is itself */
 }
 
 static bool add_match(struct rule *u, const char *name, uint32_t revision, const void *data, size_t size)

@@ -13,6 +13,7 @@
 #include "nft-dump-private.h"
 #include "nft-private.h"
 #include "nft-save-private.h"
+#include "xt-private.h"
 
 #define PART_CHAINS 128u   /* asked for at a time by one thread */
 #define CREW_CHAINS 256u   /* fewer of them are not worth a second thread */
@@ -63,6 +64,28 @@ static int by_name(const void *a, const void *b)
 	return strcmp((*(const struct nft_chain *const *)a)->name, (*(const struct nft_chain *const *)b)->name);
 }
 
+/*
+ * A name that iptables gives to no chain of its users ("chain name may not clash with target name"): nft does, and "-j NAME" would be the
+ * target, "-A NAME" the chain of the hook.
+ */
+static bool is_taken(const struct builtin *b, const char *name)
+{
+	static const char *const verdicts[] = { "ACCEPT", "DROP", "QUEUE", "RETURN" };
+	size_t n;
+	const struct xt_row *rows = xt_target_rows(&n);
+
+	for (unsigned i = 0; i < HOOKS; i++)
+		if (b->hooks[i].type && strcmp(hook_names[i], name) == 0)
+			return true;
+	for (size_t i = 0; i < ARRAY_LEN(verdicts); i++)
+		if (strcmp(verdicts[i], name) == 0)
+			return true;
+	for (size_t i = 0; i < n; i++)
+		if (*rows[i].name == *name && strcmp(rows[i].name, name) == 0)
+			return true;
+	return false;
+}
+
 /* 0, -ENOMEM; -ECANCELED: one of them is no chain that iptables makes. */
 static int sort_chains(const struct nft_dump *d, const struct nft_table *t, const struct builtin *b, struct table_chains *ret)
 {
@@ -72,7 +95,7 @@ static int sort_chains(const struct nft_dump *d, const struct nft_table *t, cons
 		if (c->table != t)
 			continue;
 		if (!c->name || !nft_plain_name(c->name, strlen(c->name)) || c->flags & NFT_CHAIN_BINDING ||
-		    (c->has_hook && !is_builtin(b, c, ret)))
+		    (c->has_hook ? !is_builtin(b, c, ret) : is_taken(b, c->name)))
 			return -ECANCELED;
 		if (c->has_hook)
 			ret->base[c->hooknum] = c;

@@ -53,7 +53,7 @@ struct xt_row {
 	uint16_t size;
 	xt_print_fn *print;
 };
-/* For tests: the tables, sorted by name, revision. */
+/* The tables, sorted by name, revision: for tests, and for who asks whether a name is a target's. */
 const struct xt_row *xt_match_rows(size_t *ret_len);
 const struct xt_row *xt_target_rows(size_t *ret_len);
 

@@ -177,9 +177,10 @@ void xt_name(struct strbuf *b, const char *s, size_t max)
 {
 	size_t len = strnlen(s, max), i = 0;
 
-	while (i < len && (unsigned char)s[i] > ' ' && s[i] != '"' && s[i] != '\\' && s[i] != '\'' && s[i] != 127)
+	/* A quote or a backslash within a word is itself (xt_next_word). */
+	while (i < len && (unsigned char)s[i] > ' ' && s[i] != 127)
 		i++;
-	if (i < len || len == 0 || s[0] == '!') {
+	if (i < len || len == 0 || s[0] == '!' || s[0] == '"') {
 		quoted(b, s, len);
 		return;
 	}

@@ -340,6 +340,31 @@ static int finish_chain(struct ruleset *rs, struct rs_chain *c)
 	return chain_shorten(rs, c) < 0 ? -ENOMEM : chain_build_index(rs, c);
 }
 
+/* Where the table stands among all, whatever was read first. Native tables of nft stay behind, in their own order. */
+static unsigned rank_of(const struct rs_table *t)
+{
+	if (t->backend != BACKEND_LEGACY && !t->xtables)
+		return 4;
+	return (t->backend == BACKEND_LEGACY ? 0 : 2) + (t->family == RS_IP4 ? 0 : 1);
+}
+
+static int order_tables(struct ruleset *rs)
+{
+	struct rs_table **sorted = rs->tables.len ? malloc(rs->tables.len * sizeof(struct rs_table *)) : NULL;
+	size_t n = 0;
+
+	if (rs->tables.len && !sorted)
+		return -ENOMEM;
+	for (unsigned rank = 0; rank <= 4; rank++)
+		for (size_t i = 0; i < rs->tables.len; i++)
+			if (rank_of(rs->tables.v[i]) == rank)
+				sorted[n++] = rs->tables.v[i];
+	if (n > 0)
+		memcpy(rs->tables.v, sorted, n * sizeof(struct rs_table *));
+	free(sorted);
+	return 0;
+}
+
 int ruleset_finish(struct ruleset *rs)
 {
 	CLEANUP(map_release) struct map ipsets = { 0 };
@@ -347,7 +372,9 @@ int ruleset_finish(struct ruleset *rs)
 
 	if (rs->finished)
 		return 0;
-	r = ruleset_mark_inert(rs);
+	r = order_tables(rs);
+	if (r == 0)
+		r = ruleset_mark_inert(rs);
 	for (size_t i = 0; i < rs->sets.len && r == 0; i++) {
 		struct rs_set *s = rs->sets.v[i];
 

@@ -134,6 +134,9 @@ def basics():
         chains = "".join(f":{c} - [0:0]\n" for c in ("b-chain", "A-chain", "Zz", "a_chain", "KUBE-SVC-X"))
         restore(fam, f"*raw\nCOMMIT\n*filter\n:FORWARD DROP [5:6]\n:OUTPUT DROP [0:0]\n{chains}" + "\n".join(rules) +
                 "\n-A b-chain -j A-chain\n-A A-chain -g Zz\n-A Zz -j ACCEPT\nCOMMIT\n*security\nCOMMIT\n")
+        for name in ('a"b', "it's", "back\\slash", "#x", ":x", "COMMIT", "x!"):
+            for words in (("-N", name), ("-A", name, "-j", "Zz"), ("-A", "INPUT", "-j", name)):
+                subprocess.run([f"{'ip6' if fam == 6 else 'ip'}tables-legacy", *words], check=True)
     return f"{compare('protocols, interfaces, chains')} rules"
 
 

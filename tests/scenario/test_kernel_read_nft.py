@@ -126,6 +126,9 @@ def every_form(fam):
     both += [f"-A FORWARD {c}" for c in ACTIONS.replace("\n", "|").split("|")]
     restore(fam, "\n".join(["*filter", ":FORWARD DROP [0:0]", ":USER - [0:0]", ":AAA - [0:0]", ":ZZZ-last - [0:0]", "-A ZZZ-last -j AAA", *both, "COMMIT",
                             *OTHERS.format(**a).replace("\n", "|").split("|")]) + "\n")
+    for name in ('a"b', "it's", "back\\slash", "#x", ":x", "COMMIT", "x!"):
+        for words in (("-N", name), ("-A", name, "-j", "AAA"), ("-A", "INPUT", "-g", name)):
+            run(f"{TOOL[fam]}-nft", *words)
     n = compare(fam)
     return f"{n} lines"
 
@@ -149,6 +152,9 @@ FOREIGN = [
     "add chain ip filter more { type filter hook input priority -5; }", "add chain ip filter other { type nat hook prerouting priority -100; }",
     "add rule ip filter INPUT quota 5 mbytes accept", "add rule ip filter INPUT limit rate 5 kbytes/second accept", "add rule ip filter INPUT jump { accept; }",
     "add table ip filter { flags dormant; }",
+    # names that "-A" and "-j" take for something else
+    "add chain ip filter FORWARD; add rule ip filter FORWARD drop", "add chain ip filter ACCEPT; add rule ip filter ACCEPT drop; add rule ip filter INPUT jump ACCEPT",
+    "add chain ip filter REJECT; add rule ip filter INPUT goto REJECT", "add chain ip filter TRACE",
 ]
 # What nft writes as iptables does, and iptables-nft-save 1.8.9 prints.
 SHOWN = {

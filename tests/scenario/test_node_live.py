@@ -88,6 +88,23 @@ def alone(lab):
         return f"{len(os.listdir(os.path.join(bundle, 'nodes', node.name)))} files"
 
 
+def both_backends():
+    """The same rules twice, and a foreign DROP: in which order the texts lie in a folder, in an archive or in the kernel makes no difference."""
+    with Node("lab-iptables-nft") as node, Folder() as folder:
+        node.lab = "lab-iptables-legacy"
+        for six in ("", "6"):
+            node.restore(f"ip{six}tables-legacy-save.txt", f"ip{six}tables-legacy-restore")
+        node.run("iptables-legacy", "-I", "FORWARD", "-d", "10.244.1.2", "-j", "DROP")
+        bundle, _ = collect(node, folder)
+        archive = folder.join("collected.tar")
+        run("collect", "-w", archive, "--netns", node.name, codes=(0,), env=NO_HOME)
+        for command in (("verify", "-A"), ("trace", "10.244.1.9", "10.96.0.10:53/UDP"), ("trace", "outside", "172.30.99.1:32147")):
+            live = run(*command, "-o", "json", "--netns", node.name, env=NO_HOME)
+            same(live, run(*command, "-o", "json", "--bundle", bundle), " ".join(command))
+            same(live, run(*command, "-o", "json", "--bundle", archive), " ".join(command) + " of the archive")
+        expect("dropped by a rule that is not kube-proxy's" in run("verify", "-A", "--netns", node.name, codes=(1,), env=NO_HOME).out, "the DROP")
+
+
 def with_cluster(lab):
     """Beside a bundle, and beside an API server: the node is known by its addresses."""
     with Node(lab) as node, Folder() as folder, ApiServer(os.path.join(CORPUS, lab)) as server:
@@ -357,7 +374,7 @@ def main():
     for lab in LABS:
         t.run(f"alone-{lab}", alone, lab)
         t.run(f"with-cluster-{lab}", with_cluster, lab)
-    for test in (broken, watched, api_is_down, unprivileged, few_rights, drops, wrong_names, by_pid, is_a_node, is_none, connections, rewriting):
+    for test in (both_backends, broken, watched, api_is_down, unprivileged, few_rights, drops, wrong_names, by_pid, is_a_node, is_none, connections, rewriting):
         t.run(test.__name__.replace("_", "-"), test)
     t.finish()
 
