@@ -43,6 +43,7 @@ enum opt_kind {
 	OPT_TEXT,   /* const char * */
 	OPT_LIST,   /* struct string_list; may be given several times */
 	OPT_NUMBER, /* uint32_t, at most `max` */
+	OPT_PID,    /* the same, and not 0 */
 	OPT_CHOICE, /* int: position in `choices` */
 	OPT_AXES,   /* bool[AXIS_COUNT], a comma-separated list of `choices` */
 	OPT_TRI,    /* int: --x and --x=true 1, --x=false 0; -1 before */
@@ -129,7 +130,7 @@ extern const char *const choices_fail_on[], *const choices_color[], *const choic
 	{ 0, "netns", "PATH|NAME", "look at this network namespace of this machine as at a node", OPT_TEXT, \
 	  offsetof(struct options, netns), 0, NULL, COMPLETE_FILE }
 #define OPT_ROW_PID \
-	{ 0, "pid", "PID", "the same with the network namespace of a process", OPT_NUMBER, offsetof(struct options, pid), 4194304, \
+	{ 0, "pid", "PID", "the same with the network namespace of a process", OPT_PID, offsetof(struct options, pid), 4194304, \
 	  NULL, COMPLETE_NOTHING }
 #define OPT_ROW_FAIL_ON \
 	{ 0, "fail-on", "SEVERITY", "exit with 1 from this severity on ('error' if not given)", OPT_CHOICE, \

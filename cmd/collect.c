@@ -153,6 +153,10 @@ static int collect_here(struct collecting *k)
 		r = collect_node_live(k->out, c->here.name, l, &c->arena, &k->report);
 	}
 	node_live_free(l);
+	if (r == SD_EESCAPE) {
+		complain("'%s' cannot be the name of a node in a bundle: --node NAME gives it another", c->here.name);
+		return CODE_USAGE;
+	}
 	return r;
 }
 

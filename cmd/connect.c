@@ -28,7 +28,7 @@ static const struct opt options[] = {
 	  COMPLETE_NOTHING },
 	{ 0, "netns", "PATH|NAME", "try from this network namespace, such as a pod's", OPT_TEXT, offsetof(struct options, from_netns), 0, NULL,
 	  COMPLETE_FILE },
-	{ 0, "pid", "PID", "try from the network namespace of this process", OPT_NUMBER, offsetof(struct options, from_pid), 4194304, NULL,
+	{ 0, "pid", "PID", "try from the network namespace of this process", OPT_PID, offsetof(struct options, from_pid), 4194304, NULL,
 	  COMPLETE_NOTHING },
 	OPT_ROW_FAIL_ON,
 	OPT_ROW_COLOR,

@@ -243,6 +243,9 @@ static int set_number(struct context *c, const struct opt *row, const char *valu
 		return usage_error(c, "--%s wants a number up to %u, not '%s'", row->name, (unsigned)row->max,
 				   value);
 	}
+	if (n == 0 && row->kind == OPT_PID) {
+		return usage_error(c, "--%s wants the number of a process, not 0", row->name);
+	}
 	*(uint32_t *)at = (uint32_t)n;
 	return 0;
 }
@@ -329,6 +332,7 @@ static int option_set(struct context *c, const struct opt *row, const char *valu
 			return set_ignore(c, value);
 		}
 		return array_push((struct string_list *)at, value);
+	case OPT_PID:
 	case OPT_NUMBER:
 		return set_number(c, row, value, at);
 	case OPT_CHOICE:

@@ -79,6 +79,22 @@ static int add_missing(struct context *c, const char *text, const char *const *s
 	return m.name ? array_push(&ret->missing, m) : -ENOMEM;
 }
 
+/* Nobody was asked which Services there are. */
+static int not_in_rules(struct context *c, const char *text, const char *const *similar, size_t nsimilar, struct selection *ret)
+{
+	const char *name = wanted_name(c, text);
+	struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;
+	for (size_t i = 0; i < nsimilar && i < SIMILAR_SHOWN; i++) {
+		strbuf_addf(&b, "%s%s", i == 0 ? "; there is " : ", ", similar[i]);
+	}
+	if (!name || b.failed) {
+		return -ENOMEM;
+	}
+	complain_of(c, "not-in-rules", true, "no rule names a Service '%s' (one without a ClusterIP has no rules)%s", name, strbuf_str(&b));
+	ret->unread = true;
+	return 0;
+}
+
 static bool list_has(const struct service_list *l, const struct k8s_service *s)
 {
 	for (size_t i = 0; i < l->v.len; i++) {
@@ -102,6 +118,8 @@ static int take_argument(struct context *c, const char *text, struct selection *
 			    name ? name : "");
 		ret->unread = true;
 		r = 0;
+	} else if (r == -ENOENT && c->snapshot.services_from_rules) {
+		r = not_in_rules(c, text, similar, nsimilar, ret);
 	} else if (r == -ENOENT) {
 		r = add_missing(c, text, similar, nsimilar, ret);
 	}

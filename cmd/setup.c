@@ -87,6 +87,16 @@ void add_quoted(struct strbuf *b, const char *path)
 }
 
 /* Neither a bundle nor a cluster: what would help, ready to be run. */
+static bool takes_node(const struct command *command)
+{
+	for (const struct opt *o = command->options; o->name; o++) {
+		if (strcmp(o->name, "node") == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static int no_source(struct context *c)
 {
 	complain_of(c, "no-source", true, "'%s' has nothing to look at: there is no kubeconfig, no bundle, and this is no pod",
@@ -101,6 +111,9 @@ static int no_source(struct context *c)
 		"  kubectl get svc,endpointslices,pods,nodes -A -o json > cluster.json\n"
 		"then: %s %s --bundle .\n",
 		c->program, c->command->name);
+	if (takes_node(c->command) && c->command != &command_collect) {
+		fprintf(stderr, "or look at this machine alone: %s %s --node live\n", c->program, c->command->name);
+	}
 	return CODE_USAGE;
 }
 

@@ -278,6 +278,14 @@ def wrong_names():
     r = run("verify", "--pid", "1", "--netns", "x", env=NO_HOME, codes=(64,))
     expect("exclude each other" in r.err, r.err)
     r = run("verify", "--netns", "/etc/passwd", env=NO_HOME, codes=(64,))
+    r = run("verify", "--pid", "0", env=NO_HOME, codes=(64,))
+    expect("number of a process" in r.err, r.err)
+    with Node("lab-iptables-nft") as node, Folder() as folder:
+        r = run("collect", "-w", folder.join("made"), "--netns", node.name, "--node", "../x", env=NO_HOME, codes=(64,))
+        expect("--node NAME" in r.err and not os.path.exists(folder.join("made")), r.err)
+        for command in ("verify", "diagnose", "rules"):
+            r = run(command, "kube-dns", "--netns", node.name, env=NO_HOME, codes=(2,))
+            expect("no rule names a Service 'default/kube-dns'" in r.err and "there is kube-system/kube-dns" in r.err and "cause:" not in r.out, r.out + r.err)
 
 
 def by_pid():
