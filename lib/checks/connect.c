@@ -531,6 +531,17 @@ static void settle_expected(const struct group *g, struct connect_target *t)
 
 enum verdict { SAYS_NOTHING, AS_EXPECTED, FEWER, NONE_EXPECTED };
 
+/* Not one answer, and a refusal that no endpoint gave: that is not the endpoints' part of the tries, as little likely as it is. */
+static bool is_refused_before(const struct group *g, const struct connect_target *t, enum connect_fault fault)
+{
+	if (t->answered > 0 || (fault != FAULT_RULE && fault != FAULT_REFUSED) || pow(1 - t->expected, t->made) > 0.01)
+		return false;
+	for (size_t i = g->from; i < g->to; i++)
+		if (target(g, i)->kind == CONNECT_ENDPOINT && connect_fault_of(target(g, i), connect_worst(target(g, i))) == fault)
+			return false;
+	return true;
+}
+
 static enum verdict compare(const struct group *g, const struct connect_target *t)
 {
 	double p = t->expected, seen;
@@ -549,6 +560,8 @@ static enum verdict compare(const struct group *g, const struct connect_target *
 	if (g->service->affinity_client_ip && p < 1 - 1e-9)
 		return AS_EXPECTED;
 	if (p > 1 - 1e-9)
+		return FEWER;
+	if (is_refused_before(g, t, fault))
 		return FEWER;
 	return seen < p - TRIES_SURE * sqrt(p * (1 - p) / t->made) ? FEWER : AS_EXPECTED;
 }

@@ -141,9 +141,12 @@ static bool is_of_others(const struct hairpin_report *h, const struct hairpin_br
 static void port_finding(struct run *r, const struct hairpin_report *h, const struct hairpin_bridge *b, const struct snap_node *n)
 {
 	const struct hairpin_port *first = NULL;
+	const struct hairpin_node *judged = NULL;
 	struct finding *f;
 	size_t off = 0;
 
+	for (size_t i = 0; i < h->nodes.len; i++)
+		judged = h->nodes.v[i].snap == n ? &h->nodes.v[i] : judged;
 	for (size_t i = b->first_port; i < b->first_port + b->ports; i++) {
 		if (h->ports.v[i].alone.can != HAIRPIN_NO || h->ports.v[i].link->hairpin == 1)
 			continue;
@@ -159,7 +162,8 @@ static void port_finding(struct run *r, const struct hairpin_report *h, const st
 	finding_text(r, f, "on node %s a pod at %s could not reach itself through a Service: %s", b->node,
 		     off == 1 ? run_printf(r, "port %s", first->link->name) : run_printf(r, "%zu of %zu ports of %s", off, b->ports, b->link->name),
 		     first->alone.why);
-	finding_evidence(r, f, "no Service was found that leads to a pod there");
+	finding_evidence(r, f, "%s", judged && judged->basis == HAIRPIN_BY_PORTS && judged->not_walked ?
+			 run_printf(r, "judged by the ports alone: %s", judged->not_walked) : "no Service was found that leads to a pod there");
 	hairpin_commands(r, f, n, b->link);
 }
 
@@ -173,6 +177,17 @@ static const struct snap_node *node_of(const struct snapshot *s, const char *nam
 
 /* ---- the whole ---- */
 
+/* Of the node there are ports only, for want of rights. */
+static bool is_denied(const struct run *r, const struct hairpin_node *n)
+{
+	const struct sd_notes *notes = &r->s->notes;
+
+	for (size_t i = 0; n->basis == HAIRPIN_BY_PORTS && i < notes->len; i++)
+		if (notes->v[i].fatal_to_part && str_is(notes->v[i].code, "forbidden"))
+			return true;
+	return false;
+}
+
 static void skip_nodes(struct run *r, const struct hairpin_report *h)
 {
 	bool any = false;
@@ -185,6 +200,10 @@ static void skip_nodes(struct run *r, const struct hairpin_report *h)
 			r->d->inconclusive = true;
 			run_push(r, &r->d->skipped, ((struct skipped_check){ .check = "hairpin", .node = n->snap->name, .code = "not-collected",
 									    .reason = n->self.why }));
+		} else if (is_denied(r, n)) {
+			r->d->inconclusive = true;
+			run_push(r, &r->d->skipped, ((struct skipped_check){ .check = "hairpin", .node = n->snap->name, .code = "forbidden",
+									    .reason = "its rules could not be read: judged by bridges and ports alone" }));
 		}
 	}
 	r->d->axis_has_source[AXIS_RULES] = any;

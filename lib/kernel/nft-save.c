@@ -342,8 +342,10 @@ int nft_save(struct nft_dump *d, bool ip6, struct kernel_text *ret)
 		r = print_builtin(&w, d, &builtins[i], ip6, &ret->text);
 	for (size_t i = 0; i < ARRAY_LEN(w.askers); i++) {
 		/* A set that has another name than in the text. */
-		if (r == 0 && !xt_sets_same(w.askers[i].sets))
-			r = -EINTR;
+		int same = r == 0 ? xt_sets_same(w.askers[i].sets) : 1;
+
+		if (same <= 0)
+			r = same < 0 ? same : -EINTR;
 		asker_close(&w.askers[i]);
 	}
 	return r;

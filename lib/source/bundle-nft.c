@@ -23,15 +23,39 @@ static void take_result(struct snap_node *n, const struct nft_text *t, bool cut)
 			n->dumps[ip6 ? DUMP_NFT6 : DUMP_NFT4] = KNOWN;
 }
 
+/* Of the node's texts: what their notes tell to do is done. */
+static void tell_read(struct sd_notes *notes, const char *path)
+{
+	const char *name = strrchr(path, '/');
+	size_t folder = name ? (size_t)(name + 1 - path) : 0;
+
+	for (size_t i = 0; i < notes->len; i++) {
+		struct sd_note *note = &notes->v[i];
+		char *hint;
+
+		if (strcmp(note->code, "table-incompatible") != 0 || !note->file || strncmp(note->file, path, folder) != 0 ||
+		    strchr(note->file + folder, '/'))
+			continue;
+		hint = strdup("its rules are those of nft's JSON, which does not say what iptables' own matches ask for");
+		if (!hint)
+			continue;
+		free(note->hint);
+		note->hint = hint;
+	}
+}
+
 static int take(struct bundle *b, struct snap_node *n, const char *data, size_t size, const char *path, bool cut)
 {
 	struct nft_text t = { 0 };
 	int r = read_nft(&n->rules, data, size, path, &b->s->notes, &t);
 
-	if (r == 0)
+	if (r == 0) {
 		take_result(n, &t, cut);
-	else if (r != -ENOMEM)
+		if (n->dumps[DUMP_NFT_JSON] == KNOWN)
+			tell_read(&b->s->notes, path);
+	} else if (r != -ENOMEM) {
 		n->dumps[DUMP_NFT_JSON] = UNREADABLE;
+	}
 	return r == -ENOMEM ? r : 0;
 }
 

@@ -289,7 +289,9 @@ static bool find_outcome(struct arena *a, const struct nat_result *r, const stru
 			continue;
 		judge_ending(a, e, self, &o);
 		if (e->assumes && o.answer.can == HAIRPIN_NO)
-			say(&o, HAIRPIN_UNKNOWN, o.answer.why);
+			say(&o, HAIRPIN_UNKNOWN, arena_printf(a, "what no dump decides comes in, and it may be that %s", o.answer.why));
+		if (!o.answer.why)
+			o.answer.why = "it is not told";
 		if (!found || o.answer.can < ret->answer.can)
 			*ret = o;
 		found = true;

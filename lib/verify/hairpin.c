@@ -195,6 +195,18 @@ static const char *why_port_can(const struct hairpin_look *h, const struct hairp
 	return !p->port && n > 1 && on == n ? arena_printf(&h->out->arena, "all ports of %s have hairpin mode on", p->bridge->name) : one;
 }
 
+/* A subnet behind a link that is no bridge, as of macvlan or Open vSwitch: what its pods send may never come to this node's rules. */
+static bool is_behind_shared(const struct hairpin_look *h, const struct hairpin_pod *p)
+{
+	struct node_route_query q = { .dst = p->addr };
+	struct node_route_result way;
+
+	if (p->bridge || !p->dev || !h->snap->facts.links_known)
+		return false;
+	node_route_lookup(&h->snap->facts, &q, &way);
+	return way.kind == NR_UNICAST && way.route && !way.gateway.family && way.route->dst.len > 0 && way.route->dst.len < ip_addr_size(&p->addr) * 8;
+}
+
 /* Whatever lets the packet leave by where it came in, and that its source is rewritten. */
 static int explain_pod(struct hairpin_look *h, struct hairpin_pod *p)
 {
@@ -203,6 +215,11 @@ static int explain_pod(struct hairpin_look *h, struct hairpin_pod *p)
 
 	if (p->self.can != HAIRPIN_YES)
 		return 0;
+	if (is_behind_shared(h, p)) {
+		p->self.can = HAIRPIN_UNKNOWN;
+		p->self.why = arena_printf(a, "it hangs on a subnet behind %s, which is no bridge: whether its packets pass this node's rules is not known", p->dev);
+		return p->self.why ? 0 : -ENOMEM;
+	}
 	if (!way && !p->bridge && p->dev)
 		way = arena_printf(a, "%s is no port of a bridge", p->dev);
 	p->self.why = way ? arena_printf(a, "%s, and %s", way, tail) : tail;

@@ -280,6 +280,21 @@ def test_cluster_ip(s):
     told(only(d, "connect-cluster-ip-fails"), "answers 0 of 10 tries")
 
 
+def test_refused_before(s):
+    """Half of the endpoints are silent, and the cluster IP is refused by a rule: that is not for the endpoints' sake."""
+    pods = [NEAR[0], FAR[0]]
+    s.w.inside("node1", "iptables", "-t", "nat", "-F", "KUBE-SERVICES")
+    s.w.inside("node2", "iptables", "-A", "FORWARD", "-d", "10.244.2.0/24", "-j", "DROP")
+    s.w.inside("node1", "iptables", "-A", "OUTPUT", "-d", "10.96.0.10", "-j", "REJECT")
+    try:
+        d = s.json(s.bundle(pods, rules=False), codes=(1,))
+    finally:
+        s.w.inside("node2", "iptables", "-F", "FORWARD")
+        s.w.inside("node1", "iptables", "-F", "OUTPUT")
+        s.lead_to(TEN)
+    expect_equal(checks(d), ["connect-cluster-ip-fails", "connect-endpoint-silent"], "the findings")
+
+
 def test_hairpin(s):
     """A pod that is an endpoint itself: what falls to it comes back with its own address as the source, and is lost."""
     s.w.pod("self", "node1", "10.244.1.60")
@@ -472,7 +487,7 @@ def row_of(document, address):
 
 
 TESTS = [test_sound, test_live_rules, test_cut, test_cut_from_pod, test_policy, test_wrong_port, test_another_port, test_partly, test_loopback, test_nothing_listens, test_reject, test_blackhole,
-         test_cluster_ip, test_hairpin, test_stranger, test_node_port, test_external, test_one_node, test_namespace_of_a_node, test_without_rights, test_live_cluster, test_six, test_http, test_udp, test_limits]
+         test_cluster_ip, test_refused_before, test_hairpin, test_stranger, test_node_port, test_external, test_one_node, test_namespace_of_a_node, test_without_rights, test_live_cluster, test_six, test_http, test_udp, test_limits]
 
 
 def main():

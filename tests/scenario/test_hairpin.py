@@ -3,11 +3,12 @@
 commands are run."""
 import json
 import os
+import shutil
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from common import CORPUS, Copy, Tests, expect, expect_equal, run, write  # noqa: E402
+from common import CORPUS, PROGRAM, Copy, Tests, expect, expect_equal, run, write  # noqa: E402
 from hairpin_world import World, why_not  # noqa: E402
 
 LAB = "lab-iptables-nft"
@@ -163,6 +164,21 @@ def test_without_services():
         expect_equal(node(doc)["itself"], "unknown", "without links")
 
 
+def test_shared_link():
+    """A subnet behind a link that is no bridge: who knows what its pods' packets pass."""
+    def other(link):
+        if link["ifname"] == "cni0":
+            link["linkinfo"] = {"info_kind": "openvswitch"}
+        elif link.get("master") == "cni0":
+            del link["master"], link["linkinfo"]["info_slave_kind"], link["linkinfo"]["info_slave_data"]
+
+    with Copy(LAB) as lab:
+        lab.edit(links(other), "nodes", "node1", "ip-link.json")
+        doc = hairpin(lab.path, "--node", "node1", codes=(2,))
+        expect_equal((node(doc)["itself"], doc["findings"]), ("unknown", []), "the verdict")
+        expect("a subnet behind cni0, which is no bridge" in node(doc)["because"], node(doc)["because"])
+
+
 # ---- namespaces ----
 
 def judged(w, codes=(0, 1)):
@@ -273,6 +289,27 @@ def test_other_bridge():
         expect("translate nothing that its pods send to" in node(doc)["because"], node(doc)["because"])
 
 
+def test_without_rights():
+    """Who may not read the rules is told what the ports say, and that this is not the whole."""
+    if not shutil.which("setpriv"):
+        return "no setpriv: not tried"
+    with World("nft") as w:
+        w.set(1, True)
+        os.chmod(w.folder.name, 0o755)
+        program = shutil.copy(PROGRAM, w.folder.name)
+        command = ["ip", "netns", "exec", w.names["n"], "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", "HOME=/nonexistent", program]
+        for on in (True, False):
+            w.set(1, on)
+            p = subprocess.run([*command, "hairpin", "--node", "live", "-o", "json"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               check=False, timeout=30)
+            doc = json.loads(p.stdout)
+            expect_equal((p.returncode, [n["judged_by"] for n in doc["nodes"]], [n["itself"] for n in doc["nodes"]]), (2, ["ports"], ["yes" if on else "no"]),
+                         p.stderr.decode())
+            expect("CAP_NET_ADMIN" in p.stderr.decode(), p.stderr.decode())
+            expect_equal([x["code"] for x in doc["skipped"]], ["forbidden"], "what is skipped")
+    return None
+
+
 def test_isolated():
     """Isolated ports: no frame from one to another, nor back out of the same one, whatever their hairpin mode."""
     with World("nft", pods=3) as w:
@@ -341,9 +378,10 @@ def main():
     t.run("kubelet", test_kubelet)
     t.run("bridge-netfilter", test_bridge_netfilter)
     t.run("without-services", test_without_services)
+    t.run("shared-link", test_shared_link)
     why = why_not()
     for name, test, *args in (("table/nft", test_table, "nft"), ("table/legacy", test_table, "legacy"), ("table/IPv6", test_table, "nft", 6), ("mended/nft", test_mended, "nft"),
-                              ("mended/legacy", test_mended, "legacy"), ("isolated", test_isolated), ("other-bridge", test_other_bridge), ("mended/IPv6", test_mended_six), ("many-ports", test_many_ports), ("routed", test_routed)):
+                              ("mended/legacy", test_mended, "legacy"), ("isolated", test_isolated), ("without-rights", test_without_rights), ("other-bridge", test_other_bridge), ("mended/IPv6", test_mended_six), ("many-ports", test_many_ports), ("routed", test_routed)):
         if why:
             t.skip(name, why)
         else:

@@ -140,6 +140,16 @@ def no_words():
     expect_equal([line for line in ours(4) if line.startswith("-A")], [f"-A INPUT -p tcp -m nft-ports-differ {UNKNOWN} 0/00010002 -j DROP"], "the rule")
 
 
+def each_allocation():
+    """Where one fails, also one of the names of sets, the reading is whole or out of memory."""
+    flush()
+    run("ipset", "create", "each", "hash:ip")
+    run("iptables-nft", "-A", "INPUT", "-m", "set", "--match-set", "each", "src", "-j", "LOG")
+    run("iptables-nft", "-t", "nat", "-A", "PREROUTING", "-p", "tcp", "-m", "multiport", "--dports", "1,2", "-j", "REDIRECT", "--to-ports", "5")
+    p = subprocess.run([READER, "--each", "nft4"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False, timeout=60)
+    expect_equal((p.returncode, p.stderr.decode()), (READ, ""), "the end")
+
+
 # ---- what iptables does not show ----
 
 FOREIGN = [
@@ -292,6 +302,7 @@ def main():
         for fam in (4, 6):
             t.run(f"kernel_read_nft/every-form-{fam}", every_form, fam)
         t.run("kernel_read_nft/no-words", no_words)
+        t.run("kernel_read_nft/each-allocation", each_allocation)
         t.run("kernel_read_nft/foreign", foreign)
         t.run("kernel_read_nft/shown", shown)
         t.run("kernel_read_nft/random", random_rulesets, range(int(os.environ.get("KERNEL_SEEDS", "40"))))

@@ -474,6 +474,10 @@ static void test_incompatible(void **state)
 		assert_int_equal(s.nodes.v[0]->dumps[DUMP_NFT4], i == 1 ? KNOWN : PARTLY_KNOWN);
 		assert_false(s.nodes.v[0]->dump_empty[DUMP_NFT4]);
 		assert_int_equal(s.nodes.v[0]->rules.nrules, i == 1);
+		/* What it tells to do is not told where that was done. */
+		for (size_t k = 0; k < s.notes.len; k++)
+			if (strcmp(s.notes.v[k].code, "table-incompatible") == 0 && s.notes.v[k].hint)
+				assert_int_equal(strcmp(s.notes.v[k].hint, "use 'nft -j list ruleset' as well") == 0, i != 1);
 		snapshot_release(&s);
 		strbuf_release(&t.b);
 	}
