@@ -262,6 +262,11 @@ char *arena_clean(struct arena *a, const char *s);
 void fd_close(int *fd);
 /* Reads a whole file of at most @max bytes; NUL-terminated behind the contents. 0, -errno, SD_ELIMIT. Caller frees. */
 int file_read_at(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_size);
+/*
+ * The same for a file of somebody who is not trusted: below the folder @root as if that were the root of everything, so that no link leads
+ * out of it. @path: relative, a folder and a name. On Linux before 5.6 links are not followed, and -ELOOP says so.
+ */
+int file_read_below(const char *root, const char *path, size_t max, char **ret_data, size_t *ret_size);
 
 /* ---- work in parts, side by side ---- */
 

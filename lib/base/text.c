@@ -3,8 +3,10 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <netinet/in.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <svcdoctor/base.h>
@@ -341,4 +343,37 @@ int file_read_at(int dirfd, const char *path, size_t max, char **ret_data, size_
 	r = read_all(fd, max, ret_data, ret_size);
 	(void)close(fd);
 	return r;
+}
+
+/* Linux before 5.6 has no openat2: there no link is followed at all. */
+static int open_without_links(int root, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char folder[64];
+	int at CLEANUP(fd_close) = -1, fd;
+
+	if (!slash || (size_t)(slash - path) >= sizeof(folder) || memchr(path, '/', (size_t)(slash - path)))
+		return -EINVAL;
+	memcpy(folder, path, (size_t)(slash - path));
+	folder[slash - path] = '\0';
+	at = openat(root, folder, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (at < 0)
+		return -errno;
+	fd = openat(at, slash + 1, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
+	return fd < 0 ? -errno : fd;
+}
+
+int file_read_below(const char *root, const char *path, size_t max, char **ret_data, size_t *ret_size)
+{
+	const struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+	int at CLEANUP(fd_close) = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC), fd CLEANUP(fd_close) = -1;
+
+	if (at < 0)
+		return -errno;
+	fd = (int)syscall(SYS_openat2, at, path, &how, sizeof(how));
+	if (fd < 0 && errno == ENOSYS)
+		fd = open_without_links(at, path);
+	else if (fd < 0)
+		fd = -errno;
+	return fd < 0 ? fd : read_all(fd, max, ret_data, ret_size);
 }

@@ -114,23 +114,32 @@ static int push_copy(struct node_live *l, const char *file, const char *data, si
 	return node_live_push(l, file, &b);
 }
 
-/* Of the namespace: as `ip netns exec` gives it, or that of the process. */
-static int add_resolv_conf(struct node_live *l)
+static int read_resolv_conf(const struct node_live *l, char **ret_data, size_t *ret_size)
 {
 	struct strbuf path CLEANUP(strbuf_release) = STRBUF_INIT;
-	char *data CLEANUP(free_chars) = NULL;
-	size_t size;
-	int r;
+	const bool of_process = l->pid && !l->netns;
 
-	if (l->netns && !strchr(l->netns, '/'))
+	if (of_process)
+		strbuf_addf(&path, "/proc/%ld/root", (long)l->pid); /* a pod's files are the pod's to write */
+	else if (l->netns && !strchr(l->netns, '/'))
 		strbuf_addf(&path, "/etc/netns/%s/resolv.conf", l->netns);
-	else if (l->pid && !l->netns)
-		strbuf_addf(&path, "/proc/%ld/root/etc/resolv.conf", (long)l->pid);
 	else if (!l->elsewhere)
 		strbuf_adds(&path, "/etc/resolv.conf");
 	if (path.failed)
 		return -ENOMEM;
-	r = path.len ? file_read_at(AT_FDCWD, path.s, SMALL_MAX, &data, &size) : -ENOENT;
+	if (!path.len)
+		return -ENOENT;
+	return of_process ? file_read_below(path.s, "etc/resolv.conf", SMALL_MAX, ret_data, ret_size)
+			  : file_read_at(AT_FDCWD, path.s, SMALL_MAX, ret_data, ret_size);
+}
+
+/* Of the namespace: as `ip netns exec` gives it, or that of the process. */
+static int add_resolv_conf(struct node_live *l)
+{
+	char *data CLEANUP(free_chars) = NULL;
+	size_t size;
+	int r = read_resolv_conf(l, &data, &size);
+
 	return r == 0 ? push_copy(l, "resolv.conf", data, size) : r == -ENOMEM ? r : 0;
 }
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from common import CORPUS, PROGRAM, Copy, Tests, expect, expect_equal, run, sh, short  # noqa: E402
@@ -299,6 +300,41 @@ def by_pid():
             p.wait()
 
 
+def resolv_conf_of_pod():
+    """A process with a root of its own: its resolv.conf is read below that root, wherever a link in it points to."""
+    with Node("lab-iptables-nft") as node, tempfile.TemporaryDirectory() as home:
+        secret = os.path.join(home, "secret")
+        with open(secret, "w", encoding="ascii") as f:
+            f.write("nameserver 192.0.2.66\n")
+        for name, link, want in (("own", None, "nameserver 10.96.0.10\n"), ("inside", "/run/resolv.conf", "nameserver 10.96.0.11\n"),
+                                 ("outside", secret, None), ("up", "../" * 12 + secret[1:], None)):
+            root = os.path.join(home, name)
+            for folder in ("etc", "run", "bin"):
+                os.makedirs(os.path.join(root, folder))
+            shutil.copy(shutil.which("busybox"), os.path.join(root, "bin", "cat"))
+            with open(os.path.join(root, "run", "resolv.conf"), "w", encoding="ascii") as f:
+                f.write("nameserver 10.96.0.11\n")
+            if link:
+                os.symlink(link, os.path.join(root, "etc", "resolv.conf"))
+            else:
+                with open(os.path.join(root, "etc", "resolv.conf"), "w", encoding="ascii") as f:
+                    f.write(want)
+            p = subprocess.Popen(["ip", "netns", "exec", node.name, "chroot", root, "/bin/cat"], stdin=subprocess.PIPE)
+            try:
+                for _ in range(200):
+                    if os.readlink(f"/proc/{p.pid}/root") == root:
+                        break
+                    time.sleep(0.02)
+                to = os.path.join(home, name + ".bundle")
+                run("collect", "--pid", str(p.pid), "-w", to, env=NO_HOME, codes=(0, 2))
+                file = os.path.join(to, "nodes", f"pid-{p.pid}", "resolv.conf")
+                got = open(file, encoding="ascii").read() if os.path.exists(file) else None
+                expect_equal(got, want, f"{name}: its resolv.conf")
+            finally:
+                p.stdin.close()
+                p.wait()
+
+
 # A machine that is a node, made of a mount namespace: nothing of it is seen outside. Whatever runs on it, it has a kubelet's folder.
 MACHINE = """
 mount -t tmpfs none /var/lib && mkdir -p /var/lib/kubelet/pods
@@ -382,7 +418,7 @@ def main():
     for lab in LABS:
         t.run(f"alone-{lab}", alone, lab)
         t.run(f"with-cluster-{lab}", with_cluster, lab)
-    for test in (both_backends, broken, watched, api_is_down, unprivileged, few_rights, drops, wrong_names, by_pid, is_a_node, is_none, connections, rewriting):
+    for test in (both_backends, broken, watched, api_is_down, unprivileged, few_rights, drops, wrong_names, by_pid, resolv_conf_of_pod, is_a_node, is_none, connections, rewriting):
         t.run(test.__name__.replace("_", "-"), test)
     t.finish()
 
