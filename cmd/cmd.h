@@ -359,7 +359,6 @@ void signals_let(void);
 bool reader_is_gone(FILE *f);
 
 /* progress.c: around the requests of one reading. */
-int64_t now_ms(void); /* of a clock that nobody sets */
 void progress_start(struct context *c);
 void progress_show(void *context, const struct api_counts *n); /* for api_options.progress, whose arg is the context */
 void progress_clear(struct context *c);

@@ -45,8 +45,8 @@ void look_release(struct context *c, struct look *l)
 bool look_pause(FILE *reader, int64_t ms)
 {
 	struct pollfd p = { .fd = reader ? fileno(reader) : -1 };
-	int64_t end = now_ms() + ms;
-	for (int64_t left = ms; left > 0; left = end - now_ms()) {
+	int64_t end = clock_ms() + ms;
+	for (int64_t left = ms; left > 0; left = end - clock_ms()) {
 		/* asks for nothing: only that a reader is gone ends it early */
 		if (poll(&p, 1, (int)MIN(left, (int64_t)60000)) > 0) {
 			return false;

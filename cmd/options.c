@@ -214,17 +214,12 @@ static int ignore_file(struct context *c, const char *path, char *data)
 	return 0;
 }
 
-static void free_chars(char **p)
-{
-	free(*p);
-}
-
 static int set_ignore(struct context *c, const char *value)
 {
 	if (is_ignore_entry(c, value)) {
 		return array_push(&c->o.ignore, value);
 	}
-	char *data CLEANUP(free_chars) = NULL;
+	char *data CLEANUP(text_free) = NULL;
 	size_t size;
 	int r = file_read_at(AT_FDCWD, value, IGNORE_FILE_MAX, &data, &size);
 	if (r >= 0) {

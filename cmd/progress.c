@@ -11,13 +11,6 @@
 
 enum { APPEARS_MS = 500, EVERY_MS = 100, COLUMNS_MIN = 20, COLUMNS_MAX = 200 };
 
-int64_t now_ms(void)
-{
-	struct timespec t;
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static bool is_wanted(const struct context *c)
 {
 	const char *term = getenv("TERM");
@@ -26,7 +19,7 @@ static bool is_wanted(const struct context *c)
 
 void progress_start(struct context *c)
 {
-	c->progress = (struct progress){ .wanted = is_wanted(c), .since_ms = now_ms() };
+	c->progress = (struct progress){ .wanted = is_wanted(c), .since_ms = clock_ms() };
 }
 
 /* "812 B", "3.4 kB", "12.4 MB" */
@@ -70,7 +63,7 @@ static size_t cut(const char *s, size_t len, size_t max)
 void progress_show(void *context, const struct api_counts *n)
 {
 	struct context *c = context;
-	int64_t now = now_ms();
+	int64_t now = clock_ms();
 	if (!c->progress.wanted || now - c->progress.since_ms < APPEARS_MS || (c->progress.shown && now - c->progress.last_ms < EVERY_MS)) {
 		return;
 	}

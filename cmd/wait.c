@@ -310,12 +310,12 @@ static int finish(struct context *c, const struct wait *w, const struct look *l,
 
 static bool is_over(const struct wait *w)
 {
-	return w->end_ms && now_ms() >= w->end_ms;
+	return w->end_ms && clock_ms() >= w->end_ms;
 }
 
 static void bound_look(struct context *c, const struct wait *w)
 {
-	c->o.timeout_ms = w->end_ms ? MAX(MIN(w->end_ms - now_ms(), (int64_t)LOOK_MS), (int64_t)LAST_LOOK_MS) : LOOK_MS;
+	c->o.timeout_ms = w->end_ms ? MAX(MIN(w->end_ms - clock_ms(), (int64_t)LOOK_MS), (int64_t)LAST_LOOK_MS) : LOOK_MS;
 }
 
 /* Negative: go on; else the exit code. */
@@ -348,7 +348,7 @@ static int one_look(struct context *c, struct wait *w, int *ret_code)
 static int run(struct context *c)
 {
 	struct wait w CLEANUP(wait_release) = { .since = time(NULL) };
-	int64_t timeout = c->o.timeout_ms < 0 ? TIMEOUT_MS : c->o.timeout_ms, begin = now_ms();
+	int64_t timeout = c->o.timeout_ms < 0 ? TIMEOUT_MS : c->o.timeout_ms, begin = clock_ms();
 	int64_t interval = c->o.interval_ms > 0 ? c->o.interval_ms : INTERVAL_MS;
 	int code = GO_ON, r = 0;
 	w.end_ms = timeout ? begin + timeout : 0;
@@ -358,11 +358,11 @@ static int run(struct context *c)
 		if (r < 0 || code != GO_ON) {
 			return r < 0 ? r : code;
 		}
-		begin = MAX(begin + interval, now_ms());
+		begin = MAX(begin + interval, clock_ms());
 		if (w.end_ms && begin > w.end_ms) {
-			begin = MAX(w.end_ms, now_ms());
+			begin = MAX(w.end_ms, clock_ms());
 		}
-		(void)look_pause(NULL, begin - now_ms());
+		(void)look_pause(NULL, begin - clock_ms());
 	}
 }
 

@@ -100,7 +100,7 @@ static int one_look(struct context *c, struct watch *w, bool first)
 /* --timeout is the time of the watch, and what is left of it bounds a look. */
 static void bound_look(struct context *c, const struct watch *w)
 {
-	c->o.timeout_ms = w->end_ms ? MAX(MIN(w->end_ms - now_ms(), (int64_t)LOOK_MS), (int64_t)1) : LOOK_MS;
+	c->o.timeout_ms = w->end_ms ? MAX(MIN(w->end_ms - clock_ms(), (int64_t)LOOK_MS), (int64_t)1) : LOOK_MS;
 }
 
 static int looks(struct context *c, struct watch *w, int64_t begin_ms)
@@ -108,9 +108,9 @@ static int looks(struct context *c, struct watch *w, int64_t begin_ms)
 	int64_t interval = c->o.interval_ms > 0 ? c->o.interval_ms : INTERVAL_MS, next = begin_ms;
 	int r = 0;
 	while (r == 0) {
-		next = MAX(next + interval, now_ms());
+		next = MAX(next + interval, clock_ms());
 		int64_t until = w->end_ms ? MIN(w->end_ms, next) : next;
-		if (!look_pause(c->out, until - now_ms()) || (w->end_ms && now_ms() >= w->end_ms)) {
+		if (!look_pause(c->out, until - clock_ms()) || (w->end_ms && clock_ms() >= w->end_ms)) {
 			return w->code;
 		}
 		bound_look(c, w);
@@ -123,7 +123,7 @@ static int looks(struct context *c, struct watch *w, int64_t begin_ms)
 int watch_run(struct context *c)
 {
 	struct watch w CLEANUP(watch_release) = { 0 };
-	int64_t begin = now_ms();
+	int64_t begin = clock_ms();
 	w.end_ms = c->o.timeout_ms > 0 ? begin + c->o.timeout_ms : 0;
 	int r = one_look(c, &w, true);
 	if (r == 0 && w.made) {

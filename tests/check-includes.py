@@ -52,7 +52,7 @@ KERNEL_LIBRARIES = ("libmnl/", "netlink/")
 SHARED = {"libarchive": {"lib/source/bundle-archive.c", "lib/source/archive-out.c"}}
 PURE_HEADERS = {"fcntl.h", "unistd.h", "time.h", "sys/time.h", "sys/stat.h", "sys/mman.h", "dirent.h", "poll.h", "signal.h", "netdb.h"}
 PURE_CALLS = re.compile(r"\b(fopen|open|openat|read|write|printf|fprintf|puts|fputs|perror|time|clock_gettime|gettimeofday|getenv|"
-                        r"socket|sleep|rand|random|getrandom|file_read_at)\s*\(")
+                        r"socket|sleep|rand|random|getrandom|file_read_at|file_read_below|clock_ms)\s*\(")
 BANNED = re.compile(r"\b(strcpy|strcat|sprintf|vsprintf|strtok|atoi|atol|inet_ntoa|alloca|gets)\s*\(")
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"\n]+)[>"]', re.M)
 

@@ -258,6 +258,12 @@ char *arena_clean(struct arena *a, const char *s);
 
 /* ---- files ---- */
 
+/* For CLEANUP: frees it. */
+void text_free(char **s);
+/* What stands behind the last slash. */
+const char *path_base(const char *path);
+/* Milliseconds of a clock that never goes back. */
+int64_t clock_ms(void);
 /* For CLEANUP: closes a descriptor, unless it is negative, and makes it -1. */
 void fd_close(int *fd);
 /* Reads a whole file of at most @max bytes; NUL-terminated behind the contents. 0, -errno, SD_ELIMIT. Caller frees. */

@@ -52,14 +52,6 @@ struct wire {
 	bool reached, curl_started;
 };
 
-int64_t client_now_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* ---- the server's address, in libcurl's terms ---- */
 
 static void add_host(struct strbuf *b, const char *host)
@@ -214,7 +206,7 @@ static size_t on_header(char *data, size_t one, size_t n, void *arg)
 	size_t name, end = n;
 
 	(void)one;
-	t->last = client_now_ms();
+	t->last = clock_ms();
 	if (!v)
 		return n;
 	name = (size_t)(v++ - data);
@@ -282,7 +274,7 @@ static size_t on_body(char *data, size_t one, size_t n, void *arg)
 	int r;
 
 	(void)one;
-	t->last = client_now_ms();
+	t->last = clock_ms();
 	if (!t->unpacker)
 		return add_to_body(t, data, n) ? n : 0;
 	r = unpacker_add(t->unpacker, data, n, add_to_body, t);
@@ -478,7 +470,7 @@ int wire_start(struct wire *w, const struct wire_ask *ask)
 	t->max = ask->body_max;
 	t->may_cut = ask->may_cut;
 	t->limit_ms = ask->limit_ms;
-	t->began = client_now_ms();
+	t->began = clock_ms();
 	t->length = t->retry_after_ms = -1;
 	if (set_all(t, ask) < 0 || curl_multi_add_handle(w->multi, t->easy) != CURLM_OK) {
 		transfer_free(t);
@@ -667,7 +659,7 @@ static void read_facts(const struct transfer *t, struct wire_answer *a)
 	a->wire_bytes = bytes > 0 ? (uint64_t)bytes : 0;
 	a->connected = has_connection(t->easy);
 	a->http = http_of(t->easy);
-	a->ms = client_now_ms() - t->began;
+	a->ms = clock_ms() - t->began;
 	a->got = t->size;
 	a->cut = t->cut;
 	a->retry_after_ms = t->retry_after_ms;
@@ -742,7 +734,7 @@ static void finish_done(struct wire *w, CURL *e, CURLcode code)
 /* The next try that is over its limits; after libcurl has read what there is. */
 static struct transfer *next_late(const struct wire *w, enum wire_end *ret_end)
 {
-	int64_t now = client_now_ms();
+	int64_t now = clock_ms();
 
 	for (struct transfer *t = w->open; t; t = t->next) {
 		/* While it connects, libcurl's own limit is the first to end it, and knows what it waited for. */

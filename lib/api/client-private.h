@@ -14,8 +14,6 @@
 #define GET_BODY_MAX (8u << 20)
 #define RUN_BODIES_MAX (2048ull << 20)
 
-int64_t client_now_ms(void); /* of a clock that never goes back */
-
 /* ---- single tries: client-curl.c ---- */
 
 enum wire_end {

@@ -70,7 +70,7 @@ void client_fail(struct api *a, const struct api_credential *c, const struct wir
 		words_server(&w, c, answer, &r);
 	}
 	a->whole = r;
-	a->whole_at = client_now_ms();
+	a->whole_at = clock_ms();
 	a->ending = r.outcome;
 }
 
@@ -99,7 +99,7 @@ static void trace(struct api *a, const struct request *r, const struct wire_answ
 
 static void again(struct api *a, struct request *r, int64_t pause)
 {
-	r->not_before = client_now_ms() + pause;
+	r->not_before = clock_ms() + pause;
 	queue_push(&a->urgent, r);
 }
 
@@ -111,10 +111,10 @@ static int64_t pause_before(const struct api *a, struct request *r, const struct
 	if (!r->is_list && r->get.once)
 		return -1;
 	if (!r->retry.random)
-		r->retry.random = (uint64_t)client_now_ms() ^ (uint64_t)(uintptr_t)r ^ hash_bytes(r->path, strlen(r->path));
+		r->retry.random = (uint64_t)clock_ms() ^ (uint64_t)(uintptr_t)r ^ hash_bytes(r->path, strlen(r->path));
 	r->retry.refused += answer->end == WIRE_REFUSED;
 	ms = retry_pause_ms(&r->retry, answer, r->behind);
-	return a->deadline && client_now_ms() + ms >= a->deadline ? -1 : ms;
+	return a->deadline && clock_ms() + ms >= a->deadline ? -1 : ms;
 }
 
 /* ---- 401 ---- */

@@ -164,7 +164,7 @@ int api_open(const struct api_access *access, const struct api_options *o, struc
 	a->o = *o;
 	set_defaults(&a->o, access);
 	if (o->deadline_ms > 0)
-		a->deadline = client_now_ms() + o->deadline_ms;
+		a->deadline = clock_ms() + o->deadline_ms;
 	w.connect_ms = MIN(CONNECT_MS, a->o.request_ms);
 	if (o->deadline_ms > 0)
 		w.connect_ms = MIN(w.connect_ms, o->deadline_ms * 9 / 10); /* so that its end is told apart from that of the run */
@@ -327,7 +327,7 @@ static void start_due(struct api *a)
 {
 	struct request *r;
 
-	while (!a->ending && (r = next_request(a, client_now_ms(), wire_open_count(a->wire))))
+	while (!a->ending && (r = next_request(a, clock_ms(), wire_open_count(a->wire))))
 		if (start(a, r) < 0)
 			request_end(a, r);
 }
@@ -348,7 +348,7 @@ static void show_progress(struct api *a)
 
 	if (!a->o.progress)
 		return;
-	now = client_now_ms();
+	now = clock_ms();
 	if (now - a->progress_at < PROGRESS_MS)
 		return;
 	a->progress_at = now;
@@ -364,16 +364,16 @@ static void look_at_clock(struct api *a)
 		return;
 	if (a->o.stop && *a->o.stop)
 		a->ending = API_STOPPED;
-	else if (a->deadline && client_now_ms() >= a->deadline && !wire_reached(a->wire))
+	else if (a->deadline && clock_ms() >= a->deadline && !wire_reached(a->wire))
 		client_fail(a, NULL, &none, (struct api_result){ .outcome = API_UNREACHABLE });
-	else if (a->deadline && client_now_ms() >= a->deadline)
+	else if (a->deadline && clock_ms() >= a->deadline)
 		a->ending = API_LATE;
 }
 
 /* How long nothing can happen that the network does not tell. */
 static int pause_ms(const struct api *a)
 {
-	int64_t now = client_now_ms(), until = now + STEP_MS;
+	int64_t now = clock_ms(), until = now + STEP_MS;
 
 	for (const struct request *r = a->urgent.first; r; r = r->next)
 		if (r->not_before > now) /* else it waits for room, which the network makes */
@@ -388,7 +388,7 @@ static void begin_run(struct api *a)
 {
 	arena_reset(&a->run_words);
 	a->error = 0;
-	if (a->whole.outcome == API_OK || client_now_ms() - a->whole_at > WHOLE_FOR_MS) {
+	if (a->whole.outcome == API_OK || clock_ms() - a->whole_at > WHOLE_FOR_MS) {
 		a->whole = (struct api_result){ 0 };
 		a->ending = API_OK;
 	} else {
@@ -399,7 +399,7 @@ static void begin_run(struct api *a)
 void api_again(struct api *a, int64_t deadline_ms)
 {
 	a->o.deadline_ms = deadline_ms;
-	a->deadline = deadline_ms > 0 ? client_now_ms() + deadline_ms : 0;
+	a->deadline = deadline_ms > 0 ? clock_ms() + deadline_ms : 0;
 	a->whole = (struct api_result){ 0 };
 }
 

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <svcdoctor/base.h>
@@ -324,6 +325,26 @@ static int read_all(int fd, size_t max, char **ret_data, size_t *ret_size)
 	*ret_data = data;
 	*ret_size = len;
 	return 0;
+}
+
+void text_free(char **s)
+{
+	free(*s);
+}
+
+const char *path_base(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+int64_t clock_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 void fd_close(int *fd)

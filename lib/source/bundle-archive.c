@@ -230,11 +230,6 @@ static int learn_prefix(struct bundle *b, struct archive_entry *e, const char *p
 	return b->prefix ? 0 : -ENOMEM;
 }
 
-static void free_string(char **s)
-{
-	free(*s);
-}
-
 /* The next member's head. 1: there is one; 0: the end; SD_EFORMAT, SD_ETRUNC: noted. */
 static int next_member(struct bundle *b, struct archive *a, struct archive_entry **e, const char *last)
 {
@@ -276,7 +271,7 @@ static bool worth_passing(struct bundle *b, struct archive *a, struct archive_en
 
 static int read_members(struct bundle *b, struct archive *a)
 {
-	char *path CLEANUP(free_string) = NULL;
+	char *path CLEANUP(text_free) = NULL;
 	struct archive_entry *e;
 	int r;
 

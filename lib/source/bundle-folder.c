@@ -157,34 +157,11 @@ static int read_member(struct bundle *b, int root, const char *path)
 
 /* ---- walking ---- */
 
-struct names {
-	char **v;
-	size_t len, cap;
-};
-
-static void names_release(struct names *n)
-{
-	for (size_t i = 0; i < n->len; i++)
-		free(n->v[i]);
-	array_free(n);
-}
-
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void close_dir(DIR **d)
-{
-	if (*d)
-		(void)closedir(*d);
-}
-
 /*
  * The names in folder @path ("" is the bundle itself), sorted, without hidden ones. A folder that is not
  * there has none.
  */
-static int list_folder(struct bundle *b, int root, const char *path, struct names *ret)
+static int list_folder(struct bundle *b, int root, const char *path, struct file_names *ret)
 {
 	int fd = open_beneath(root, *path ? path : ".", O_RDONLY | O_DIRECTORY | SAFE_FLAGS);
 	DIR *d CLEANUP(close_dir) = fd >= 0 ? fdopendir(fd) : NULL;
@@ -200,20 +177,14 @@ static int list_folder(struct bundle *b, int root, const char *path, struct name
 		return err == -ENOMEM ? err : 0;
 	}
 	while ((e = readdir(d))) {
-		char *name;
-
 		if (e->d_name[0] == '.')
 			continue;
 		if (!bundle_count(b))
 			break;
-		name = strdup(e->d_name);
-		if (!name || array_push(ret, name) < 0) {
-			free(name);
+		if (file_names_add(ret, e->d_name) < 0)
 			return -ENOMEM;
-		}
 	}
-	if (ret->len > 0)
-		qsort(ret->v, ret->len, sizeof(ret->v[0]), compare_names);
+	file_names_sort(ret);
 	return 0;
 }
 
@@ -233,7 +204,7 @@ static int read_entry(struct bundle *b, int root, const char *folder, const char
 /* The files of one folder of the layout. */
 static int read_files(struct bundle *b, int root, const char *folder)
 {
-	struct names names CLEANUP(names_release) = { 0 };
+	struct file_names names CLEANUP(file_names_release) = { 0 };
 	int r = list_folder(b, root, folder, &names);
 
 	for (size_t i = 0; r == 0 && i < names.len; i++)
@@ -244,7 +215,7 @@ static int read_files(struct bundle *b, int root, const char *folder)
 /* The files of the folders that lie @depth below @folder. */
 static int read_below(struct bundle *b, int root, const char *folder, unsigned depth)
 {
-	struct names names CLEANUP(names_release) = { 0 };
+	struct file_names names CLEANUP(file_names_release) = { 0 };
 	int r = list_folder(b, root, folder, &names);
 
 	for (size_t i = 0; r == 0 && i < names.len; i++) {

@@ -10,6 +10,8 @@
 
 #include <jansson.h>
 
+#include <dirent.h>
+
 #include <svcdoctor/source.h>
 
 struct bundle;
@@ -88,6 +90,17 @@ int bundle_read_folder(struct bundle *b, int fd);
  * SD_ETRUNC.
  */
 int bundle_read_archive(struct bundle *b, int fd, const void *data, size_t size);
+
+/* ---- names in a folder: bundle-names.c ---- */
+
+struct file_names {
+	char **v; /* owned */
+	size_t len, cap;
+};
+int file_names_add(struct file_names *n, const char *name); /* 0 or -ENOMEM */
+void file_names_sort(struct file_names *n);		    /* by bytes */
+void file_names_release(struct file_names *n);
+void close_dir(DIR **d); /* for CLEANUP; *@d may be NULL */
 
 /* ---- files of a node ---- */
 

@@ -107,14 +107,9 @@ static int take_object(struct flight *f, json_t *o)
 	return k == -ENOMEM ? k : 0;
 }
 
-static void free_text(char **p)
-{
-	free(*p);
-}
-
 static int on_answer(void *arg, const struct api_result *r, char *data, size_t size)
 {
-	CLEANUP(free_text) char *own = data;
+	CLEANUP(text_free) char *own = data;
 	struct flight *f = arg;
 	json_error_t error;
 	json_t *o;
@@ -142,7 +137,7 @@ static int on_answer(void *arg, const struct api_result *r, char *data, size_t s
 
 static int on_version(void *arg, const struct api_result *r, char *data, size_t size)
 {
-	CLEANUP(free_text) char *own = data;
+	CLEANUP(text_free) char *own = data;
 	struct live *live = arg;
 
 	/* a web page that answers everything is told of once, where it matters */

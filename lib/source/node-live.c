@@ -86,14 +86,6 @@ struct part {
 	int err;
 };
 
-static int64_t clock_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void read_part(void *arg, void *item, unsigned who)
 {
 	struct part *p = item;
@@ -343,14 +335,9 @@ static const struct k8s_node *by_address(const struct node_live *l, const struct
 	return hits == 1 ? found : NULL;
 }
 
-static void free_chars(char **p)
-{
-	free(*p);
-}
-
 static const struct k8s_node *by_machine_id(const struct k8s_cluster *c)
 {
-	char *id CLEANUP(free_chars) = NULL;
+	char *id CLEANUP(text_free) = NULL;
 	size_t size;
 
 	if (file_read_at(AT_FDCWD, "/etc/machine-id", 256, &id, &size) < 0)
@@ -360,13 +347,6 @@ static const struct k8s_node *by_machine_id(const struct k8s_cluster *c)
 		if (str_is(c->nodes.v[i]->machine_id, id))
 			return c->nodes.v[i];
 	return NULL;
-}
-
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
 }
 
 /* The objects are not finished yet, and not found by name. */
@@ -389,7 +369,7 @@ const char *node_live_name(const struct node_live *l, const struct k8s_cluster *
 		return arena_strdup(arena, n->meta.name);
 	if (!l->elsewhere)
 		return arena_strdup(arena, l->host);
-	return l->netns && *base_name(l->netns) ? arena_printf(arena, "%.*s", NODE_NAME_SIZE - 1, base_name(l->netns))
+	return l->netns && *path_base(l->netns) ? arena_printf(arena, "%.*s", NODE_NAME_SIZE - 1, path_base(l->netns))
 						: arena_printf(arena, "pid-%ld", (long)l->pid);
 }
 

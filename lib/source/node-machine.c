@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bundle-private.h"
 #include "node-live-private.h"
 
 #define SMALL_MAX (1u << 20)
@@ -19,17 +20,6 @@
 #define CNI_FILES_MAX 64
 #define PROCESSES_MAX 100000
 #define KUBELET_CONFIG "/var/lib/kubelet/config.yaml"
-
-static void free_chars(char **p)
-{
-	free(*p);
-}
-
-static void close_dir(DIR **d)
-{
-	if (*d)
-		(void)closedir(*d);
-}
 
 /* ---- is it a node? ---- */
 
@@ -39,7 +29,7 @@ static void close_dir(DIR **d)
  */
 static bool is_of_here(const char *pid)
 {
-	char path[64], *text CLEANUP(free_chars) = NULL;
+	char path[64], *text CLEANUP(text_free) = NULL;
 	const char *at;
 	size_t size;
 
@@ -70,7 +60,7 @@ static bool kubelet_runs(void)
 	size_t n = 0;
 
 	while (d && n++ < PROCESSES_MAX && (e = readdir(d))) {
-		char path[64], *comm CLEANUP(free_chars) = NULL;
+		char path[64], *comm CLEANUP(text_free) = NULL;
 		size_t size;
 
 		if (!isdigit((unsigned char)e->d_name[0]))
@@ -136,7 +126,7 @@ static int read_resolv_conf(const struct node_live *l, char **ret_data, size_t *
 /* Of the namespace: as `ip netns exec` gives it, or that of the process. */
 static int add_resolv_conf(struct node_live *l)
 {
-	char *data CLEANUP(free_chars) = NULL;
+	char *data CLEANUP(text_free) = NULL;
 	size_t size;
 	int r = read_resolv_conf(l, &data, &size);
 
@@ -152,7 +142,7 @@ static bool holds_secret(const char *text)
 static int add_cni_file(struct node_live *l, const char *name, struct sd_notes *notes)
 {
 	struct strbuf path CLEANUP(strbuf_release) = STRBUF_INIT;
-	char *data CLEANUP(free_chars) = NULL;
+	char *data CLEANUP(text_free) = NULL;
 	size_t size;
 	int r;
 
@@ -169,47 +159,24 @@ static int add_cni_file(struct node_live *l, const char *name, struct sd_notes *
 	return path.failed ? -ENOMEM : push_copy(l, path.s, data, size);
 }
 
-struct names {
-	char **v;
-	size_t len, cap;
-};
-
-static void names_release(struct names *n)
-{
-	for (size_t i = 0; i < n->len; i++)
-		free(n->v[i]);
-	array_free(n);
-}
-
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static int list_cni(struct names *ret)
+static int list_cni(struct file_names *ret)
 {
 	DIR *d CLEANUP(close_dir) = opendir(CNI_DIR);
 	const struct dirent *e;
 
 	while (d && ret->len < CNI_FILES_MAX && (e = readdir(d))) {
-		char *name;
-
 		if (e->d_name[0] == '.' || (!str_ends(e->d_name, ".conf") && !str_ends(e->d_name, ".conflist")))
 			continue;
-		name = strdup(e->d_name);
-		if (!name || array_push(ret, name) < 0) {
-			free(name);
+		if (file_names_add(ret, e->d_name) < 0)
 			return -ENOMEM;
-		}
 	}
-	if (ret->len > 0)
-		qsort(ret->v, ret->len, sizeof(ret->v[0]), compare_names);
+	file_names_sort(ret);
 	return 0;
 }
 
 static int add_cni(struct node_live *l, struct sd_notes *notes)
 {
-	struct names names CLEANUP(names_release) = { 0 };
+	struct file_names names CLEANUP(file_names_release) = { 0 };
 	int r = list_cni(&names);
 
 	for (size_t i = 0; r == 0 && i < names.len; i++)
@@ -221,7 +188,7 @@ static int add_cni(struct node_live *l, struct sd_notes *notes)
 static int add_kubelet(struct node_live *l, struct sd_notes *notes)
 {
 	static const struct yaml_limits limits = { SMALL_MAX, 20000, 40 };
-	char *data CLEANUP(free_chars) = NULL, *text CLEANUP(free_chars) = NULL;
+	char *data CLEANUP(text_free) = NULL, *text CLEANUP(text_free) = NULL;
 	struct yaml_fault fault;
 	json_t *o = NULL;
 	size_t size;

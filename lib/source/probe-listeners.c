@@ -24,11 +24,6 @@ struct seen {
 	int err;
 };
 
-static void free_text(char **p)
-{
-	free(*p);
-}
-
 /* Below /proc/PID/net; NULL when it cannot be read. */
 static char *read_table(int pid_fd, const char *name)
 {
@@ -145,7 +140,7 @@ static bool parse_socket(const char *line, bool six, uint8_t proto, struct node_
 /* False: it could not be read. */
 static bool add_sockets(int pid_fd, const char *table, bool six, uint8_t proto, struct snap_listeners *out, int *err)
 {
-	char *text CLEANUP(free_text) = read_table(pid_fd, table);
+	char *text CLEANUP(text_free) = read_table(pid_fd, table);
 	for (char *line = text, *next; line && *line; line = next) {
 		struct node_socket k;
 		next = next_line(line);
@@ -170,8 +165,8 @@ static void take_sockets(struct seen *s, int pid_fd, struct snap_listeners *out)
 static void look_into(struct seen *s, int pid_fd)
 {
 	bool *here = calloc(s->n + 1, sizeof(*here));
-	char *v4 CLEANUP(free_text) = read_table(pid_fd, "fib_trie");
-	char *v6 CLEANUP(free_text) = read_table(pid_fd, "if_inet6");
+	char *v4 CLEANUP(text_free) = read_table(pid_fd, "fib_trie");
+	char *v6 CLEANUP(text_free) = read_table(pid_fd, "if_inet6");
 	if (!here) {
 		s->err = -ENOMEM;
 		return;
