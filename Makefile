@@ -26,7 +26,7 @@ BUILD ?= build$(if $(filter-out 0,$(SANITIZE)),/sanitize)
 DEMO := tests/corpus/lab-iptables-nft
 
 # pkg-config modules with the oldest version that is supported (scripts/deps.sh knows their packages).
-MODULES := jansson:2.13 libarchive:3.4 libcurl:7.77 libmd:1 yaml-0.1:0.1 zlib:1.2 libmnl:1.0 libnl-3.0:3.4 libnl-genl-3.0:3.4
+MODULES := jansson:2.13 libarchive:3.4 libcurl:7.77 libmd:1 yaml-0.1:0.1 zlib:1.2 libcares:1.17 libmnl:1.0 libnl-3.0:3.4 libnl-genl-3.0:3.4
 
 VERSION := $(or $(shell cat VERSION 2>/dev/null),$(patsubst v%,%,$(shell git describe --tags --match 'v*' --dirty 2>/dev/null)),$\
 	0.1.0$(addprefix -g,$(shell git describe --always --dirty --exclude '*' 2>/dev/null)))

@@ -294,4 +294,27 @@ int rights_roles(struct arena *arena, const char *ns, bool proxy, struct k8s_rol
 extern const unsigned char demo_bundle[];
 extern const size_t demo_bundle_size;
 
+/* ---- DNS ---- */
+
+/*
+ * Asks all of it over c-ares, several at a time, each of its one server. Fills @ret, one for each question, texts in @arena. It asks in
+ * the network namespace of the calling thread. 0, -EINVAL or -ENOMEM; what went wrong with a question stands in its answer.
+ */
+struct dns_ask_options {
+	unsigned parallel;	/* questions at a time, over all servers */
+	unsigned tries;		/* of a question over UDP that is not answered; each waits try_ms */
+	int try_ms, all_ms;
+	const volatile sig_atomic_t *stop; /* NULL: never */
+};
+int dns_ask(struct arena *arena, const struct dns_question *q, size_t n, const struct dns_ask_options *o, struct dns_answer *ret);
+/* A DNS message (RFC 1035) as it came; fills what the message tells. 0, SD_EPARSE: ret->end is GARBAGE and says why; -ENOMEM. */
+int dns_message_read(struct arena *arena, const uint8_t *data, size_t size, struct dns_answer *ret);
+/* As dig prints it, so that read_dns_text reads the same from it. */
+void dns_print_dig(struct strbuf *b, const struct dns_answer *a);
+/*
+ * What dig, kdig, nslookup (of BIND and of busybox), host and getent print, one after the other, with the command lines or without: answers are
+ * added to @ret. 0 (also with notes) or -ENOMEM.
+ */
+int read_dns_text(struct arena *arena, const char *data, size_t size, const char *file, struct sd_notes *notes, struct snap_dns *ret);
+
 #endif
