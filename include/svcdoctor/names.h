@@ -35,7 +35,7 @@ struct dns_record {
 	const char *target;	/* CNAME, DNAME, NS, PTR, SRV; of SOA the first server */
 	uint16_t priority, weight, port; /* SRV */
 	uint32_t minimum;	/* SOA: for how many seconds, at most, a denial may be kept (RFC 2308) */
-	const char *text;	/* of other types: as dig prints them; else NULL */
+	const char *text;	/* of other types, and of SOA where it is known: as dig prints it; else NULL */
 };
 
 enum dns_end {
@@ -150,7 +150,7 @@ struct resolv_view {
 	const char **searches; /* in the arena */
 	size_t nsearches;
 	unsigned ndots, timeout_s, attempts;
-	bool rotate, single_request, single_request_reopen, use_vc, edns0, no_aaaa, trust_ad;
+	bool rotate, single_request, single_request_reopen, use_vc, edns0, no_aaaa, no_tld_query, trust_ad;
 	ARRAY_OF(struct resolv_left_out) left_out;
 };
 void resolv_view_release(struct resolv_view *v);
