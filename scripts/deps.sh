@@ -99,6 +99,9 @@ probe_check() {
 	if [ "$(uname -m)" = x86_64 ]; then
 		has linux.uml && has modprobe && has ipvsadm || want user-mode-linux kmod ipvsadm
 	fi
+	# Name servers to judge by; not every distribution has all of them, and what needs them is skipped then.
+	has knotd && has unbound && has dnsmasq || want knot unbound dnsmasq-base
+	has dig || want bind9-dnsutils
 	has xz || need xz-utils
 	has ip || need iproute2
 	has setpriv && has unshare || need util-linux

@@ -353,6 +353,7 @@ struct dns_plan_options {
 	bool tcp_only;
 	unsigned repeat;	/* pairs of A and AAAA to each server; 0: none */
 	bool outside;		/* this place is not in the cluster: addresses of the cluster are not asked */
+	uint64_t random;	/* for labels that nobody has */
 };
 struct dns_plan {
 	struct arena arena;
@@ -371,7 +372,7 @@ struct dns_name_row { /* a name as typed, as one libc takes it, at one place */
 	const struct snap_dns *from;
 	const char *typed;
 	enum libc libc;
-	const struct libc_walk *walk;
+	struct libc_walk walk;
 	const char *result;	/* in words */
 	bool as_expected;	/* the addresses are those that the API says; false also where that is not known */
 	int ok;			/* 1; 0: a fault; -1: not known */
@@ -401,6 +402,9 @@ struct dns_report {
 	ARRAY_OF(struct dns_name_row) names;
 	ARRAY_OF(struct dns_server_row) servers;
 	ARRAY_OF(struct dns_record_row) records;
+	ARRAY_OF(struct connect_left) left; /* what was not asked, and why: added by whoever asked */
+	bool outside;		/* this machine is not in the cluster */
+	ARRAY_OF(const char *) inside; /* commands that ask from inside; where it was not asked from there */
 };
 void dns_report_release(struct dns_report *r);
 /* @ret must be zeroed; it points into the snapshot. 0 or -ENOMEM. */

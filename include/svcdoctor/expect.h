@@ -228,7 +228,10 @@ enum dns_expect_kind {
 	DNS_EXPECT_NODATA,
 	DNS_EXPECT_NXDOMAIN
 };
-/* Which objects are known as a whole, so that absence is a fact; @arg is the caller's. @name NULL: all of the namespace. */
+/*
+ * Which objects are known as a whole, so that absence is a fact; @arg is the caller's. @name NULL: all of the namespace; @ns NULL as well:
+ * all there are. Of K8S_SLICES @name is the Service's, whose slices are meant. A namespace has the ns "".
+ */
 typedef bool dns_known_fn(void *arg, enum k8s_kind k, const char *ns, const char *name);
 struct dns_expected {
 	enum dns_expect_kind kind;
