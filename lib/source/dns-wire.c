@@ -103,7 +103,7 @@ static int get_name(struct wire *w)
 	if (n < 0 || (size_t)n > left(w)) {
 		/* the same bytes with room behind them would do: then it was only cut off */
 		w->ran_out = !left(w) || (w->at[0] < 64 && left(w) <= w->at[0]);
-		return damaged(w, w->ran_out ? "the message ends within it" : "its name points around in a circle, or out of the message");
+		return damaged(w, w->ran_out ? "the message ends within it" : "a name that points in a circle, or out of the message");
 	}
 	w->at += n;
 	if (w->name[0] == '.') /* the root; a dot within a label has a slash before it */
@@ -371,6 +371,8 @@ static int give_up(struct dns_answer *a, const char *why)
 {
 	a->end = DNS_GARBAGE;
 	a->why = why;
+	a->rcode = 0;
+	a->aa = a->tc = a->ra = a->ad = false;
 	a->records_unknown = true;
 	return SD_EPARSE;
 }
