@@ -35,7 +35,7 @@ class World:
         self.tag, self.folder, self.processes, self.spaces = f"dns{os.getpid()}x{number}", folder, [], []
         self.cluster = Cluster()
         self.search = ["corp.example"]
-        self.outside = list(OUTSIDE)
+        self.outside = list(OUTSIDE)    # records outside the cluster; None: their server refuses all
         self.broken_zones = ()          # of these the servers have no contents: SERVFAIL
         self.forward = UPSTREAM         # None: names outside the zones are refused
         self.served = None              # objects that the zones are made of; None: those of the API
@@ -168,8 +168,8 @@ class World:
         if self.endpoints is not None:
             self.lead(self.endpoints)
         if self.upstream:
-            rows = self.outside
-            self.knot("net", f"{UPSTREAM}@53", {"": zone_text("", rows, "a.root.", "mail.root.").replace("..", ".")}, name="upstream")
+            root = zone_text("", self.outside, "a.root.", "mail.root.").replace("..", ".") if self.outside else None
+            self.knot("net", f"{UPSTREAM}@53", {"": root} if root else {"example.net": zone_text("example.net", [], "a.root.", "mail.root.")}, name="upstream")
         for pod, ip, _ in DNS_PODS:
             starter = self.of_pod.get(pod, self.dns_pod)
             if starter:
@@ -209,6 +209,6 @@ class World:
 
     def ask(self, *args, at="cl"):
         """dig, for a look at what is really answered: the status and the data, or None when nothing is."""
-        text = self.inside(at, "dig", "+time=1", "+tries=1", "+noedns", *args, check=False).decode()
+        text = self.inside(at, "dig", "+noedns", *args, check=False).decode()
         status = text.split("status: ")[1:2]
         return (status[0].split(",")[0], [line.split()[4] for line in text.splitlines() if line and line[0] != ";" and "SOA" not in line]) if status else None
