@@ -49,7 +49,7 @@ pkg_libs := $(shell pkg-config --libs $(modules) 2>/dev/null)
 ALL_CPPFLAGS = -Iinclude -D_GNU_SOURCE $(pkg_cflags) $(CPPFLAGS)
 ALL_CFLAGS = -std=gnu11 -pthread $(WARN) $(OPT) $(HARDEN) $(CFLAGS)
 ALL_LDFLAGS = $(HARDEN_LD) $(LDFLAGS)
-LIBS = $(pkg_libs) -lm
+LIBS = $(pkg_libs) -lresolv -lm
 # Not in the stamp of flags: it changes no object, only whether a warning stops the build.
 WERROR ?=
 werror := $(if $(filter-out 0,$(WERROR)),-Werror)
@@ -66,6 +66,7 @@ FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 BENCH_SRC := tests/bench/bench.c
 JUDGE_SRC := tests/judge/judge.c
 KERNEL_READ_SRC := tests/kernel-read/main.c
+DNS_SRC := tests/dns/main.c
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$1)
 LIB_OBJ := $(call obj,$(LIB_SRC))
 CMD_OBJ := $(call obj,$(CMD_SRC))
@@ -75,6 +76,7 @@ FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/%,$(FUZZ_SRC))
 BENCH_BIN := $(BUILD)/tests/bench
 JUDGE_BIN := $(BUILD)/tests/judge
 KERNEL_READ_BIN := $(BUILD)/tests/kernel_read
+DNS_BIN := $(BUILD)/tests/dns
 ARCHIVE := $(BUILD)/libsvcdoctor.a
 LIBFUZZER_BIN := $(patsubst tests/fuzz/%.c,$(BUILD)/libfuzzer/%,$(FUZZ_SRC))
 
@@ -102,7 +104,7 @@ check:
 	$(SUBMAKE) WERROR=1 check-programs
 	+$(Q)BUILD='$(BUILD)' CC='$(CC)' SANITIZE='$(SANITIZE)' MAKE='$(MAKE)' tests/run.sh
 
-check-programs: $(BUILD)/svcdoctor $(UNIT_BIN) $(FUZZ_BIN) $(BENCH_BIN) $(JUDGE_BIN) $(KERNEL_READ_BIN) $(if $(filter-out 0,$(SANITIZE)),,$(LIBFUZZER_BIN) $(ALLOC_BIN))
+check-programs: $(BUILD)/svcdoctor $(UNIT_BIN) $(FUZZ_BIN) $(BENCH_BIN) $(JUDGE_BIN) $(KERNEL_READ_BIN) $(DNS_BIN) $(if $(filter-out 0,$(SANITIZE)),,$(LIBFUZZER_BIN) $(ALLOC_BIN))
 
 check-kernel:
 	$(Q)CC='$(CC)' MODULES='$(MODULES)' scripts/deps.sh install build check
@@ -206,6 +208,10 @@ $(KERNEL_READ_BIN): $(call obj,$(KERNEL_READ_SRC)) $(ARCHIVE)
 	$(Q)mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc -o $@ $^ $(LIBS)
 
+$(DNS_BIN): $(call obj,$(DNS_SRC)) $(ARCHIVE)
+	$(Q)mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
 # The same sources once more for libFuzzer, always by clang.
 FUZZ_CFLAGS = -std=gnu11 -pthread -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
 FUZZ_OBJ := $(patsubst %.c,$(BUILD)/libfuzzer/obj/%.o,$(LIB_SRC) $(CMD_SRC))
@@ -223,7 +229,7 @@ $(LIBFUZZER_BIN): $(BUILD)/libfuzzer/%: $(BUILD)/libfuzzer/obj/tests/fuzz/%.o $(
 
 OTHER_CC ?= $(if $(findstring clang,$(CC)),gcc,clang)
 LINT := $(patsubst %.c,$(BUILD)/lint/%.ok,$(LIB_SRC) $(CMD_SRC) cmd/main.c $(UNIT_SRC) $(UNIT_HELP) $(FUZZ_SRC) tests/fuzz/driver.c $(BENCH_SRC) \
-	$(JUDGE_SRC) $(KERNEL_READ_SRC))
+	$(JUDGE_SRC) $(KERNEL_READ_SRC) $(DNS_SRC))
 lint: $(LINT)
 $(BUILD)/lint/%.ok: %.c $(BUILD)/flags $(BUILD)/demo.tar.gz
 	$(Q)mkdir -p $(@D)
@@ -277,4 +283,4 @@ clean:
 	$(Q)rm -rf build
 
 -include $(wildcard $(patsubst %.c,$(BUILD)/obj/%.d,$(LIB_SRC) $(CMD_SRC) cmd/main.c $(UNIT_SRC) $(UNIT_HELP) $(FUZZ_SRC) \
-	tests/fuzz/driver.c $(BENCH_SRC) $(JUDGE_SRC) $(KERNEL_READ_SRC)) $(patsubst %.o,%.d,$(FUZZ_OBJ)) $(patsubst %.c,$(BUILD)/libfuzzer/obj/%.d,$(FUZZ_SRC)) $(LINT:.ok=.d))
+	tests/fuzz/driver.c $(BENCH_SRC) $(JUDGE_SRC) $(KERNEL_READ_SRC) $(DNS_SRC)) $(patsubst %.o,%.d,$(FUZZ_OBJ)) $(patsubst %.c,$(BUILD)/libfuzzer/obj/%.d,$(FUZZ_SRC)) $(LINT:.ok=.d))

@@ -26,17 +26,20 @@ struct log_hit {
 	const char *first, *last; /* times as the lines tell them; NULL: they tell none */
 	const char *text;	  /* the last such line, cleaned, at most 400 bytes */
 	const char *name, *detail; /* what it speaks of: the zone of a loop, the name that was asked, the resource that is forbidden; and the rest, such as the error of a socket. NULL */
-	size_t last_line;	  /* its number, from 1 */
+	size_t last_line;	  /* its number, from 1; before log_summary.started_line it is history */
 };
 struct log_summary {
 	ARRAY_OF(struct log_hit) hits; /* one for each kind, but for kinds whose name differs (a few of each) */
 	size_t lines, errors_unknown;  /* lines in all; those that call themselves errors and are of no known kind */
 	const char *first_unknown;     /* the first of the latter */
 	const char *version;	       /* of the program, as its start tells: "1.11.1"; NULL */
-	size_t started_line;	       /* the last line of a start; 0: none. What stands before it is history */
+	size_t started_line;	       /* where the last start begins; 0: none is seen. What stands before it is history */
+	const char *until;	       /* the time of the last line that tells one; NULL */
 };
 void log_summary_release(struct log_summary *s);
-/* All of a log, or its end (@cut). Texts lie in @arena. 0 or -ENOMEM. */
+/* The kinds of lines that are known, in the order of their table; NULL behind the last one. */
+const struct log_kind *log_kind_at(size_t i);
+/* All of a log, or its end (@cut): then its first line is hardly whole, and is not looked at. Texts lie in @arena. 0 or -ENOMEM. */
 int log_read(struct arena *arena, enum log_program program, const char *data, size_t size, bool cut, struct log_summary *ret);
 
 #endif

@@ -35,7 +35,7 @@ struct dns_record {
 	const char *target;	/* CNAME, DNAME, NS, PTR, SRV; of SOA the first server */
 	uint16_t priority, weight, port; /* SRV */
 	uint32_t minimum;	/* SOA: for how many seconds, at most, a denial may be kept (RFC 2308) */
-	const char *text;	/* of other types: as dig prints them; else NULL */
+	const char *text;	/* of other types, and of SOA where it is known: as dig prints it; else NULL */
 };
 
 enum dns_end {

@@ -299,11 +299,15 @@ extern const size_t demo_bundle_size;
 /*
  * Asks all of it over c-ares, several at a time, each of its one server. Fills @ret, one for each question, texts in @arena. It asks in
  * the network namespace of the calling thread. 0, -EINVAL or -ENOMEM; what went wrong with a question stands in its answer.
+ *
+ * They are sent in their order as far as there is room. The questions of a pair leave from one socket one behind the other (of each try: a new one);
+ * of the pairs of one server, over one transport, four at most are under way at a time, the next one as soon as one has ended. So to see loss,
+ * give each pair a number of its own, the pairs of all servers by turns (pair 1 of each, pair 2 of each, ...), and tries 1.
  */
 struct dns_ask_options {
-	unsigned parallel;	/* questions at a time, over all servers */
-	unsigned tries;		/* of a question over UDP that is not answered; each waits try_ms */
-	int try_ms, all_ms;
+	unsigned parallel;	/* questions, or pairs, at a time, over all servers; 256 at most */
+	unsigned tries;		/* of a question over UDP that is not answered; each waits try_ms. Over TCP it is one, which waits as long as all of them */
+	int try_ms, all_ms;	/* all more than 0 */
 	const volatile sig_atomic_t *stop; /* NULL: never */
 };
 int dns_ask(struct arena *arena, const struct dns_question *q, size_t n, const struct dns_ask_options *o, struct dns_answer *ret);
