@@ -67,6 +67,7 @@ BENCH_SRC := tests/bench/bench.c
 JUDGE_SRC := tests/judge/judge.c
 KERNEL_READ_SRC := tests/kernel-read/main.c
 DNS_SRC := tests/dns/main.c
+NAMES_SRC := tests/names/main.c
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$1)
 LIB_OBJ := $(call obj,$(LIB_SRC))
 CMD_OBJ := $(call obj,$(CMD_SRC))
@@ -77,6 +78,7 @@ BENCH_BIN := $(BUILD)/tests/bench
 JUDGE_BIN := $(BUILD)/tests/judge
 KERNEL_READ_BIN := $(BUILD)/tests/kernel_read
 DNS_BIN := $(BUILD)/tests/dns
+NAMES_BIN := $(BUILD)/tests/names
 ARCHIVE := $(BUILD)/libsvcdoctor.a
 LIBFUZZER_BIN := $(patsubst tests/fuzz/%.c,$(BUILD)/libfuzzer/%,$(FUZZ_SRC))
 
@@ -104,7 +106,7 @@ check:
 	$(SUBMAKE) WERROR=1 check-programs
 	+$(Q)BUILD='$(BUILD)' CC='$(CC)' SANITIZE='$(SANITIZE)' MAKE='$(MAKE)' tests/run.sh
 
-check-programs: $(BUILD)/svcdoctor $(UNIT_BIN) $(FUZZ_BIN) $(BENCH_BIN) $(JUDGE_BIN) $(KERNEL_READ_BIN) $(DNS_BIN) $(if $(filter-out 0,$(SANITIZE)),,$(LIBFUZZER_BIN) $(ALLOC_BIN))
+check-programs: $(BUILD)/svcdoctor $(UNIT_BIN) $(FUZZ_BIN) $(BENCH_BIN) $(JUDGE_BIN) $(KERNEL_READ_BIN) $(DNS_BIN) $(NAMES_BIN) $(if $(filter-out 0,$(SANITIZE)),,$(LIBFUZZER_BIN) $(ALLOC_BIN))
 
 check-kernel:
 	$(Q)CC='$(CC)' MODULES='$(MODULES)' scripts/deps.sh install build check
@@ -196,6 +198,10 @@ $(FUZZ_BIN): $(BUILD)/tests/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fu
 	$(Q)mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
+$(NAMES_BIN): $(call obj,$(NAMES_SRC)) $(ARCHIVE)
+	$(Q)mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
 $(BENCH_BIN): $(call obj,$(BENCH_SRC)) $(ARCHIVE)
 	$(Q)mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
@@ -229,7 +235,7 @@ $(LIBFUZZER_BIN): $(BUILD)/libfuzzer/%: $(BUILD)/libfuzzer/obj/tests/fuzz/%.o $(
 
 OTHER_CC ?= $(if $(findstring clang,$(CC)),gcc,clang)
 LINT := $(patsubst %.c,$(BUILD)/lint/%.ok,$(LIB_SRC) $(CMD_SRC) cmd/main.c $(UNIT_SRC) $(UNIT_HELP) $(FUZZ_SRC) tests/fuzz/driver.c $(BENCH_SRC) \
-	$(JUDGE_SRC) $(KERNEL_READ_SRC) $(DNS_SRC))
+	$(JUDGE_SRC) $(KERNEL_READ_SRC) $(DNS_SRC) $(NAMES_SRC))
 lint: $(LINT)
 $(BUILD)/lint/%.ok: %.c $(BUILD)/flags $(BUILD)/demo.tar.gz
 	$(Q)mkdir -p $(@D)
@@ -283,4 +289,4 @@ clean:
 	$(Q)rm -rf build
 
 -include $(wildcard $(patsubst %.c,$(BUILD)/obj/%.d,$(LIB_SRC) $(CMD_SRC) cmd/main.c $(UNIT_SRC) $(UNIT_HELP) $(FUZZ_SRC) \
-	tests/fuzz/driver.c $(BENCH_SRC) $(JUDGE_SRC) $(KERNEL_READ_SRC) $(DNS_SRC)) $(patsubst %.o,%.d,$(FUZZ_OBJ)) $(patsubst %.c,$(BUILD)/libfuzzer/obj/%.d,$(FUZZ_SRC)) $(LINT:.ok=.d))
+	tests/fuzz/driver.c $(BENCH_SRC) $(JUDGE_SRC) $(KERNEL_READ_SRC) $(DNS_SRC) $(NAMES_SRC)) $(patsubst %.o,%.d,$(FUZZ_OBJ)) $(patsubst %.c,$(BUILD)/libfuzzer/obj/%.d,$(FUZZ_SRC)) $(LINT:.ok=.d))

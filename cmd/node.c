@@ -216,7 +216,7 @@ int node_gather(struct context *c, struct node_live **ret)
 void node_drop_rights(const struct context *c)
 {
 	/* whoever looks again needs them again */
-	if (c->here.wanted && !c->o.watch && !(c->command->needs & COMMAND_KEEPS_RIGHTS)) {
+	if (c->here.wanted && !c->o.watch && !c->o.dns && !(c->command->needs & COMMAND_KEEPS_RIGHTS)) {
 		(void)kernel_drop_capabilities();
 	}
 }

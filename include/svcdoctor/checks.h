@@ -370,7 +370,9 @@ int dns_plan_make(const struct snapshot *s, const struct snap_dns *from, const s
 /* Tables of the command `dns`. */
 struct dns_name_row { /* a name as typed, as one libc takes it, at one place */
 	const struct snap_dns *from;
-	const char *typed;
+	const char *typed, *full; /* full: the whole name that is meant, where it is one of the cluster; NULL */
+	const struct k8s_service *service; /* NULL: of none that is known */
+	bool control;		/* kubernetes.default, which is asked for beside every name */
 	enum libc libc;
 	struct libc_walk walk;
 	const char *result;	/* in words */
@@ -409,5 +411,7 @@ struct dns_report {
 void dns_report_release(struct dns_report *r);
 /* @ret must be zeroed; it points into the snapshot. 0 or -ENOMEM. */
 int dns_run(const struct snapshot *s, const struct diagnose_options *o, struct dns_report *ret);
+/* Adds the commands that ask from inside the cluster: for whoever is not there. 0 or -ENOMEM. */
+int dns_from_inside(const struct snapshot *s, const struct diagnose_options *o, struct dns_report *ret);
 
 #endif

@@ -150,7 +150,7 @@ struct resolv_view {
 	const char **searches; /* in the arena */
 	size_t nsearches;
 	unsigned ndots, timeout_s, attempts;
-	bool rotate, single_request, single_request_reopen, use_vc, edns0, no_aaaa, trust_ad;
+	bool rotate, single_request, single_request_reopen, use_vc, edns0, no_aaaa, no_tld_query, trust_ad;
 	ARRAY_OF(struct resolv_left_out) left_out;
 };
 void resolv_view_release(struct resolv_view *v);

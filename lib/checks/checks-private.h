@@ -73,6 +73,7 @@ struct run {
 	const struct k8s_pod *balancer; /* of a controller of load balancers, once it was sought */
 	bool balancer_sought;
 	size_t budget;		   /* comparisons left for searches of what is nearest */
+	struct dns_report *dns;	   /* the answers of DNS as tables; NULL: there are none */
 	struct finding_full dummy; /* stands in when memory is out */
 };
 
@@ -297,6 +298,13 @@ void check_dns_policy(struct run *r);
 /* ---- dns.c ---- */
 
 const struct k8s_service *dns_service_object(const struct run *r); /* of the cluster's DNS; NULL: not known */
+
+/* ---- dns-axis.c ---- */
+
+bool dns_any_answers(const struct snapshot *s); /* or questions that were asked in vain */
+void dns_note_unasked(struct run *r);
+/* The line of the axis of names of one Service. */
+void dns_axis(struct run *r, struct svc *v, struct axis_result *ret);
 
 /* ---- agents.c ---- */
 
