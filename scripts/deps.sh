@@ -104,6 +104,7 @@ probe_check() {
 	has dig || want bind9-dnsutils
 	has xz || need xz-utils
 	has ip || need iproute2
+	has musl-gcc || want musl-tools # what it asks for a name is held against lib/names; only the version of Debian 12 is
 	has setpriv && has unshare || need util-linux
 	has strace || need strace
 	has dash || need dash
