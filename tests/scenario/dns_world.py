@@ -93,7 +93,7 @@ class World:
         for pod, n, addresses in (("p1", 1, ["10.244.1.2"]), ("p2", 2, ["10.244.2.2", "10.244.2.3"]), ("cl", 1, [CLIENT])):
             self.batch(["link set lo up", "link set eth0 up", *(f"addr add {a}/32 dev eth0" for a in addresses), f"route add 10.244.{n}.1 dev eth0 scope link",
                         f"route add default via 10.244.{n}.1"], pod)
-        for short in ("net", "node1", "node2"):
+        for short in ("net", "node1", "node2", "p1", "p2"):
             self.inside(short, "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.default.rp_filter=0",
                         "net.ipv4.icmp_ratelimit=0")
 
