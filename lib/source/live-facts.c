@@ -130,9 +130,10 @@ static int ask(struct facts *x, struct fact f, const struct api_what *what, cons
 						  .timeout_ms = FACT_MS, .done = on_fact, .arg = own, .accept = "*/*" });
 }
 
-static bool has_room(const struct facts *x, enum source source)
+/* Of the cluster's DNS little is asked, and in a small cluster always. */
+static bool has_room(const struct facts *x, enum source source, bool dns)
 {
-	return !x->refused[source] && live_room(x->plan, (unsigned)x->asked + 1, 24);
+	return !x->refused[source] && ((dns && x->plan->widened) || live_room(x->plan, (unsigned)x->asked + 1, 24));
 }
 
 static int ask_pod(struct facts *x, struct fact f, const struct k8s_pod *p, const char *port, const char *below)
@@ -140,7 +141,7 @@ static int ask_pod(struct facts *x, struct fact f, const struct k8s_pod *p, cons
 	const struct api_what what = { "get", "", f.source == OF_LOG ? "pods/log" : "pods/proxy", p->meta.ns, p->meta.name };
 	CLEANUP(strbuf_release) struct strbuf name = STRBUF_INIT, path = STRBUF_INIT;
 
-	if (!has_room(x, f.source))
+	if (!has_room(x, f.source, f.pod != NULL))
 		return 0;
 	strbuf_addf(&name, "%s%s", p->meta.name, port);
 	strbuf_adds(&path, "/api/v1/namespaces");
@@ -156,7 +157,7 @@ static int ask_kubelet(struct facts *x, const char *node)
 	const struct api_what what = { "get", "", "nodes/proxy", NULL, node };
 	CLEANUP(strbuf_release) struct strbuf path = STRBUF_INIT;
 
-	if (!has_room(x, OF_KUBELET))
+	if (!has_room(x, OF_KUBELET, false))
 		return 0;
 	strbuf_adds(&path, "/api/v1/nodes");
 	api_path_add(&path, node);
@@ -212,12 +213,15 @@ static int ask_log(struct facts *x, const struct k8s_pod *p, const struct k8s_co
 
 static int ask_logs(struct facts *x, const struct k8s_pod *p)
 {
+	size_t n = 0;
 	int r = 0;
 
+	for (size_t i = 0; i < p->ncontainers; i++)
+		n += !p->containers[i].init;
 	for (size_t i = 0; r == 0 && i < p->ncontainers; i++) {
 		const struct k8s_container *c = &p->containers[i];
 
-		if (c->init || !dns_log_is("", c->name))
+		if (c->init || (n > 1 && !dns_log_is("", c->name)))
 			continue;
 		r = ask_log(x, p, c, false);
 		if (r == 0 && c->restarts > 0)
@@ -233,17 +237,27 @@ static bool is_dns_pod(const struct k8s_pod *p)
 	       strcmp(p->phase, "Pending") != 0;
 }
 
+/* Lists overlap, and what they have is not put together yet. */
+static bool is_seen(const struct k8s_pod *const *seen, size_t n, const struct k8s_pod *p)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(seen[i]->meta.name, p->meta.name) == 0)
+			return true;
+	return false;
+}
+
 static int ask_dns(struct facts *x)
 {
+	const struct k8s_pod *seen[DNS_PODS];
 	size_t n = 0;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && x->plan->want->axes[0] && n < DNS_PODS && i < x->s->cluster.pods.len; i++) {
 		const struct k8s_pod *p = x->s->cluster.pods.v[i];
 
-		if (!is_dns_pod(p))
+		if (!is_dns_pod(p) || is_seen(seen, n, p))
 			continue;
-		n++;
+		seen[n++] = p;
 		if (strcmp(p->phase, "Running") == 0)
 			r = ask_pod(x, (struct fact){ .source = OF_PROXY, .pod = p }, p, ":8181", "/proxy/ready");
 		if (r == 0)

@@ -312,6 +312,7 @@ static void widen(struct live_plan *p)
 {
 	const size_t n = p->asks.len;
 
+	p->widened = true;
 	ask_table(p, LIVE_ALL, p->want->namespace_, NULL);
 	for (size_t i = n; i < p->asks.len; i++)
 		p->asks.v[i]->optional = !is_of_scope(p, p->asks.v[i]->kind);
@@ -366,7 +367,7 @@ static void ask_dns_config(struct live_plan *p)
 /* The axis of names. Where other axes are asked too, a named Service has no room for it in a large cluster. */
 static void ask_names(struct live_plan *p)
 {
-	if (!p->want->axes[0] || !live_room(p, p->want->axes[2] ? 7 : 4, 60))
+	if (!p->want->axes[0] || (!p->widened && !live_room(p, p->want->axes[2] ? 7 : 4, 60)))
 		return;
 	ask_dns_config(p);
 	if (!live_has_all(p, K8S_PODS, "kube-system") || !live_has_all(p, K8S_SLICES, "kube-system"))
@@ -431,6 +432,8 @@ static void plan_named(struct live_plan *p)
 		(void)count_of(p, K8S_PODS);
 		return;
 	}
+	if (!p->want->axes[1] && !p->want->axes[2])
+		ask_names(p);
 	find_targets(p);
 	if (p->words.len <= NAMES_MANY)
 		live_plan_targets(p);
