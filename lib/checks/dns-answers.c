@@ -264,6 +264,18 @@ static bool has_address(const struct dns_seat *seat, const struct dns_answer *aa
 	return false;
 }
 
+/* Somebody here knows nothing of the name. Behind a cluster IP it may be another server that answers each question. */
+static bool denied_whole(const struct dns_seat *seat, const struct dns_answer *aaaa)
+{
+	for (size_t i = 0; i < some(seat); i++) {
+		const struct dns_answer *a = &seat->d->answers.v[i];
+
+		if (a->q.type == DNS_A && a->end == DNS_ANSWERED && a->rcode == aaaa->rcode && !a->searched && dns_name_equal(a->q.name, aaaa->q.name))
+			return true;
+	}
+	return false;
+}
+
 /* Does the server answer AAAA of another name as it should? Then it is not its way with AAAA. */
 static bool answers_aaaa(const struct dns_seat *seat, const struct dns_answer *aaaa)
 {
@@ -335,7 +347,7 @@ static void judge_aaaa(struct dns_view *v, const struct dns_seat *seat)
 
 		if (a->q.type != DNS_AAAA || a->end != DNS_ANSWERED || a->searched || (a->rcode != DNS_NXDOMAIN && a->rcode != DNS_SERVFAIL))
 			continue;
-		if (!s || s->foreign || !((s->is & DNS_IS_CLUSTER) || seat->domain) || !has_address(seat, a))
+		if (!s || s->foreign || !((s->is & DNS_IS_CLUSTER) || seat->domain) || !has_address(seat, a) || denied_whole(seat, a))
 			continue;
 		if (endpoint_knows(seat, s, a))
 			continue;

@@ -416,11 +416,22 @@ static void bad_answers(struct dns_view *v, const struct dns_seat *seat, const s
 	ways_evidence(v, f, seat, s);
 }
 
+/* What comes too late for one question comes beside another. */
+static bool is_late(const struct dns_way *w)
+{
+	return w->answered && w->timed_out && !w->garbage;
+}
+
+static bool sends_nonsense(const struct dns_way *w)
+{
+	return w->garbage || (w->strangers && !is_late(w));
+}
+
 static void judge_transports(struct dns_view *v, const struct dns_seat *seat, const struct dns_server *s)
 {
 	int udp = dns_way_alive(&s->udp), tcp = dns_way_alive(&s->tcp);
 
-	if (s->udp.garbage + s->udp.strangers + s->tcp.garbage + s->tcp.strangers)
+	if (sends_nonsense(&s->udp) || sends_nonsense(&s->tcp))
 		bad_answers(v, seat, s);
 	else if (udp == 0 && tcp == 1)
 		udp_blocked(v, seat, s);
