@@ -324,6 +324,14 @@ static int compare_family(struct place *p, const struct dns_name_row *row, const
 	return compare(a, &e);
 }
 
+static const char *wrong_words(struct place *p, const struct dns_name_row *row)
+{
+	CLEANUP(strbuf_release) struct strbuf b = STRBUF_INIT;
+
+	strbuf_addf(&b, "%s, which is not what the API says", row->result);
+	return keep(p, &b);
+}
+
 static void judge_name(struct place *p, struct dns_name_row *row)
 {
 	const struct libc_step *w = row->walk.winner;
@@ -335,6 +343,7 @@ static void judge_name(struct place *p, struct dns_name_row *row)
 	} else if (row->walk.result == LIBC_RESOLVED) {
 		row->as_expected = a != 0 && aaaa != 0 && (a == 1 || aaaa == 1);
 		row->ok = a != 0 && aaaa != 0;
+		row->result = row->ok ? row->result : wrong_words(p, row);
 	} else {
 		row->ok = 0;
 	}
@@ -353,6 +362,7 @@ static void name_row(struct place *p, const struct dns_typed *t, const struct re
 	struct dns_name_row row = { .from = p->from, .typed = t->text, .full = t->full, .service = t->service, .control = t->control, .libc = v->libc };
 	bool wanted = p->from->live && !t->control;
 
+	row.asked = str_is(p->o->dns_name, t->text);
 	p->lookup.view = p->viewed ? v : NULL;
 	if (libc_walk(p->a, v, t->text, dns_lookup_answer, &p->lookup, &row.walk) < 0) {
 		libc_walk_release(&row.walk);

@@ -210,8 +210,9 @@ static void name_lines(const struct report *r, struct strbuf *b, const struct dn
 	}
 	strbuf_addc(b, '\n');
 	b->failed |= typed.failed;
-	/* one name that is asked for and answered is told by its first line */
-	if (r->verbose || x->ok != 1 || !x->walk.winner || x->walk.steps.len == 0 || x->walk.winner != &x->walk.steps.v[0]) {
+	/* of what resolves as it must, the way there is told for what was typed */
+	bool told = x->walk.steps.len > 0 && x->walk.winner == &x->walk.steps.v[0] && x->ok == 1;
+	if (r->verbose || (x->ok != 1 && x->walk.result != LIBC_RESOLVED) || (x->asked && !told)) {
 		step_lines(r, b, &x->walk);
 	}
 }
