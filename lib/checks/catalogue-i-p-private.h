@@ -343,7 +343,7 @@
   .lookalikes = "wrong-cluster-dns-address: there the node has no pod of the cache at all. coredns-not-running: there lookups fail on every node. In IPVS mode the cluster IP of the DNS is on kube-ipvs0, and the cache can have its own address only.",
   .next = "kubectl -n kube-system get pods -l k8s-app=node-local-dns -o wide; on the node: ip addr show nodelocaldns; ss -lun sport = 53.",
   .fix = "What the pod's state and log name, then delete the pod; in IPVS mode clusterDNS of the kubelets must be the cache's own address.",
-  .explains = EXPLAINS("wrong-cluster-dns-address"),
+  .explains = EXPLAINS("wrong-cluster-dns-address", "dns-endpoint-not-answering", "dns-vip-not-answering"),
   .source = "https://kubernetes.io/docs/tasks/administer-cluster/nodelocaldns/" },
 { .id = "nodeport-addresses-filter", .axis = AXIS_RULES, .severity = SEVERITY_WARNING, .scope = SCOPE_NODE, .needs = NEEDS_SERVICES,
   .title = "Node ports answer at some of the node's addresses only",
