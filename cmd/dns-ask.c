@@ -244,10 +244,17 @@ static void settle_order(struct snapshot *s, struct snap_dns *d)
 	}
 }
 
+/* What a kubelet gives to every container. */
+static bool is_in_pod(const struct context *c)
+{
+	const char *host = getenv("KUBERNETES_SERVICE_HOST");
+	return !is_elsewhere(&c->o) && host && *host;
+}
+
 static struct snap_dns *make_place(struct context *c, const struct connect_client *who)
 {
 	struct snapshot *s = &c->snapshot;
-	bool in_pod = !is_elsewhere(&c->o) && getenv("KUBERNETES_SERVICE_HOST");
+	bool in_pod = is_in_pod(c);
 	struct snap_dns *d;
 	if (who->pod) {
 		d = snapshot_dns(s, DNS_FROM_POD, NULL, who->pod->meta.ns, who->pod->meta.name);
@@ -372,7 +379,7 @@ static int ask(struct context *c, const struct diagnose_options *o, struct dns_a
 	struct connect_plan p CLEANUP(connect_plan_release) = { 0 };
 	struct conf_text t CLEANUP(conf_release) = { 0 };
 	struct connect_options host = { .entered = is_elsewhere(&c->o) };
-	host.in_pod = !host.entered && getenv("KUBERNETES_SERVICE_HOST") != NULL;
+	host.in_pod = is_in_pod(c);
 	int r = own_addresses(&p.arena, &host.host_addrs, &host.nhost_addrs);
 	int conf = read_conf(c, &t);
 	r = r < 0 ? r : conf == -ENOMEM ? conf : enter(c);

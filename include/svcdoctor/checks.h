@@ -384,7 +384,7 @@ struct dns_server_row { /* a server, over one transport, at one place */
 	struct ip_addr addr;
 	uint16_t port;
 	bool tcp;
-	const char *what;	/* "cluster DNS kube-system/kube-dns", "endpoint kube-system/coredns-x", "nameserver 2 of resolv.conf" */
+	const char *what;	/* "cluster DNS kube-system/kube-dns", "endpoint coredns-x", "nameserver 2" */
 	const char *node;	/* of an endpoint; NULL */
 	size_t asked, answered, refused, servfail, nxdomain; /* messages; the last three of those answered */
 	uint32_t min_us, median_us, max_us;

@@ -294,6 +294,7 @@ void check_network_policy(struct run *r, struct svc *v);
 void check_policy_addresses(struct run *r);
 void check_policy_sources(struct run *r, struct svc *v);
 void check_dns_policy(struct run *r);
+void check_dns_answers(struct run *r);
 
 /* ---- dns.c ---- */
 

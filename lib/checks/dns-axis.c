@@ -125,11 +125,6 @@ static const char *told_line(struct run *r, const struct told *t)
 	return run_printf(r, "only %s resolve%s from %s: %s otherwise", names_text(r, t), t->nnames + t->full_ok == 1 ? "s" : "", t->from->label, t->why);
 }
 
-static bool has_place(const struct run *r, const struct snap_dns *d)
-{
-	return d->answers.len && (!r->o->node || d->where != DNS_FROM_NODE || str_is(d->node, r->o->node));
-}
-
 /* The worst place is the line, the others stand under it. */
 void dns_axis(struct run *r, struct svc *v, struct axis_result *ret)
 {
@@ -142,7 +137,7 @@ void dns_axis(struct run *r, struct svc *v, struct axis_result *ret)
 	for (size_t bad = 2; bad > 0; bad--) {
 		for (size_t i = 0; i < r->s->dns.len; i++) {
 			const struct snap_dns *from = r->s->dns.v[i];
-			struct told t = has_place(r, from) ? told_of(r->dns, v->o, from) : (struct told){ 0 };
+			struct told t = told_of(r->dns, v->o, from);
 
 			if (!t.forms || (t.failed > 0) != (bad == 2))
 				continue;

@@ -17,7 +17,7 @@ struct dns_target {
 	struct ip_addr addr;
 	uint16_t port;	      /* over UDP */
 	uint16_t tcp_port;
-	const char *what;     /* "nameserver 1 of resolv.conf, cluster DNS kube-system/kube-dns" */
+	const char *what;     /* "nameserver 1, cluster DNS kube-system/kube-dns" */
 	const char *node;     /* of an endpoint; NULL */
 	bool ready;	      /* of an endpoint */
 };

@@ -343,12 +343,10 @@ static const struct dns_target *target_of(const struct planner *x, const struct 
 	return NULL;
 }
 
-/* Has somebody answered this one for another name? One that is lost says nothing of a server that answers. */
+/* It answers for other names: behind one address may be several that answer, and one that does not. */
 static bool was_lost(const struct planner *x, const struct dns_answer *a, const struct dns_target *t)
 {
-	bool lost = a->end == DNS_TIMED_OUT || a->end == DNS_CUT_OFF || a->end == DNS_STRANGERS || a->end == DNS_GARBAGE;
-
-	return lost && answers(x, t, a->q.tcp) == 1;
+	return a->end != DNS_ANSWERED && a->end != DNS_NOT_ASKED && a->end != DNS_FAILED && answers(x, t, a->q.tcp) == 1;
 }
 
 static bool has_address(const struct dns_answer *a, const char *name)

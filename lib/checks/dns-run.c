@@ -574,12 +574,18 @@ static int one_place(const struct snapshot *s, const struct diagnose_options *o,
 	return r < 0 ? r : p.err;
 }
 
+/* Other nodes than the one that was asked for say nothing of it. */
+static bool is_wanted(const struct snap_dns *d, const struct diagnose_options *o)
+{
+	return d->answers.len && (!o->node || d->live || d->where != DNS_FROM_NODE || str_is(d->node, o->node));
+}
+
 int dns_run(const struct snapshot *s, const struct diagnose_options *o, struct dns_report *ret)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < s->dns.len && r == 0; i++)
-		if (s->dns.v[i]->answers.len)
+		if (is_wanted(s->dns.v[i], o))
 			r = one_place(s, o, s->dns.v[i], ret);
 	if (r == 0 && !ret->domain) {
 		const char *domains[DNS_DOMAINS_MAX];

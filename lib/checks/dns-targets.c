@@ -71,7 +71,7 @@ static void nameservers(struct targets *t, const struct snap_dns *from)
 	for (size_t i = 0; from->has_conf && i < from->conf.servers.len && n < NAMESERVERS_MAX; i++)
 		if (from->conf.servers.v[i].addr.family)
 			add(t, DNS_TARGET_NAMESERVER, &from->conf.servers.v[i].addr, DNS_PORT,
-			    arena_printf(t->a, "nameserver %zu of resolv.conf", ++n), NULL, false);
+			    arena_printf(t->a, "nameserver %zu", ++n), NULL, false);
 }
 
 static uint16_t service_port(const struct k8s_service *s, uint8_t proto)

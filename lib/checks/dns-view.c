@@ -79,7 +79,7 @@ static int pod_view(struct arena *a, const struct snapshot *s, const struct snap
 
 int dns_place_view(struct arena *a, const struct snapshot *s, const struct snap_dns *from, const char *ns, enum libc libc, struct resolv_view *ret)
 {
-	const struct resolv_conf none = { 0 };
+	const struct resolv_conf none = { .text = "" };
 
 	if (dns_place_is_host(from))
 		return pod_view(a, s, from, ns, libc, ret);

@@ -89,6 +89,8 @@ static const struct {
 	{ "networkpolicy-blocks-service", check_network_policy, check_policy_addresses },
 	{ "networkpolicy-blocks-dns", NULL, check_dns_policy },
 	{ "snat-breaks-networkpolicy", check_policy_sources, NULL },
+	/* last: what answers show may be told by a finding of objects, and makes that certain */
+	{ "dns-endpoint-not-answering", NULL, check_dns_answers },
 };
 
 /* What each bit of needs stands for, and the file or right that gives it. */

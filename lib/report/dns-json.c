@@ -21,6 +21,18 @@ int dns_views_make(struct arena *a, const struct snap_dns *from, struct dns_view
 	return r;
 }
 
+bool dns_place_shown(const struct dns_report *n, const struct snap_dns *from)
+{
+	bool shown = false;
+	for (size_t i = 0; i < n->servers.len && !shown; i++) {
+		shown = n->servers.v[i].from == from;
+	}
+	for (size_t i = 0; i < n->records.len && !shown; i++) {
+		shown = n->records.v[i].from == from;
+	}
+	return shown;
+}
+
 static json_t *strings(struct doc *doc, const char *const *v, size_t n)
 {
 	json_t *a = json_array();
@@ -220,7 +232,7 @@ int dns_json(const struct report *r, const struct dns_report *n, const struct di
 	doc_begin(&doc, r, d, NULL, 0);
 	json_t *places = json_array(), *names = json_array(), *servers = json_array(), *records = json_array(), *left = json_array();
 	for (size_t i = 0; i < r->snapshot->dns.len; i++) {
-		if (r->snapshot->dns.v[i]->answers.len > 0) {
+		if (dns_place_shown(n, r->snapshot->dns.v[i])) {
 			doc_add(&doc, places, place_json(&doc, r->snapshot->dns.v[i]));
 		}
 	}

@@ -14,6 +14,9 @@ struct dns_views {
 int dns_views_make(struct arena *a, const struct snap_dns *from, struct dns_views *ret);
 void dns_views_release(struct dns_views *v);
 
+/* Has it rows in the tables? */
+bool dns_place_shown(const struct dns_report *n, const struct snap_dns *from);
+
 int dns_json(const struct report *r, const struct dns_report *n, const struct diagnosis *d);
 
 #endif

@@ -7,7 +7,8 @@
 
 #include "dns-private.h"
 
-enum { STEPS_SHOWN = 8, LEFT_SHOWN = 6, NAME_WIDTH = 44 };
+enum { STEPS_SHOWN = 8, LEFT_SHOWN = 6, NAME_WIDTH = 44, WIDTH = 100 };
+#define CONF_INDENT "               "
 
 static const struct column server_columns[] = {
 	{ "server", "SERVER" }, { "transport", "OVER" }, { "answered", "ANSWERED" }, { "ms", "MS" }, { "result", "RESULT" }, { "node", "NODE" }, { "what", "WHAT" },
@@ -44,14 +45,20 @@ static void add_view(struct strbuf *b, const struct resolv_view *v)
 		strbuf_addf(b, " %s", ip_addr_format(&v->servers[i], buf));
 	}
 	strbuf_adds(b, v->default_server ? " (none is written: its own machine)" : "");
-	strbuf_adds(b, v->nsearches ? "; search" : "; no search list");
-	for (size_t i = 0; i < v->nsearches; i++) {
-		strbuf_addc(b, ' ');
-		strbuf_add_clean(b, *v->searches[i] ? v->searches[i] : ".");
-	}
 	strbuf_addf(b, "; ndots:%u timeout:%u attempts:%u%s%s%s%s%s", v->ndots, v->timeout_s, v->attempts, v->rotate ? " rotate" : "",
 		    v->single_request ? " single-request" : "", v->single_request_reopen ? " single-request-reopen" : "", v->use_vc ? " use-vc" : "",
 		    v->edns0 ? " edns0" : "");
+	strbuf_addf(b, "\n" CONF_INDENT "%s", v->nsearches ? "search" : "no search list");
+	for (size_t i = 0, column = strlen(CONF_INDENT "search"); i < v->nsearches; i++) {
+		const char *domain = *v->searches[i] ? v->searches[i] : ".";
+		if (column > WIDTH - 1 - MIN(strlen(domain), (size_t)WIDTH - 40)) {
+			strbuf_adds(b, "\n" CONF_INDENT "      ");
+			column = strlen(CONF_INDENT "search");
+		}
+		strbuf_addc(b, ' ');
+		strbuf_add_clean(b, domain);
+		column += 1 + strlen(domain);
+	}
 }
 
 static void left_out(struct strbuf *b, const struct resolv_view *v)
@@ -64,7 +71,7 @@ static void left_out(struct strbuf *b, const struct resolv_view *v)
 			strbuf_addf(&line, " (line %u)", l->line);
 		}
 		strbuf_addf(&line, ": %s", l->why);
-		strbuf_adds(b, "               ");
+		strbuf_adds(b, CONF_INDENT);
 		strbuf_add_clean(b, strbuf_str(&line));
 		strbuf_addc(b, '\n');
 	}
@@ -91,7 +98,7 @@ static void conf_lines(struct strbuf *b, const struct dns_views *v, const struct
 		if ((from->libc >= 0 && from->libc != l) || (same && l > 0)) {
 			continue;
 		}
-		strbuf_adds(b, l == 0 || from->libc == l ? "  resolv.conf  " : "               ");
+		strbuf_adds(b, l == 0 || from->libc == l ? "  resolv.conf  " : CONF_INDENT);
 		strbuf_addf(b, "%s%s%s\n", same || from->libc == l ? "" : libc_name((enum libc)l), same || from->libc == l ? "" : ": ", strbuf_str(&texts[l]));
 		left_out(b, &v->v[l]);
 	}
@@ -238,9 +245,9 @@ static void server_cells(struct table *t, struct arena *a, const struct dns_serv
 	(void)snprintf(text, sizeof(text), "%zu of %zu", x->answered, x->asked);
 	table_text(t, x->asked ? keep(t, a, text) : NULL);
 	if (x->min_us == x->max_us) {
-		(void)snprintf(text, sizeof(text), "%.3g", x->median_us / 1e3);
+		(void)snprintf(text, sizeof(text), "%.1f", x->median_us / 1e3);
 	} else {
-		(void)snprintf(text, sizeof(text), "%.3g (%.3g to %.3g)", x->median_us / 1e3, x->min_us / 1e3, x->max_us / 1e3);
+		(void)snprintf(text, sizeof(text), "%.1f (%.1f-%.1f)", x->median_us / 1e3, x->min_us / 1e3, x->max_us / 1e3);
 	}
 	table_text(t, x->max_us ? keep(t, a, text) : NULL);
 	table_text(t, x->result);
@@ -308,12 +315,14 @@ static void record_lines(const struct report *r, struct strbuf *b, const struct 
 		strbuf_addf(&line, "%s %s", dns_type_name(x->answer->q.type, type), x->answer->q.name);
 		add_servers(&line, n, i);
 		strbuf_addf(&line, ": %s", x->got);
-		if (x->expected && x->ok == 0) {
-			strbuf_addf(&line, "; the API says %s", x->expected);
-		}
 		strbuf_adds(b, x->ok == 0 ? "  differs  " : "  answer   ");
 		strbuf_add_clean(b, strbuf_str(&line));
 		strbuf_addc(b, '\n');
+		if (x->expected && x->ok == 0) {
+			strbuf_adds(b, "           the API says ");
+			strbuf_add_clean(b, x->expected);
+			strbuf_addc(b, '\n');
+		}
 		b->failed |= line.failed;
 	}
 }
@@ -378,8 +387,9 @@ static int causes(const struct report *r, struct strbuf *b, const struct diagnos
 
 static void verdict(struct strbuf *b, const struct dns_report *n, const struct diagnosis *d)
 {
-	size_t bad = 0, unknown = 0, good = 0;
+	size_t bad = 0, unknown = 0, good = 0, compared = 0;
 	for (size_t i = 0; i < n->names.len; i++) {
+		compared += n->names.v[i].as_expected;
 		bad += n->names.v[i].ok == 0;
 		unknown += n->names.v[i].ok < 0;
 		good += n->names.v[i].ok == 1;
@@ -387,7 +397,7 @@ static void verdict(struct strbuf *b, const struct dns_report *n, const struct d
 	if (!d->axis_has_source[AXIS_NAME]) {
 		strbuf_adds(b, "\nno fault found without asking DNS\n");
 	} else if (bad == 0 && unknown == 0 && good > 0) {
-		strbuf_adds(b, "\nevery name resolves\n");
+		strbuf_adds(b, compared ? "\nevery name resolves\n" : "\nevery name resolves; whether to the right addresses cannot be told\n");
 	} else if (bad == 0) {
 		strbuf_adds(b, "\nno fault found\n");
 	} else {
@@ -415,7 +425,7 @@ static int dns_text(const struct report *r, const struct dns_report *n, const st
 		not_looked_at(&b, n, d);
 	}
 	for (size_t i = 0; !r->quiet && i < r->snapshot->dns.len; i++) {
-		if (r->snapshot->dns.v[i]->answers.len > 0) {
+		if (dns_place_shown(n, r->snapshot->dns.v[i])) {
 			place_text(r, &b, n, r->snapshot->dns.v[i]);
 		}
 	}
@@ -426,7 +436,9 @@ static int dns_text(const struct report *r, const struct dns_report *n, const st
 		}
 		not_asked(r, &b, n);
 		from_inside(r, &b, n);
-		text_skipped(r, &b, d);
+		if (r->snapshot->any_cluster || r->verbose) {
+			text_skipped(r, &b, d);
+		}
 	}
 	return err < 0 ? err : text_write(r, &b);
 }

@@ -271,6 +271,20 @@ static bool object_has_addr(const struct k8s_node *o, const struct node_facts *f
 	return false;
 }
 
+/* The place where a node asked bears its name too. */
+static void rename_dns(struct snapshot *s, const char *from, const char *to)
+{
+	for (size_t i = 0; i < s->dns.len; i++) {
+		struct snap_dns *d = s->dns.v[i];
+		const char *label = d->where == DNS_FROM_NODE && strcmp(d->node, from) == 0 ? arena_printf(&s->arena, "node %s", to) : NULL;
+
+		if (label) {
+			d->node = to;
+			d->label = label;
+		}
+	}
+}
+
 /*
  * A bundle of one node is named after its folder. The node's own files may tell its real name: kube-proxy's
  * configuration, or the addresses of exactly one Node object; a cluster of one node leaves no choice.
@@ -293,8 +307,10 @@ static void name_node(struct snapshot *s, struct snap_node *n)
 			found = s->cluster.nodes.v[i];
 	if (!found && s->cluster.nodes.len == 1 && s->nodes.len == 1)
 		found = s->cluster.nodes.v[0];
-	if (found && !snapshot_node(s, found->meta.name, false))
+	if (found && !snapshot_node(s, found->meta.name, false)) {
+		rename_dns(s, n->name, found->meta.name);
 		n->name = found->meta.name;
+	}
 }
 
 int snapshot_finish(struct snapshot *s)

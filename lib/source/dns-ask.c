@@ -4,8 +4,9 @@
  *
  * c-ares chooses servers, tries again, follows TC and drops what is no answer, all in silence. Here that is the finding, so a channel of c-ares
  * gets one server, one try and no time limit of its own, and its sockets are ours (ares_set_socket_functions): the errno of each call, ICMP errors,
- * datagrams of strangers and the time of each message are seen there, and what is no answer does not get through to c-ares. A channel lives for one
- * try of one party: a question, or the questions of a pair, which leave from the same socket. Time limits are this file's.
+ * datagrams of strangers and the time of each message are seen there, and what is no answer does not get through to c-ares. A socket of UDP is not
+ * connected, so that an answer from another address, for which no translation was undone, is seen as what it is. A channel lives for one try of one
+ * party: a question, or the questions of a pair, which leave from the same socket. Time limits are this file's.
  */
 #define CARES_NO_DEPRECATED /* c-ares 1.34 calls some of it old, and 1.17 has no other */
 #include <ares.h>
@@ -25,6 +26,7 @@ enum {
 	PARALLEL_MAX = 256,
 	DATAGRAMS_MAX = 64, /* that are read before others have their turn */
 	LOOK_MS = 100,
+	REJECT_MS = 5,
 	MESSAGE_MAX = 65535
 };
 
@@ -49,6 +51,7 @@ struct asked {
 	uint16_t id;
 	bool sent, done;
 	int status; /* of c-ares, where it gave up */
+	const char *from; /* who else answered; NULL: nobody */
 	int64_t since_us;
 };
 
@@ -62,6 +65,8 @@ struct trip {
 	ssize_t odd; /* size of a datagram that is no message at all; -1: none came */
 	int64_t until_us, sending_us; /* sending: when the last call to send was made */
 	struct stream out, in;
+	struct sockaddr_storage to;
+	socklen_t to_size;
 	int events_at; /* place in the list of poll(); -1: none */
 };
 
@@ -127,17 +132,27 @@ static bool all_done(const struct trip *f)
 
 /* ---- errors ---- */
 
-/* ICMP "administratively prohibited" comes as EHOSTUNREACH or ENETUNREACH over IPv4 (RFC 1812, 5.2.7.1). */
-static bool icmp_prohibits(const struct snap_try *t)
+/* ICMP errors: RFC 792, RFC 1812, 5.2.7.1; of IPv6: RFC 4443, 3.1. */
+static enum dns_end end_of_icmp(const struct snap_try *t, int family)
 {
-	return t->icmp_type == 3 && (t->icmp_code == 9 || t->icmp_code == 10 || t->icmp_code == 13);
+	const bool v6 = family == AF_INET6;
+
+	if (t->icmp_type != (v6 ? 1 : 3))
+		return DNS_UNREACHABLE;
+	if (t->icmp_code == (v6 ? 4 : 3))
+		return DNS_PORT_CLOSED;
+	if (v6)
+		return t->icmp_code == 1 || t->icmp_code == 5 || t->icmp_code == 6 ? DNS_PROHIBITED : DNS_UNREACHABLE;
+	return t->icmp_code == 9 || t->icmp_code == 10 || t->icmp_code == 13 ? DNS_PROHIBITED : DNS_UNREACHABLE;
 }
 
-static enum dns_end end_of_errno(const struct trip *f, int fd, int err)
+static int errno_of_end(enum dns_end end)
 {
-	struct snap_try icmp = { 0 };
-	bool told = fd >= 0 && error_queue_take(fd, &icmp);
+	return end == DNS_PORT_CLOSED ? ECONNREFUSED : end == DNS_PROHIBITED ? EACCES : EHOSTUNREACH;
+}
 
+static enum dns_end end_of_errno(const struct trip *f, int err)
+{
 	switch (err) {
 	case ECONNREFUSED:
 		return DNS_PORT_CLOSED;
@@ -146,7 +161,7 @@ static enum dns_end end_of_errno(const struct trip *f, int fd, int err)
 	case EHOSTDOWN:
 	case ENOPROTOOPT:
 	case EINVAL: /* a route of the kind blackhole: net/ipv4/fib_semantics.c, fib_props */
-		return told && icmp_prohibits(&icmp) ? DNS_PROHIBITED : DNS_UNREACHABLE;
+		return DNS_UNREACHABLE;
 	case EPERM:
 	case EACCES:
 		return DNS_PROHIBITED;
@@ -158,6 +173,28 @@ static enum dns_end end_of_errno(const struct trip *f, int fd, int err)
 	default:
 		return DNS_FAILED;
 	}
+}
+
+/*
+ * An ICMP error says more than the errno that comes of it, and where a rule of this machine rejects, the errno is that of a rule that drops: EPERM.
+ * Then the message may still be on its way through lo. @err 0: there is none. False: there is no error at all.
+ */
+static bool use_error(struct trip *f, int fd, int err)
+{
+	struct snap_try icmp = { 0 };
+	struct pollfd p = { .fd = fd };
+
+	if (err == EPERM)
+		(void)poll(&p, 1, REJECT_MS);
+	if (fd >= 0 && !(f->tcp && f->in.got) && error_queue_take(fd, &icmp)) {
+		enum dns_end end = end_of_icmp(&icmp, f->ask->q[f->v[0].number].server.family);
+
+		end_all(f, end, err && err != EPERM ? err : errno_of_end(end), NULL);
+		return true;
+	}
+	if (err)
+		end_all(f, end_of_errno(f, err), err, NULL);
+	return err != 0;
 }
 
 static bool is_later(int err)
@@ -172,7 +209,7 @@ static void socket_failed(struct trip *f, int fd)
 
 	if (is_later(err) || err == EINPROGRESS)
 		return;
-	end_all(f, end_of_errno(f, fd, err), err, NULL);
+	(void)use_error(f, fd, err);
 	errno = err;
 }
 
@@ -195,7 +232,8 @@ static bool is_question(const struct asked *m, const struct dns_head *h)
 	return h->type == q->type && dns_name_equal(h->name, q->name);
 }
 
-static void count_stranger(struct trip *f, const struct dns_head *h)
+/* Whose answer it pretends to be, else the first one's. @from: who sent it, where that is another than was asked; or NULL. */
+static void count_stranger(struct trip *f, const struct dns_head *h, const char *from)
 {
 	struct asked *whose = NULL;
 
@@ -203,8 +241,11 @@ static void count_stranger(struct trip *f, const struct dns_head *h)
 		if (!f->v[i].done && (!whose || is_question(&f->v[i], h)))
 			whose = &f->v[i];
 	}
-	if (whose)
-		answer_of(whose)->strangers++;
+	if (!whose)
+		return;
+	answer_of(whose)->strangers++;
+	if (from && !whose->from)
+		whose->from = arena_printf(f->ask->arena, "an answer came from %s", from);
 }
 
 static void take_answer(struct asked *m, const uint8_t *data, size_t size)
@@ -218,7 +259,8 @@ static void take_answer(struct asked *m, const uint8_t *data, size_t size)
 		return;
 	}
 	a.q = answer_of(m)->q;
-	a.us = (uint32_t)MIN(clock_us() - m->since_us, (int64_t)UINT32_MAX);
+	if (a.end == DNS_ANSWERED)
+		a.us = (uint32_t)MIN(clock_us() - m->since_us, (int64_t)UINT32_MAX);
 	*answer_of(m) = a;
 	end_one(m, a.end, 0, a.why);
 }
@@ -231,6 +273,7 @@ static bool judge_message(struct trip *f, const uint8_t *data, size_t size)
 
 	if (size < NS_HFIXEDSZ) {
 		f->odd = (ssize_t)size;
+		count_stranger(f, &h, NULL);
 		return false;
 	}
 	for (size_t i = 0; i < f->n; i++) {
@@ -247,7 +290,7 @@ static bool judge_message(struct trip *f, const uint8_t *data, size_t size)
 		take_answer(m, data, size);
 		return true;
 	}
-	count_stranger(f, &h);
+	count_stranger(f, &h, NULL);
 	return false;
 }
 
@@ -350,8 +393,13 @@ static void note_port(struct trip *f, int fd)
 static int hook_connect(ares_socket_t fd, const struct sockaddr *to, ares_socklen_t size, void *arg)
 {
 	struct trip *f = arg;
-	int r = connect(fd, to, size);
+	int r;
 
+	memcpy(&f->to, to, MIN((size_t)size, sizeof(f->to)));
+	f->to_size = size;
+	r = f->tcp ? connect(fd, to, size) : 0;
+	if (!f->tcp)
+		return 0;
 	if (r < 0)
 		socket_failed(f, fd);
 	if (r == 0 || errno == EINPROGRESS) {
@@ -376,19 +424,47 @@ static ares_ssize_t receive_stream(struct trip *f, int fd, void *data, size_t si
 	return n;
 }
 
-/* The next datagram that is an answer; the others are passed over. */
-static ares_ssize_t hook_receive(ares_socket_t fd, void *data, size_t size, int flags, struct sockaddr *from, ares_socklen_t *from_size,
-				 void *arg)
+/* Did it come from where it was sent to? Both are in network byte order; the flow of IPv6 does not matter. */
+static bool is_server(const struct trip *f, const struct sockaddr_storage *from, struct ip_addr *ret, uint16_t *ret_port)
 {
-	struct trip *f = arg;
-	ares_socklen_t room = from_size ? *from_size : 0;
+	const struct dns_question *q = &f->ask->q[f->v[0].number];
+	struct sockaddr_in6 v6;
+	struct sockaddr_in v4;
 
-	if (f->tcp)
-		return receive_stream(f, fd, data, size);
+	memcpy(&v4, from, sizeof(v4));
+	memcpy(&v6, from, sizeof(v6));
+	*ret = (struct ip_addr){ .family = (uint8_t)from->ss_family };
+	if (from->ss_family == AF_INET6)
+		memcpy(ret->b, &v6.sin6_addr, 16);
+	else
+		memcpy(ret->b, &v4.sin_addr, 4);
+	*ret_port = ntohs(v4.sin_port);
+	return ip_addr_equal(ret, &q->server) && *ret_port == q->port;
+}
+
+/* A datagram that came: is it the answer? */
+static bool judge_datagram(struct trip *f, const uint8_t *data, size_t size, const struct sockaddr_storage *from)
+{
+	char text[IP_ENDPOINT_STRLEN];
+	struct dns_head h;
+	struct ip_addr addr;
+	uint16_t port;
+
+	if (is_server(f, from, &addr, &port))
+		return judge_message(f, data, size);
+	(void)dns_head_read(data, size, &h);
+	count_stranger(f, &h, ip_endpoint_format(&addr, port, text));
+	return false;
+}
+
+/* The next datagram that is an answer; the others are passed over. */
+static ares_ssize_t receive_datagram(struct trip *f, int fd, void *data, size_t size, int flags, struct sockaddr *ret_from,
+				     ares_socklen_t *from_size)
+{
 	for (unsigned i = 0; i < DATAGRAMS_MAX; i++) {
-		if (from_size)
-			*from_size = room;
-		ssize_t n = recvfrom(fd, f->ask->buf, MESSAGE_MAX, flags, from, from_size);
+		struct sockaddr_storage from = { 0 };
+		socklen_t got = sizeof(from);
+		ssize_t n = recvfrom(fd, f->ask->buf, MESSAGE_MAX, flags, (struct sockaddr *)&from, &got);
 
 		if (n < 0 && errno == EMSGSIZE) /* only that the path takes smaller packets */
 			continue;
@@ -396,13 +472,25 @@ static ares_ssize_t hook_receive(ares_socket_t fd, void *data, size_t size, int 
 			socket_failed(f, fd);
 			return n;
 		}
-		if (judge_message(f, f->ask->buf, (size_t)n)) {
-			memcpy(data, f->ask->buf, MIN((size_t)n, size));
-			return (ares_ssize_t)MIN((size_t)n, size);
+		if (!judge_datagram(f, f->ask->buf, (size_t)n, &from))
+			continue;
+		if (ret_from && from_size) {
+			*from_size = MIN(*from_size, got);
+			memcpy(ret_from, &from, *from_size);
 		}
+		memcpy(data, f->ask->buf, MIN((size_t)n, size));
+		return (ares_ssize_t)MIN((size_t)n, size);
 	}
 	errno = EAGAIN;
 	return -1;
+}
+
+static ares_ssize_t hook_receive(ares_socket_t fd, void *data, size_t size, int flags, struct sockaddr *from, ares_socklen_t *from_size,
+				 void *arg)
+{
+	struct trip *f = arg;
+
+	return f->tcp ? receive_stream(f, fd, data, size) : receive_datagram(f, fd, data, size, flags, from, from_size);
 }
 
 static void fed_bytes(struct trip *f, const struct iovec *v, int n, size_t size)
@@ -426,6 +514,10 @@ static ares_ssize_t hook_send(ares_socket_t fd, const struct iovec *v, int n, vo
 	if (m && m->done) /* nothing is asked again behind our back */
 		return (ares_ssize_t)v[0].iov_len;
 	memcpy(copy, v, msg.msg_iovlen * sizeof(copy[0]));
+	if (!f->tcp) {
+		msg.msg_name = &f->to;
+		msg.msg_namelen = f->to_size;
+	}
 	f->sending_us = clock_us();
 	r = sendmsg(fd, &msg, MSG_NOSIGNAL);
 	if (r < 0)
@@ -434,6 +526,8 @@ static ares_ssize_t hook_send(ares_socket_t fd, const struct iovec *v, int n, vo
 		fed_bytes(f, v, (int)msg.msg_iovlen, (size_t)r);
 	else
 		note_sent(m, f->sending_us);
+	if (r >= 0 && !f->tcp)
+		note_port(f, fd);
 	return r;
 }
 
@@ -565,7 +659,7 @@ static void settle(struct asked *m, bool whole)
 	if (f->odd >= 0)
 		end_one(m, DNS_GARBAGE, 0, arena_printf(f->ask->arena, "%zd bytes that are no DNS message", f->odd));
 	else if (answer_of(m)->strangers)
-		end_one(m, DNS_STRANGERS, 0, NULL);
+		end_one(m, DNS_STRANGERS, 0, m->from);
 	else if (whole || answer_of(m)->tries > 1)
 		end_one(m, DNS_TIMED_OUT, 0, f->tcp ? how_much(f) : NULL);
 	else
@@ -671,6 +765,8 @@ static void process_some(struct ask *k)
 		struct trip *f = k->trips[i];
 		const struct pollfd *p = f->events_at >= 0 ? &k->polled[f->events_at] : NULL;
 
+		if (p && (p->revents & POLLERR) && use_error(f, p->fd, 0))
+			continue;
 		if (p && p->revents)
 			ares_process_fd(f->channel, p->fd, p->revents & POLLOUT ? p->fd : ARES_SOCKET_BAD);
 	}

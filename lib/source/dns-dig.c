@@ -3,6 +3,8 @@
  * Answers as dig 9.18 prints them, so that there is one form to read, whoever asked (bin/dig/dig.c, lib/dns/message.c and masterdump.c of BIND
  * hold the words and columns).
  */
+#include <errno.h>
+
 #include "dns-private.h"
 
 enum { TTL_COLUMN = 24, CLASS_COLUMN = 32, TYPE_COLUMN = 40, DATA_COLUMN = 48, TAB = 8 };
@@ -96,13 +98,13 @@ static void print_question(struct strbuf *b, const struct dns_question *q)
 	strbuf_addc(b, '\n');
 }
 
-/* What it was asked with, as dig's options. */
+/* What it was asked with, as dig's options: dig's own line, with this program's name in the place of the version. */
 static void print_command(struct strbuf *b, const struct dns_answer *a)
 {
 	char addr[IP_ADDR_STRLEN], type[DNS_TYPE_STRLEN];
 	size_t column = 0;
 
-	strbuf_adds(b, "\n; <<>> svcdoctor <<>>");
+	strbuf_adds(b, "\n; <<>> DiG svcdoctor <<>>");
 	if (a->q.server.family)
 		strbuf_addf(b, " @%s", ip_addr_format(&a->q.server, addr));
 	if (a->q.port && a->q.port != 53)
@@ -118,18 +120,59 @@ static void print_command(struct strbuf *b, const struct dns_answer *a)
 	strbuf_adds(b, ";; global options: +cmd\n");
 }
 
+static void print_number(struct strbuf *b, const char *key, unsigned long n)
+{
+	if (n)
+		strbuf_addf(b, " %s=%lu", key, n);
+}
+
+/* What dig has no words for: a line of our own, which dig's readers take for a comment. */
+static void print_more(struct strbuf *b, const struct dns_answer *a)
+{
+	const char *why = a->why;
+
+	strbuf_addf(b, ";; svcdoctor: end=%s", dns_end_name(a->end));
+	print_number(b, "tries", a->tries);
+	print_number(b, "strangers", a->strangers);
+	print_number(b, "source-port", a->source_port);
+	print_number(b, "pair", a->q.pair);
+	print_number(b, "error", (unsigned long)MAX(a->error, 0));
+	if (a->end != DNS_ANSWERED)
+		print_number(b, "us", a->us);
+	strbuf_adds(b, a->searched ? " searched" : "");
+	strbuf_adds(b, a->records_unknown ? " records-unknown" : "");
+	if (why) {
+		CLEANUP(strbuf_release) struct strbuf clean = STRBUF_INIT;
+
+		strbuf_add_clean(&clean, why);
+		for (size_t i = 0; i < clean.len; i++)
+			clean.s[i] = clean.s[i] == '"' || clean.s[i] == '\\' ? '\'' : clean.s[i];
+		strbuf_addf(b, " why=\"%s\"", strbuf_str(&clean));
+	}
+	strbuf_addc(b, '\n');
+}
+
 static void print_header(struct strbuf *b, const struct dns_answer *a)
 {
-	char number[16] = "";
+	char number[16];
 
-	if (a->rcode > 10)
-		snprintf(number, sizeof(number), "RESERVED%u", a->rcode);
+	snprintf(number, sizeof(number), "RESERVED%u", a->rcode);
 	strbuf_addf(b, ";; Got answer:\n;; ->>HEADER<<- opcode: QUERY, status: %s, id: 0\n", a->rcode > 10 ? number : dns_rcode_name(a->rcode));
-	strbuf_addf(b, ";; flags: qr%s%s%s%s%s; QUERY: %u, ANSWER: %zu, AUTHORITY: %zu, ADDITIONAL: 0\n", a->aa ? " aa" : "", a->tc ? " tc" : "",
-		    a->q.no_recursion ? "" : " rd", a->ra ? " ra" : "", a->ad ? " ad" : "", 1u, a->nanswers, a->nauthority);
+	strbuf_addf(b, ";; flags: qr%s%s%s%s%s; QUERY: 1, ANSWER: %zu, AUTHORITY: %zu, ADDITIONAL: 0\n", a->aa ? " aa" : "", a->tc ? " tc" : "",
+		    a->q.no_recursion ? "" : " rd", a->ra ? " ra" : "", a->ad ? " ad" : "", a->nanswers, a->nauthority);
 	if (!a->ra && !a->q.no_recursion)
 		strbuf_adds(b, ";; WARNING: recursion requested but not available\n");
 	strbuf_addc(b, '\n');
+}
+
+static void print_server(struct strbuf *b, const struct dns_answer *a)
+{
+	char addr[IP_ADDR_STRLEN];
+
+	if (!a->q.server.family)
+		return;
+	ip_addr_format(&a->q.server, addr);
+	strbuf_addf(b, ";; SERVER: %s#%u(%s) (%s)\n", addr, a->q.port, addr, a->q.tcp ? "TCP" : "UDP");
 }
 
 static void print_answer(struct strbuf *b, const struct dns_answer *a)
@@ -138,27 +181,72 @@ static void print_answer(struct strbuf *b, const struct dns_answer *a)
 	print_question(b, &a->q);
 	print_section(b, "ANSWER", a->answers, a->nanswers);
 	print_section(b, "AUTHORITY", a->authority, a->nauthority);
-	strbuf_addf(b, "\n;; Query time: %u usec\n", a->us);
-}
-
-static void print_server(struct strbuf *b, const struct dns_answer *a)
-{
-	char addr[IP_ADDR_STRLEN];
-
-	if (a->q.server.family) {
-		ip_addr_format(&a->q.server, addr);
-		strbuf_addf(b, ";; SERVER: %s#%u(%s) (%s)\n", addr, a->q.port, addr, a->q.tcp ? "TCP" : "UDP");
-	}
+	strbuf_adds(b, "\n");
+	if (a->end == DNS_ANSWERED)
+		strbuf_addf(b, ";; Query time: %u usec\n", a->us);
+	print_server(b, a);
 	if (a->size)
 		strbuf_addf(b, ";; MSG SIZE  rcvd: %zu\n", a->size);
-	strbuf_addc(b, '\n');
+}
+
+/* dig's words for an end without an answer; NULL: it has none. */
+static const char *end_words(const struct dns_answer *a)
+{
+	switch (a->end) {
+	case DNS_TIMED_OUT:
+	case DNS_STRANGERS:
+		return "timed out";
+	case DNS_PORT_CLOSED:
+		return "connection refused";
+	case DNS_UNREACHABLE:
+		return a->error == ENETUNREACH ? "network unreachable" : "host unreachable";
+	case DNS_PROHIBITED:
+		return "permission denied";
+	case DNS_CUT_OFF:
+		return a->error ? "connection reset" : "end of file";
+	default:
+		return NULL;
+	}
+}
+
+static void print_no_answer(struct strbuf *b, const struct dns_answer *a)
+{
+	const char *words = end_words(a);
+	char addr[IP_ADDR_STRLEN];
+
+	if (a->strangers)
+		strbuf_adds(b, ";; Warning: ID mismatch\n");
+	ip_addr_format(&a->q.server, addr);
+	if (!words || !a->q.server.family) {
+		/* our own line says it */
+	} else if (a->q.tcp && (a->end == DNS_PORT_CLOSED || a->end == DNS_UNREACHABLE || a->end == DNS_PROHIBITED)) {
+		size_t column = 0;
+
+		strbuf_addf(b, ";; Connection to %s#%u(%s) for ", addr, a->q.port, addr);
+		add(b, &column, a->q.name);
+		strbuf_addf(b, " failed: %s.\n", words);
+	} else {
+		strbuf_addf(b, ";; communications error to %s#%u: %s\n", addr, a->q.port, words);
+	}
+	strbuf_adds(b, ";; no servers could be reached\n");
 }
 
 void dns_print_dig(struct strbuf *b, const struct dns_answer *a)
 {
 	print_command(b, a);
-	if (a->end == DNS_ANSWERED) {
+	print_more(b, a);
+	if (a->end == DNS_GARBAGE && a->nanswers + a->nauthority > 0) {
+		strbuf_adds(b, ";; Warning: Message parser reports malformed message packet.\n");
 		print_answer(b, a);
-		print_server(b, a);
+	} else if (a->end == DNS_GARBAGE) {
+		size_t column = 0;
+
+		strbuf_adds(b, ";; Got bad packet: ");
+		add(b, &column, a->why ? a->why : "FORMERR");
+		strbuf_addc(b, '\n');
+	} else if (a->end == DNS_ANSWERED) {
+		print_answer(b, a);
+	} else {
+		print_no_answer(b, a);
 	}
 }

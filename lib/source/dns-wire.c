@@ -95,15 +95,24 @@ static uint32_t get32(struct wire *w)
 	return high << 16 | get16(w);
 }
 
+/* Was it only cut off? Then its labels, or a pointer, lead to the end of the message. */
+static bool name_ran_out(const struct wire *w)
+{
+	const uint8_t *p = w->at;
+
+	while (p < w->end && *p > 0 && *p < 64)
+		p += 1 + *p;
+	return p >= w->end || (*p >= NS_CMPRSFLGS && p + 1 == w->end);
+}
+
 /* Its text is in w->name. */
 static int get_name(struct wire *w)
 {
 	int n = left(w) ? ns_name_uncompress(w->data, w->end, w->at, w->name, sizeof(w->name)) : -1;
 
 	if (n < 0 || (size_t)n > left(w)) {
-		/* the same bytes with room behind them would do: then it was only cut off */
-		w->ran_out = !left(w) || (w->at[0] < 64 && left(w) <= w->at[0]);
-		return damaged(w, w->ran_out ? "the message ends within it" : "its name points around in a circle, or out of the message");
+		w->ran_out = name_ran_out(w);
+		return damaged(w, w->ran_out ? "the message ends within it" : "a name that points in a circle, or out of the message");
 	}
 	w->at += n;
 	if (w->name[0] == '.') /* the root; a dot within a label has a slash before it */
@@ -371,6 +380,8 @@ static int give_up(struct dns_answer *a, const char *why)
 {
 	a->end = DNS_GARBAGE;
 	a->why = why;
+	a->rcode = 0;
+	a->aa = a->tc = a->ra = a->ad = false;
 	a->records_unknown = true;
 	return SD_EPARSE;
 }

@@ -29,10 +29,13 @@ name_frames() { # PROGRAM : "0x12ab" at the end of a line becomes "function (fil
 work=$(mktemp -d) || exit 70
 trap 'rm -rf "$work"' EXIT
 one() { # PROGRAM
-	out=$work/$(basename "$1")
-	timeout -k 5 "${ALLOC_TIMEOUT:-230}" "$1" </dev/null 2>&1 | name_frames "$1" | sed "s|^\(ok\|not ok\) |\1 $(basename "$1" | sed 's/^test_//')/|" >"$out"
+	local name
+	name=$(basename "$1")
+	out=$work/$name
+	name=${name#test_}
+	timeout -k 5 "${ALLOC_TIMEOUT:-230}" "$1" </dev/null 2>&1 | name_frames "$1" | sed "s,^\(ok\|not ok\) ,&$name/," >"$out"
 	rc=${PIPESTATUS[0]}
-	[ "$rc" = 124 ] && echo "not ok $(basename "$1"): late" >>"$out"
+	[ "$rc" = 124 ] && echo "not ok $name: late" >>"$out"
 	return 0
 }
 jobs_max=$(nproc 2>/dev/null || echo 2)

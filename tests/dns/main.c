@@ -3,7 +3,8 @@
  * dns_ask for the tests: `dns [--WORD=N ...] [--dig] QUESTION...` asks and prints a line of JSON for each answer, or with --dig as dig would.
  * WORDS: parallel, tries, try-ms, all-ms; --repeat=N asks all of it N times, in pairs with numbers of their own.
  * QUESTION: "SERVER PORT udp|tcp NAME TYPE [edns=N] [pair=N] [nord]" in one argument.
- * `dns --message [--dig]` reads one message as hexadecimal digits from stdin.
+ * With --each it asks once with each allocation of the library failing: status 9, and which one, where that is neither answered as
+ * before nor out of memory. `dns --message [--dig]` reads one message as hexadecimal digits from stdin.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -14,10 +15,46 @@
 
 #include <svcdoctor/source.h>
 
+/* ---- allocations: the linker sends those of the library here, not those of c-ares ---- */
+
+static size_t allocations, failing; /* the one of that number fails; 0: none */
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+
+static bool fails(void)
+{
+	if (++allocations != failing)
+		return false;
+	errno = ENOMEM;
+	return true;
+}
+
+void *__wrap_malloc(size_t size)
+{
+	return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	return fails() ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t size)
+{
+	return fails() ? NULL : __real_realloc(p, size);
+}
+
+/* ---- questions and answers ---- */
+
 struct run {
 	struct dns_ask_options o;
 	unsigned repeat;
-	bool dig, message;
+	bool dig, message, each;
 	ARRAY_OF(struct dns_question) q;
 };
 
@@ -100,6 +137,8 @@ static int parse(struct run *run, int argc, char **argv)
 			run->dig = true;
 		else if (strcmp(a, "--message") == 0)
 			run->message = true;
+		else if (strcmp(a, "--each") == 0)
+			run->each = true;
 		else if (sscanf(a, "--parallel=%u", &run->o.parallel) == 1 || sscanf(a, "--tries=%u", &run->o.tries) == 1 ||
 			 sscanf(a, "--repeat=%u", &run->repeat) == 1)
 			continue;
@@ -132,6 +171,43 @@ static int ask(struct arena *arena, struct run *run)
 	return r;
 }
 
+static bool same_ends(const struct dns_answer *a, const struct dns_answer *b, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (a[i].end != b[i].end || a[i].nanswers != b[i].nanswers)
+			return false;
+	}
+	return true;
+}
+
+static int ask_each(struct arena *arena, const struct run *run)
+{
+	size_t n = run->q.len, i;
+	struct dns_answer *whole = arena_array(arena, struct dns_answer, n), *ret = arena_array(arena, struct dns_answer, n);
+	int r = whole && ret ? dns_ask(arena, run->q.v, n, &run->o, whole) : -ENOMEM;
+
+	for (i = 1; r == 0 && i < 1000; i++) {
+		struct arena other = { 0 };
+
+		allocations = 0;
+		failing = i;
+		r = dns_ask(&other, run->q.v, n, &run->o, ret);
+		failing = 0;
+		if (r != -ENOMEM && (r < 0 || !same_ends(ret, whole, n))) {
+			(void)fprintf(stderr, "allocation %zu: %d\n", i, r);
+			r = -EIO;
+		} else {
+			r = 0;
+		}
+		arena_release(&other);
+		if (allocations < i)
+			break;
+	}
+	if (r == 0)
+		printf("%zu allocations\n", i - 1);
+	return r;
+}
+
 static int read_message(struct arena *arena, const struct run *run)
 {
 	static uint8_t data[70000];
@@ -156,7 +232,7 @@ int main(int argc, char **argv)
 		(void)fprintf(stderr, "usage: dns [--WORD=N] [--dig] 'SERVER PORT udp|tcp NAME TYPE [edns=N] [pair=N] [nord]'...\n");
 		return 2;
 	}
-	r = run.message ? read_message(&arena, &run) : ask(&arena, &run);
+	r = run.message ? read_message(&arena, &run) : run.each ? ask_each(&arena, &run) : ask(&arena, &run);
 	for (size_t i = 0; i < run.q.len; i++) {
 		char *name;
 
