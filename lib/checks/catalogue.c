@@ -19,6 +19,8 @@
 		"hc-nodeport-blocked", "nodeport-firewall-sg", "accept-before-reject", "calico-accept-before-reject", "kube-proxy-healthz-stale"
 /* What fails for want of endpoints. */
 #define WITHOUT_ENDPOINTS "webhook-apiservice-unreachable", "ingress-backend-no-endpoints", "gateway-route-backend-no-endpoints", "coredns-not-running"
+/* What follows where a place asks the wrong servers, or for the wrong names. */
+#define CLIENT_FAULTS "dns-name-not-resolved", "musl-resolver"
 /* Everything that keeps one pod from being ready. */
 #define POD_FAULTS \
 	"pod-crashlooping", "pod-image-pull-failing", "pod-container-config-error", "pod-init-failing", \

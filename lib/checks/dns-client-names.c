@@ -153,7 +153,7 @@ static void not_resolved(struct dns_client *c, const struct dns_name_row *first)
 			continue;
 		if (fails(n) && !bad)
 			bad = n;
-		else if (resolves(n))
+		else if (resolves(n) && !str_ends(n->typed, "."))
 			strbuf_addf(&good, "%s%s", good.len ? ", " : "", n->typed);
 	}
 	if (!bad || rightly_empty(c, bad->service) || (!bad->service && wrong_namespace(c, bad)))
@@ -215,7 +215,8 @@ static void costly(struct dns_client *c, const struct dns_name_row *n)
 	struct finding *f;
 	size_t before = 0;
 
-	if (!w || w->search || !resolves(n))
+	/* a name of the cluster is seldom typed as a whole */
+	if (!w || w->search || !resolves(n) || (n->full && dns_name_equal(n->typed, n->full)))
 		return;
 	while (&n->walk.steps.v[before] < w)
 		before++;
@@ -268,6 +269,36 @@ static void wildcard(struct dns_client *c, const char *search)
 		if (is_of(c, n) && n->walk.winner && n->walk.winner->search && dns_name_equal(n->walk.winner->search, search))
 			finding_evidence(c->r, f, "%.253s means %.253s there", n->typed, n->walk.winner->name);
 	}
+	dns_client_evidence(c, f);
+}
+
+static bool is_told(const struct dns_client *c, const char *id, const char *detail)
+{
+	for (size_t i = 0; i < c->r->d->findings.len; i++) {
+		const struct finding *f = c->r->d->findings.v[i];
+
+		if (strcmp(f->check->id, id) == 0 && strcmp(f->subject, c->subject) == 0 && str_ends(f->id, detail))
+			return true;
+	}
+	return false;
+}
+
+/* A name of the world that means another one below a search domain: hardly anybody has made such a record for it alone. */
+static void taken_over(struct dns_client *c, const struct dns_name_row *n)
+{
+	const struct libc_step *w = n->walk.winner, *plain = as_it_is(n);
+	struct finding *f;
+
+	if (!w || !w->search || !plain || !strchr(n->typed, '.') || dns_name_inside(w->search, c->domain) || dns_is_cluster_search(w->search))
+		return;
+	if ((!has_addresses(plain->a) && !has_addresses(plain->aaaa)) || is_told(c, "wildcard-search-domain", w->search))
+		return;
+	f = dns_client_finding(c, "wildcard-search-domain", w->search);
+	finding_severity(f, SEVERITY_WARNING);
+	finding_text(c->r, f, "%.253s means %.253s from %s, though a name of the world is called like that: all names below %.253s may resolve", n->typed, w->name,
+		     c->d->label, w->search);
+	finding_evidence(c->r, f, "%.253s: %s", w->name, w->outcome);
+	finding_evidence(c->r, f, "%.253s.: %s", plain->name, plain->outcome);
 	dns_client_evidence(c, f);
 }
 
@@ -330,6 +361,7 @@ void dns_client_names(struct dns_client *c)
 		if (!is_of(c, n) || n->control)
 			continue;
 		shadowed(c, n);
+		taken_over(c, n);
 		costly(c, n);
 		if (is_first(c, n))
 			not_resolved(c, n);

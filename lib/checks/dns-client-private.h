@@ -33,6 +33,7 @@ int dns_client_control(const struct dns_client *c, int libc);
 struct finding *dns_client_finding(struct dns_client *c, const char *id, const char *detail);
 /* "line 2 of /etc/resolv.conf: search corp.example": what the file says. */
 void dns_client_evidence(struct dns_client *c, struct finding *f);
+bool dns_is_cluster_search(const char *domain); /* "svc.DOMAIN" or "NS.svc.DOMAIN", of whatever cluster */
 void dns_client_names(struct dns_client *c);
 
 #endif

@@ -80,7 +80,7 @@ struct finding *dns_client_finding(struct dns_client *c, const char *id, const c
 
 /* ---- what the file has ---- */
 
-static bool is_cluster_search(const char *domain)
+bool dns_is_cluster_search(const char *domain)
 {
 	const char *dot = strchr(domain, '.');
 
@@ -91,7 +91,7 @@ static bool is_cluster_search(const char *domain)
 static bool has_cluster_search(const struct dns_client *c)
 {
 	for (size_t i = 0; i < c->d->conf.searches.len; i++)
-		if (is_cluster_search(c->d->conf.searches.v[i].domain))
+		if (dns_is_cluster_search(c->d->conf.searches.v[i].domain))
 			return true;
 	return false;
 }
@@ -168,6 +168,54 @@ static void host_network(struct dns_client *c)
 	look_at_pod(c, f);
 }
 
+/* The pods of a node's own file: one finding for each namespace, but for the cluster's own. */
+static void host_network_of(struct dns_client *c, const struct k8s_pod_group *g)
+{
+	const struct k8s_pod *first = NULL;
+	struct finding *f;
+	size_t n = 0;
+
+	for (size_t i = 0; i < g->v.len; i++) {
+		const struct k8s_pod *p = g->v.v[i];
+
+		if (!p->host_network || k8s_pod_terminal(p) || !str_is(p->node, c->node_name) || (p->dns_policy && !str_is(p->dns_policy, "ClusterFirst")))
+			continue;
+		first = first ? first : p;
+		n++;
+	}
+	if (!first)
+		return;
+	f = finding_new(c->r, "hostnetwork-dnspolicy", c->node_name, NULL, run_printf(c->r, "Namespace %s", first->meta.ns));
+	finding_cluster(f);
+	finding_text(c->r, f, "%zu pod%s of namespace %s (%s) on node %s %s on the host's network with dnsPolicy ClusterFirst, which means the node's resolver there", n,
+		     PLURAL(n), first->meta.ns, first->meta.name, c->node_name, n == 1 ? "is" : "are");
+	dns_client_evidence(c, f);
+	finding_evidence(c->r, f, "dnsPolicy ClusterFirstWithHostNet gives a pod on the host's network the cluster's DNS");
+	finding_next(c->r, f, "kubectl -n %s exec %s -- cat /etc/resolv.conf", first->meta.ns, first->meta.name);
+}
+
+static bool is_asked_namespace(const struct run *r, const char *ns)
+{
+	if (str_is(r->o->dns_ns, ns) || str_is(r->o->namespace_, ns))
+		return true;
+	for (size_t i = 0; r->o->services && i < r->o->nservices; i++)
+		if (str_is(r->o->services[i]->meta.ns, ns))
+			return true;
+	return false;
+}
+
+/* Of the namespaces that are asked about: what runs there knows no names of the cluster, if that is what it needs. */
+static void host_network_pods(struct dns_client *c)
+{
+	for (size_t i = 0; c->node_name && !has_cluster_search(c) && i < c->r->c->namespaces.len; i++) {
+		const char *ns = c->r->c->namespaces.v[i]->meta.name;
+		const struct k8s_pod_group *g = is_asked_namespace(c->r, ns) && !str_is(ns, "kube-system") ? map_gets(&c->r->c->pods_by_ns, ns) : NULL;
+
+		if (g)
+			host_network_of(c, g);
+	}
+}
+
 /* None or Default: has the spec itself the cluster's DNS and its search list? */
 static bool spec_has_cluster(const struct dns_client *c)
 {
@@ -177,7 +225,7 @@ static bool spec_has_cluster(const struct dns_client *c)
 	for (size_t i = 0; i < c->pod->ndns_nameservers; i++)
 		server |= ip_addr_parse(c->pod->dns_nameservers[i], &a) == 0 && is_cluster_server(c, &a);
 	for (size_t i = 0; i < c->pod->ndns_searches; i++)
-		search |= is_cluster_search(c->pod->dns_searches[i]);
+		search |= dns_is_cluster_search(c->pod->dns_searches[i]);
 	return server && search;
 }
 
@@ -396,7 +444,7 @@ static const struct snap_node *node_of(const struct run *r, const char *name)
 	return NULL;
 }
 
-static const struct resolv_conf *node_conf(const struct run *r, const char *name)
+static const struct resolv_conf *file_of_node(const struct run *r, const char *name)
 {
 	for (size_t i = 0; name && i < r->s->dns.len; i++)
 		if (r->s->dns.v[i]->where == DNS_FROM_NODE && r->s->dns.v[i]->has_conf && str_is(r->s->dns.v[i]->node, name))
@@ -418,7 +466,7 @@ static void want(struct dns_client *c)
 	const struct k8s_service *dns = dns_service_object(c->r);
 	const char *own[4];
 	char buf[IP_ADDR_STRLEN];
-	struct kubelet_dns k = { .cluster_domain = c->domain, .node = node_conf(c->r, c->node_name), .old_limits = has_old_limits(c->r, c->node_name) };
+	struct kubelet_dns k = { .cluster_domain = c->domain, .node = file_of_node(c->r, c->node_name), .old_limits = has_old_limits(c->r, c->node_name) };
 	struct pod_dns p;
 
 	if (!c->pod)
@@ -496,8 +544,12 @@ int dns_client_control(const struct dns_client *c, int libc)
 
 static void file(struct dns_client *c)
 {
-	if (!c->viewed || dns_place_is_host(c->d) || (c->d->where == DNS_FROM_HERE && !c->d->pod))
+	if (!c->viewed || (c->d->where == DNS_FROM_HERE && !c->d->pod))
 		return;
+	if (dns_place_is_host(c->d)) {
+		host_network_pods(c);
+		return;
+	}
 	missing_cluster_dns(c);
 	host_network(c);
 	stub(c);
