@@ -140,10 +140,29 @@ static enum severity severity_of(const struct dns_client *c, const struct dns_na
 	return known_name && !n->service->external_name ? SEVERITY_ERROR : SEVERITY_WARNING;
 }
 
+/* Does something that was found before say why: of the cluster, no less severe, or of this Service? */
+static bool is_told_why(const struct dns_client *c, const struct k8s_service *s, enum severity severity)
+{
+	for (size_t i = 0; i < c->r->d->findings.len; i++) {
+		const struct finding *f = c->r->d->findings.v[i];
+		bool about = f->services.len == 0 && f->severity >= severity;
+
+		if (f->severity < MIN(severity, SEVERITY_WARNING) || (f->axis != AXIS_NAME && strcmp(f->check->id, "networkpolicy-blocks-dns") != 0) ||
+		    strcmp(f->check->id, "dns-name-not-resolved") == 0 || strcmp(f->check->id, "ndots-search-amplification") == 0)
+			continue;
+		for (size_t k = 0; s && k < f->services.len; k++)
+			about |= f->services.v[k] == s;
+		if (about)
+			return true;
+	}
+	return false;
+}
+
 static void not_resolved(struct dns_client *c, const struct dns_name_row *first)
 {
 	const struct dns_name_row *bad = NULL;
 	CLEANUP(strbuf_release) struct strbuf good = STRBUF_INIT;
+	enum severity severity;
 	struct finding *f;
 
 	for (size_t i = 0; i < c->r->dns->names.len; i++) {
@@ -158,9 +177,12 @@ static void not_resolved(struct dns_client *c, const struct dns_name_row *first)
 	}
 	if (!bad || rightly_empty(c, bad->service) || (!bad->service && wrong_namespace(c, bad)))
 		return;
+	severity = severity_of(c, bad, bad->service != NULL);
+	if (is_told_why(c, bad->service, severity))
+		return;
 	f = dns_client_finding(c, "dns-name-not-resolved", bad->typed);
 	f->rank = 6;
-	finding_severity(f, severity_of(c, bad, bad->service != NULL));
+	finding_severity(f, severity);
 	if (bad->service && run_svc(c->r, bad->service))
 		finding_concerns(c->r, f, bad->service);
 	finding_text(c->r, f, "%.253s does not resolve from %s%s%.300s%s", bad->typed, c->d->label, good.len ? ": only " : "", strbuf_str(&good),
@@ -338,7 +360,7 @@ static void musl(struct dns_client *c)
 			continue;
 		m = n;
 	}
-	if (!m || c->d->libc == LIBC_GLIBC)
+	if (!m || c->d->libc == LIBC_GLIBC || is_told_why(c, m->service, c->d->libc == LIBC_MUSL ? SEVERITY_WARNING : SEVERITY_INFO))
 		return;
 	f = dns_client_finding(c, "musl-resolver", NULL);
 	f->rank = 5;
