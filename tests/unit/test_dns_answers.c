@@ -43,13 +43,14 @@
 #define DNS_ENDS \
 	END("10.244.1.2", "coredns-a", "kube-system", "node1", "") "," END("10.244.2.2", "coredns-b", "kube-system", "node2", "") "," \
 	END("10.244.2.3", "coredns-c", "kube-system", "node2", "")
-#define REST \
+#define REST REST_WITH("")
+#define REST_WITH(pods) \
 	"namespaces.json", "{'kind':'NamespaceList','items':[" NAMESPACE("default") "," NAMESPACE("kube-system") "," NAMESPACE("shop") "]}", "pods.json", \
 		"{'kind':'PodList','items':[" POD("kube-system", "coredns-a", "10.244.1.2", "node1", "'k8s-app':'kube-dns'") "," \
 		POD("kube-system", "coredns-b", "10.244.2.2", "node2", "'k8s-app':'kube-dns'") "," \
 		POD("kube-system", "coredns-c", "10.244.2.3", "node2", "'k8s-app':'kube-dns'") "," POD("shop", "web-1", "10.244.1.31", "node1", "'app':'web'") "," \
 		POD("shop", "db-0", "10.244.1.41", "node1", "'app':'db'") "," POD("shop", "db-1", "10.244.2.42", "node2", "'app':'db'") "," \
-		POD("shop", "client", "10.244.1.99", "node1", "'app':'client'") "]}"
+		POD("shop", "client", "10.244.1.99", "node1", "'app':'client'") pods "]}"
 
 static const char *const sound[] = { SERVICES(""), SLICES_WITH(DNS_ENDS), REST, NULL };
 static const char *const none_ready[] = {
@@ -60,6 +61,8 @@ static const char *const loops[] = { SERVICES("," SERVICE("shop", "loop", "'type
 				     SLICES_WITH(DNS_ENDS), REST, NULL };
 static const char *const cold[] = { SERVICES("," SERVICE("shop", "cold", "'clusterIP':'None','selector':{'app':'cold'},'ports':[{'name':'http','port':80}]")),
 				    SLICES_WITH(DNS_ENDS), REST, NULL };
+static const char *const cached[] = { SERVICES(""), SLICES_WITH(DNS_ENDS),
+				      REST_WITH("," POD("kube-system", "node-local-dns-1", "10.90.7.1", "node1", "'k8s-app':'node-local-dns'")), NULL };
 static const char *const waits[] = { SERVICES("," SERVICE("shop", "waits", "'type':'LoadBalancer','ports':[{'name':'http','port':80}]")), SLICES_WITH(DNS_ENDS), REST, NULL };
 static const char *const nothing_known[] = { NULL };
 
@@ -319,7 +322,7 @@ static const struct row {
 	{ "another domain", "wrong-cluster-domain", SEVERITY_ERROR, "the search list of pod shop/client ends in svc.corp.local", NULL, NULL, "corp.local",
 	  { "+V A kubernetes.default.svc.corp.local NX:a.root", "+V A web.shop.svc.corp.local NX:a.root", NULL } },
 	{ "NXDOMAIN for AAAA", "dns-aaaa-nodata-misread", SEVERITY_ERROR, "has an IPv4 address", NULL, NULL, NULL, { "* AAAA " K " NX", "* AAAA " DB " NX", NULL } },
-	{ "all names are denied by others", "dns-wrong-record", SEVERITY_ERROR, "others answer for cluster.local", NULL, NULL, NULL,
+	{ "all names are denied by others", "coredns-servfail-no-zone", SEVERITY_ERROR, "asks others for names of the cluster", NULL, NULL, NULL,
 	  { "* * * NX:a.root", "V A www.example.com 198.51.100.80", "V AAAA www.example.com 2001:db8::80", NULL } },
 	{ "one endpoint denies", "coredns-pod-disagree", SEVERITY_ERROR, "Pod coredns-c on node2) is wrong about web.shop", NULL, NULL, NULL,
 	  { "c A " WEB " NX", "c AAAA " WEB " NX", NULL } },
@@ -332,7 +335,7 @@ static const struct row {
 	{ "endpoints differ, and nobody knows", "coredns-pod-disagree", SEVERITY_WARNING, "which of them is right", waits, NULL, NULL,
 	  { "+a A waits.shop" D " 10.96.20.7", "+b A waits.shop" D " 10.96.20.8", "+c A waits.shop" D " 10.96.20.8", NULL } },
 	{ "a denial is kept", "dns-negative-cache", SEVERITY_ERROR, "for 7 seconds more", NULL, NULL, NULL, { "V A " WEB " NX-7", "V AAAA " WEB " NX-7", NULL } },
-	{ "a denial is kept by the cache of the node", "dns-negative-cache", SEVERITY_ERROR, "NodeLocal DNSCache", NULL, "169.254.20.10", NULL,
+	{ "a denial is kept by the cache of the node", "dns-negative-cache", SEVERITY_ERROR, "NodeLocal DNSCache", cached, "169.254.20.10", NULL,
 	  { "+L A " K " 10.96.0.1", "+Lt A " K " 10.96.0.1", "+L A " WEB " NX cached", "+L AAAA " WEB " NX cached", NULL } },
 
 	/* records */
@@ -368,7 +371,7 @@ static const struct row {
 static void open_row(struct world *w, const struct row *row)
 {
 	lab_read(&w->lab, row->docs ? row->docs : sound);
-	w->d = snapshot_dns(&w->lab.s, DNS_FROM_POD, "node1", "shop", "client");
+	w->d = str_is(row->domain, "-") ? snapshot_dns(&w->lab.s, DNS_FROM_NODE, "node1", NULL, NULL) : snapshot_dns(&w->lab.s, DNS_FROM_POD, "node1", "shop", "client");
 	assert_non_null(w->d);
 	w->d->live = true;
 	conf(w, row->nameserver ? row->nameserver : "10.96.0.10", row->domain ? row->domain : "cluster.local");
