@@ -273,6 +273,11 @@ int collect_cluster(struct bundle_out *out, struct api *a, const struct api_acce
  * where it is not known, which @ret says. To be called before collect_cluster, whose bundle.json tells of both. 0 or what @out said.
  */
 int collect_node_live(struct bundle_out *out, const char *name, struct node_live *l, struct arena *arena, struct collect_report *ret);
+/*
+ * Writes what DNS said as dns.txt: of a pod (@ns, @pod) beside its resolv.conf, or of @node, whose resolv.conf is among its files. 0 or what @out
+ * said.
+ */
+int collect_dns(struct bundle_out *out, const struct snap_dns *d, const char *node, const char *ns, const char *pod);
 /* bundle.json of a bundle that has no cluster. */
 int collect_about(struct bundle_out *out, const struct collect_report *r);
 
@@ -300,13 +305,13 @@ extern const size_t demo_bundle_size;
  * Asks all of it over c-ares, several at a time, each of its one server. Fills @ret, one for each question, texts in @arena. It asks in
  * the network namespace of the calling thread. 0, -EINVAL or -ENOMEM; what went wrong with a question stands in its answer.
  *
- * They are sent in their order as far as there is room. The questions of a pair leave from one socket one behind the other (of each try: a new one);
- * of the pairs of one server, over one transport, four at most are under way at a time, the next one as soon as one has ended. So to see loss,
- * give each pair a number of its own, the pairs of all servers by turns (pair 1 of each, pair 2 of each, ...), and tries 1.
+ * They are sent in their order as far as there is room. The questions of a pair leave from one socket, one behind the other, and once: what is lost
+ * is lost. Of the pairs of one server, over one transport, four at most are under way at a time, the next one as soon as one has ended; servers
+ * do not wait for each other. So to see loss, give each pair a number of its own.
  */
 struct dns_ask_options {
 	unsigned parallel;	/* questions, or pairs, at a time, over all servers; 256 at most */
-	unsigned tries;		/* of a question over UDP that is not answered; each waits try_ms. Over TCP it is one, which waits as long as all of them */
+	unsigned tries;		/* of a question over UDP that is not answered, and of no pair; each waits try_ms. Over TCP it is one, which waits as long as all */
 	int try_ms, all_ms;	/* all more than 0 */
 	const volatile sig_atomic_t *stop; /* NULL: never */
 };

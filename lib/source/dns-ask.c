@@ -609,6 +609,12 @@ static void send_all(struct trip *f)
 	}
 }
 
+/* A pair that is lost is a loss, and not asked for again. */
+static unsigned tries_of(const struct ask *k, const struct party *p)
+{
+	return k->q[p->members[0]].pair ? 1 : k->o->tries;
+}
+
 static int trip_start(struct ask *k, struct party *p)
 {
 	const struct dns_question *q = &k->q[p->members[0]];
@@ -631,7 +637,7 @@ static int trip_start(struct ask *k, struct party *p)
 	p->flying = true;
 	p->tries++;
 	k->trips[k->ntrips++] = f;
-	f->until_us = clock_us() + (int64_t)k->o->try_ms * 1000 * (f->tcp ? (int64_t)k->o->tries : 1);
+	f->until_us = clock_us() + (int64_t)k->o->try_ms * 1000 * (f->tcp ? (int64_t)tries_of(k, p) : 1);
 	r = open_channel(f, q);
 	if (r == ARES_ENOMEM)
 		return -ENOMEM;
@@ -670,7 +676,7 @@ static void settle(struct asked *m, bool whole)
 static void trip_end(struct ask *k, struct trip *f, int64_t now)
 {
 	struct party *p = f->party;
-	bool again = !f->tcp && p->tries < k->o->tries && now < k->until_us && !stopped(k);
+	bool again = !f->tcp && p->tries < tries_of(k, p) && now < k->until_us && !stopped(k);
 	unsigned n = 0;
 
 	for (size_t i = 0; i < f->n; i++) {

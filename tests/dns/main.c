@@ -3,6 +3,7 @@
  * dns_ask for the tests: `dns [--WORD=N ...] [--dig] QUESTION...` asks and prints a line of JSON for each answer, or with --dig as dig would.
  * WORDS: parallel, tries, try-ms, all-ms; --repeat=N asks all of it N times, in pairs with numbers of their own.
  * QUESTION: "SERVER PORT udp|tcp NAME TYPE [edns=N] [pair=N] [nord]" in one argument.
+ * With --again they are printed as dig does and read again: status 9, and both, where these are not the same.
  * With --each it asks once with each allocation of the library failing: status 9, and which one, where that is neither answered as
  * before nor out of memory. `dns --message [--dig]` reads one message as hexadecimal digits from stdin.
  */
@@ -54,7 +55,7 @@ void *__wrap_realloc(void *p, size_t size)
 struct run {
 	struct dns_ask_options o;
 	unsigned repeat;
-	bool dig, message, each;
+	bool dig, message, each, again;
 	ARRAY_OF(struct dns_question) q;
 };
 
@@ -139,6 +140,8 @@ static int parse(struct run *run, int argc, char **argv)
 			run->message = true;
 		else if (strcmp(a, "--each") == 0)
 			run->each = true;
+		else if (strcmp(a, "--again") == 0)
+			run->again = true;
 		else if (sscanf(a, "--parallel=%u", &run->o.parallel) == 1 || sscanf(a, "--tries=%u", &run->o.tries) == 1 ||
 			 sscanf(a, "--repeat=%u", &run->repeat) == 1)
 			continue;
@@ -149,6 +152,63 @@ static int parse(struct run *run, int argc, char **argv)
 		else
 			r = parse_question(run, a);
 	}
+	return r;
+}
+
+static bool same_record(const struct dns_record *a, const struct dns_record *b)
+{
+	return dns_name_equal(a->owner, b->owner) && a->type == b->type && a->ttl == b->ttl && ip_addr_equal(&a->addr, &b->addr) && str_same(a->target, b->target) &&
+	       a->priority == b->priority && a->weight == b->weight && a->port == b->port && a->minimum == b->minimum &&
+	       (a->type == DNS_SOA || str_same(a->text, b->text));
+}
+
+static bool same_records(const struct dns_record *a, size_t na, const struct dns_record *b, size_t nb)
+{
+	for (size_t i = 0; na == nb && i < na; i++) {
+		if (!same_record(&a[i], &b[i]))
+			return false;
+	}
+	return na == nb;
+}
+
+static bool same_answer(const struct dns_answer *a, const struct dns_answer *b)
+{
+	return dns_name_equal(a->q.name, b->q.name) && a->q.type == b->q.type && ip_addr_equal(&a->q.server, &b->q.server) && a->q.port == b->q.port &&
+	       a->q.tcp == b->q.tcp && a->q.edns == b->q.edns && a->q.no_recursion == b->q.no_recursion && a->q.pair == b->q.pair && a->end == b->end &&
+	       a->error == b->error && str_same(a->why, b->why) && a->rcode == b->rcode && a->tc == b->tc && a->aa == b->aa && a->ra == b->ra &&
+	       a->ad == b->ad && a->records_unknown == b->records_unknown && a->us == b->us && a->size == b->size && a->strangers == b->strangers &&
+	       a->tries == b->tries && a->source_port == b->source_port && same_records(a->answers, a->nanswers, b->answers, b->nanswers) &&
+	       same_records(a->authority, a->nauthority, b->authority, b->nauthority);
+}
+
+/* All of them in one text, and read again. */
+static int compare(const struct dns_answer *v, size_t n)
+{
+	CLEANUP(strbuf_release) struct strbuf b = STRBUF_INIT;
+	struct sd_notes notes = { 0 };
+	struct snapshot s;
+	struct snap_dns *d;
+	int r = 0;
+
+	snapshot_init(&s);
+	d = snapshot_dns(&s, DNS_FROM_HERE, NULL, NULL, NULL);
+	for (size_t i = 0; i < n; i++)
+		dns_print_dig(&b, &v[i]);
+	if (!d || read_dns_text(&s.arena, strbuf_str(&b), b.len, "dns.txt", &notes, d) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < notes.len; i++)
+		printf("line %u: %s\n", notes.v[i].line, notes.v[i].text);
+	for (size_t i = 0; i < n || i < d->answers.len; i++) {
+		if (i < n && i < d->answers.len && same_answer(&v[i], &d->answers.v[i]))
+			continue;
+		r = -EIO;
+		if ((i < n && show(&v[i], false)) || (i < d->answers.len && show(&d->answers.v[i], false)))
+			break;
+	}
+	printf("%zu answers, %zu read again\n", n, d->answers.len);
+	r = notes.len ? -EIO : r;
+	sd_notes_release(&notes);
+	snapshot_release(&s);
 	return r;
 }
 
@@ -166,6 +226,8 @@ static int ask(struct arena *arena, struct run *run)
 		q[i].pair += q[i].pair ? (unsigned)(i / once) * 1000 : 0;
 	}
 	r = dns_ask(arena, q, n, &run->o, ret);
+	if (r == 0 && run->again)
+		return compare(ret, n);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = show(&ret[i], run->dig) ? -EIO : 0;
 	return r;
