@@ -13,7 +13,7 @@
 
 #include "cmd.h"
 
-enum { PARALLEL = 32, TRIES = 2, TRY_MS = 2000, ALL_MS = 30000, ROUNDS_MAX = 12, CONF_MAX = 64 << 10, MAPS_MAX = 4 << 20, PORT = 53 };
+enum { PARALLEL = 64, TRIES = 2, TRY_MS = 2000, ALL_MS = 30000, ROUNDS_MAX = 12, CONF_MAX = 64 << 10, MAPS_MAX = 4 << 20, PORT = 53 };
 
 void dns_asked_release(struct dns_asked *a)
 {

@@ -288,6 +288,19 @@ static bool answers_aaaa(const struct dns_seat *seat, const struct dns_answer *a
 	return false;
 }
 
+/* Behind the address is an endpoint that knows better: A may have come from another one than AAAA. */
+static bool endpoint_knows(const struct dns_seat *seat, const struct dns_server *s, const struct dns_answer *aaaa)
+{
+	for (size_t i = 0; i < some(seat) && !(s->is & DNS_IS_ENDPOINT); i++) {
+		const struct dns_answer *a = &seat->d->answers.v[i];
+		const struct dns_server *x = a->q.server.family ? dns_seat_server(seat, &a->q.server) : NULL;
+
+		if (x && (x->is & DNS_IS_ENDPOINT) && a->q.type == DNS_AAAA && a->end == DNS_ANSWERED && a->rcode == DNS_NOERROR && dns_name_equal(a->q.name, aaaa->q.name))
+			return true;
+	}
+	return false;
+}
+
 /* A denial that was kept: its time runs down, or who says it does not answer for the zone. */
 static bool out_of_cache(const struct dns_answer *a)
 {
@@ -335,6 +348,8 @@ static void judge_aaaa(struct dns_view *v, const struct dns_seat *seat)
 		if (a->q.type != DNS_AAAA || a->end != DNS_ANSWERED || a->searched || (a->rcode != DNS_NXDOMAIN && a->rcode != DNS_SERVFAIL))
 			continue;
 		if (!s || s->foreign || !((s->is & DNS_IS_CLUSTER) || seat->domain) || !has_address(seat, a) || denied_whole(seat, a))
+			continue;
+		if (endpoint_knows(seat, s, a))
 			continue;
 		if ((out_of_cache(a) || a->rcode == DNS_SERVFAIL) && answers_aaaa(seat, a))
 			continue;
@@ -454,11 +469,11 @@ static void disagrees(struct dns_view *v, struct dns_judged *j, const struct dns
 		finding_concerns(v->r, f, j->e->service);
 }
 
-/* What the other servers say of a name about which the endpoints differ comes from one of them. */
+/* What the other servers say of a Service about whose name the endpoints differ comes from one of them. */
 static void tell_others(struct dns_view *v, const struct dns_judged *j)
 {
 	for (size_t i = 0; i < v->judged.len; i++)
-		if (is_bad(&v->judged.v[i]) && v->judged.v[i].a->q.type == j->a->q.type && dns_name_equal(v->judged.v[i].name, j->name))
+		if (is_bad(&v->judged.v[i]) && (j->e->service ? v->judged.v[i].e->service == j->e->service : dns_name_equal(v->judged.v[i].name, j->name)))
 			v->judged.v[i].told = true;
 }
 

@@ -315,6 +315,8 @@ static const struct row {
 	  { "* * * NX:a.root", "V A www.example.com 198.51.100.80", "V AAAA www.example.com 2001:db8::80", NULL } },
 	{ "one endpoint denies", "coredns-pod-disagree", SEVERITY_ERROR, "Pod coredns-c on node2) is wrong about web.shop", NULL, NULL, NULL,
 	  { "c A " WEB " NX", "c AAAA " WEB " NX", NULL } },
+	{ "the cluster IP leads to the one that denies now and then", "coredns-pod-disagree", SEVERITY_ERROR, "wrong about web.shop", NULL, NULL, NULL,
+	  { "c A " WEB " NX", "c AAAA " WEB " NX", "V AAAA " WEB " NX", "V PTR 1.20.96.10.in-addr.arpa NX:a.root", "V SRV _http._tcp." WEB " NX", NULL } },
 	{ "one endpoint has an old address", "coredns-pod-disagree", SEVERITY_ERROR, "10.96.20.99", NULL, NULL, NULL,
 	  { "c A " WEB " 10.96.20.99", "V A " WEB " 10.96.20.99", NULL } },
 	{ "one endpoint fails", "coredns-pod-disagree", SEVERITY_ERROR, "SERVFAIL (the server could not find out)", NULL, NULL, NULL,
