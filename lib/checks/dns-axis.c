@@ -16,12 +16,23 @@ bool dns_any_answers(const struct snapshot *s)
 	return false;
 }
 
-/* Is it known from some place how the name resolves that was asked about? */
+static bool is_wanted(const struct run *r, const struct k8s_service *s)
+{
+	for (size_t i = 0; s && i < r->o->nservices; i++)
+		if (r->o->services[i] == s)
+			return true;
+	return false;
+}
+
+/* Is it known from some place how the name resolves that was asked about, or another name of its Service? */
 static bool is_known(const struct run *r, const char *typed)
 {
-	for (size_t i = 0; i < r->dns->names.len; i++)
-		if (strcmp(r->dns->names.v[i].typed, typed) == 0 && r->dns->names.v[i].ok >= 0)
+	for (size_t i = 0; i < r->dns->names.len; i++) {
+		const struct dns_name_row *n = &r->dns->names.v[i];
+
+		if (n->ok >= 0 && (strcmp(n->typed, typed) == 0 || is_wanted(r, n->service)))
 			return true;
+	}
 	return false;
 }
 
