@@ -130,11 +130,18 @@ static int run_rules(struct run *r)
 /* The tables of DNS, for the lines of its axis. */
 static int run_dns(struct run *r, struct dns_report *ret)
 {
-	if ((r->o->axes_given && !r->o->axes[AXIS_NAME]) || !dns_any_answers(r->s))
+	int e;
+
+	if (r->o->axes_given && !r->o->axes[AXIS_NAME])
 		return 0;
-	r->dns = ret;
-	dns_note_unasked(r);
-	return dns_run(r->s, r->o, ret);
+	if (dns_any_answers(r->s)) {
+		r->dns = ret;
+		dns_note_unasked(r);
+		if ((e = dns_run(r->s, r->o, ret)) < 0)
+			return e;
+	}
+	dns_client_findings(r);
+	return 0;
 }
 
 int diagnose_run(const struct snapshot *s, const struct diagnose_options *o, struct diagnosis *ret)

@@ -72,12 +72,15 @@ static void judge_domain(struct dns_view *v, const struct dns_seat *seat)
 		return;
 	bad = control_answer(seat, seat->domain, false);
 	good = control_answer(seat, v->domain, true);
-	if (!bad || !good || control_answer(seat, seat->domain, true))
+	if (!bad || (!good && !v->domain_configured) || control_answer(seat, seat->domain, true))
 		return;
 	f = domain_finding(v, seat);
 	finding_severity(f, SEVERITY_ERROR);
 	finding_evidence(v->r, f, "%s", dns_answer_line(v->r, seat, dns_seat_server(seat, &bad->q.server), bad));
-	finding_evidence(v->r, f, "%s", dns_answer_line(v->r, seat, dns_seat_server(seat, &good->q.server), good));
+	if (good)
+		finding_evidence(v->r, f, "%s", dns_answer_line(v->r, seat, dns_seat_server(seat, &good->q.server), good));
+	else
+		finding_evidence(v->r, f, "the Corefile has the cluster's names in %.200s", v->domain);
 	finding_evidence(v->r, f, "the search list of %s ends in svc.%s", seat->d->label, seat->domain);
 	finding_next(v->r, f, "kubectl -n kube-system get configmap coredns -o yaml");
 	if (dns_seat_node(v, seat))
@@ -264,6 +267,18 @@ static bool has_address(const struct dns_seat *seat, const struct dns_answer *aa
 	return false;
 }
 
+/* Somebody here knows nothing of the name. Behind a cluster IP it may be another server that answers each question. */
+static bool denied_whole(const struct dns_seat *seat, const struct dns_answer *aaaa)
+{
+	for (size_t i = 0; i < some(seat); i++) {
+		const struct dns_answer *a = &seat->d->answers.v[i];
+
+		if (a->q.type == DNS_A && a->end == DNS_ANSWERED && a->rcode == aaaa->rcode && !a->searched && dns_name_equal(a->q.name, aaaa->q.name))
+			return true;
+	}
+	return false;
+}
+
 /* Does the server answer AAAA of another name as it should? Then it is not its way with AAAA. */
 static bool answers_aaaa(const struct dns_seat *seat, const struct dns_answer *aaaa)
 {
@@ -271,6 +286,19 @@ static bool answers_aaaa(const struct dns_seat *seat, const struct dns_answer *a
 		const struct dns_answer *a = &seat->d->answers.v[i];
 
 		if (a->q.type == DNS_AAAA && a->end == DNS_ANSWERED && a->rcode == DNS_NOERROR && !a->searched && same_server(a, aaaa))
+			return true;
+	}
+	return false;
+}
+
+/* Behind the address is an endpoint that knows better: A may have come from another one than AAAA. */
+static bool endpoint_knows(const struct dns_seat *seat, const struct dns_server *s, const struct dns_answer *aaaa)
+{
+	for (size_t i = 0; i < some(seat) && !(s->is & DNS_IS_ENDPOINT); i++) {
+		const struct dns_answer *a = &seat->d->answers.v[i];
+		const struct dns_server *x = a->q.server.family ? dns_seat_server(seat, &a->q.server) : NULL;
+
+		if (x && (x->is & DNS_IS_ENDPOINT) && a->q.type == DNS_AAAA && a->end == DNS_ANSWERED && a->rcode == DNS_NOERROR && dns_name_equal(a->q.name, aaaa->q.name))
 			return true;
 	}
 	return false;
@@ -322,7 +350,9 @@ static void judge_aaaa(struct dns_view *v, const struct dns_seat *seat)
 
 		if (a->q.type != DNS_AAAA || a->end != DNS_ANSWERED || a->searched || (a->rcode != DNS_NXDOMAIN && a->rcode != DNS_SERVFAIL))
 			continue;
-		if (!s || s->foreign || !((s->is & DNS_IS_CLUSTER) || seat->domain) || !has_address(seat, a))
+		if (!s || s->foreign || !((s->is & DNS_IS_CLUSTER) || seat->domain) || !has_address(seat, a) || denied_whole(seat, a))
+			continue;
+		if (endpoint_knows(seat, s, a))
 			continue;
 		if ((out_of_cache(a) || a->rcode == DNS_SERVFAIL) && answers_aaaa(seat, a))
 			continue;
@@ -371,6 +401,9 @@ static void kept_denial(struct dns_view *v, struct dns_judged *j)
 		if (s->meta.created)
 			finding_evidence(v->r, f, "Service %s/%s was created at %s", s->meta.ns, s->meta.name, s->meta.created);
 	}
+	/* as long as it lasts, the name does not resolve there */
+	if (j->a->q.type == DNS_A && (!j->server || (j->server->is & DNS_IS_NAMESERVER)))
+		finding_severity(f, SEVERITY_ERROR);
 	dns_evidence(v, f, j);
 	finding_evidence(v->r, f, "the denial may be kept for %u of %u seconds more (SOA of %.200s)", soa->ttl, soa->minimum, arena_clean(v->r->a, soa->owner));
 	if (good)
@@ -442,11 +475,11 @@ static void disagrees(struct dns_view *v, struct dns_judged *j, const struct dns
 		finding_concerns(v->r, f, j->e->service);
 }
 
-/* What the other servers say of a name about which the endpoints differ comes from one of them. */
+/* What the other servers say of a Service about whose name the endpoints differ comes from one of them. */
 static void tell_others(struct dns_view *v, const struct dns_judged *j)
 {
 	for (size_t i = 0; i < v->judged.len; i++)
-		if (is_bad(&v->judged.v[i]) && v->judged.v[i].a->q.type == j->a->q.type && dns_name_equal(v->judged.v[i].name, j->name))
+		if (is_bad(&v->judged.v[i]) && (j->e->service ? v->judged.v[i].e->service == j->e->service : dns_name_equal(v->judged.v[i].name, j->name)))
 			v->judged.v[i].told = true;
 }
 

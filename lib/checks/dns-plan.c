@@ -346,6 +346,8 @@ static const struct dns_target *target_of(const struct planner *x, const struct 
 /* It answers for other names: behind one address may be several that answer, and one that does not. */
 static bool was_lost(const struct planner *x, const struct dns_answer *a, const struct dns_target *t)
 {
+	if (a->end == DNS_TIMED_OUT && a->tries > 1)
+		return false; /* that was more than one */
 	return a->end != DNS_ANSWERED && a->end != DNS_NOT_ASKED && a->end != DNS_FAILED && answers(x, t, a->q.tcp) == 1;
 }
 

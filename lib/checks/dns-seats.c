@@ -6,6 +6,7 @@
  */
 #include <ctype.h>
 
+#include "dns-plan-private.h"
 #include "dns-seats-private.h"
 
 #define SERVERS_MAX 64
@@ -191,45 +192,41 @@ static bool has_data(const struct dns_answer *a)
 	return a->end == DNS_ANSWERED && a->rcode == DNS_NOERROR && (a->nanswers || a->records_unknown);
 }
 
-/* The domain under which kubernetes.default was found; else under which it was asked for. */
-static const char *asked_domain(const struct dns_view *v)
+/* The domain under which kubernetes.default was found (@found), or asked for. */
+static const char *asked_domain(const struct dns_view *v, bool found)
 {
-	const char *asked = NULL;
-
 	for (size_t i = 0; i < v->nseats; i++) {
 		for (size_t j = 0; j < v->seats[i].d->answers.len; j++) {
 			const struct dns_answer *a = &v->seats[i].d->answers.v[j];
 
-			if (a->searched || strncasecmp(a->q.name, CONTROL, strlen(CONTROL)) != 0 || !a->q.name[strlen(CONTROL)])
-				continue;
-			if (has_data(a))
+			if (!a->searched && strncasecmp(a->q.name, CONTROL, strlen(CONTROL)) == 0 && a->q.name[strlen(CONTROL)] && (!found || has_data(a)))
 				return a->q.name + strlen(CONTROL);
-			asked = asked ? asked : a->q.name + strlen(CONTROL);
 		}
 	}
-	return asked;
-}
-
-static const char *configured_domain(const struct dns_view *v)
-{
-	for (size_t i = 0; i < v->nseats; i++)
-		if (v->seats[i].domain)
-			return v->seats[i].domain;
-	for (size_t i = 0; i < v->r->s->nodes.len; i++)
-		if (v->r->s->nodes.v[i]->kubelet.cluster_domain)
-			return v->r->s->nodes.v[i]->kubelet.cluster_domain;
 	return NULL;
 }
 
+/* What answers show counts more than what the Corefile and kubelets say, which may be what is wrong. */
 static void choose_domain(struct dns_view *v)
 {
-	const char *x = asked_domain(v);
+	const char *x = asked_domain(v, true), *domains[DNS_DOMAINS_MAX];
+	bool assumed = true;
 	size_t len;
 
-	x = x ? x : configured_domain(v);
-	x = x && *x ? x : "cluster.local";
+	v->domain_found = x != NULL;
+	if (!x) {
+		int n = dns_domains(v->r->a, v->r->s, v->nseats ? v->seats[0].d : NULL, domains, &assumed);
+
+		if (n < 0)
+			v->r->err = n;
+		x = assumed ? asked_domain(v, false) : NULL;
+		x = x ? x : n > 0 ? domains[0] : "cluster.local";
+	}
 	len = strlen(x);
 	v->domain = run_printf(v->r, "%.*s", (int)(len - (len && x[len - 1] == '.')), x);
+	v->domain_configured = !v->domain_found && !assumed;
+	for (size_t i = 0; i < v->nseats; i++)
+		v->domain_configured &= !v->seats[i].domain || !dns_name_equal(v->seats[i].domain, v->domain);
 }
 
 void dns_view_make(struct run *r, struct dns_view *v)

@@ -4,6 +4,8 @@
  * not is told apart by where it is seen from: an endpoint that nobody reaches, endpoints of other nodes that this node does not reach, a cluster
  * IP behind which all answer, a nameserver that is not the cluster's. One message that is lost is no silence.
  */
+#include <netinet/in.h>
+
 #include "dns-seats-private.h"
 
 /* ---- nameservers that are none of the cluster's ---- */
@@ -223,15 +225,56 @@ static struct finding *vip_finding(struct dns_view *v, const struct dns_seat *se
 	return f;
 }
 
+static const struct k8s_pod *pod_here(const struct dns_view *v, const struct dns_seat *seat)
+{
+	const struct k8s_pod *p = seat->d->ns && seat->d->pod ? k8s_find_pod(v->r->c, seat->d->ns, seat->d->pod) : NULL;
+
+	return p && !p->host_network && run_reaches_in(v->r, K8S_NETPOLS, seat->d->ns) ? p : NULL;
+}
+
+/* The policy that isolates the pod of this place, when none lets it ask any of the endpoints; NULL: none, or not known. */
+static const struct k8s_netpol *policy_here(const struct dns_view *v, const struct dns_seat *seat)
+{
+	const struct k8s_pod *here = pod_here(v, seat);
+	const struct k8s_policy_end from = { .pod = here, .ip = here && here->nips ? here->ips[0] : (struct ip_addr){ 0 }, .node = here ? here->node : NULL };
+	const struct k8s_netpol *by = NULL;
+
+	for (size_t i = 0; here && i < seat->servers.len; i++) {
+		const struct dns_server *s = &seat->servers.v[i];
+		const struct k8s_pod *p = counts(s) && s->pod && v->dns ? k8s_find_pod(v->r->c, v->dns->meta.ns, s->pod) : NULL;
+		const struct k8s_policy_end to = { .pod = p, .ip = s->addr, .node = s->node };
+		struct k8s_policy_verdict verdict;
+
+		if (!counts(s))
+			continue;
+		k8s_policy_judge(v->r->c, &from, &to, IPPROTO_UDP, 53, true, &verdict);
+		if (!p || verdict.allowed != 0)
+			return NULL;
+		by = verdict.by;
+	}
+	return by;
+}
+
 /* A policy that keeps this place from asking is the reason, when nothing answers it. */
 static struct finding *policy_finding(struct dns_view *v, const struct dns_seat *seat)
 {
 	const char *subject = seat->d->ns ? run_printf(v->r, "Namespace %s", seat->d->ns) : NULL;
+	const struct k8s_netpol *by = policy_here(v, seat);
+	struct finding *f;
 
-	for (size_t i = 0; subject && i < v->r->d->findings.len; i++)
+	for (size_t i = 0; by && i < v->r->d->findings.len; i++)
 		if (strcmp(v->r->d->findings.v[i]->check->id, "networkpolicy-blocks-dns") == 0 && strcmp(v->r->d->findings.v[i]->subject, subject) == 0)
 			return v->r->d->findings.v[i];
-	return NULL;
+	if (!by)
+		return NULL;
+	f = finding_new(v->r, "networkpolicy-blocks-dns", NULL, NULL, subject);
+	f->axis = AXIS_NAME; /* it was seen by asking, and nobody may have asked for the rules */
+	f->rank = 3;
+	finding_cluster(f);
+	finding_text(v->r, f, "NetworkPolicies keep %s from asking the cluster's DNS: its lookups of names time out", seat->d->label);
+	finding_evidence(v->r, f, "NetworkPolicy %s isolates it for outgoing traffic, and no rule opens port 53/UDP of the DNS pods", by->meta.name);
+	finding_next(v->r, f, "kubectl -n %s describe networkpolicy %s", by->meta.ns, by->meta.name);
+	return f;
 }
 
 /* Nothing answers: neither an endpoint nor the cluster IP, as far as they were asked. */
@@ -323,10 +366,23 @@ static void ways_evidence(struct dns_view *v, struct finding *f, const struct dn
 	finding_evidence(v->r, f, "%s, from %s: %s; %s", s->what, seat->d->label, dns_way_words(v->r, &s->udp, "UDP"), dns_way_words(v->r, &s->tcp, "TCP"));
 }
 
+static bool another_has_udp(const struct dns_seat *seat)
+{
+	for (size_t i = 0; i < seat->servers.len; i++)
+		if (is_ours(seat, &seat->servers.v[i]) && seat->servers.v[i].udp.answered)
+			return true;
+	return false;
+}
+
 static void udp_blocked(struct dns_view *v, const struct dns_seat *seat, const struct dns_server *s)
 {
 	struct finding *f = transport_finding(v, "dns-udp-blocked");
 
+	/* of one server alone it may be that it has too much to do, and TCP waits longer */
+	if (!f->evidence.len)
+		finding_severity(f, SEVERITY_WARNING);
+	if (!another_has_udp(seat))
+		finding_severity(f, SEVERITY_ERROR);
 	if (!f->evidence.len)
 		finding_text(v->r, f, "%s answers %s over TCP, and not over UDP, which every libc asks first", s->what, seat->d->label);
 	ways_evidence(v, f, seat, s);
@@ -373,11 +429,22 @@ static void bad_answers(struct dns_view *v, const struct dns_seat *seat, const s
 	ways_evidence(v, f, seat, s);
 }
 
+/* What comes too late for one question comes beside another. */
+static bool is_late(const struct dns_way *w)
+{
+	return w->answered && w->timed_out && !w->garbage;
+}
+
+static bool sends_nonsense(const struct dns_way *w)
+{
+	return w->garbage || (w->strangers && !is_late(w));
+}
+
 static void judge_transports(struct dns_view *v, const struct dns_seat *seat, const struct dns_server *s)
 {
 	int udp = dns_way_alive(&s->udp), tcp = dns_way_alive(&s->tcp);
 
-	if (s->udp.garbage + s->udp.strangers + s->tcp.garbage + s->tcp.strangers)
+	if (sends_nonsense(&s->udp) || sends_nonsense(&s->tcp))
 		bad_answers(v, seat, s);
 	else if (udp == 0 && tcp == 1)
 		udp_blocked(v, seat, s);

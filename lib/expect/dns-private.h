@@ -17,6 +17,18 @@
 /* ExternalNames that lead to one another: plugin/backend_lookup.go maxCnameChainLength. */
 #define DNS_CHAIN_MAX 10
 
+/* What the Corefile says of the plugin kubernetes; not known: as kubeadm writes it. */
+enum dns_pods { DNS_PODS_INSECURE, DNS_PODS_VERIFIED, DNS_PODS_DISABLED };
+struct dns_habits {
+	bool known;
+	bool not_served;      /* no plugin answers for the zone */
+	enum dns_pods pods;
+	bool pod_names;	      /* endpoints have the names of their pods (endpoint_pod_names) */
+	bool no_endpoints, by_labels, ignores_empty;
+	bool hides_namespace; /* of the name that is asked for */
+	bool falls_through;   /* what it does not have, others may */
+};
+
 struct dns_ask {
 	struct arena *arena;
 	const struct k8s_cluster *c;
@@ -26,6 +38,7 @@ struct dns_ask {
 	void *arg;
 	const char *label[DNS_LABELS_MAX]; /* in front of the domain, from the right: "svc", namespace, Service, ...; lower case */
 	size_t nlabels;			   /* may be more than are kept */
+	struct dns_habits habits;
 	unsigned depth;			   /* of ExternalNames that were followed */
 	struct dns_expected e;
 	int err;
@@ -36,6 +49,8 @@ void dns_say(struct dns_ask *q, enum dns_expect_kind kind, const char *fmt, ...)
 void dns_add_record(struct dns_ask *q, const struct dns_record *r);
 /* 1 it exists, 0 it does not, -1 not known. */
 int dns_namespace_exists(const struct dns_ask *q, const char *ns);
+/* Fills habits; of PTR the zone is in-addr.arpa or ip6.arpa. After the labels are known. */
+void dns_habits_read(struct dns_ask *q, const char *zone);
 /* A whole name of the domain. */
 void dns_ask_inside(struct dns_ask *q);
 /* What is asked about a name below svc.DOMAIN with a namespace at least. */

@@ -119,6 +119,11 @@ void dns_ask_reverse(struct dns_ask *q)
 		dns_say(q, DNS_EXPECT_NOTHING, "the name is not that of an address");
 		return;
 	}
+	dns_habits_read(q, a.family == AF_INET ? "in-addr.arpa" : "ip6.arpa");
+	if (q->habits.not_served || q->habits.by_labels) {
+		dns_say(q, DNS_EXPECT_NOTHING, "the Corefile does not let Kubernetes answer for addresses");
+		return;
+	}
 	q->e.service = service_of(q->c, &a);
 	if (!q->e.service) {
 		ask_endpoint_names(q, &a);

@@ -28,6 +28,9 @@ const char *dns_endpoint_name(struct dns_ask *q, const struct k8s_endpoint *e, c
 	if (e->hostname && *e->hostname) {
 		return e->hostname;
 	}
+	if (q->habits.pod_names && e->target_name && *e->target_name && strlen(e->target_name) < 64) {
+		return e->target_name;
+	}
 	/* a label must not end with a dash: "fd00::" is fd00--0 */
 	char *name = arena_printf(q->arena, "%s%s", address, str_ends(address, ":") ? "0" : "");
 	if (!name) {
@@ -154,6 +157,10 @@ static void ask_cluster_ip(struct dns_ask *q, const struct below *b)
 	const struct k8s_service *s = q->e.service;
 	size_t found = 0;
 
+	if (q->habits.ignores_empty) {
+		dns_say(q, DNS_EXPECT_NOTHING, "Services without endpoints have no name here (ignore empty_service in the Corefile)");
+		return;
+	}
 	if (!s->ncluster_ips) {
 		dns_say(q, DNS_EXPECT_NOTHING, "Service %s/%s has no cluster IP", s->meta.ns, s->meta.name);
 		return;
@@ -262,6 +269,10 @@ static void ask_endpoints(struct dns_ask *q, const struct below *b)
 	bool known = q->known(q->arg, K8S_SLICES, s->meta.ns, s->meta.name);
 	struct found f = { 0 };
 
+	if (q->habits.no_endpoints) {
+		dns_say(q, DNS_EXPECT_NOTHING, "CoreDNS reads no endpoints (noendpoints in the Corefile)");
+		return;
+	}
 	each_endpoint(q, b, &f);
 	q->e.hostname = b->endpoint;
 	/* with publishNotReadyAddresses the controller makes all of them ready: what is not yet, will be in a moment */

@@ -157,7 +157,11 @@ static void ask_pod_address(struct dns_ask *q)
 {
 	struct dns_record r = { .owner = q->qname, .type = q->qtype };
 
-	if (!pod_address(q->label[2], &r.addr)) {
+	if (q->habits.pods == DNS_PODS_VERIFIED) {
+		dns_say(q, DNS_EXPECT_NOTHING, "names of pods are verified against the pods there are (pods verified)");
+	} else if (q->habits.pods == DNS_PODS_DISABLED) {
+		dns_say(q, DNS_EXPECT_NXDOMAIN, "the Corefile gives pods no names");
+	} else if (!pod_address(q->label[2], &r.addr)) {
 		dns_say(q, DNS_EXPECT_NXDOMAIN, "'%s' is no address with dashes: pods have no other names below pod.%s", q->label[2], q->domain);
 	} else if (q->qtype != (r.addr.family == AF_INET ? DNS_A : DNS_AAAA)) {
 		dns_say(q, DNS_EXPECT_NODATA, "the name stands for an %s address", r.addr.family == AF_INET ? "IPv4" : "IPv6");
@@ -196,12 +200,8 @@ static bool type_is_foreseen(struct dns_ask *q)
 	return true;
 }
 
-void dns_ask_inside(struct dns_ask *q)
+static void ask_name(struct dns_ask *q)
 {
-	split_labels(q);
-	if (q->err) {
-		return;
-	}
 	if (q->nlabels && !type_is_foreseen(q)) {
 		return;
 	}
@@ -222,6 +222,38 @@ void dns_ask_inside(struct dns_ask *q)
 	} else {
 		dns_say(q, DNS_EXPECT_NXDOMAIN, "names of Services end with svc.%s", q->domain);
 	}
+}
+
+/* What the Corefile takes away from what the specification says. */
+static void ask_habits(struct dns_ask *q)
+{
+	const struct dns_habits *h = &q->habits;
+
+	if (q->e.kind == DNS_EXPECT_NXDOMAIN && h->falls_through) {
+		dns_say(q, DNS_EXPECT_NOTHING, "what is no name of Kubernetes is asked of others (fallthrough in the Corefile)");
+	} else if (q->nlabels < 2 || !q->label[0] || (strcmp(q->label[0], "svc") != 0 && strcmp(q->label[0], "pod") != 0)) {
+		return;
+	} else if (h->by_labels) {
+		dns_say(q, DNS_EXPECT_NOTHING, "the Corefile shows only what has certain labels");
+	} else if (h->hides_namespace) {
+		dns_say(q, DNS_EXPECT_NXDOMAIN, "the Corefile does not show namespace %s", q->label[1]);
+	} else {
+		return;
+	}
+	q->e.records.len = 0;
+}
+
+void dns_ask_inside(struct dns_ask *q)
+{
+	split_labels(q);
+	if (!q->err) {
+		dns_habits_read(q, q->domain);
+	}
+	if (q->err) {
+		return;
+	}
+	ask_name(q);
+	ask_habits(q);
 }
 
 int expect_dns(struct arena *arena, const struct k8s_cluster *c, const char *domain, const char *qname, uint16_t qtype,

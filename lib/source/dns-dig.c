@@ -139,6 +139,8 @@ static void print_more(struct strbuf *b, const struct dns_answer *a)
 	print_number(b, "error", (unsigned long)MAX(a->error, 0));
 	if (a->end != DNS_ANSWERED)
 		print_number(b, "us", a->us);
+	if (a->end == DNS_GARBAGE)
+		print_number(b, "size", a->size);
 	strbuf_adds(b, a->searched ? " searched" : "");
 	strbuf_adds(b, a->records_unknown ? " records-unknown" : "");
 	if (why) {

@@ -3,7 +3,7 @@
 """A name server that behaves badly:  dns_hostile.py MODE BEHIND ADDRESS...   on port 53, UDP and TCP, until it is killed.
 
 Some ask a sound server first (BEHIND is ADDRESS:PORT): slow-aaaa answers questions for AAAA five seconds late, no-aaaa says NXDOMAIN where there is no AAAA,
-wrong-id changes the id. The others make up what they say: garbage, cut, chain (each name is an alias of the next), circle (two aliases of each other), heap (an alias's
+wrong-id changes the id. The others make up what they say: garbage, noise (with any id), cut, chain (each name is an alias of the next), circle (two aliases of each other), heap (an alias's
 chain as long as a message), pointer (a compressed name that points at itself), forward (at what comes later), counts (of records that are not there), huge (64 KiB), drip
 (cut over UDP, and a byte now and then over TCP), mute (nothing), closed (accepts and closes), flood (hundreds of answers with ids of nobody)."""
 import heapq
@@ -50,6 +50,8 @@ def made_up(mode, data, tcp):
     labels, _, _ = question(data)
     me = b"\xc0\x0c"
     if mode == "garbage":
+        return [data[:2] + b"\x84\x00" + os.urandom(56)]
+    if mode == "noise":
         return [os.urandom(60)]
     if mode == "cut":
         return [answer(data, [record(me, A, b"\x0a\x00\x00\x01")])[:-7]]

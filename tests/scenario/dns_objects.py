@@ -86,8 +86,10 @@ class Cluster:
         self.slice("shop", "web", [self.endpoint("shop", f"web-{n}", f"10.244.{n}.3{n}", f"node{n}", app="web") for n in (1, 2)], [port("http", 8080)])
         self.slice("shop", "web", [{"addresses": [f"fd44:{n}::3{n}"], "nodeName": f"node{n}", "conditions": {"ready": True, "serving": True, "terminating": False},
                                     "targetRef": {"kind": "Pod", "namespace": "shop", "name": f"web-{n}"}} for n in (1, 2)], [port("http", 8080)], six=True)
+        for n in (1, 2):
+            self.get("pods", f"web-{n}")["status"]["podIPs"].append({"ip": f"fd44:{n}::3{n}"})
         self.service("shop", "db", "None", [port("pg", 5432)], {"app": "db"})
-        self.slice("shop", "db", [self.endpoint("shop", f"db-{n}", f"10.244.{n}.4{n}", f"node{n}", hostname=f"db-{n}", app="db") for n in (1, 2)],
+        self.slice("shop", "db", [self.endpoint("shop", f"db-{n - 1}", f"10.244.{n}.4{n}", f"node{n}", hostname=f"db-{n - 1}", app="db") for n in (1, 2)],
                    [port("pg", 5432)], labels={"service.kubernetes.io/headless": ""})
         self.service("billing", "pay", "10.96.30.1", [port("http", 80, target=8080)], {"app": "pay"})
         self.slice("billing", "pay", [self.endpoint("billing", "pay-1", "10.244.2.50", "node2", app="pay")], [port("http", 8080)])
@@ -135,7 +137,9 @@ class Cluster:
                                                for c in ("PodScheduled", "Initialized", "ContainersReady", "Ready")]})
 
     def endpoint(self, ns, name, ip, node, hostname=None, **labels):
-        self.pod(ns, name, ip, node, **labels)
+        pod = self.pod(ns, name, ip, node, **labels)
+        if hostname:
+            pod["spec"].update(hostname=hostname, subdomain=name.rsplit("-", 1)[0])
         return {"addresses": [ip], "nodeName": node, "conditions": {"ready": True, "serving": True, "terminating": False},
                 "targetRef": {"kind": "Pod", "namespace": ns, "name": name}, **({"hostname": hostname} if hostname else {})}
 

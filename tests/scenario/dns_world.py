@@ -35,7 +35,7 @@ class World:
         self.tag, self.folder, self.processes, self.spaces = f"dns{os.getpid()}x{number}", folder, [], []
         self.cluster = Cluster()
         self.search = ["corp.example"]
-        self.outside = list(OUTSIDE)
+        self.outside = list(OUTSIDE)    # records outside the cluster; None: their server refuses all
         self.broken_zones = ()          # of these the servers have no contents: SERVFAIL
         self.forward = UPSTREAM         # None: names outside the zones are refused
         self.served = None              # objects that the zones are made of; None: those of the API
@@ -93,7 +93,7 @@ class World:
         for pod, n, addresses in (("p1", 1, ["10.244.1.2"]), ("p2", 2, ["10.244.2.2", "10.244.2.3"]), ("cl", 1, [CLIENT])):
             self.batch(["link set lo up", "link set eth0 up", *(f"addr add {a}/32 dev eth0" for a in addresses), f"route add 10.244.{n}.1 dev eth0 scope link",
                         f"route add default via 10.244.{n}.1"], pod)
-        for short in ("net", "node1", "node2"):
+        for short in ("net", "node1", "node2", "p1", "p2"):
             self.inside(short, "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.default.rp_filter=0",
                         "net.ipv4.icmp_ratelimit=0")
 
@@ -168,8 +168,8 @@ class World:
         if self.endpoints is not None:
             self.lead(self.endpoints)
         if self.upstream:
-            rows = self.outside
-            self.knot("net", f"{UPSTREAM}@53", {"": zone_text("", rows, "a.root.", "mail.root.").replace("..", ".")}, name="upstream")
+            root = zone_text("", self.outside, "a.root.", "mail.root.").replace("..", ".") if self.outside else None
+            self.knot("net", f"{UPSTREAM}@53", {"": root} if root else {"example.net": zone_text("example.net", [], "a.root.", "mail.root.")}, name="upstream")
         for pod, ip, _ in DNS_PODS:
             starter = self.of_pod.get(pod, self.dns_pod)
             if starter:
@@ -209,6 +209,6 @@ class World:
 
     def ask(self, *args, at="cl"):
         """dig, for a look at what is really answered: the status and the data, or None when nothing is."""
-        text = self.inside(at, "dig", "+time=1", "+tries=1", "+noedns", *args, check=False).decode()
+        text = self.inside(at, "dig", "+noedns", *args, check=False).decode()
         status = text.split("status: ")[1:2]
         return (status[0].split(",")[0], [line.split()[4] for line in text.splitlines() if line and line[0] != ";" and "SOA" not in line]) if status else None

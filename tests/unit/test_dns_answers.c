@@ -315,14 +315,16 @@ static const struct row {
 	  { "* * * NX:a.root", "V A www.example.com 198.51.100.80", "V AAAA www.example.com 2001:db8::80", NULL } },
 	{ "one endpoint denies", "coredns-pod-disagree", SEVERITY_ERROR, "Pod coredns-c on node2) is wrong about web.shop", NULL, NULL, NULL,
 	  { "c A " WEB " NX", "c AAAA " WEB " NX", NULL } },
+	{ "the cluster IP leads to the one that denies now and then", "coredns-pod-disagree", SEVERITY_ERROR, "wrong about web.shop", NULL, NULL, NULL,
+	  { "c A " WEB " NX", "c AAAA " WEB " NX", "V AAAA " WEB " NX", "V PTR 1.20.96.10.in-addr.arpa NX:a.root", "V SRV _http._tcp." WEB " NX", NULL } },
 	{ "one endpoint has an old address", "coredns-pod-disagree", SEVERITY_ERROR, "10.96.20.99", NULL, NULL, NULL,
 	  { "c A " WEB " 10.96.20.99", "V A " WEB " 10.96.20.99", NULL } },
 	{ "one endpoint fails", "coredns-pod-disagree", SEVERITY_ERROR, "SERVFAIL (the server could not find out)", NULL, NULL, NULL,
 	  { "c A * SERVFAIL", "c AAAA * SERVFAIL", NULL } },
 	{ "endpoints differ, and nobody knows", "coredns-pod-disagree", SEVERITY_WARNING, "which of them is right", waits, NULL, NULL,
 	  { "+a A waits.shop" D " 10.96.20.7", "+b A waits.shop" D " 10.96.20.8", "+c A waits.shop" D " 10.96.20.8", NULL } },
-	{ "a denial is kept", "dns-negative-cache", SEVERITY_WARNING, "for 7 seconds more", NULL, NULL, NULL, { "V A " WEB " NX-7", "V AAAA " WEB " NX-7", NULL } },
-	{ "a denial is kept by the cache of the node", "dns-negative-cache", SEVERITY_WARNING, "NodeLocal DNSCache", NULL, "169.254.20.10", NULL,
+	{ "a denial is kept", "dns-negative-cache", SEVERITY_ERROR, "for 7 seconds more", NULL, NULL, NULL, { "V A " WEB " NX-7", "V AAAA " WEB " NX-7", NULL } },
+	{ "a denial is kept by the cache of the node", "dns-negative-cache", SEVERITY_ERROR, "NodeLocal DNSCache", NULL, "169.254.20.10", NULL,
 	  { "+L A " K " 10.96.0.1", "+Lt A " K " 10.96.0.1", "+L A " WEB " NX cached", "+L AAAA " WEB " NX cached", NULL } },
 
 	/* records */

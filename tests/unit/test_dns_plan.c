@@ -83,8 +83,8 @@ static void give(struct world *w, struct dns_answer *a, const char *owner, uint1
 	a->answers = arena_new(&w->l.s.arena, struct dns_record);
 	assert_non_null(a->answers);
 	a->nanswers = 1;
-	*a->answers = (struct dns_record){ .owner = owner, .type = type, .ttl = 30 };
-	if (type == DNS_CNAME)
+	*a->answers = (struct dns_record){ .owner = owner, .type = type, .ttl = 30, .weight = 100, .port = type == DNS_SRV ? 80 : 0 };
+	if (type != DNS_A)
 		a->answers->target = data;
 	else
 		a->answers->addr = address(data);
@@ -105,6 +105,8 @@ static struct dns_answer answer(struct world *w, const struct dns_question *q)
 		give(w, &a, q->name, DNS_CNAME, "www.other.example");
 	else if (data && q->type == DNS_A && !a.tc)
 		give(w, &a, q->name, DNS_A, data);
+	else if (q->type == DNS_SRV || dns_name_equal(q->name, "9.0.0.10.in-addr.arpa"))
+		give(w, &a, q->name, q->type, "s.n.svc.cluster.local");
 	else if (!data)
 		a.rcode = DNS_NXDOMAIN;
 	return a;

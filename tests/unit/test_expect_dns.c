@@ -39,6 +39,7 @@ static const char *const docs[] = {
 	SERVICE("shop", "early", "'clusterIP':'None','publishNotReadyAddresses':true,'ports':[{'port':80}]") ","
 	SERVICE("shop", "fqdn", "'clusterIP':'None','ports':[{'port':80}]") ","
 	SERVICE("shop", "portless", "'clusterIP':'None'") ","
+	SERVICE("shop", "named", "'clusterIP':'None','ports':[{'port':80}]") ","
 	SERVICE("shop", "unread", "'clusterIP':'None','ports':[{'port':80}]") ","
 	SERVICE("shop", "ext", "'type':'ExternalName','externalName':'www.example.com'") ","
 	SERVICE("shop", "dot", "'type':'ExternalName','externalName':'www.example.com.'") ","
@@ -62,6 +63,7 @@ static const char *const docs[] = {
 	SLICE("shop", "cold-1", "cold", "IPv4", E("10.244.1.30", UNREADY ",'hostname':'cold-0'"), NAMELESS) ","
 	SLICE("shop", "early-1", "early", "IPv4", E("10.244.1.31", READY) "," E("10.244.1.32", UNREADY), NAMELESS) ","
 	SLICE("shop", "fqdn-1", "fqdn", "FQDN", E("db.example.com", READY), NAMELESS) ","
+	SLICE("shop", "named-1", "named", "IPv4", E("10.244.1.60", READY ",'targetRef':{'kind':'Pod','namespace':'shop','name':'one'}"), NAMELESS) ","
 	SLICE("shop", "portless-1", "portless", "IPv4", E("10.244.1.40", READY), "")
 	"]}",
 	NULL
@@ -282,9 +284,62 @@ static void test_service(void **state)
 	lab_release(&l);
 }
 
+/* ---- what a Corefile changes ---- */
+
+#define KUBERNETES(options) ".:53 {\\n errors\\n kubernetes cluster.local in-addr.arpa {\\n" options " }\\n forward . /etc/resolv.conf\\n}\\n"
+static const struct {
+	const char *corefile, *name;
+	uint16_t type;
+	const char *want;
+} habits[] = {
+	{ KUBERNETES("pods insecure\\n"), "10-244-1-5.shop.pod.cluster.local", DNS_A, "= 10.244.1.5" },
+	{ KUBERNETES("ttl 30\\n"), "10-244-1-5.shop.pod.cluster.local", DNS_A, "NXDOMAIN" },
+	{ KUBERNETES("pods verified\\n"), "10-244-1-5.shop.pod.cluster.local", DNS_A, "?" },
+	{ KUBERNETES("ttl 30\\n"), "web.shop" D, DNS_A, "= 10.96.0.10" },
+	{ KUBERNETES("namespaces shop\\n"), "web.shop" D, DNS_A, "= 10.96.0.10" },
+	{ KUBERNETES("namespaces default\\n"), "web.shop" D, DNS_A, "NXDOMAIN" },
+	{ KUBERNETES("labels app=web\\n"), "web.shop" D, DNS_A, "?" },
+	{ KUBERNETES("noendpoints\\n"), "db.shop" D, DNS_A, "?" },
+	{ KUBERNETES("noendpoints\\n"), "web.shop" D, DNS_A, "= 10.96.0.10" },
+	{ KUBERNETES("ignore empty_service\\n"), "web.shop" D, DNS_A, "?" },
+	{ KUBERNETES("endpoint_pod_names\\n"), "one.named.shop" D, DNS_A, "= 10.244.1.60" },
+	{ KUBERNETES("endpoint_pod_names\\n"), "10-244-1-60.named.shop" D, DNS_A, "NXDOMAIN" },
+	{ KUBERNETES("ttl 30\\n"), "10-244-1-60.named.shop" D, DNS_A, "= 10.244.1.60" },
+	{ KUBERNETES("fallthrough\\n"), "nobody.shop" D, DNS_A, "?" },
+	{ KUBERNETES("fallthrough in-addr.arpa\\n"), "nobody.shop" D, DNS_A, "NXDOMAIN" },
+	{ KUBERNETES("ttl 30\\n"), "1.0.3.10.in-addr.arpa", DNS_PTR, "= PTR kubernetes.default" D },
+	{ ".:53 {\\n kubernetes cluster.local\\n}\\n", "1.0.3.10.in-addr.arpa", DNS_PTR, "?" },
+	{ "cluster.local:53 {\\n kubernetes\\n}\\n", "web.shop" D, DNS_A, "= 10.96.0.10" },
+	{ "not a corefile {{{", "10-244-1-5.shop.pod.cluster.local", DNS_A, "= 10.244.1.5" },
+};
+
+static void test_habits(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(habits); i++) {
+		CLEANUP(strbuf_release) struct strbuf b = STRBUF_INIT;
+		CLEANUP(dns_expected_release) struct dns_expected e = { 0 };
+		const char *with[ARRAY_LEN(docs) + 2];
+		struct arena a = { 0 };
+		struct lab l;
+
+		memcpy(with, docs, sizeof(docs));
+		with[ARRAY_LEN(docs) - 1] = "configmaps.json";
+		with[ARRAY_LEN(docs)] = arena_printf(&a, "{'kind':'ConfigMapList','items':[{'kind':'ConfigMap','metadata':{'name':'coredns','namespace':'kube-system'},"
+							 "'data':{'Corefile':'%s'}}]}", habits[i].corefile);
+		with[ARRAY_LEN(docs) + 1] = NULL;
+		lab_read(&l, with);
+		assert_int_equal(expect_dns(&a, &l.s.cluster, "cluster.local", habits[i].name, habits[i].type, known, NULL, &e), 0);
+		if (strcmp(text_of(&e, &b), habits[i].want) != 0)
+			fail_msg("%s with %s: '%s' (%s) instead of '%s'", habits[i].name, habits[i].corefile, strbuf_str(&b), e.why, habits[i].want);
+		lab_release(&l);
+		arena_release(&a);
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows), cmocka_unit_test(test_service) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows), cmocka_unit_test(test_service), cmocka_unit_test(test_habits) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
