@@ -384,6 +384,7 @@ int setup_read(struct context *c)
 	c->code = CODE_HEALTHY;
 	struct node_reading reading CLEANUP(node_forget);
 	node_begin(c, &reading);
+	c->snapshot.beside = reading.begun;
 	int code = c->api ? read_cluster(c) : c->o.bundles.len > 0 ? read_bundles(c) : CODE_HEALTHY;
 	if (code >= 0 && c->here.wanted) {
 		code = join_node(c, code, node_read(c, &reading));
@@ -445,6 +446,8 @@ void setup_report(struct context *c)
 		.source_flags = strbuf_str(&c->source_flags),
 		.kubectl_flags = strbuf_str(&c->kubectl_flags),
 		.node_prefix = strbuf_str(&c->node_prefix),
+		.dns_flags = strbuf_str(&c->dns_flags),
+		.dns_servers = strbuf_str(&c->dns_servers),
 		.snapshot = &c->snapshot,
 		.namespace_ = run_namespace(c),
 		.one_line = c->o.watch,

@@ -16,6 +16,38 @@ bool dns_any_answers(const struct snapshot *s)
 	return false;
 }
 
+static bool is_wanted(const struct run *r, const struct k8s_service *s)
+{
+	for (size_t i = 0; s && i < r->o->nservices; i++)
+		if (r->o->services[i] == s)
+			return true;
+	return false;
+}
+
+/* Is it known from some place how the name resolves that was asked about, or another name of its Service? */
+static bool is_known(const struct run *r, const char *typed)
+{
+	for (size_t i = 0; i < r->dns->names.len; i++) {
+		const struct dns_name_row *n = &r->dns->names.v[i];
+
+		if (n->ok >= 0 && (strcmp(n->typed, typed) == 0 || is_wanted(r, n->service)))
+			return true;
+	}
+	return false;
+}
+
+static void note_unknown(struct run *r)
+{
+	struct skipped_check s = { .check = "dns", .code = "not-collected", .needs = "the answers to the queries for it" };
+
+	if (!r->o->dns_name || is_known(r, r->o->dns_name))
+		return;
+	s.subject = run_printf(r, "%.253s", r->o->dns_name);
+	s.reason = run_printf(r, "how %.253s resolves is not known: not every answer for it is there", r->o->dns_name);
+	run_push(r, &r->d->skipped, s);
+	r->d->inconclusive = true;
+}
+
 /* Time ran out, or this machine could not ask: what is not known of the rest. */
 void dns_note_unasked(struct run *r)
 {
@@ -33,6 +65,7 @@ void dns_note_unasked(struct run *r)
 	if (is_unable)
 		run_push(r, &r->d->skipped, unable);
 	r->d->inconclusive |= is_late || is_unable;
+	note_unknown(r);
 }
 
 /* ---- a Service at one place ---- */
@@ -42,7 +75,7 @@ struct told {
 	size_t forms, ok, failed; /* of the libc that shows worst */
 	const char *result;	  /* of those that resolve */
 	const char *why;	  /* of the first that does not */
-	bool full_ok;
+	bool full_ok, wrong;	  /* wrong: that does resolve, to something else */
 	const char *names[8];	  /* that resolve */
 	size_t nnames;
 };
@@ -89,6 +122,7 @@ static void tell(struct told *t, const struct dns_name_row *row)
 			t->names[t->nnames++] = row->typed;
 	} else {
 		t->failed++;
+		t->wrong |= row->walk.result == LIBC_RESOLVED && !t->why;
 		t->why = t->why ? t->why : row->result;
 	}
 }
@@ -118,6 +152,8 @@ static const char *told_line(struct run *r, const struct told *t)
 {
 	if (t->failed == 0)
 		return run_printf(r, "%s resolve%s to %s from %s", names_text(r, t), t->nnames + t->full_ok == 1 ? "s" : "", t->result, t->from->label);
+	if (t->wrong)
+		return run_printf(r, "resolves to %s, from %s", t->why, t->from->label);
 	if (t->ok == 0)
 		return run_printf(r, "does not resolve from %s: %s", t->from->label, t->why);
 	if (t->full_ok && t->nnames == 0)
