@@ -122,6 +122,7 @@ static const struct row rows[] = {
 	{ .spec = "", GOOD_CONF, "s.n", "namespace-shadows-tld", SILENT },
 	{ .spec = "", ODD_CONF, "half.n", "musl-resolver", SEVERITY_INFO, "half.n resolves with glibc and not with musl" },
 	{ .spec = "", ODD_CONF, "half.n", "musl-resolver", SEVERITY_WARNING, "musl stops at an answer without data", .libc = 2 },
+	{ .spec = "", ODD_CONF, "half.n", "dns-name-not-resolved", SILENT, .libc = 2 },
 	{ .spec = "", ODD_CONF, "half.n", "musl-resolver", SILENT, .libc = 1 },
 };
 
