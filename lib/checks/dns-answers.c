@@ -149,26 +149,30 @@ static void zone_fails(struct dns_view *v)
 	tell_all(v, DNS_FAILING);
 }
 
+/* The Corefile may have told it already. */
+static void no_zone(struct dns_view *v, enum dns_verdict verdict, const char *what)
+{
+	struct finding *f = dns_finding_there(v->r, "coredns-servfail-no-zone", NULL);
+
+	f = f ? f : zone_finding(v, "coredns-servfail-no-zone", run_printf(v->r, "%s no block of its Corefile is for %.200s", what, v->domain));
+	finding_severity(f, SEVERITY_ERROR);
+	all_evidence(v, f, verdict);
+	tell_all(v, verdict);
+}
+
 static void judge_zone(struct dns_view *v)
 {
 	struct words w = { 0 };
-	struct finding *f;
 
 	count_words(v, &w);
 	if (!w.all)
 		return;
-	if (w.failing == w.all) {
+	if (w.failing == w.all)
 		zone_fails(v);
-	} else if (w.refusing == w.all) {
-		f = zone_finding(v, "coredns-servfail-no-zone",
-				 run_printf(v->r, "answers REFUSED to names of the cluster: no block of its Corefile is for %.200s, or it does not serve this client", v->domain));
-		all_evidence(v, f, DNS_REFUSING);
-		tell_all(v, DNS_REFUSING);
-	} else if (w.denied == w.all && w.of_others == w.all) {
-		f = zone_finding(v, "dns-wrong-record", run_printf(v->r, "knows no name of the cluster: others answer for %.200s, that there is no such name", v->domain));
-		all_evidence(v, f, DNS_DENIED);
-		tell_all(v, DNS_DENIED);
-	}
+	else if (w.refusing == w.all)
+		no_zone(v, DNS_REFUSING, "answers REFUSED to names of the cluster:");
+	else if (w.denied == w.all && w.of_others == w.all)
+		no_zone(v, DNS_DENIED, "asks others for names of the cluster, who say that there are none:");
 }
 
 /* ---- names outside ---- */

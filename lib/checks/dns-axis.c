@@ -16,6 +16,49 @@ bool dns_any_answers(const struct snapshot *s)
 	return false;
 }
 
+static bool is_wanted(const struct run *r, const struct k8s_service *s)
+{
+	for (size_t i = 0; s && i < r->o->nservices; i++)
+		if (r->o->services[i] == s)
+			return true;
+	return false;
+}
+
+/* Where no resolv.conf tells what is appended to a name, its whole name is what was asked. */
+static bool means(const char *typed, const char *full)
+{
+	char name[64], ns[64], full_name[64], full_ns[64];
+
+	return full && service_name_split(typed, NULL, name, ns) == 0 && service_name_split(full, NULL, full_name, full_ns) == 0 &&
+	       strcmp(name, full_name) == 0 && (!*ns || strcmp(ns, full_ns) == 0);
+}
+
+/* Is it known from some place how the name resolves that was asked about, or another name of its Service? */
+static bool is_known(const struct run *r, const char *typed)
+{
+	for (size_t i = 0; i < r->dns->names.len; i++) {
+		const struct dns_name_row *n = &r->dns->names.v[i];
+
+		bool whole = (!n->from->has_conf || n->from->where == DNS_FROM_NODE) && means(typed, n->full);
+
+		if (n->ok >= 0 && (strcmp(n->typed, typed) == 0 || is_wanted(r, n->service) || whole))
+			return true;
+	}
+	return false;
+}
+
+static void note_unknown(struct run *r)
+{
+	struct skipped_check s = { .check = "dns", .code = "not-collected", .needs = "the answers to the queries for it" };
+
+	if (!r->o->dns_name || is_known(r, r->o->dns_name))
+		return;
+	s.subject = run_printf(r, "%.253s", r->o->dns_name);
+	s.reason = run_printf(r, "how %.253s resolves is not known: not every answer for it is there", r->o->dns_name);
+	run_push(r, &r->d->skipped, s);
+	r->d->inconclusive = true;
+}
+
 /* Time ran out, or this machine could not ask: what is not known of the rest. */
 void dns_note_unasked(struct run *r)
 {
@@ -33,6 +76,7 @@ void dns_note_unasked(struct run *r)
 	if (is_unable)
 		run_push(r, &r->d->skipped, unable);
 	r->d->inconclusive |= is_late || is_unable;
+	note_unknown(r);
 }
 
 /* ---- a Service at one place ---- */

@@ -226,6 +226,23 @@ static json_t *inside_json(struct doc *doc, const struct report *r, const struct
 	return a;
 }
 
+/* The ids of findings that no other one explains, in the order of the text: the first is where to begin. */
+static json_t *causes_json(struct doc *doc, const struct diagnosis *d)
+{
+	json_t *a = json_array();
+	size_t n = 0;
+	const struct finding **v = causes_sorted(d, &n);
+	if (!v) {
+		doc->failed = true;
+		return a;
+	}
+	for (size_t i = 0; i < n; i++) {
+		doc_add(doc, a, doc_string(doc, v[i]->id));
+	}
+	free(v);
+	return a;
+}
+
 int dns_json(const struct report *r, const struct dns_report *n, const struct diagnosis *d)
 {
 	struct doc doc;
@@ -249,6 +266,7 @@ int dns_json(const struct report *r, const struct dns_report *n, const struct di
 		doc_add(&doc, left, left_json(&doc, &n->left.v[i]));
 	}
 	doc_set(&doc, doc.root, "findings", doc_findings(&doc, r, d));
+	doc_set(&doc, doc.root, "causes", causes_json(&doc, d));
 	doc_set(&doc, doc.root, "domain", doc_string(&doc, n->domain));
 	doc_set(&doc, doc.root, "domain_assumed", json_boolean(n->domain_assumed));
 	doc_set(&doc, doc.root, "outside", json_boolean(n->outside));

@@ -409,7 +409,7 @@ static void verdict(struct strbuf *b, const struct dns_report *n, const struct d
 	}
 	if (!d->axis_has_source[AXIS_NAME]) {
 		strbuf_adds(b, "\nno fault found without asking DNS\n");
-	} else if (bad == 0 && unknown == 0 && good > 0) {
+	} else if (bad == 0 && unknown == 0 && good > 0 && !d->inconclusive) {
 		strbuf_adds(b, compared ? "\nevery name resolves\n" : "\nevery name resolves; whether to the right addresses cannot be told\n");
 	} else if (bad == 0) {
 		strbuf_adds(b, "\nno fault found\n");

@@ -133,11 +133,11 @@ class World:
                 raise OSError(f"{' '.join(args)} does not serve: {log.read()[-600:]}")
         return p
 
-    def knot(self, short, where, texts, forward=None, broken=(), name="knot", payload=1232, timeout=1500):
+    def knot(self, short, where, texts, forward=None, broken=(), name="knot", payload=1232, timeout=300):
         """knotd at "ADDRESS@PORT" with zones {name: text}."""
         folder = os.path.join(self.folder, f"{name}-{len(self.processes)}")
         os.makedirs(folder)
-        lines = ["server:", f"  rundir: {folder}", f"  listen: {where}", "  udp-workers: 1", "  tcp-workers: 1", "  background-workers: 1",
+        lines = ["server:", f"  rundir: {folder}", f"  listen: {where}", "  udp-workers: 4", "  tcp-workers: 1", "  background-workers: 1",
                  f"  udp-max-payload: {payload}", "database:", f"  storage: {folder}", "log:", "  - target: stderr", "    any: info"]
         if forward:
             lines += ["remote:", "  - id: up", f"    address: {forward}", "mod-dnsproxy:", "  - id: up", "    remote: up", "    fallback: on", f"    timeout: {timeout}"]

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The same fault of DNS as it is seen from everywhere: from a pod's namespace, in it, from a node, from what dig wrote down in a pod and on a node, and from
-outside, where nothing is sent. The fault is that of a Service which was made anew, and whose old address is still told (dns_world.py)."""
+"""The same fault of DNS as it is seen from everywhere: from a pod's namespace, in it, from a node, from what dig wrote down in a pod and on a node, beside a live
+API server, from what collect wrote, and from outside, where nothing is sent. The fault is that of a Service which was made anew, and whose old address is still told (dns_world.py)."""
 import os
 import re
+import subprocess
 import sys
 import tempfile
 
-from common import Tests, expect, expect_equal, run, write
+from common import ROOT, Tests, expect, expect_equal, run, write
 from dns_world import World, lacks
 from test_dns_faults import record, service_made_anew
 
@@ -29,9 +30,9 @@ class Seats:
         return run("dns", "web.shop", "--bundle", self.bundle, *args, "-o", "json", prefix=prefix, codes=set(codes)).json
 
 
-def told(document):
+def told(document, check=CHECK):
     checks = [f["check"] for f in document["findings"] if f["severity"] == "error"]
-    expect_equal(checks, [CHECK], "the errors")
+    expect_equal(checks, [check], "the errors")
     text = " ".join([document["findings"][0]["text"], *document["findings"][0]["evidence"]])
     expect("10.96.20.99" in text, f"the address is not told: {text}")
 
@@ -61,6 +62,24 @@ def from_outside(s):
     expect_equal(counted[:1], ["0"], "packets that were sent")
 
 
+def of_a_live_cluster(s):
+    """The objects from an API server; then both in one archive, which tells the same."""
+    server = subprocess.Popen([*s.inside("cl"), sys.executable, os.path.join(ROOT, "tests", "scenario", "api_server.py"), s.bundle],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        config = server.stdout.readline().decode().strip()
+        here = ("--kubeconfig", config, "--netns", s.w.name("cl"))
+        told(run("dns", "web.shop", *here, "-o", "json", prefix=s.inside("cl"), codes={1}).json)
+        archive = os.path.join(s.w.folder, "all.tar.gz")
+        run("collect", "--dns", "-n", "shop", *here, "-w", archive, prefix=s.inside("cl"), codes={0})
+    finally:
+        server.stdin.close()
+        server.wait()
+        server.stdout.close()
+    # of one namespace: a Service of another may have the address
+    told(run("dns", "web.shop", "--bundle", archive, "-o", "json", codes={1}).json, "dns-wrong-record")
+
+
 def written_down_in_a_pod(s):
     """By dig, for whoever has no svcdoctor there."""
     record(s.w, Row, s.bundle)
@@ -76,7 +95,7 @@ def written_down_on_a_node(s):
     told(s.ask())
 
 
-SEATS = [from_a_pods_namespace, in_a_pod, on_a_node, from_a_nodes_namespace, from_outside, written_down_in_a_pod, written_down_on_a_node]
+SEATS = [from_a_pods_namespace, in_a_pod, on_a_node, from_a_nodes_namespace, from_outside, of_a_live_cluster, written_down_in_a_pod, written_down_on_a_node]
 
 
 def main():
