@@ -99,6 +99,7 @@ static void conf_lines(struct strbuf *b, const struct dns_views *v, const struct
 			continue;
 		}
 		strbuf_adds(b, l == 0 || from->libc == l ? "  resolv.conf  " : CONF_INDENT);
+		strbuf_adds(b, from->where == DNS_FROM_NODE ? "the node's own: " : "");
 		strbuf_addf(b, "%s%s%s\n", same || from->libc == l ? "" : libc_name((enum libc)l), same || from->libc == l ? "" : ": ", strbuf_str(&texts[l]));
 		left_out(b, &v->v[l]);
 	}
