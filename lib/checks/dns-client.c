@@ -299,6 +299,18 @@ static bool spec_gives(const struct dns_client *c, const char *text)
 	return false;
 }
 
+/* Another check says it of this address: it was asked in vain, or a kubelet gives it. */
+static bool address_is_told(const struct dns_client *c, const char *text)
+{
+	for (size_t i = 0; i < c->r->d->findings.len; i++) {
+		const struct finding *f = c->r->d->findings.v[i];
+
+		if (strcmp(f->check->id, "wrong-cluster-dns-address") == 0 && strstr(f->text, text))
+			return true;
+	}
+	return false;
+}
+
 /* What kubelets are told is looked at in dns.c; here the file shows what this one wrote. */
 static void servers(struct dns_client *c)
 {
@@ -312,7 +324,7 @@ static void servers(struct dns_client *c)
 		struct finding *f;
 		bool certain;
 
-		if (!s->addr.family || kubelet_gives(c, s->text) || spec_gives(c, s->text))
+		if (!s->addr.family || kubelet_gives(c, s->text) || spec_gives(c, s->text) || address_is_told(c, s->text))
 			continue;
 		fault = dns_address_fault(c->r, c->node_name ? c->node_name : "", &s->addr, &certain);
 		if (!fault)
