@@ -204,6 +204,9 @@ static void name_lines(const struct report *r, struct strbuf *b, const struct dn
 	text_styled(r, b, STYLE_BOLD, strbuf_str(&typed));
 	strbuf_adds(b, "   ");
 	strbuf_add_clean(b, x->result);
+	if (x->ok == 0 && x->walk.result == LIBC_RESOLVED) {
+		strbuf_adds(b, ", which is not what the API says");
+	}
 	if (!both && x->from->libc < 0) {
 		strbuf_addf(b, "   (%s)", libc_name(x->libc));
 	}
