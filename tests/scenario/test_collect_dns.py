@@ -84,6 +84,14 @@ def test_without(w, server, folder):
     expect(not os.path.exists(os.path.join(folder, "without", "nodes", "node1", "dns.txt")), "dns.txt is there")
 
 
+def test_outside(w, server, folder):
+    """A machine that is not in the cluster asks nobody, and says so; the rest is collected."""
+    target, err = collect(server, os.path.join(folder, "outside"), "--dns", codes=(2,))
+    expect("addresses of the cluster not asked: this machine is not in the cluster" in err and "neither a node nor a pod" in err, err)
+    expect(os.path.exists(os.path.join(target, "cluster", "services.json")), "no Services")
+    expect(not any("dns.txt" in files for _, _, files in os.walk(target)), "DNS was asked")
+
+
 def test_script(w, server, folder):
     """The script of nodes without this program, with --dns and without, by dig and by what else there is."""
     text = run("collect", "--script", "node", codes=(0,)).out.encode()
@@ -124,7 +132,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="svcdoctor-test-") as folder, World(90, folder) as w:
         w.start()
         with ApiServer(w.bundle()) as server:
-            for test in (test_pod, test_node, test_redacted, test_without, test_script, test_usage):
+            for test in (test_pod, test_node, test_redacted, test_without, test_outside, test_script, test_usage):
                 t.run(test.__name__[5:], test, w, server, folder)
     t.finish()
 
