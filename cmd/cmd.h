@@ -204,7 +204,7 @@ struct context {
 	FILE *out;
 	struct arena arena;
 	struct snapshot snapshot;
-	struct strbuf source_flags, kubectl_flags, node_prefix;
+	struct strbuf source_flags, kubectl_flags, node_prefix, dns_flags, dns_servers;
 	struct report report;
 	enum exit_code code; /* from set-up: joined with the command's */
 	struct api_access access; /* of a live run; its strings lie in the arena above */
@@ -407,6 +407,8 @@ struct dns_asked {
 void dns_asked_release(struct dns_asked *a);
 /* --server, --netns, --pid and their like, checked. 0 or a usage code after a message. */
 int dns_check_options(struct context *c);
+/* Commands `svcdoctor dns` that are printed ask from where this run asks. 0 or -ENOMEM; setup_report stands behind it. */
+int dns_keep_flags(struct context *c);
 /* Is it asked, or is what a bundle holds judged? */
 bool dns_is_asking(const struct context *c);
 /*

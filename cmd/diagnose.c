@@ -85,6 +85,10 @@ static int ask_dns(struct context *c, const struct selection *s, struct dns_aske
 		o.services = all.v.v;
 		o.nservices = all.v.len;
 	}
+	if (dns_keep_flags(c) < 0) {
+		return -ENOMEM;
+	}
+	setup_report(c);
 	return dns_ask_from_here(c, &o, ret);
 }
 

@@ -81,6 +81,31 @@ int dns_check_options(struct context *c)
 	return 0;
 }
 
+static void keep_text(struct strbuf *b, const char *option, const char *value)
+{
+	if (value) {
+		strbuf_addf(b, " --%s ", option);
+		add_quoted(b, value);
+	}
+}
+
+int dns_keep_flags(struct context *c)
+{
+	const struct options *o = &c->o;
+	struct strbuf *flags = &c->dns_flags;
+	keep_text(flags, "netns", o->from_netns);
+	if (o->from_pid) {
+		strbuf_addf(flags, " --pid %u", (unsigned)o->from_pid);
+	}
+	keep_text(flags, "resolv-conf", o->resolv_conf);
+	strbuf_adds(flags, o->dns_here ? " --here" : "");
+	for (size_t i = 0; i < o->dns_servers.len; i++) {
+		keep_text(&c->dns_servers, "server", o->dns_servers.v[i]);
+	}
+	strbuf_adds(&c->dns_servers, o->dns_tcp ? " --tcp" : "");
+	return c->dns_flags.failed || c->dns_servers.failed ? -ENOMEM : 0;
+}
+
 bool dns_is_asking(const struct context *c)
 {
 	const struct options *o = &c->o;

@@ -220,6 +220,7 @@ static int run(struct context *c)
 {
 	struct wish w CLEANUP(wish_release) = { 0 };
 	int r = dns_check_options(c);
+	r = r == 0 ? dns_keep_flags(c) : r;
 	if (r != 0) {
 		return r;
 	}

@@ -136,6 +136,8 @@ static void context_release(struct context *c)
 	strbuf_release(&c->source_flags);
 	strbuf_release(&c->kubectl_flags);
 	strbuf_release(&c->node_prefix);
+	strbuf_release(&c->dns_flags);
+	strbuf_release(&c->dns_servers);
 	snapshot_release(&c->snapshot);
 	arena_release(&c->arena);
 }

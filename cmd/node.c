@@ -22,6 +22,13 @@ int node_options(struct context *c)
 		o->live = true;
 		o->node = NULL;
 	}
+	/* a pod's namespace, as a rule: whoever means a node says which */
+	if (c->command == &command_diagnose && o->dns && !o->live && !o->node) {
+		o->from_netns = o->netns;
+		o->from_pid = o->pid;
+		o->netns = NULL;
+		o->pid = 0;
+	}
 	return 0;
 }
 

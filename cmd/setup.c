@@ -445,6 +445,8 @@ void setup_report(struct context *c)
 		.source_flags = strbuf_str(&c->source_flags),
 		.kubectl_flags = strbuf_str(&c->kubectl_flags),
 		.node_prefix = strbuf_str(&c->node_prefix),
+		.dns_flags = strbuf_str(&c->dns_flags),
+		.dns_servers = strbuf_str(&c->dns_servers),
 		.snapshot = &c->snapshot,
 		.namespace_ = run_namespace(c),
 		.one_line = c->o.watch,

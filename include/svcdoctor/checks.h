@@ -373,6 +373,7 @@ struct dns_name_row { /* a name as typed, as one libc takes it, at one place */
 	const char *typed, *full; /* full: the whole name that is meant, where it is one of the cluster; NULL */
 	const struct k8s_service *service; /* NULL: of none that is known */
 	bool control;		/* kubernetes.default, which is asked for beside every name */
+	bool asked;		/* this is what the user typed */
 	enum libc libc;
 	struct libc_walk walk;
 	const char *result;	/* in words */

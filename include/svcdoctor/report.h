@@ -23,6 +23,8 @@ struct report {
 	const char *command;	    /* "diagnose"; NULL: none was given */
 	const char *program;	    /* "svcdoctor" or "kubectl svcdoctor" */
 	const char *source_flags;   /* " --bundle lab", appended to svcdoctor's own commands that are printed; "" */
+	const char *dns_flags;	    /* " --netns x", appended to commands `svcdoctor dns` as well; NULL or "" */
+	const char *dns_servers;    /* " --server 10.0.0.1", the same, but for those that name one; NULL or "" */
 	const char *kubectl_flags;  /* " --context x", inserted after "kubectl"; "" */
 	const char *node_prefix;    /* "nsenter --net=/run/netns/x", before commands about the node's network; NULL or "": none */
 	const struct snapshot *snapshot;

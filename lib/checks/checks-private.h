@@ -309,6 +309,16 @@ void check_dns_answers(struct run *r);
 /* ---- dns.c ---- */
 
 const struct k8s_service *dns_service_object(const struct run *r); /* of the cluster's DNS; NULL: not known */
+bool dns_is_service_address(const struct run *r, const struct ip_addr *a); /* of one that has port 53 */
+/*
+ * What is wrong with the address as a nameserver of pods on @node; NULL: nothing that is known. A server outside the cluster that knows its
+ * names is possible, in the range of cluster IPs it is not.
+ */
+const char *dns_address_fault(struct run *r, const char *node, const struct ip_addr *a, bool *ret_certain);
+
+/* ---- dns-client.c ---- */
+
+void dns_client_findings(struct run *r); /* after the tables of DNS */
 
 /* ---- dns-axis.c ---- */
 

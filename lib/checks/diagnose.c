@@ -132,13 +132,16 @@ static int run_dns(struct run *r, struct dns_report *ret)
 {
 	int e;
 
-	if ((r->o->axes_given && !r->o->axes[AXIS_NAME]) || !dns_any_answers(r->s))
+	if (r->o->axes_given && !r->o->axes[AXIS_NAME])
 		return 0;
-	r->dns = ret;
-	e = dns_run(r->s, r->o, ret);
-	if (e == 0)
+	if (dns_any_answers(r->s)) {
+		r->dns = ret;
+		if ((e = dns_run(r->s, r->o, ret)) < 0)
+			return e;
 		dns_note_unasked(r);
-	return e;
+	}
+	dns_client_findings(r);
+	return 0;
 }
 
 int diagnose_run(const struct snapshot *s, const struct diagnose_options *o, struct diagnosis *ret)

@@ -72,12 +72,15 @@ static void judge_domain(struct dns_view *v, const struct dns_seat *seat)
 		return;
 	bad = control_answer(seat, seat->domain, false);
 	good = control_answer(seat, v->domain, true);
-	if (!bad || !good || control_answer(seat, seat->domain, true))
+	if (!bad || (!good && !v->domain_configured) || control_answer(seat, seat->domain, true))
 		return;
 	f = domain_finding(v, seat);
 	finding_severity(f, SEVERITY_ERROR);
 	finding_evidence(v->r, f, "%s", dns_answer_line(v->r, seat, dns_seat_server(seat, &bad->q.server), bad));
-	finding_evidence(v->r, f, "%s", dns_answer_line(v->r, seat, dns_seat_server(seat, &good->q.server), good));
+	if (good)
+		finding_evidence(v->r, f, "%s", dns_answer_line(v->r, seat, dns_seat_server(seat, &good->q.server), good));
+	else
+		finding_evidence(v->r, f, "the Corefile has the cluster's names in %.200s", v->domain);
 	finding_evidence(v->r, f, "the search list of %s ends in svc.%s", seat->d->label, seat->domain);
 	finding_next(v->r, f, "kubectl -n kube-system get configmap coredns -o yaml");
 	if (dns_seat_node(v, seat))
@@ -398,6 +401,9 @@ static void kept_denial(struct dns_view *v, struct dns_judged *j)
 		if (s->meta.created)
 			finding_evidence(v->r, f, "Service %s/%s was created at %s", s->meta.ns, s->meta.name, s->meta.created);
 	}
+	/* as long as it lasts, the name does not resolve there */
+	if (j->a->q.type == DNS_A && (!j->server || (j->server->is & DNS_IS_NAMESERVER)))
+		finding_severity(f, SEVERITY_ERROR);
 	dns_evidence(v, f, j);
 	finding_evidence(v->r, f, "the denial may be kept for %u of %u seconds more (SOA of %.200s)", soa->ttl, soa->minimum, arena_clean(v->r->a, soa->owner));
 	if (good)

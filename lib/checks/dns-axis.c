@@ -75,7 +75,7 @@ struct told {
 	size_t forms, ok, failed; /* of the libc that shows worst */
 	const char *result;	  /* of those that resolve */
 	const char *why;	  /* of the first that does not */
-	bool full_ok;
+	bool full_ok, wrong;	  /* wrong: that does resolve, to something else */
 	const char *names[8];	  /* that resolve */
 	size_t nnames;
 };
@@ -122,6 +122,7 @@ static void tell(struct told *t, const struct dns_name_row *row)
 			t->names[t->nnames++] = row->typed;
 	} else {
 		t->failed++;
+		t->wrong |= row->walk.result == LIBC_RESOLVED && !t->why;
 		t->why = t->why ? t->why : row->result;
 	}
 }
@@ -151,6 +152,8 @@ static const char *told_line(struct run *r, const struct told *t)
 {
 	if (t->failed == 0)
 		return run_printf(r, "%s resolve%s to %s from %s", names_text(r, t), t->nnames + t->full_ok == 1 ? "s" : "", t->result, t->from->label);
+	if (t->wrong)
+		return run_printf(r, "resolves to %s, from %s", t->why, t->from->label);
 	if (t->ok == 0)
 		return run_printf(r, "does not resolve from %s: %s", t->from->label, t->why);
 	if (t->full_ok && t->nnames == 0)

@@ -186,6 +186,7 @@ static bool same_word(const struct dns_judged *x, const struct dns_judged *y)
 }
 
 #define WORDS_MAX 8
+#define JUDGED_MAX 4000 /* they are compared with each other */
 
 /*
  * The same question once more, at the same server: what failed once and then did not, did not fail; other records than before stay beside them,
@@ -227,6 +228,8 @@ static void judge_answer(struct dns_view *v, const struct dns_seat *seat, const 
 	const struct dns_server *s = a->q.server.family ? dns_seat_server(seat, &a->q.server) : NULL;
 	struct dns_judged j = { .seat = seat, .server = s, .a = a, .name = whole_name(a) };
 
+	if (v->judged.len >= JUDGED_MAX || v->all_expected.len >= JUDGED_MAX)
+		return;
 	if (a->end != DNS_ANSWERED || a->tc || !type_counts(a->q.type) || !j.name || !server_counts(seat, s))
 		return;
 	if (!dns_name_inside(j.name, v->domain) && a->q.type != DNS_PTR)

@@ -64,6 +64,8 @@ struct dns_view {
 	struct run *r;
 	const struct k8s_service *dns; /* the cluster's DNS; NULL: not known */
 	const char *domain;	       /* the cluster's */
+	bool domain_found;	       /* kubernetes.default was found in it */
+	bool domain_configured;	       /* or else the Corefile says it, and no search list */
 	struct dns_seat *seats;
 	size_t nseats;
 	ARRAY_OF(struct dns_judged) judged; /* of questions that were asked again, the last word only */

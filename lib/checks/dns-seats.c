@@ -213,6 +213,7 @@ static void choose_domain(struct dns_view *v)
 	bool assumed = true;
 	size_t len;
 
+	v->domain_found = x != NULL;
 	if (!x) {
 		int n = dns_domains(v->r->a, v->r->s, v->nseats ? v->seats[0].d : NULL, domains, &assumed);
 
@@ -223,6 +224,9 @@ static void choose_domain(struct dns_view *v)
 	}
 	len = strlen(x);
 	v->domain = run_printf(v->r, "%.*s", (int)(len - (len && x[len - 1] == '.')), x);
+	v->domain_configured = !v->domain_found && !assumed;
+	for (size_t i = 0; i < v->nseats; i++)
+		v->domain_configured &= !v->seats[i].domain || !dns_name_equal(v->seats[i].domain, v->domain);
 }
 
 void dns_view_make(struct run *r, struct dns_view *v)

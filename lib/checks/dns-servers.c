@@ -366,10 +366,23 @@ static void ways_evidence(struct dns_view *v, struct finding *f, const struct dn
 	finding_evidence(v->r, f, "%s, from %s: %s; %s", s->what, seat->d->label, dns_way_words(v->r, &s->udp, "UDP"), dns_way_words(v->r, &s->tcp, "TCP"));
 }
 
+static bool another_has_udp(const struct dns_seat *seat)
+{
+	for (size_t i = 0; i < seat->servers.len; i++)
+		if (is_ours(seat, &seat->servers.v[i]) && seat->servers.v[i].udp.answered)
+			return true;
+	return false;
+}
+
 static void udp_blocked(struct dns_view *v, const struct dns_seat *seat, const struct dns_server *s)
 {
 	struct finding *f = transport_finding(v, "dns-udp-blocked");
 
+	/* of one server alone it may be that it has too much to do, and TCP waits longer */
+	if (!f->evidence.len)
+		finding_severity(f, SEVERITY_WARNING);
+	if (!another_has_udp(seat))
+		finding_severity(f, SEVERITY_ERROR);
 	if (!f->evidence.len)
 		finding_text(v->r, f, "%s answers %s over TCP, and not over UDP, which every libc asks first", s->what, seat->d->label);
 	ways_evidence(v, f, seat, s);

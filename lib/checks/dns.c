@@ -55,6 +55,13 @@ static const struct k8s_service *service_of_ip(const struct run *r, const struct
 	return NULL;
 }
 
+bool dns_is_service_address(const struct run *r, const struct ip_addr *a)
+{
+	const struct k8s_service *s = service_of_ip(r, a);
+
+	return s && answers_dns(s);
+}
+
 /* ---- the address that kubelets give ---- */
 
 bool dns_is_node_local(const struct k8s_pod *p)
@@ -108,11 +115,7 @@ static bool asked_in_vain(const struct run *r, const struct ip_addr *a)
 	return false;
 }
 
-/*
- * What is wrong with the address; NULL: nothing that is known. A server outside the cluster that knows its names is possible, in
- * the range of cluster IPs it is not.
- */
-static const char *address_fault(struct run *r, const char *node, const struct ip_addr *a, bool *ret_certain)
+const char *dns_address_fault(struct run *r, const char *node, const struct ip_addr *a, bool *ret_certain)
 {
 	const struct k8s_service *s = service_of_ip(r, a);
 
@@ -163,7 +166,7 @@ void check_cluster_dns_address(struct run *r)
 
 			if (ip_addr_parse(text, &a) < 0)
 				continue;
-			fault = address_fault(r, n->name, &a, &certain);
+			fault = dns_address_fault(r, n->name, &a, &certain);
 			if (fault)
 				wrong_address(r, n, text, fault, certain);
 		}

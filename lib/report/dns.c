@@ -191,7 +191,8 @@ static void step_lines(const struct report *r, struct strbuf *b, const struct li
 	(void)unsent;
 }
 
-static void name_lines(const struct report *r, struct strbuf *b, const struct dns_name_row *x, bool both)
+/* @ways: only what was typed shows how it is looked up. */
+static void name_lines(const struct report *r, struct strbuf *b, const struct dns_name_row *x, bool both, bool ways)
 {
 	struct strbuf typed CLEANUP(strbuf_release) = STRBUF_INIT;
 	const char *mark = x->ok == 1 ? "ok" : x->ok == 0 ? "x" : "?";
@@ -210,21 +211,33 @@ static void name_lines(const struct report *r, struct strbuf *b, const struct dn
 	}
 	strbuf_addc(b, '\n');
 	b->failed |= typed.failed;
-	/* one name that is asked for and answered is told by its first line */
-	if (r->verbose || x->ok != 1 || !x->walk.winner || x->walk.steps.len == 0 || x->walk.winner != &x->walk.steps.v[0]) {
+	/* of what resolves as it must, the way there is told for what was typed */
+	bool told = x->walk.steps.len > 0 && x->walk.winner == &x->walk.steps.v[0] && x->ok == 1;
+	if (r->verbose || (ways ? x->asked && !told : x->ok != 1 && x->walk.result != LIBC_RESOLVED)) {
 		step_lines(r, b, &x->walk);
 	}
 }
 
+static bool any_asked(const struct dns_report *n, const struct snap_dns *from)
+{
+	for (size_t i = 0; i < n->names.len; i++) {
+		if (n->names.v[i].from == from && n->names.v[i].asked) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static void names(const struct report *r, struct strbuf *b, const struct dns_report *n, const struct snap_dns *from)
 {
+	bool ways = any_asked(n, from);
 	for (size_t i = 0; i < n->names.len; i++) {
 		const struct dns_name_row *x = &n->names.v[i], *y = twin(n, x);
 		bool both = y && same_walk(x, y);
 		if (x->from != from || (both && x->libc != LIBC_GLIBC && !r->verbose)) {
 			continue;
 		}
-		name_lines(r, b, x, both && !r->verbose);
+		name_lines(r, b, x, both && !r->verbose, ways);
 	}
 }
 

@@ -323,8 +323,8 @@ static const struct row {
 	  { "c A * SERVFAIL", "c AAAA * SERVFAIL", NULL } },
 	{ "endpoints differ, and nobody knows", "coredns-pod-disagree", SEVERITY_WARNING, "which of them is right", waits, NULL, NULL,
 	  { "+a A waits.shop" D " 10.96.20.7", "+b A waits.shop" D " 10.96.20.8", "+c A waits.shop" D " 10.96.20.8", NULL } },
-	{ "a denial is kept", "dns-negative-cache", SEVERITY_WARNING, "for 7 seconds more", NULL, NULL, NULL, { "V A " WEB " NX-7", "V AAAA " WEB " NX-7", NULL } },
-	{ "a denial is kept by the cache of the node", "dns-negative-cache", SEVERITY_WARNING, "NodeLocal DNSCache", NULL, "169.254.20.10", NULL,
+	{ "a denial is kept", "dns-negative-cache", SEVERITY_ERROR, "for 7 seconds more", NULL, NULL, NULL, { "V A " WEB " NX-7", "V AAAA " WEB " NX-7", NULL } },
+	{ "a denial is kept by the cache of the node", "dns-negative-cache", SEVERITY_ERROR, "NodeLocal DNSCache", NULL, "169.254.20.10", NULL,
 	  { "+L A " K " 10.96.0.1", "+Lt A " K " 10.96.0.1", "+L A " WEB " NX cached", "+L AAAA " WEB " NX cached", NULL } },
 
 	/* records */
