@@ -29,7 +29,7 @@ class Setup:
     def __init__(self, check, make, name, at):
         self.check, self.make, self.name, self.at = check, make, name, at
         self.row = make.__name__.replace("_", "-")
-        self.findings, self.rc, self.error, self.compared = [], None, None, False
+        self.findings, self.explained, self.rc, self.error, self.compared = [], set(), None, None, False
 
 
 def setup(check, name="web.shop", at="cl"):
@@ -531,6 +531,7 @@ def try_one(number, s, folder, verbose):
             s.rc, document = r.rc, r.json
             found = {f["id"]: (f["check"], f["severity"]) for f in document["findings"]}
             s.findings = [found[i] for i in document["causes"]]
+            s.explained = {found[f["id"]][0] for f in document["findings"] if f["id"] not in document["causes"]}
             as_libc(s, document, libc)
             if verbose:
                 t = run("dns", s.name, "--bundle", os.path.join(w.folder, "bundle"), "--netns", w.name(s.at))
@@ -557,13 +558,13 @@ def wrong(s):
 
 
 def table(setups):
-    """A row for each set-up: 1 the first cause, e w i other causes by their severity; what another finding explains is none. Set-ups and their checks have the same
+    """A row for each set-up: 1 the first cause, e w i other causes by their severity, x what another finding explains. Set-ups and their checks have the same
     order, so that the 1 are the diagonal."""
-    columns = list(dict.fromkeys([*(s.check for s in setups), *(c for s in setups for c, _ in s.findings)]))
+    columns = list(dict.fromkeys([*(s.check for s in setups), *(c for s in setups for c in [*(c for c, _ in s.findings), *sorted(s.explained)])]))
     wide = max(len(s.row) for s in setups) + 1
     print(" " * wide + " ".join(f"{n:2}" for n in range(1, len(columns) + 1)))
     for s in setups:
-        found = {c: severity[0] for c, severity in reversed(s.findings)}
+        found = {c: "x" for c in s.explained} | {c: severity[0] for c, severity in reversed(s.findings)}
         bad = [c for c, severity in s.findings if severity != "info"]
         found[bad[0] if bad else None] = "1"
         print(f"{s.row:<{wide}}" + " ".join(f" {found.get(c, '.')}" for c in columns))
