@@ -384,6 +384,7 @@ int setup_read(struct context *c)
 	c->code = CODE_HEALTHY;
 	struct node_reading reading CLEANUP(node_forget);
 	node_begin(c, &reading);
+	c->snapshot.beside = reading.begun;
 	int code = c->api ? read_cluster(c) : c->o.bundles.len > 0 ? read_bundles(c) : CODE_HEALTHY;
 	if (code >= 0 && c->here.wanted) {
 		code = join_node(c, code, node_read(c, &reading));

@@ -280,6 +280,8 @@ struct crew;
 #define CREW_SIZE 2u /* threads at most */
 /* Does one part. @who: below CREW_SIZE, another one for each thread; 0 is the thread that called crew_start. */
 typedef void crew_fn(void *arg, void *part, unsigned who);
+/* Are there more processors than @threads, which have work? */
+bool crew_has_room(unsigned threads);
 /* NULL where nobody helps (one processor, no thread, no memory): then the caller does the work as it comes. */
 struct crew *crew_start(crew_fn *fn, void *arg);
 /* Gives away a part, and does one that waits when there are enough of them. */
@@ -309,11 +311,14 @@ ssize_t json_each_list(const char *data, size_t size, const char *file, struct s
 		       void *arg);
 /*
  * The same, where two threads decode the elements of a large document: @fn is called with parts[0], and by the second thread with
- * parts[1], in any order of the elements. What @fn changes must belong to its part alone, and what it records goes to item->notes,
+ * parts[1], in any order of the elements; NULL there: one thread decodes all. What @fn changes must belong to its part alone, and what it records goes to item->notes,
  * which end up in @notes in the order of the text. @list_fn is called with @arg by the calling thread, when @fn is done with all before.
+ * @text_fn (may be NULL) is asked before a tree is made: 1 when it has taken the element from its text, 0 when it has not.
  */
 struct json_item {
-	struct json_t *value; /* not owned */
+	const char *text; /* well-formed, and not much more is known of it: jansson may object to it all the same */
+	size_t size;
+	struct json_t *value; /* not owned; NULL for @text_fn */
 	const char *kind, *api_version;
 	uint32_t line;
 	size_t number; /* in the document, from 0, damaged ones left out */
@@ -321,7 +326,7 @@ struct json_item {
 };
 typedef int (*json_part_fn)(void *part, const struct json_item *item);
 ssize_t json_each_shared(const char *data, size_t size, const char *file, struct sd_notes *notes, json_list_fn list_fn, void *arg,
-			 json_part_fn fn, void *const parts[CREW_SIZE]);
+			 json_part_fn text_fn, json_part_fn fn, void *const parts[CREW_SIZE]);
 /* As json_each_item, with an array of another name than "items", such as nft's "nftables". */
 ssize_t json_each_of(const char *data, size_t size, const char *file, struct sd_notes *notes, const char *array_key, json_item_fn fn,
 		     void *arg);

@@ -466,6 +466,12 @@ void k8s_cluster_release(struct k8s_cluster *c);
  * kind, namespace, name) replaces the earlier one in k8s_cluster_finish.
  */
 int k8s_decode(struct k8s_cluster *c, const struct json_t *object, const char *kind, const char *file, uint32_t line, struct sd_notes *notes);
+/*
+ * The same for the text of an EndpointSlice or Service that is written plainly; it takes a fraction of the time. @text is one well-formed
+ * value; @kind and @api_version are the list's. 1: it is kept, and of the kind @ret; 0: it is something else, or needs a closer
+ * look, and nothing was done yet; -ENOMEM.
+ */
+int k8s_decode_text(struct k8s_cluster *c, const char *text, size_t size, const char *kind, const char *api_version, enum k8s_kind *ret);
 /* The members of objects, and of lists, that k8s_decode and json_each_list read: for json_keep. */
 extern const char *const k8s_fields[];
 /* What @from holds, which a second thread decoded, belongs to @c from now on; @from is empty. 0 or -ENOMEM. */

@@ -179,6 +179,7 @@ struct snap_log {
 struct snapshot {
 	struct arena arena;
 	const char *origin;		/* "bundle 'lab'", "cluster 'prod' at https://10.0.0.1:6443" */
+	bool beside;			/* the kernel is being read meanwhile, and lacks each processor that is taken for this */
 	bool live;			/* read from an API server, which shows no rules of nodes and no DNS answers */
 	const char *scope;		/* of a live run: "namespace shop", "all namespaces"; NULL */
 	struct k8s_cluster cluster;

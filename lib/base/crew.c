@@ -54,17 +54,17 @@ static void *help(void *arg)
 	return NULL;
 }
 
-static bool have_processors(void)
+bool crew_has_room(unsigned threads)
 {
 	cpu_set_t set;
 
 	/* Fails where there are more than 1024 of them. */
-	return sched_getaffinity(0, sizeof(set), &set) < 0 || CPU_COUNT(&set) > 1;
+	return sched_getaffinity(0, sizeof(set), &set) < 0 || CPU_COUNT(&set) > (int)threads;
 }
 
 struct crew *crew_start(crew_fn *fn, void *arg)
 {
-	struct crew *c = have_processors() ? calloc(1, sizeof(*c)) : NULL;
+	struct crew *c = crew_has_room(1) ? calloc(1, sizeof(*c)) : NULL;
 
 	if (!c)
 		return NULL;

@@ -112,7 +112,7 @@ struct splitter {
 	struct sd_notes *notes;
 	json_list_fn list_fn;
 	void *arg;
-	json_part_fn fn;
+	json_part_fn text_fn, fn;
 	void *const *parts; /* one for each thread; a second one only when a second thread may help */
 	bool may_share;
 	bool pooled; /* its elements are decoded in a pool */
@@ -176,11 +176,16 @@ static int deliver(struct batch *b, size_t i, uint32_t line, void *part)
 {
 	const struct span *e = &b->spans.v[i];
 	struct json_item item = {
-		.value = load(b, e), .kind = b->kind, .api_version = b->api_version, .line = line,
+		.text = e->from, .size = (size_t)(e->to - e->from), .kind = b->kind, .api_version = b->api_version, .line = line,
 		.number = b->first + i, .notes = b->alone ? b->s->notes : &b->notes,
 	};
-	int r = 0;
+	int r = b->s->text_fn && item.size <= b->s->element_max ? b->s->text_fn(part, &item) : 0;
 
+	if (r != 0) {
+		b->count += r > 0;
+		return r < 0 ? r : b->r;
+	}
+	item.value = load(b, e);
 	if (!item.value)
 		return b->r;
 	if (json_is_object(item.value)) {
@@ -599,11 +604,11 @@ static ssize_t split(struct splitter *s, const char *data, size_t size)
 }
 
 ssize_t json_each_shared(const char *data, size_t size, const char *file, struct sd_notes *notes,
-			 json_list_fn list_fn, void *arg, json_part_fn fn, void *const parts[CREW_SIZE])
+			 json_list_fn list_fn, void *arg, json_part_fn text_fn, json_part_fn fn, void *const parts[CREW_SIZE])
 {
 	struct splitter s CLEANUP(splitter_release) = {
-		.file = file, .array_key = "items", .notes = notes, .list_fn = list_fn, .arg = arg, .fn = fn,
-		.parts = parts, .may_share = size > 2 * BATCH_SIZE, .pooled = size > 2 * BATCH_SIZE, .element_max = ELEMENT_MAX,
+		.file = file, .array_key = "items", .notes = notes, .list_fn = list_fn, .arg = arg,
+		.text_fn = text_fn, .fn = fn, .parts = parts, .may_share = parts[1] && size > 2 * BATCH_SIZE, .pooled = size > 2 * BATCH_SIZE, .element_max = ELEMENT_MAX,
 	};
 
 	return split(&s, data, size);

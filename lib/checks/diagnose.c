@@ -136,7 +136,8 @@ static int run_dns(struct run *r, struct dns_report *ret)
 		return 0;
 	if (dns_any_answers(r->s)) {
 		r->dns = ret;
-		if ((e = dns_run(r->s, r->o, ret)) < 0)
+		e = dns_run(r->s, r->o, ret);
+		if (e < 0)
 			return e;
 		dns_note_unasked(r);
 	}

@@ -228,7 +228,7 @@ int dns_kubernetes_serves(const struct corefile *c, const char *domain, const ch
 	}
 	if (served)
 		return 1;
-	return *ret_zone && !c->has_imports && !c->error ? 0 : -1;
+	return *ret_zone && !c->error ? 0 : -1;
 }
 
 static bool has_directive(const struct corefile *c, const char *name)
@@ -282,7 +282,7 @@ static void corefile_finding(struct run *r, const struct k8s_configmap *m, const
 	for (size_t i = 0; i < l->v.len; i++)
 		if (!first || l->v.v[i].certain > first->certain)
 			first = &l->v.v[i];
-	f = dns_server_finding(r, "corefile-error", l->s, 1);
+	f = dns_server_finding(r, "corefile-error", NULL, l->s, 1);
 	/* what runs keeps what it has; what it does not know for certain may be known to an image of somebody's own */
 	if (ready > 0 || (!t->v.len && !first->certain))
 		finding_severity(f, SEVERITY_WARNING);
@@ -383,7 +383,7 @@ static bool cluster_refused(struct run *r, const struct k8s_configmap *m, const 
 	domain = dns_domain(r, &assumed);
 	if (corefile_block_of(c, domain) || dns_kubernetes_serves(c, domain, &zone, &line) == 0)
 		return false;
-	f = dns_server_finding(r, "coredns-servfail-no-zone", dns_service_object(r), 2);
+	f = dns_server_finding(r, "coredns-servfail-no-zone", NULL, dns_service_object(r), 2);
 	if (assumed)
 		finding_severity(f, SEVERITY_WARNING);
 	finding_text(r, f, "the Corefile has no block for names of the cluster (%.253s): CoreDNS refuses them", domain);
@@ -400,7 +400,7 @@ static void others_refused(struct run *r, const struct k8s_configmap *m, const s
 
 	if (b && may_answer(b))
 		return;
-	f = dns_server_finding(r, "coredns-servfail-no-zone", dns_service_object(r), 6);
+	f = dns_server_finding(r, "coredns-servfail-no-zone", NULL, dns_service_object(r), 6);
 	finding_severity(f, asked ? SEVERITY_ERROR : SEVERITY_WARNING);
 	finding_partial(f);
 	if (b)

@@ -451,6 +451,8 @@ static void note_left(struct planner *x)
 
 	if (x->o->outside && !x->o->nservers)
 		leave(x, "addresses of the cluster", "this machine is not in the cluster: they mean nothing here");
+	else if (dns_place_is_host(x->from) && !x->viewed && !x->o->nservers)
+		leave(x, "names of the cluster", "which server pods ask is not known here, and the node's own need not know them; --server names one");
 	if (x->over)
 		leave(x, arena_printf(a, "%zu questions", x->over), arena_printf(a, "%d are asked at most", QUESTIONS_MAX));
 	if (x->targets.left)

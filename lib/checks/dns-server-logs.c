@@ -46,7 +46,7 @@ static bool check_rbac(struct run *r, const struct k8s_service *s)
 	if (!t.v.len)
 		return false;
 	first = newest(&t);
-	f = dns_server_finding(r, "coredns-rbac", s, 1);
+	f = dns_server_finding(r, "coredns-rbac", NULL, s, 1);
 	finding_text(r, f, "%s may not read %s: the ServiceAccount of CoreDNS lacks the right", pods_text(r, &t), first->hit->name ? first->hit->name : "what it needs of the API");
 	may_be_over(r, f, &t);
 	dns_told_evidence(r, f, &t, 4);
@@ -79,6 +79,21 @@ static bool waits_long(const struct dns_told_list *waits)
 		    strstr(waits->v.v[i].hit->name, "kubernetes"))
 			return !waits->over;
 	return false;
+}
+
+/* The one node on which all pods are that say so; NULL: several, or not known. */
+static const char *only_node(const struct run *r, const struct dns_told_list *t)
+{
+	const char *node = NULL;
+
+	for (size_t i = 0; i < t->v.len; i++) {
+		const struct k8s_pod *p = k8s_find_pod(r->c, t->v.v[i].log->ns, t->v.v[i].log->pod);
+
+		if (!p || !p->node || (node && strcmp(node, p->node) != 0))
+			return NULL;
+		node = p->node;
+	}
+	return node;
 }
 
 static void api_text(struct run *r, struct finding *f, const struct dns_told_list *t)
@@ -118,7 +133,7 @@ static void check_api(struct run *r, const struct k8s_service *s)
 	dns_told(r, DNS_LOGS_SERVER, waiting_kinds, &waits);
 	if (!t.v.len && !probes && !waits_long(&waits))
 		return;
-	f = dns_server_finding(r, "coredns-api-unreachable", s, 1);
+	f = dns_server_finding(r, "coredns-api-unreachable", only_node(r, &t), s, 1);
 	api_text(r, f, &t);
 	may_be_over(r, f, &t);
 	/* some of several pods: the others answer */
@@ -156,7 +171,7 @@ void check_dns_upstream(struct run *r)
 	n = newest(&t);
 	if (!n)
 		return;
-	f = dns_server_finding(r, "coredns-upstream-timeout", dns_service_object(r), 5);
+	f = dns_server_finding(r, "coredns-upstream-timeout", NULL, dns_service_object(r), 5);
 	finding_partial(f);
 	finding_severity(f, dns_external_asked(r) ? SEVERITY_ERROR : SEVERITY_WARNING);
 	if (n->hit->detail)
@@ -177,7 +192,7 @@ void check_dns_concurrent(struct run *r)
 	dns_told(r, DNS_LOGS_SERVER | DNS_LOGS_CACHE, concurrent_kinds, &t);
 	if (!t.v.len)
 		return;
-	f = dns_server_finding(r, "coredns-max-concurrent", dns_service_object(r), 6);
+	f = dns_server_finding(r, "coredns-max-concurrent", NULL, dns_service_object(r), 6);
 	finding_partial(f);
 	finding_severity(f, dns_external_asked(r) ? SEVERITY_ERROR : SEVERITY_WARNING);
 	finding_text(r, f, "%s refused questions for the outside %zu times: more than max_concurrent (%.20s) waited for the upstream DNS", pods_text(r, &t), t.count,

@@ -48,7 +48,11 @@ static void domain_finding(struct run *r, const struct k8s_configmap *m, const s
 
 	if (dns_kubernetes_serves(c, o->domain, &zone, &line) != 0 || is_rewritten(c, o->domain))
 		return;
-	f = dns_server_finding(r, "wrong-cluster-domain", dns_service_object(r), 2);
+	f = dns_server_finding(r, "wrong-cluster-domain", NULL, dns_service_object(r), 2);
+	if (c->has_imports) {
+		finding_severity(f, SEVERITY_WARNING);
+		finding_evidence(r, f, "what the Corefile imports is not seen here");
+	}
 	finding_text(r, f, "pods look names up in the domain %.253s, and CoreDNS serves %.253s", arena_clean(r->a, o->domain), arena_clean(r->a, zone));
 	finding_evidence(r, f, "%s%s has it", o->who, o->n > 1 ? run_printf(r, ", and %zu more,", o->n - 1) : "");
 	finding_evidence(r, f, "%s line %u: kubernetes %.253s", dns_map_words(r, m), line, arena_clean(r->a, zone));
@@ -133,7 +137,7 @@ void check_dns_tcp(struct run *r)
 
 	if (!s || !has_53(s, IPPROTO_UDP) || has_53(s, IPPROTO_TCP))
 		return;
-	f = dns_server_finding(r, "dns-truncation-tcp53", s, 20);
+	f = dns_server_finding(r, "dns-truncation-tcp53", NULL, s, 20);
 	finding_partial(f);
 	finding_text(r, f, "%s/%s has port 53 for UDP only: answers that are too long for UDP are lost, or come in part", s->meta.ns, s->meta.name);
 	finding_changed(f, &s->meta);
@@ -227,7 +231,7 @@ static void cache_finding(struct run *r, const struct snap_node *n, const struct
 	finding_cluster(f);
 	if (!certain)
 		finding_severity(f, SEVERITY_WARNING);
-	finding_text(r, f, "pods of node %s ask %s, which NodeLocal DNSCache answers there: %s", n->name, ip_addr_format(a, buf), fault);
+	finding_text(r, f, "pods of node %s ask %s, which is for NodeLocal DNSCache to answer there: %s", n->name, ip_addr_format(a, buf), fault);
 	if (p) {
 		struct pod_view w;
 
@@ -243,6 +247,24 @@ static void cache_finding(struct run *r, const struct snap_node *n, const struct
 	finding_next(r, f, "kubectl -n kube-system get pods -l k8s-app=node-local-dns -o wide");
 	if (p)
 		finding_fix(r, f, "kubectl -n %s delete pod %s", p->meta.ns, p->meta.name);
+}
+
+/* Pods of the node ask the Service, which other pods answer: without the cache it is slower, and works. */
+static void spare_cache(struct run *r, const struct snap_node *n, const struct k8s_pod *p)
+{
+	const struct k8s_service *s = dns_service_object(r);
+	const char *mode = run_proxy_mode(r, n->name);
+	struct ip_addr a = { 0 };
+
+	for (size_t i = 0; s && !a.family && i < n->kubelet.ncluster_dns; i++)
+		for (size_t j = 0; j < s->ncluster_ips; j++)
+			if (ip_addr_parse(n->kubelet.cluster_dns[i], &a) < 0 || !ip_addr_equal(&a, &s->cluster_ips[j]))
+				a.family = 0;
+			else
+				break;
+	if (a.family && str_is(mode, "ipvs"))
+		cache_finding(r, n, p, &a,
+			      "its pod is not ready; in IPVS mode the address is on kube-ipvs0, where the cache cannot listen, and pods ask the Service in its place", false);
 }
 
 static void check_cache_of(struct run *r, const struct snap_node *n)
@@ -261,8 +283,11 @@ static void check_cache_of(struct run *r, const struct snap_node *n)
 			if (ip_addr_parse(n->kubelet.cluster_dns[j], &a) == 0 && ip_addr_equal(&a, &n->facts.addrs.v[i].addr))
 				given = a;
 		}
-	if (!given.family)
+	if (!given.family) {
+		if (p && !pod_counts_ready(p))
+			spare_cache(r, n, p);
 		return;
+	}
 	if (known && (own || has_address(n, &given)) && !listens(n, &given))
 		cache_finding(r, n, p, &given, "the address is there, and nobody listens on it", true);
 	else if (p && !pod_counts_ready(p) && !(known && listens(n, &given)))

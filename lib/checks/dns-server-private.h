@@ -31,8 +31,8 @@ const char *dns_version_text(struct run *r, int version);
 const char *dns_domain(const struct run *r, bool *ret_assumed);
 /* Was a name asked for that does not belong to the cluster? */
 bool dns_external_asked(const struct run *r);
-/* A finding about the cluster's DNS; @s NULL: it is not known. */
-struct finding *dns_server_finding(struct run *r, const char *id, const struct k8s_service *s, int rank);
+/* A finding about the cluster's DNS; @s NULL: it is not known. @node NULL: not of one node. */
+struct finding *dns_server_finding(struct run *r, const char *id, const char *node, const struct k8s_service *s, int rank);
 
 /* What the logs of DNS pods say that is so now: not what was before a restart, or was over long before the log ends. */
 struct dns_told {
@@ -55,7 +55,7 @@ void dns_told_evidence(struct run *r, struct finding *f, const struct dns_told_l
 
 /* Does an argument stand for a zone of names, and not of addresses? "cluster.local", not "in-addr.arpa", "10.0.0.0/8". */
 bool dns_is_name_zone(const char *arg);
-/* Does plugin kubernetes, wherever it stands, serve this domain? 1; 0: others only; -1: it serves none, or parts are not known. @ret_zone: one of the others. */
+/* Does plugin kubernetes, wherever it stands here, serve this domain? 1; 0: others only; -1: it serves none, or the file is not whole. @ret_zone: one of the others. */
 int dns_kubernetes_serves(const struct corefile *c, const char *domain, const char **ret_zone, unsigned *ret_line);
 
 #endif

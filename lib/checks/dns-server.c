@@ -179,9 +179,9 @@ bool dns_external_asked(const struct run *r)
 	return service_name_split(name, domain, service, ns) < 0 || !map_gets(&r->c->namespace_by_name, ns);
 }
 
-struct finding *dns_server_finding(struct run *r, const char *id, const struct k8s_service *s, int rank)
+struct finding *dns_server_finding(struct run *r, const char *id, const char *node, const struct k8s_service *s, int rank)
 {
-	struct finding *f = finding_new(r, id, NULL, NULL, s ? run_printf(r, "Service %s/%s", s->meta.ns, s->meta.name) : "the cluster's DNS");
+	struct finding *f = finding_new(r, id, node, NULL, s ? run_printf(r, "Service %s/%s", s->meta.ns, s->meta.name) : "the cluster's DNS");
 
 	f->rank = rank;
 	finding_cluster(f);

@@ -80,8 +80,9 @@ static int pod_view(struct arena *a, const struct snapshot *s, const struct snap
 int dns_place_view(struct arena *a, const struct snapshot *s, const struct snap_dns *from, const char *ns, enum libc libc, struct resolv_view *ret)
 {
 	const struct resolv_conf none = { .text = "" };
+	bool host = dns_place_is_host(from);
 
-	if (dns_place_is_host(from))
+	if (host && dns_place_has_view(s, from))
 		return pod_view(a, s, from, ns, libc, ret);
-	return resolv_view_make(a, from->has_conf ? &from->conf : &none, libc, ret);
+	return resolv_view_make(a, from->has_conf && !host ? &from->conf : &none, libc, ret);
 }

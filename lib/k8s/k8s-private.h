@@ -8,6 +8,8 @@
 
 #include <svcdoctor/k8s.h>
 
+#define AFFINITY_TIMEOUT_DEFAULT 10800 /* k8s.io/api/core/v1 DefaultClientIPServiceAffinitySeconds */
+#define APPLIED_ANNOTATION "kubectl.kubernetes.io/last-applied-configuration"
 #define K8S_NAME_MAX 253 /* RFC 1123 subdomain, the longest name that the API accepts */
 
 /*

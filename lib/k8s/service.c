@@ -6,7 +6,6 @@
 
 #include "k8s-private.h"
 
-#define AFFINITY_TIMEOUT_DEFAULT 10800 /* k8s.io/api/core/v1 DefaultClientIPServiceAffinitySeconds */
 #define AFFINITY_TIMEOUT_MAX 86400
 
 static const char *or_empty(const char *s)
@@ -44,7 +43,6 @@ static void decode_service_ports(struct k8s_dec *d, const json_t *spec, struct k
  * What `kubectl apply` keeps of the object it was given (k8s.io/api/core/v1 LastAppliedConfigAnnotation). Anybody may
  * write into an annotation and nothing here depends on it: one that is too long or is not read counts as absent.
  */
-#define APPLIED_ANNOTATION "kubectl.kubernetes.io/last-applied-configuration"
 #define APPLIED_MAX (64u << 10) /* bytes; all annotations of an object have 256 KiB at most */
 #define APPLIED_PORTS_MAX 256
 

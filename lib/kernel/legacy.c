@@ -26,6 +26,7 @@
 #define READINGS_MAX 5u
 #define LARGE_PAGE ((size_t)2 << 20)
 #define ENTRIES_MAX (2000u << 20)
+#define SHARED_FROM (4u << 20) /* bytes of a table that two threads print */
 #define LACKS "CAP_NET_ADMIN"
 
 /* IPT_SO_GET_* are the same for both families; so are struct ipt_getinfo and what stands before the entries. */
@@ -46,7 +47,7 @@ struct legacy {
 	struct table tables[TABLES_MAX];
 	size_t ntables;
 	struct table again; /* the second reading of one */
-	struct xt_rule_context context;
+	struct xt_sets *sets[CREW_SIZE]; /* names that each thread asked for */
 };
 
 static void legacy_release(struct legacy *l)
@@ -55,7 +56,8 @@ static void legacy_release(struct legacy *l)
 	for (size_t i = 0; i < TABLES_MAX; i++)
 		free(l->tables[i].data);
 	free(l->again.data);
-	xt_sets_free(l->context.sets);
+	for (size_t i = 0; i < CREW_SIZE; i++)
+		xt_sets_free(l->sets[i]);
 }
 
 /* ---- asking ---- */
@@ -316,7 +318,7 @@ static int add_standard(struct strbuf *b, const struct legacy *l, const struct t
 	return 0;
 }
 
-static int add_rule(struct strbuf *b, struct legacy *l, const struct table *t, const struct entry *e)
+static int add_rule(struct strbuf *b, struct xt_rule_context *c, const struct legacy *l, const struct table *t, const struct entry *e)
 {
 	const struct xt_entry_target *target = e->target;
 	size_t size = e->target_size - sizeof(*target);
@@ -324,15 +326,15 @@ static int add_rule(struct strbuf *b, struct legacy *l, const struct table *t, c
 	int r;
 
 	if (l->ip6)
-		add_head6(b, &l->context, &((const struct ip6t_entry *)(const void *)e->at)->ipv6, &go);
+		add_head6(b, c, &((const struct ip6t_entry *)(const void *)e->at)->ipv6, &go);
 	else
-		add_head4(b, &l->context, &((const struct ipt_entry *)(const void *)e->at)->ip, &go);
-	r = add_matches(b, &l->context, e);
+		add_head4(b, c, &((const struct ipt_entry *)(const void *)e->at)->ip, &go);
+	r = add_matches(b, c, e);
 	if (r < 0)
 		return r;
 	if (!target->u.user.name[0])
 		r = add_standard(b, l, t, e, go);
-	else if (!xt_print_target(b, &l->context, target->u.user.name, target->u.user.revision, target->data, size))
+	else if (!xt_print_target(b, c, target->u.user.name, target->u.user.revision, target->data, size))
 		xt_print_unknown(b, true, target->u.user.name, target->u.user.revision, target->data, size);
 	strbuf_addc(b, '\n');
 	return r;
@@ -345,10 +347,11 @@ struct chain {
 	const char *policy; /* NULL: user-defined */
 	size_t text, end;   /* of its rules */
 };
-/* A table on its way to text: one walk from its first entry to its last. */
+/* A table on its way to text, or a part of it that ends with a chain: one walk from its first entry to its last. */
 struct writer {
-	struct legacy *l;
+	const struct legacy *l;
 	const struct table *t;
+	struct xt_rule_context context;
 	struct strbuf *b;
 	struct strbuf lead; /* "-A CHAIN" */
 	ARRAY_OF(struct chain) chains;
@@ -413,7 +416,7 @@ static int write_last(struct writer *w)
 	if (!w->has_last)
 		return 0;
 	strbuf_add(w->b, w->lead.s, w->lead.len);
-	return add_rule(w->b, w->l, w->t, &w->last);
+	return add_rule(w->b, &w->context, w->l, w->t, &w->last);
 }
 
 /* 1: that was the table's end. */
@@ -498,17 +501,104 @@ static int put_heads(struct writer *w, size_t from)
 	return 0;
 }
 
-static int add_table(struct strbuf *b, struct legacy *l, const struct table *t)
+static struct writer writer_of(const struct legacy *l, const struct table *t, struct strbuf *b, unsigned who)
 {
-	CLEANUP(writer_release) struct writer w = { .l = l, .t = t, .b = b };
+	return (struct writer){ .l = l, .t = t, .b = b, .context = { .ip6 = l->ip6, .sets = l->sets[who] } };
+}
+
+/* The entries from @place on; 1: that was the table's end. */
+static int write_entries(struct writer *w, size_t place, size_t end)
+{
 	struct entry e;
-	size_t from;
 	int r = 0;
+
+	for (; r == 0 && place < end; place += e.size)
+		r = entry_at(w->l, w->t, place, &e) ? write_entry(w, &e) : -EBADMSG;
+	return r;
+}
+
+/* Where the first chain begins in the second half; 0: nowhere, or it is not worth it. */
+static size_t middle_of(const struct legacy *l, const struct table *t)
+{
+	struct entry e;
+
+	if (t->info.size < SHARED_FROM)
+		return 0;
+	for (size_t place = 0; place < t->info.size && entry_at(l, t, place, &e); place += e.size)
+		if (place >= t->info.size / 2 && entry_chain(&e))
+			return place + e.size < t->info.size ? place : 0;
+	return 0;
+}
+
+/* The second half, written by another thread. */
+struct half {
+	struct writer w;
+	struct strbuf text;
+	size_t from;
+	int r;
+};
+
+static void half_release(struct half *h)
+{
+	writer_release(&h->w);
+	strbuf_release(&h->text);
+}
+
+static void write_half(void *arg, void *part, unsigned who)
+{
+	struct half *h = part;
+
+	(void)arg;
+	(void)who;
+	h->r = write_entries(&h->w, h->from, h->w.t->info.size);
+}
+
+static int join_half(struct writer *w, const struct half *h)
+{
+	const size_t at = w->b->len;
+
+	strbuf_add(w->b, h->text.s, h->text.len);
+	if (h->text.failed || w->b->failed)
+		return -ENOMEM;
+	for (size_t i = 0; i < h->w.chains.len; i++) {
+		struct chain chain = h->w.chains.v[i];
+
+		chain.text += at;
+		chain.end += at;
+		if (array_push(&w->chains, chain) < 0)
+			return -ENOMEM;
+	}
+	return h->r;
+}
+
+/* All rules, by two threads where there are many. As write_entries. */
+static int write_rules(struct writer *w)
+{
+	const size_t middle = middle_of(w->l, w->t);
+	CLEANUP(half_release) struct half h = { .w = writer_of(w->l, w->t, NULL, 1), .from = middle };
+	struct crew *crew = middle ? crew_start(write_half, NULL) : NULL;
+	int r;
+
+	if (!crew)
+		return write_entries(w, 0, w->t->info.size);
+	h.w.b = &h.text;
+	crew_add(crew, &h);
+	r = write_entries(w, 0, middle);
+	crew_finish(crew);
+	if (r == 0)
+		r = chain_ends(w);
+	return r == 0 ? join_half(w, &h) : r;
+}
+
+static int add_table(struct strbuf *b, const struct legacy *l, const struct table *t)
+{
+	CLEANUP(writer_release) struct writer w = writer_of(l, t, b, 0);
+	size_t from;
+	int r;
 
 	strbuf_addf(b, "# Generated by ip%stables-legacy-save (svcdoctor)\n*%s\n", l->ip6 ? "6" : "", t->name);
 	from = b->len;
-	for (size_t place = 0; r == 0 && place < t->info.size; place += e.size)
-		r = entry_at(l, t, place, &e) ? write_entry(&w, &e) : -EBADMSG;
+	r = write_rules(&w);
 	if (r != 1)
 		return r < 0 ? r : -EBADMSG;
 	r = b->failed ? -ENOMEM : sort_chains(&w, from);
@@ -518,7 +608,7 @@ static int add_table(struct strbuf *b, struct legacy *l, const struct table *t)
 	return r;
 }
 
-static int add_tables(struct strbuf *b, struct legacy *l)
+static int add_tables(struct strbuf *b, const struct legacy *l)
 {
 	int r = 0;
 
@@ -599,6 +689,26 @@ static int same_names(struct legacy *l)
 	return l->ntables == now.ntables;
 }
 
+static int new_sets(struct legacy *l)
+{
+	for (size_t i = 0; i < CREW_SIZE; i++) {
+		xt_sets_free(l->sets[i]);
+		l->sets[i] = xt_sets_new();
+		if (!l->sets[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int same_sets(const struct legacy *l)
+{
+	int r = 1;
+
+	for (size_t i = 0; r == 1 && i < CREW_SIZE; i++)
+		r = xt_sets_same(l->sets[i]);
+	return r;
+}
+
 /* 1: @text is all tables as they were at one moment; 0: something changed meanwhile. */
 static int one_reading(struct legacy *l, struct strbuf *text)
 {
@@ -624,10 +734,10 @@ static int one_reading(struct legacy *l, struct strbuf *text)
 	if (r != 1)
 		return r;
 	strbuf_reset(text);
-	xt_sets_free(l->context.sets);
-	l->context.sets = xt_sets_new();
-	r = l->context.sets ? add_tables(text, l) : -ENOMEM;
-	return r < 0 ? r : xt_sets_same(l->context.sets);
+	r = new_sets(l);
+	if (r == 0)
+		r = add_tables(text, l);
+	return r < 0 ? r : same_sets(l);
 }
 
 static int failed(const struct legacy *l, struct kernel_text *ret, int r)
@@ -641,7 +751,7 @@ static int failed(const struct legacy *l, struct kernel_text *ret, int r)
 
 int kernel_xtables_legacy(bool ip6, struct kernel_text *ret)
 {
-	CLEANUP(legacy_release) struct legacy l = { .ip6 = ip6, .fd = -1, .context = { .ip6 = ip6 } };
+	CLEANUP(legacy_release) struct legacy l = { .ip6 = ip6, .fd = -1 };
 	const char *names = ip6 ? "ip6tables" : "iptables";
 	int r = table_names(&l);
 

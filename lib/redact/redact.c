@@ -72,18 +72,22 @@ static int node_path(struct redact *r, const char *rest, const char *data, size_
 	return done;
 }
 
-/* "NS/POD/ready.txt": a number and what the pod says. */
+/* "NS/POD/FILE": ready.txt is a number and what the pod says. */
 static int pod_path(struct redact *r, const char *rest, const char *data, size_t size, struct strbuf *path, struct strbuf *b)
 {
 	const char *pod = strchr(rest, '/'), *file = pod ? strchr(pod + 1, '/') : NULL;
 
-	if (!file || strcmp(file, "/ready.txt") != 0)
+	if (!file || !(strcmp(file, "/ready.txt") == 0 || strcmp(file, "/resolv.conf") == 0 || strcmp(file, "/dns.txt") == 0))
 		return 0;
 	strbuf_adds(path, "cluster/pods/");
 	redact_add_name(r, path, rest, (size_t)(pod - rest));
 	strbuf_addc(path, '/');
 	redact_add_name(r, path, pod + 1, (size_t)(file - pod - 1));
 	strbuf_adds(path, file);
+	if (strcmp(file, "/resolv.conf") == 0)
+		return redact_resolv_conf(r, data, size, b);
+	if (strcmp(file, "/dns.txt") == 0)
+		return redact_dns_text(r, data, size, b);
 	redact_add_text(r, b, data, MIN(size, (size_t)4096));
 	return 1;
 }

@@ -91,6 +91,20 @@ static int on_item(void *part, const struct json_item *item)
 	return result == -ENOMEM ? result : 0;
 }
 
+/* The kinds that large clusters have most of. */
+static int on_text(void *part, const struct json_item *item)
+{
+	struct cluster_part *p = part;
+	enum k8s_kind k;
+	int r;
+
+	p->cluster->order = p->order + item->number;
+	r = k8s_decode_text(p->cluster, item->text, item->size, item->kind, item->api_version, &k);
+	if (r > 0)
+		p->any = p->seen[k] = true;
+	return r;
+}
+
 /* `kubectl version -o json`, or the API's /version. */
 static int read_version(struct snapshot *s, const char *data, size_t size, const char *file)
 {
@@ -150,8 +164,8 @@ static ssize_t read_items(struct cluster_reader *r, const char *data, size_t siz
 		{ .cluster = c, .file = r->file, .order = c->order },
 		{ .cluster = &second, .file = r->file, .order = c->order },
 	};
-	void *const parts[CREW_SIZE] = { &p[0], &p[1] };
-	ssize_t n = json_each_shared(data, size, r->file, &r->s->notes, on_list, r, on_item, parts);
+	void *const parts[CREW_SIZE] = { &p[0], r->s->beside && !crew_has_room(CREW_SIZE) ? NULL : &p[1] };
+	ssize_t n = json_each_shared(data, size, r->file, &r->s->notes, on_list, r, on_text, on_item, parts);
 
 	if (n != -ENOMEM) {
 		*ret_refused = join_parts(r, &p[0], &p[1]);

@@ -648,15 +648,6 @@ static int trip_start(struct ask *k, struct party *p)
 	return k->failed;
 }
 
-/* c-ares gave up, and no socket said why. */
-static void take_status(struct trip *f)
-{
-	for (size_t i = 0; i < f->n; i++) {
-		if (f->v[i].status != ARES_SUCCESS)
-			end_one(&f->v[i], DNS_FAILED, 0, arena_strdup(f->ask->arena, ares_strerror(f->v[i].status)));
-	}
-}
-
 /* Its time is over. @whole: it had all of it. */
 static void settle(struct asked *m, bool whole)
 {
@@ -670,6 +661,17 @@ static void settle(struct asked *m, bool whole)
 		end_one(m, DNS_TIMED_OUT, 0, f->tcp ? how_much(f) : NULL);
 	else
 		end_one(m, DNS_NOT_ASKED, 0, NULL);
+}
+
+/* c-ares gave up, and no socket said why. */
+static void take_status(struct trip *f)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		if (f->v[i].status == ARES_EBADRESP && answer_of(&f->v[i])->strangers) /* since 1.26 it ends with the first of them */
+			settle(&f->v[i], true);
+		else if (f->v[i].status != ARES_SUCCESS)
+			end_one(&f->v[i], DNS_FAILED, 0, arena_strdup(f->ask->arena, ares_strerror(f->v[i].status)));
+	}
 }
 
 /* Ends a try: what is not answered is tried again while it may be. */

@@ -459,7 +459,7 @@ static const struct {
 	{ ";; Question section mismatch", stranger },
 	{ ";; ;; Question section mismatch", stranger },
 	{ ";; reply from unexpected source", stranger },
-	{ ";; WARNING: reply ID ", stranger },
+	{ ";; WARNING: reply ID", stranger },
 	{ ";; WARNING: query/response question sections", stranger },
 	{ ";; Warning: short (< header size) message", short_message },
 	{ ";; Warning: Message parser reports malformed", malformed },

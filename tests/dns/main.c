@@ -5,7 +5,7 @@
  * QUESTION: "SERVER PORT udp|tcp NAME TYPE [edns=N] [pair=N] [nord]" in one argument.
  * With --again they are printed as dig does and read again: status 9, and both, where these are not the same.
  * With --each it asks once with each allocation of the library failing: status 9, and which one, where that is neither answered as
- * before nor out of memory. `dns --message [--dig]` reads one message as hexadecimal digits from stdin.
+ * before nor out of memory. `dns --message [--dig|--again]` reads one message as hexadecimal digits from stdin.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -112,7 +112,9 @@ static int parse_question(struct run *run, const char *arg)
 	if (!name || strlen(arg) > 2000 ||
 	    sscanf(arg, "%63s %u %7s %s %15s %23s %23s %23s", server, &port, transport, name, type, words[0], words[1], words[2]) < 5)
 		return -EINVAL;
-	q.name = strcmp(name, ".") == 0 ? "" : name;
+	if (strcmp(name, ".") == 0)
+		name[0] = '\0';
+	q.name = name;
 	q.port = (uint16_t)port;
 	q.tcp = strcmp(transport, "tcp") == 0;
 	q.type = (uint16_t)dns_type_parse(type);
@@ -281,7 +283,7 @@ static int read_message(struct arena *arena, const struct run *run)
 	while (n < sizeof(data) && scanf("%2x", &byte) == 1)
 		data[n++] = (uint8_t)byte;
 	r = dns_message_read(arena, data, n, &a);
-	return r == -ENOMEM ? r : show(&a, run->dig);
+	return r == -ENOMEM ? r : run->again ? compare(&a, 1) : show(&a, run->dig);
 }
 
 int main(int argc, char **argv)
@@ -298,10 +300,8 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < run.q.len; i++) {
 		char *name;
 
-		if (*run.q.v[i].name) {
-			memcpy(&name, &run.q.v[i].name, sizeof(name));
-			free(name);
-		}
+		memcpy(&name, &run.q.v[i].name, sizeof(name));
+		free(name);
 	}
 	array_free(&run.q);
 	arena_release(&arena);

@@ -47,6 +47,8 @@ def test_pod(w, server, folder):
             expect_equal(got.get((server_, name, "A", "+ignore")), "NOERROR", f"{name} at {server_}: {sorted(got)}")
     expect(not any("ip-addr.json" in files for _, _, files in os.walk(target)), "there is a node's part, too")
     expect(os.path.exists(os.path.join(target, "cluster", "services.json")), f"no Services: {err}")
+    r = run("dns", "web", "-n", "shop", "--bundle", target, codes=(0,))
+    expect("from pod shop/client, as recorded" in r.out and "every name resolves" in r.out and not r.err, f"judged: {short(r.out + r.err)}")
     return f"{len(got)} questions"
 
 
@@ -65,6 +67,11 @@ def test_redacted(w, server, folder):
         for f in files:
             text = read(at, f)
             expect("shop" not in text and "10.244.1.99" not in text, f"{os.path.join(at, f)} tells names")
+    if not any("dns.txt" in files for _, _, files in os.walk(target)):
+        return "what DNS said is left out"
+    r = run("dns", "-A", "--bundle", target, codes=(0,))
+    expect("as recorded" in r.out and "every name resolves" in r.out and not r.err, f"judged: {short(r.out + r.err)}")
+    return "judged"
 
 
 def test_without(w, server, folder):

@@ -191,6 +191,16 @@ def test_node(w, bundle):
     expect("from node node1" in r.out and "names as a pod there would ask for them" in r.out and "every name resolves" in r.out, f"not told: {r.out}")
 
 
+def test_node_alone(w, bundle):
+    """A node without a cluster, whose kubelet tells nothing: whom pods ask is not known, unless somebody says it."""
+    prefix = ["ip", "netns", "exec", w.name("node1")]
+    r = run("dns", "web", "-n", "shop", "--node", "live", prefix=prefix, codes={2}, env=nobody(w.folder))
+    expect("which server pods ask is not known here" in r.out, f"not told: {r.out}")
+    r = run("dns", "web", "-n", "shop", "--node", "live", "--server", VIP, prefix=prefix, codes={0}, env=nobody(w.folder))
+    expect(f"ok  {WEB}   10.96.20.1" in r.out, f"not asked: {r.out}")
+    return bundle and None
+
+
 def test_outside(w, bundle):
     prefix = ["ip", "netns", "exec", w.name("net")]
     r = run("dns", "web", "-n", "shop", "--bundle", bundle, "--server", "10.244.1.2", "--tcp", prefix=prefix, codes={0}, env=nobody(w.folder))
@@ -242,7 +252,7 @@ def main():
         with tempfile.TemporaryDirectory(prefix="svcdoctor-dns-") as folder:
             t.run(test.__name__[5:], test, folder)
     t.run("options", test_options)
-    asking = (test_pod, test_process, test_node, test_outside, test_forbidden, test_laptop, test_interrupted)
+    asking = (test_pod, test_process, test_node, test_node_alone, test_outside, test_forbidden, test_laptop, test_interrupted)
     why = lacks()
     if why:
         for test in (*asking, test_no_cluster):

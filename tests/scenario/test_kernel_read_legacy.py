@@ -154,6 +154,21 @@ def set_names():
     return f"{count} rules"
 
 
+def halves():
+    """What is large enough is printed by two threads."""
+    fresh()
+    subprocess.run(["ipset", "restore"], input="".join(f"create n{i} hash:ip family inet\n" for i in range(4)).encode(), check=True)
+    for chains, rules in ((150, 120), (1, 16000)):
+        names = [f"{'ZYX'[i % 3]}{i}" for i in range(chains)]
+        text = "".join(f":{n} - [0:0]\n" for n in names)
+        for i, n in enumerate(names):
+            rule = f"-A {n} -p tcp -m set --match-set n%d src -m comment --comment \"{i} %d\" -j {names[i // 2] if i else 'ACCEPT'}\n"
+            text += f"-A INPUT -j {n}\n" + "".join(rule % ((i + k) % 4, k) for k in range(rules))
+        restore(4, f"*filter\n{text}COMMIT\n")
+        count = compare(f"{chains} chains")
+    return f"{count} rules"
+
+
 def random_rulesets():
     fresh()
     objects()
@@ -262,7 +277,7 @@ def main():
     try:
         for path in sorted({os.path.dirname(p) for p in glob.glob(f"{CORPUS}/lab-*/nodes/*/ip*tables-legacy-save.txt") + glob.glob(f"{CORPUS}/elsewhere/*/ip*tables-legacy-save.txt")}):
             tests.run(os.path.relpath(path, CORPUS).replace("/nodes/", "/"), recorded, path)
-        for test in (basics, every, set_names, random_rulesets, untouched, denied, torn):
+        for test in (basics, every, set_names, halves, random_rulesets, untouched, denied, torn):
             tests.run(test.__name__, test)
     finally:
         if os.path.exists(os.environ["XTABLES_LOCKFILE"]):

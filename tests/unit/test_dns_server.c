@@ -173,6 +173,8 @@ static const struct row rows[] = {
 	  .text = "pods look names up in the domain corp.example, and CoreDNS serves cluster.local" },
 	{ { UP, GOOD_COREFILE }, .domain = "corp.example", .check = "wrong-cluster-domain", .severity = SEVERITY_ERROR, .text = "the search list of pod n/p" },
 	{ { UP, GOOD_COREFILE }, .domain = "Cluster.Local", .check = "wrong-cluster-domain", .severity = SILENT },
+	{ { UP, COREFILE("import x\\n. {\\n kubernetes cluster.local\\n forward . 192.0.2.1\\n}") }, .cluster_dns = "10.0.0.10", .cluster_domain = "corp.example",
+	  .check = "wrong-cluster-domain", .severity = SEVERITY_WARNING, .text = "what the Corefile imports is not seen here" },
 	{ { UP, COREFILE("cluster.local corp.example:53 {\\n kubernetes\\n}\\n. {\\n forward . 192.0.2.1\\n}") }, .cluster_dns = "10.0.0.10", .cluster_domain = "corp.example",
 	  .check = "wrong-cluster-domain", .severity = SILENT },
 	{ { UP, COREFILE(". {\\n rewrite name suffix corp.example cluster.local\\n kubernetes cluster.local\\n forward . 192.0.2.1\\n}") }, .cluster_dns = "10.0.0.10",
@@ -357,9 +359,31 @@ static void silent_cache(void **state)
 	}
 }
 
+/* In IPVS mode pods that are given the cluster IP ask the Service, whatever the cache does. */
+static void cache_beside_ipvs(void **state)
+{
+	static const struct row row = { { SVCS(DNS_SERVICE(UDP53 "," TCP53)), PODS(CACHE_POD("node-local-dns-x", NOT_READY("'waiting':{'reason':'CrashLoopBackOff'}"))) },
+					.cluster_dns = "10.0.0.10",
+					.cluster_domain = "cluster.local" };
+	const struct finding *f;
+	struct snap_node *n;
+	struct lab l;
+
+	(void)state;
+	prepare(&l, &row);
+	n = snapshot_node(&l.s, "w1", false);
+	assert_non_null(n);
+	n->proxy.mode = "ipvs";
+	diagnose(&l, NULL);
+	f = find_finding(&l, "nodelocaldns-broken");
+	assert_true(f && f->severity == SEVERITY_WARNING && has_text(f, "kube-ipvs0"));
+	lab_release(&l);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows), cmocka_unit_test(explained), cmocka_unit_test(silent_cache) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows), cmocka_unit_test(explained), cmocka_unit_test(silent_cache),
+					    cmocka_unit_test(cache_beside_ipvs) };
 
 	return cmocka_run_group_tests_name("dns_server", tests, NULL, NULL);
 }

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include <svcdoctor/redact.h>
 #include <svcdoctor/source.h>
 
 #define CORPUS "tests/corpus/dns/"
@@ -244,6 +245,137 @@ static void test_cut(void **state)
 	}
 }
 
+/* ---- what this program prints itself ---- */
+
+static void same_answer(const struct dns_answer *a, const struct dns_answer *b, bool redacted)
+{
+	assert_int_equal(a->line, b->line);
+	assert_int_equal(a->end, b->end);
+	assert_int_equal(a->rcode, b->rcode);
+	assert_int_equal(a->q.type, b->q.type);
+	assert_int_equal(a->q.port, b->q.port);
+	assert_true(a->q.tcp == b->q.tcp && a->searched == b->searched && a->records_unknown == b->records_unknown);
+	assert_true(a->aa == b->aa && a->tc == b->tc && a->ra == b->ra && a->ad == b->ad && a->q.no_recursion == b->q.no_recursion);
+	assert_int_equal(a->q.server.family, b->q.server.family);
+	assert_int_equal(a->us, b->us);
+	assert_int_equal(a->tries, b->tries);
+	assert_int_equal(a->strangers, b->strangers);
+	assert_int_equal(a->nanswers, b->nanswers);
+	assert_int_equal(a->nauthority, b->nauthority);
+	for (size_t i = 0; i < a->nanswers; i++) {
+		assert_int_equal(a->answers[i].type, b->answers[i].type);
+		assert_int_equal(a->answers[i].ttl, b->answers[i].ttl);
+		assert_int_equal(dns_name_equal(a->answers[i].owner, a->q.name), dns_name_equal(b->answers[i].owner, b->q.name));
+		assert_true(!redacted || !a->answers[i].addr.family || !ip_addr_equal(&a->answers[i].addr, &b->answers[i].addr));
+	}
+}
+
+static struct ip_addr address(const char *text)
+{
+	struct ip_addr a = { 0 };
+
+	assert_int_equal(ip_addr_parse(text, &a), 0);
+	return a;
+}
+
+/* What dns_print_dig writes is read as the same answer, of every end, alone and one behind the other. */
+static void test_round_trip(void **state)
+{
+	struct dns_record records[] = {
+		{ .owner = "a.shop.svc.cluster.local", .type = DNS_CNAME, .ttl = 5, .target = "b.shop.svc.cluster.local" },
+		{ .owner = "b.shop.svc.cluster.local", .type = DNS_A, .ttl = 30, .addr = address("10.96.7.7") },
+		{ .owner = "b.shop.svc.cluster.local", .type = DNS_AAAA, .ttl = 30, .addr = address("fd00::7") },
+		{ .owner = "_http._tcp.b", .type = DNS_SRV, .target = "c.b", .priority = 1, .weight = 2, .port = 80 },
+		{ .owner = "odd\\032name\\.x", .type = DNS_TXT, .text = "\"a; b\" \"c\"" },
+		{ .owner = "", .type = DNS_NS, .target = "" },
+		{ .owner = "x", .type = 65, .text = "\\# 3 000100" },
+	};
+	struct dns_record soa = { .owner = "cluster.local", .type = DNS_SOA, .ttl = 30, .target = "ns.dns.cluster.local", .minimum = 30 };
+	struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;
+	struct dns_answer v[2 * DNS_ENDS + 1];
+	struct world *w = *state;
+
+	for (int i = 0; i < 2 * DNS_ENDS + 1; i++) {
+		struct dns_answer *a = &v[i];
+
+		*a = (struct dns_answer){ .q = { .name = "a.shop.svc.cluster.local", .type = i % 3 ? DNS_A : DNS_SRV, .server = address(i % 4 ? "10.96.0.10" : "fd00::a"),
+						 .port = i % 5 ? 53 : 5353, .tcp = i >= DNS_ENDS, .edns = i % 2 ? 1232 : 0, .no_recursion = i % 7 == 0, .pair = (unsigned)i / 2 },
+					  .end = (enum dns_end)(i % DNS_ENDS), .us = 1200 + (uint32_t)i, .tries = 1 + (unsigned)i % 3, .source_port = (uint16_t)(4000 + i) };
+		if (a->end == DNS_STRANGERS)
+			a->strangers = 3;
+		if (a->end == DNS_GARBAGE || a->end == DNS_FAILED)
+			a->why = "it is no message";
+		if (a->end == DNS_ANSWERED || (a->end == DNS_GARBAGE && a->q.tcp)) {
+			a->answers = records;
+			a->nanswers = ARRAY_LEN(records);
+			a->authority = &soa;
+			a->nauthority = 1;
+			a->rcode = i == 1 ? DNS_NOERROR : 11;
+			a->aa = a->ra = true;
+			a->size = 99;
+		}
+		dns_print_dig(&b, a);
+	}
+	assert_int_equal(read_text(w, strbuf_str(&b)), 0);
+	assert_int_equal(w->notes.len, 0);
+	assert_int_equal(w->dns.answers.len, ARRAY_LEN(v));
+	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+		const struct dns_answer *got = &w->dns.answers.v[i];
+
+		v[i].line = got->line;
+		same_answer(&v[i], got, false);
+		assert_string_equal(v[i].q.name, got->q.name);
+		assert_true(ip_addr_equal(&v[i].q.server, &got->q.server));
+		assert_int_equal(v[i].q.edns, got->q.edns);
+		assert_int_equal(v[i].q.pair, got->q.pair);
+		assert_int_equal(v[i].source_port, got->source_port);
+		assert_int_equal(v[i].size, got->size);
+		for (size_t k = 0; k < got->nanswers; k++) {
+			assert_string_equal(records[k].owner, got->answers[k].owner);
+			assert_true(str_same(records[k].target, got->answers[k].target) && str_same(records[k].text, got->answers[k].text));
+			assert_true(ip_addr_equal(&records[k].addr, &got->answers[k].addr));
+			assert_int_equal(records[k].port, got->answers[k].port);
+		}
+		for (size_t k = 0; k < got->nauthority; k++)
+			assert_int_equal(soa.minimum, got->authority[k].minimum);
+	}
+}
+
+/* A recorded file, redacted, has the same answers with other names and addresses, and none of the names. */
+static void test_redacted(void **state)
+{
+	static const char *const names[] = { "kdig", "nslookup", "busybox", "host", "getent", "errors" };
+	static const char *const secret[] = { "web", "shop", "api", "nope", "nosuchhost", "big" };
+	struct world *w = *state, other = { 0 };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		struct strbuf path CLEANUP(strbuf_release) = STRBUF_INIT, out CLEANUP(strbuf_release) = STRBUF_INIT;
+		static const uint8_t key[16] = { 7 };
+		char file[64], *text CLEANUP(text_free) = NULL;
+		struct redact *r;
+		size_t size;
+
+		snprintf(file, sizeof(file), CORPUS "%s.txt", names[i]);
+		assert_int_equal(file_read_at(AT_FDCWD, file, 1u << 20, &text, &size), 0);
+		assert_int_equal(redact_new(key, &r), 0);
+		assert_int_equal(redact_learn(r, "nodes/n1/dns.txt", text, size), 0);
+		assert_int_equal(redact_learned(r), 0);
+		assert_int_equal(redact_file(r, "nodes/n1/dns.txt", text, size, &path, &out), 1);
+		redact_free(r);
+		for (size_t k = 0; k < ARRAY_LEN(secret); k++) {
+			const char *at = strstr(out.s, secret[k]);
+
+			assert_false(at && at > out.s && strchr(" ./@'\n", at[-1]) && strchr(" .\n'", at[strlen(secret[k])]));
+		}
+		assert_int_equal(read_text(w, text), 0);
+		assert_int_equal(read_text(&other, out.s), 0);
+		assert_int_equal(other.dns.answers.len, w->dns.answers.len);
+		for (size_t k = 0; k < other.dns.answers.len; k++)
+			same_answer(&w->dns.answers.v[k], &other.dns.answers.v[k], true);
+	}
+	clear(&other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -254,6 +386,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_two_servers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damage, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cut, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_round_trip, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_redacted, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
