@@ -24,13 +24,15 @@ static bool is_wanted(const struct run *r, const struct k8s_service *s)
 	return false;
 }
 
-/* Is it known from some place how the name resolves that was asked about, or another name of its Service? */
+/* Is it known from some place how the name resolves that was asked about, or another form of it? */
 static bool is_known(const struct run *r, const char *typed)
 {
+	size_t len = strlen(typed);
+
 	for (size_t i = 0; i < r->dns->names.len; i++) {
 		const struct dns_name_row *n = &r->dns->names.v[i];
 
-		if (n->ok >= 0 && (strcmp(n->typed, typed) == 0 || is_wanted(r, n->service)))
+		if (n->ok >= 0 && (strcmp(n->typed, typed) == 0 || is_wanted(r, n->service) || (n->full && strncmp(n->full, typed, len) == 0 && n->full[len] == '.')))
 			return true;
 	}
 	return false;
