@@ -19,12 +19,12 @@
 		"hc-nodeport-blocked", "nodeport-firewall-sg", "accept-before-reject", "calico-accept-before-reject", "kube-proxy-healthz-stale"
 /* What fails for want of endpoints. */
 #define WITHOUT_ENDPOINTS "webhook-apiservice-unreachable", "ingress-backend-no-endpoints", "gateway-route-backend-no-endpoints", "coredns-not-running"
+/* What follows where a place asks the wrong servers, or for the wrong names, or is not answered. */
+#define CLIENT_FAULTS "dns-name-not-resolved", "musl-resolver"
 /* What answers of the cluster's DNS show when it does not know what it should. */
-#define DNS_WRONG_ANSWERS "dns-servfail", "dns-wrong-record", "dns-stale-record", "coredns-pod-disagree", "dns-negative-cache"
+#define DNS_WRONG_ANSWERS "dns-servfail", "dns-wrong-record", "dns-stale-record", "coredns-pod-disagree", "dns-negative-cache", CLIENT_FAULTS
 /* And when its pods do not run, or ask themselves. */
 #define DNS_DOWN "coredns-not-running", "dns-endpoint-not-answering", "dns-vip-not-answering", "dns-slow-answers", DNS_WRONG_ANSWERS
-/* What follows where a place asks the wrong servers, or for the wrong names. */
-#define CLIENT_FAULTS "dns-name-not-resolved", "musl-resolver"
 /* Everything that keeps one pod from being ready. */
 #define POD_FAULTS \
 	"pod-crashlooping", "pod-image-pull-failing", "pod-container-config-error", "pod-init-failing", \

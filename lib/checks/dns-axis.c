@@ -24,15 +24,24 @@ static bool is_wanted(const struct run *r, const struct k8s_service *s)
 	return false;
 }
 
-/* Is it known from some place how the name resolves that was asked about, or another form of it? */
+/* Where no resolv.conf tells what is appended to a name, its whole name is what was asked. */
+static bool means(const char *typed, const char *full)
+{
+	char name[64], ns[64], full_name[64], full_ns[64];
+
+	return full && service_name_split(typed, NULL, name, ns) == 0 && service_name_split(full, NULL, full_name, full_ns) == 0 &&
+	       strcmp(name, full_name) == 0 && (!*ns || strcmp(ns, full_ns) == 0);
+}
+
+/* Is it known from some place how the name resolves that was asked about, or another name of its Service? */
 static bool is_known(const struct run *r, const char *typed)
 {
-	size_t len = strlen(typed);
-
 	for (size_t i = 0; i < r->dns->names.len; i++) {
 		const struct dns_name_row *n = &r->dns->names.v[i];
 
-		if (n->ok >= 0 && (strcmp(n->typed, typed) == 0 || is_wanted(r, n->service) || (n->full && strncmp(n->full, typed, len) == 0 && n->full[len] == '.')))
+		bool whole = (!n->from->has_conf || n->from->where == DNS_FROM_NODE) && means(typed, n->full);
+
+		if (n->ok >= 0 && (strcmp(n->typed, typed) == 0 || is_wanted(r, n->service) || whole))
 			return true;
 	}
 	return false;

@@ -140,6 +140,18 @@ static enum severity severity_of(const struct dns_client *c, const struct dns_na
 	return known_name && !n->service->external_name ? SEVERITY_ERROR : SEVERITY_WARNING;
 }
 
+/* Is there such a finding about this place? */
+static bool is_told(const struct dns_client *c, const char *id, const char *detail)
+{
+	for (size_t i = 0; i < c->r->d->findings.len; i++) {
+		const struct finding *f = c->r->d->findings.v[i];
+
+		if (strcmp(f->check->id, id) == 0 && strcmp(f->subject, c->subject) == 0 && str_ends(f->id, detail))
+			return true;
+	}
+	return false;
+}
+
 /* Does something that was found before say why: of the cluster, no less severe, or of this Service? */
 static bool is_told_why(const struct dns_client *c, const struct k8s_service *s, enum severity severity)
 {
@@ -178,7 +190,7 @@ static void not_resolved(struct dns_client *c, const struct dns_name_row *first)
 	if (!bad || rightly_empty(c, bad->service) || (!bad->service && wrong_namespace(c, bad)))
 		return;
 	severity = severity_of(c, bad, bad->service != NULL);
-	if (is_told_why(c, bad->service, severity))
+	if (is_told_why(c, bad->service, severity) || (bad->libc == LIBC_MUSL && is_told(c, "musl-resolver", "")))
 		return;
 	f = dns_client_finding(c, "dns-name-not-resolved", bad->typed);
 	f->rank = 6;
@@ -294,17 +306,6 @@ static void wildcard(struct dns_client *c, const char *search)
 	dns_client_evidence(c, f);
 }
 
-static bool is_told(const struct dns_client *c, const char *id, const char *detail)
-{
-	for (size_t i = 0; i < c->r->d->findings.len; i++) {
-		const struct finding *f = c->r->d->findings.v[i];
-
-		if (strcmp(f->check->id, id) == 0 && strcmp(f->subject, c->subject) == 0 && str_ends(f->id, detail))
-			return true;
-	}
-	return false;
-}
-
 /* A name of the world that means another one below a search domain: hardly anybody has made such a record for it alone. */
 static void taken_over(struct dns_client *c, const struct dns_name_row *n)
 {
@@ -336,40 +337,54 @@ static void wildcards(struct dns_client *c)
 
 /* ---- two libcs ---- */
 
-static const struct dns_name_row *other_libc(const struct dns_client *c, const struct dns_name_row *n)
+/* What glibc would make of the same answers: the tables have only the libc of the place, where that is known. */
+static bool glibc_resolves(struct dns_client *c, const char *typed, struct libc_walk *ret)
 {
-	for (size_t i = 0; i < c->r->dns->names.len; i++) {
-		const struct dns_name_row *x = &c->r->dns->names.v[i];
+	struct dns_lookup l = { .view = &c->v[LIBC_GLIBC] };
+	bool resolved = false;
 
-		if (x->from == n->from && x->libc != n->libc && strcmp(x->typed, n->typed) == 0)
-			return x;
-	}
-	return NULL;
+	if (!c->viewed)
+		return false;
+	if (dns_lookup_make(c->d, &l) < 0 || libc_walk(c->r->a, &c->v[LIBC_GLIBC], typed, dns_lookup_answer, &l, ret) < 0)
+		c->r->err = -ENOMEM;
+	else
+		resolved = ret->result == LIBC_RESOLVED;
+	dns_lookup_release(&l);
+	if (!resolved)
+		libc_walk_release(ret);
+	return resolved;
 }
 
 /* glibc would find what musl does not. Where nobody knows which libc is there, it is something to know. */
-static void musl(struct dns_client *c)
+static void musl_differs(struct dns_client *c, const struct dns_name_row *m, const struct libc_walk *glibc)
 {
-	const struct dns_name_row *m = NULL, *g = NULL;
+	const bool known = c->d->libc == LIBC_MUSL;
 	struct finding *f;
 
-	for (size_t i = 0; i < c->r->dns->names.len && !m; i++) {
-		const struct dns_name_row *n = &c->r->dns->names.v[i];
-
-		if (n->from != c->d || n->libc != LIBC_MUSL || n->control || !fails(n) || !(g = other_libc(c, n)) || !resolves(g))
-			continue;
-		m = n;
-	}
-	if (!m || c->d->libc == LIBC_GLIBC || is_told_why(c, m->service, c->d->libc == LIBC_MUSL ? SEVERITY_WARNING : SEVERITY_INFO))
+	if (is_told_why(c, m->service, known ? SEVERITY_WARNING : SEVERITY_INFO))
 		return;
 	f = dns_client_finding(c, "musl-resolver", NULL);
 	f->rank = 5;
-	if (c->d->libc != LIBC_MUSL)
+	if (!known)
 		finding_severity(f, SEVERITY_INFO);
 	finding_text(c->r, f, "%.253s resolves with glibc and not with musl, from %s%s%s", m->typed, c->d->label, m->walk.stopped ? ": " : "",
 		     m->walk.stopped ? m->walk.stopped : "");
 	walk_evidence(c, f, m);
-	walk_evidence(c, f, g);
+	if (glibc->winner)
+		finding_evidence(c->r, f, "glibc goes on to %.253s: %s", glibc->winner->name, glibc->winner->outcome);
+}
+
+static void musl(struct dns_client *c)
+{
+	for (size_t i = 0; c->d->libc != LIBC_GLIBC && i < c->r->dns->names.len; i++) {
+		const struct dns_name_row *n = &c->r->dns->names.v[i];
+		CLEANUP(libc_walk_release) struct libc_walk glibc = { 0 };
+
+		if (n->from != c->d || n->libc != LIBC_MUSL || n->control || !fails(n) || !glibc_resolves(c, n->typed, &glibc))
+			continue;
+		musl_differs(c, n, &glibc);
+		return;
+	}
 }
 
 void dns_client_names(struct dns_client *c)
@@ -377,6 +392,7 @@ void dns_client_names(struct dns_client *c)
 	wildcards(c);
 	if (!c->r->dns)
 		return;
+	musl(c);
 	for (size_t i = 0; i < c->r->dns->names.len && !c->r->err; i++) {
 		const struct dns_name_row *n = &c->r->dns->names.v[i];
 
@@ -388,5 +404,4 @@ void dns_client_names(struct dns_client *c)
 		if (is_first(c, n))
 			not_resolved(c, n);
 	}
-	musl(c);
 }

@@ -299,6 +299,18 @@ static bool spec_gives(const struct dns_client *c, const char *text)
 	return false;
 }
 
+/* Another check says it of this address: it was asked in vain, or a kubelet gives it. */
+static bool address_is_told(const struct dns_client *c, const char *text)
+{
+	for (size_t i = 0; i < c->r->d->findings.len; i++) {
+		const struct finding *f = c->r->d->findings.v[i];
+
+		if (strcmp(f->check->id, "wrong-cluster-dns-address") == 0 && strstr(f->text, text))
+			return true;
+	}
+	return false;
+}
+
 /* What kubelets are told is looked at in dns.c; here the file shows what this one wrote. */
 static void servers(struct dns_client *c)
 {
@@ -312,7 +324,7 @@ static void servers(struct dns_client *c)
 		struct finding *f;
 		bool certain;
 
-		if (!s->addr.family || kubelet_gives(c, s->text) || spec_gives(c, s->text))
+		if (!s->addr.family || kubelet_gives(c, s->text) || spec_gives(c, s->text) || address_is_told(c, s->text))
 			continue;
 		fault = dns_address_fault(c->r, c->node_name ? c->node_name : "", &s->addr, &certain);
 		if (!fault)
@@ -560,6 +572,54 @@ static void file(struct dns_client *c)
 	ndots(c);
 }
 
+/* ---- what kubelets say in events, of pods that nobody asked from ---- */
+
+static const struct told {
+	const char *reason, *words, *check; /* words: in the message; "" any */
+	const char *text;
+} tolds[] = {
+	{ "MissingClusterDNS", "", "missing-cluster-dns", "have no clusterDNS for pods with dnsPolicy ClusterFirst, which ask the node's nameservers instead" },
+	{ "DNSConfigForming", "earch Line limits", "resolvconf-search-limit", "left out search domains of pods" },
+	{ "CheckLimitsForResolvConf", "search", "resolvconf-search-limit", "find the search list of a node's resolv.conf too long" },
+};
+
+static bool found_already(const struct run *r, const char *check)
+{
+	for (size_t i = 0; i < r->d->findings.len; i++)
+		if (strcmp(r->d->findings.v[i]->check->id, check) == 0)
+			return true;
+	return false;
+}
+
+static void told_in_events(struct run *r, const struct told *t)
+{
+	const struct k8s_event *example[EXAMPLES_MAX];
+	struct finding *f;
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->c->events.len; i++) {
+		const struct k8s_event *e = r->c->events.v[i];
+
+		if (!str_is(e->reason, t->reason) || !strstr(e->message ? e->message : "", t->words))
+			continue;
+		if (n < EXAMPLES_MAX)
+			example[n] = e;
+		n++;
+	}
+	if (n == 0 || found_already(r, t->check))
+		return;
+	f = finding_new(r, t->check, NULL, NULL, "the kubelets");
+	finding_cluster(f);
+	f->rank = 3;
+	finding_text(r, f, "kubelets %s: %zu event%s with reason %s", t->text, n, PLURAL(n), t->reason);
+	for (size_t i = 0; i < MIN(n, (size_t)EXAMPLES_MAX); i++) {
+		finding_evidence(r, f, "%s %s%s%s", example[i]->kind ? example[i]->kind : "", example[i]->ns ? example[i]->ns : "", example[i]->ns ? "/" : "",
+				 example[i]->name ? example[i]->name : "");
+		finding_event(r, f, example[i]);
+	}
+	finding_next(r, f, "kubectl get events -A --field-selector reason=%s", t->reason);
+}
+
 void dns_client_findings(struct run *r)
 {
 	for (size_t i = 0; i < r->s->dns.len && !r->err; i++) {
@@ -575,4 +635,6 @@ void dns_client_findings(struct run *r)
 			dns_client_names(&c);
 		client_close(&c);
 	}
+	for (size_t i = 0; i < ARRAY_LEN(tolds) && !r->err; i++)
+		told_in_events(r, &tolds[i]);
 }

@@ -12,7 +12,7 @@
 /* ---- dns.c ---- */
 
 bool dns_is_node_local(const struct k8s_pod *p); /* of NodeLocal DNSCache */
-/* Are the endpoints of the Service known, and how many of them are ready? -1: not known. */
+/* How many endpoints of the Service are ready, or where they are not known, how many of its pods; -1: neither is known. */
 int dns_ready(const struct run *r, const struct k8s_service *s);
 
 /* ---- dns-server.c ---- */

@@ -208,7 +208,14 @@ static size_t count_ready(const struct run *r, const struct k8s_service *s)
 
 int dns_ready(const struct run *r, const struct k8s_service *s)
 {
-	return s && slices_known(r, s) ? (int)MIN(count_ready(r, s), (size_t)INT_MAX) : -1;
+	const struct k8s_pod *p;
+	int ready = 0, pods = 0;
+
+	if (s && slices_known(r, s))
+		return (int)MIN(count_ready(r, s), (size_t)INT_MAX);
+	for (size_t at = 0; (p = dns_next_pod(r, s, &at)); pods++)
+		ready += pod_counts_ready(p);
+	return pods ? ready : -1;
 }
 
 static void pods_evidence(struct run *r, struct finding *f, const struct k8s_service *s)

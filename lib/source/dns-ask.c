@@ -132,49 +132,6 @@ static bool all_done(const struct trip *f)
 
 /* ---- errors ---- */
 
-/* ICMP errors: RFC 792, RFC 1812, 5.2.7.1; of IPv6: RFC 4443, 3.1. */
-static enum dns_end end_of_icmp(const struct snap_try *t, int family)
-{
-	const bool v6 = family == AF_INET6;
-
-	if (t->icmp_type != (v6 ? 1 : 3))
-		return DNS_UNREACHABLE;
-	if (t->icmp_code == (v6 ? 4 : 3))
-		return DNS_PORT_CLOSED;
-	if (v6)
-		return t->icmp_code == 1 || t->icmp_code == 5 || t->icmp_code == 6 ? DNS_PROHIBITED : DNS_UNREACHABLE;
-	return t->icmp_code == 9 || t->icmp_code == 10 || t->icmp_code == 13 ? DNS_PROHIBITED : DNS_UNREACHABLE;
-}
-
-static int errno_of_end(enum dns_end end)
-{
-	return end == DNS_PORT_CLOSED ? ECONNREFUSED : end == DNS_PROHIBITED ? EACCES : EHOSTUNREACH;
-}
-
-static enum dns_end end_of_errno(const struct trip *f, int err)
-{
-	switch (err) {
-	case ECONNREFUSED:
-		return DNS_PORT_CLOSED;
-	case EHOSTUNREACH:
-	case ENETUNREACH:
-	case EHOSTDOWN:
-	case ENOPROTOOPT:
-	case EINVAL: /* a route of the kind blackhole: net/ipv4/fib_semantics.c, fib_props */
-		return DNS_UNREACHABLE;
-	case EPERM:
-	case EACCES:
-		return DNS_PROHIBITED;
-	case ETIMEDOUT:
-		return DNS_TIMED_OUT;
-	case ECONNRESET:
-	case EPIPE:
-		return f->tcp ? DNS_CUT_OFF : DNS_FAILED;
-	default:
-		return DNS_FAILED;
-	}
-}
-
 /*
  * An ICMP error says more than the errno that comes of it, and where a rule of this machine rejects, the errno is that of a rule that drops: EPERM.
  * Then the message may still be on its way through lo. @err 0: there is none. False: there is no error at all.
@@ -186,14 +143,15 @@ static bool use_error(struct trip *f, int fd, int err)
 
 	if (err == EPERM)
 		(void)poll(&p, 1, REJECT_MS);
-	if (fd >= 0 && !(f->tcp && f->in.got) && error_queue_take(fd, &icmp)) {
-		enum dns_end end = end_of_icmp(&icmp, f->ask->q[f->v[0].number].server.family);
+	/* of a connection that is there, an ICMP error is none yet; it is taken all the same, or poll() tells of it for ever */
+	if (fd >= 0 && error_queue_take(fd, &icmp) && !(f->tcp && f->v[0].sent)) {
+		enum dns_end end = dns_end_of_icmp(&icmp, f->ask->q[f->v[0].number].server.family);
 
-		end_all(f, end, err && err != EPERM ? err : errno_of_end(end), NULL);
+		end_all(f, end, err && err != EPERM ? err : dns_errno_of_end(end), NULL);
 		return true;
 	}
 	if (err)
-		end_all(f, end_of_errno(f, err), err, NULL);
+		end_all(f, dns_end_of_errno(f->tcp, err), err, NULL);
 	return err != 0;
 }
 
@@ -722,8 +680,11 @@ static int start_some(struct ask *k)
 	for (size_t i = k->first; r == 0 && i < k->nparties && k->ntrips < k->max_trips; i++) {
 		struct party *p = &k->parties[i];
 
-		if (p->n && !p->flying && may_start(k, p))
-			r = trip_start(k, p);
+		if (!p->n || p->flying || !may_start(k, p))
+			continue;
+		if (stopped(k) || clock_us() >= k->until_us)
+			break;
+		r = trip_start(k, p);
 	}
 	return r;
 }
@@ -797,6 +758,8 @@ static int ask_all(struct ask *k)
 			return r;
 		end_some(k);
 	}
+	if (r == 0)
+		end_some(k); /* what is still under way has no time left */
 	return r < 0 ? r : k->failed;
 }
 

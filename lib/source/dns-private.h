@@ -24,4 +24,9 @@ struct dns_head {
 /* 0, or SD_EPARSE: shorter than a header, then all is zero; or its question cannot be read, then the id is there. */
 int dns_head_read(const uint8_t *data, size_t size, struct dns_head *ret);
 
+/* What an errno means; what an ICMP error, of which @t has type and code, and the errno that goes with it. */
+enum dns_end dns_end_of_errno(bool tcp, int err);
+enum dns_end dns_end_of_icmp(const struct snap_try *t, int family);
+int dns_errno_of_end(enum dns_end end);
+
 #endif

@@ -43,13 +43,14 @@
 #define DNS_ENDS \
 	END("10.244.1.2", "coredns-a", "kube-system", "node1", "") "," END("10.244.2.2", "coredns-b", "kube-system", "node2", "") "," \
 	END("10.244.2.3", "coredns-c", "kube-system", "node2", "")
-#define REST \
+#define REST REST_WITH("")
+#define REST_WITH(pods) \
 	"namespaces.json", "{'kind':'NamespaceList','items':[" NAMESPACE("default") "," NAMESPACE("kube-system") "," NAMESPACE("shop") "]}", "pods.json", \
 		"{'kind':'PodList','items':[" POD("kube-system", "coredns-a", "10.244.1.2", "node1", "'k8s-app':'kube-dns'") "," \
 		POD("kube-system", "coredns-b", "10.244.2.2", "node2", "'k8s-app':'kube-dns'") "," \
 		POD("kube-system", "coredns-c", "10.244.2.3", "node2", "'k8s-app':'kube-dns'") "," POD("shop", "web-1", "10.244.1.31", "node1", "'app':'web'") "," \
 		POD("shop", "db-0", "10.244.1.41", "node1", "'app':'db'") "," POD("shop", "db-1", "10.244.2.42", "node2", "'app':'db'") "," \
-		POD("shop", "client", "10.244.1.99", "node1", "'app':'client'") "]}"
+		POD("shop", "client", "10.244.1.99", "node1", "'app':'client'") pods "]}"
 
 static const char *const sound[] = { SERVICES(""), SLICES_WITH(DNS_ENDS), REST, NULL };
 static const char *const none_ready[] = {
@@ -60,6 +61,8 @@ static const char *const loops[] = { SERVICES("," SERVICE("shop", "loop", "'type
 				     SLICES_WITH(DNS_ENDS), REST, NULL };
 static const char *const cold[] = { SERVICES("," SERVICE("shop", "cold", "'clusterIP':'None','selector':{'app':'cold'},'ports':[{'name':'http','port':80}]")),
 				    SLICES_WITH(DNS_ENDS), REST, NULL };
+static const char *const cached[] = { SERVICES(""), SLICES_WITH(DNS_ENDS),
+				      REST_WITH("," POD("kube-system", "node-local-dns-1", "10.90.7.1", "node1", "'k8s-app':'node-local-dns'")), NULL };
 static const char *const waits[] = { SERVICES("," SERVICE("shop", "waits", "'type':'LoadBalancer','ports':[{'name':'http','port':80}]")), SLICES_WITH(DNS_ENDS), REST, NULL };
 static const char *const nothing_known[] = { NULL };
 
@@ -141,6 +144,10 @@ static void add_word(struct world *w, struct dns_answer *a, const char **owner, 
 		a->aa = false;
 		return;
 	}
+	if (str_starts(word, "owner:")) {
+		*owner = arena_strdup(&w->lab.s.arena, word + 6);
+		return;
+	}
 	if (str_starts(word, "us:")) {
 		a->us = (uint32_t)strtoul(word + 3, NULL, 10);
 		return;
@@ -157,7 +164,7 @@ static void add_word(struct world *w, struct dns_answer *a, const char **owner, 
 
 static struct ip_addr server(char c)
 {
-	static const char *const addrs[] = { "V", "10.96.0.10", "a", "10.244.1.2", "b", "10.244.2.2", "c", "10.244.2.3", "L", "169.254.20.10", "X", "10.96.0.99" };
+	static const char *const addrs[] = { "V", "10.96.0.10", "a", "10.244.1.2", "b", "10.244.2.2", "c", "10.244.2.3", "L", "169.254.20.10", "X", "10.96.0.99", "O", "192.0.2.53" };
 	struct ip_addr a = { 0 };
 
 	for (size_t i = 0; i < ARRAY_LEN(addrs); i += 2)
@@ -177,6 +184,7 @@ static void answer(struct world *w, const char *line)
 	a.q.server = server(word[0]);
 	a.q.tcp = strchr(word, 't') != NULL;
 	a.q.pair = strchr(word, 'p') != NULL;
+	a.searched = strchr(word, 's') != NULL;
 	a.q.type = (uint16_t)dns_type_parse(strtok_r(NULL, " ", &save));
 	a.q.name = arena_strdup(&w->lab.s.arena, strtok_r(NULL, " ", &save));
 	assert_non_null(a.q.name);
@@ -223,7 +231,10 @@ static void conf(struct world *w, const char *nameserver, const char *domain)
 {
 	char text[400];
 
-	snprintf(text, sizeof(text), "nameserver %s\nsearch shop.svc.%s svc.%s %s corp.example\noptions ndots:5\n", nameserver, domain, domain, domain);
+	if (strcmp(domain, "-") == 0)
+		snprintf(text, sizeof(text), "nameserver %s\nsearch corp.example\n", nameserver);
+	else
+		snprintf(text, sizeof(text), "nameserver %s\nsearch shop.svc.%s svc.%s %s corp.example\noptions ndots:5\n", nameserver, domain, domain, domain);
 	assert_int_equal(resolv_conf_read(&w->lab.s.arena, text, strlen(text), "/etc/resolv.conf", &w->lab.s.notes, &w->d->conf), 0);
 	w->d->has_conf = true;
 }
@@ -311,7 +322,7 @@ static const struct row {
 	{ "another domain", "wrong-cluster-domain", SEVERITY_ERROR, "the search list of pod shop/client ends in svc.corp.local", NULL, NULL, "corp.local",
 	  { "+V A kubernetes.default.svc.corp.local NX:a.root", "+V A web.shop.svc.corp.local NX:a.root", NULL } },
 	{ "NXDOMAIN for AAAA", "dns-aaaa-nodata-misread", SEVERITY_ERROR, "has an IPv4 address", NULL, NULL, NULL, { "* AAAA " K " NX", "* AAAA " DB " NX", NULL } },
-	{ "all names are denied by others", "dns-wrong-record", SEVERITY_ERROR, "others answer for cluster.local", NULL, NULL, NULL,
+	{ "all names are denied by others", "coredns-servfail-no-zone", SEVERITY_ERROR, "asks others for names of the cluster", NULL, NULL, NULL,
 	  { "* * * NX:a.root", "V A www.example.com 198.51.100.80", "V AAAA www.example.com 2001:db8::80", NULL } },
 	{ "one endpoint denies", "coredns-pod-disagree", SEVERITY_ERROR, "Pod coredns-c on node2) is wrong about web.shop", NULL, NULL, NULL,
 	  { "c A " WEB " NX", "c AAAA " WEB " NX", NULL } },
@@ -324,12 +335,17 @@ static const struct row {
 	{ "endpoints differ, and nobody knows", "coredns-pod-disagree", SEVERITY_WARNING, "which of them is right", waits, NULL, NULL,
 	  { "+a A waits.shop" D " 10.96.20.7", "+b A waits.shop" D " 10.96.20.8", "+c A waits.shop" D " 10.96.20.8", NULL } },
 	{ "a denial is kept", "dns-negative-cache", SEVERITY_ERROR, "for 7 seconds more", NULL, NULL, NULL, { "V A " WEB " NX-7", "V AAAA " WEB " NX-7", NULL } },
-	{ "a denial is kept by the cache of the node", "dns-negative-cache", SEVERITY_ERROR, "NodeLocal DNSCache", NULL, "169.254.20.10", NULL,
+	{ "a denial is kept by the cache of the node", "dns-negative-cache", SEVERITY_ERROR, "NodeLocal DNSCache", cached, "169.254.20.10", NULL,
 	  { "+L A " K " 10.96.0.1", "+Lt A " K " 10.96.0.1", "+L A " WEB " NX cached", "+L AAAA " WEB " NX cached", NULL } },
 
 	/* records */
 	{ "the Service was made anew", "dns-stale-record", SEVERITY_ERROR, "10.96.20.99 for web.shop.svc.cluster.local, an address that Service shop/web has no more", NULL, NULL, NULL,
 	  { "* A " WEB " 10.96.20.99", "V PTR 1.20.96.10.in-addr.arpa NX:a.root", NULL } },
+	{ "a program that searched, and does not say whom it asked", "dns-stale-record", SEVERITY_ERROR, "A web.shop, from pod shop/client: 10.96.20.99", NULL, NULL, NULL,
+	  { "+Us A web.shop owner:" WEB " 10.96.20.99", NULL } },
+	{ "the same, as it must be", NULL, NONE, NULL, NULL, NULL, NULL, { "+Us A web.shop 10.96.20.1", "+Us A nobody.shop NX", NULL } },
+	{ "a nameserver outside knows no name of the cluster, for a place that has no search list of one", NULL, NONE, NULL, NULL, "192.0.2.53", "-",
+	  { "+O A " K " NX:a.root", "+O A " WEB " NX:a.root", "+O A www.example.com 198.51.100.80", "+Ot A " K " CLOSED", NULL } },
 	{ "an endpoint is gone", "dns-stale-record", SEVERITY_WARNING, "10.244.2.77", NULL, NULL, NULL, { "* A " DB " 10.244.1.41 10.244.2.42 10.244.2.77", NULL } },
 	{ "an endpoint is not ready", "dns-stale-record", SEVERITY_WARNING, "an endpoint of Service shop/db that is not ready", NULL, NULL, NULL,
 	  { "* A " DB " 10.244.1.41 10.244.1.43 10.244.2.42", NULL } },
@@ -355,7 +371,7 @@ static const struct row {
 static void open_row(struct world *w, const struct row *row)
 {
 	lab_read(&w->lab, row->docs ? row->docs : sound);
-	w->d = snapshot_dns(&w->lab.s, DNS_FROM_POD, "node1", "shop", "client");
+	w->d = str_is(row->domain, "-") ? snapshot_dns(&w->lab.s, DNS_FROM_NODE, "node1", NULL, NULL) : snapshot_dns(&w->lab.s, DNS_FROM_POD, "node1", "shop", "client");
 	assert_non_null(w->d);
 	w->d->live = true;
 	conf(w, row->nameserver ? row->nameserver : "10.96.0.10", row->domain ? row->domain : "cluster.local");
@@ -411,9 +427,93 @@ static void test_rows(void **state)
 	assert_int_equal(bad, 0);
 }
 
+static struct finding *judged(struct world *w, const char *id)
+{
+	for (size_t i = 0; i < w->lab.d.findings.len; i++)
+		if (strcmp(w->lab.d.findings.v[i]->check->id, id) == 0)
+			return w->lab.d.findings.v[i];
+	fail_msg("no %s", id);
+	return NULL;
+}
+
+/* What the node's conntrack counts stands beside losses. */
+static void test_conntrack(void **state)
+{
+	static const struct row row = { .changes = { "+Vp A " K " ONCE", "+Vp AAAA " K " NODATA", "+Vp A " K " ONCE", "+Vp AAAA " K " NODATA", NULL } };
+	struct world w = { 0 };
+	struct snap_node *n;
+
+	(void)state;
+	open_row(&w, &row);
+	n = snapshot_node(&w.lab.s, "node1", true);
+	assert_non_null(n);
+	n->conntrack_known = true;
+	n->insert_failed = 41;
+	judge(&w);
+	assert_true(has_text(judged(&w, "dns-slow-answers"), "conntrack of node node1 counts insert_failed 41"));
+	lab_release(&w.lab);
+}
+
+/* Between two looks of different times the endpoints of a headless Service may have changed: no error. */
+static void test_recorded(void **state)
+{
+	static const struct row row = { .changes = { "* A " DB " NX", "* A db-0." DB " NX", "V SRV _http._tcp." DB " NX", NULL } };
+
+	(void)state;
+	for (int live = 0; live < 2; live++) {
+		struct world w = { 0 };
+
+		open_row(&w, &row);
+		w.d->live = live;
+		judge(&w);
+		assert_int_equal(judged(&w, "dns-wrong-record")->severity, live ? SEVERITY_ERROR : SEVERITY_WARNING);
+		lab_release(&w.lab);
+	}
+}
+
+/* A policy that keeps the pod from port 53 is the reason why nobody answers it. */
+static void test_policy(void **state)
+{
+	static const char *const docs[] = {
+		SERVICES(""), SLICES_WITH(DNS_ENDS), REST, "networkpolicies.json",
+		"{'kind':'NetworkPolicyList','apiVersion':'networking.k8s.io/v1','items':[{'metadata':{'name':'only-web','namespace':'shop'},'spec':{'podSelector':{},"
+		"'policyTypes':['Egress'],'egress':[{'ports':[{'port':8080,'protocol':'TCP'}]}]}}]}", NULL
+	};
+	static const struct row row = { .docs = docs, .changes = { "* * * TIMEOUT", NULL } };
+	struct world w = { 0 };
+
+	(void)state;
+	open_row(&w, &row);
+	judge(&w);
+	assert_true(has_text(judged(&w, "networkpolicy-blocks-dns"), "NetworkPolicy only-web isolates it"));
+	assert_null(find_finding(&w.lab, "dns-endpoint-not-answering"));
+	lab_release(&w.lab);
+}
+
+/* What is asked at another place counts there: the node next to the endpoints reaches all of them. */
+static void test_places(void **state)
+{
+	static const struct row row = { .changes = { "b* * * TIMEOUT", "c* * * TIMEOUT", NULL } };
+	const struct finding *f;
+	struct world w = { 0 };
+
+	(void)state;
+	open_row(&w, &row);
+	w.d = snapshot_dns(&w.lab.s, DNS_FROM_NODE, "node2", NULL, NULL);
+	assert_non_null(w.d);
+	for (size_t i = 0; right[i]; i++)
+		answer(&w, right[i]);
+	judge(&w);
+	f = judged(&w, "dns-cross-node-blocked");
+	assert_string_equal(f->node, "node1");
+	assert_int_equal(w.lab.d.findings.len, 1);
+	lab_release(&w.lab);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows),   cmocka_unit_test(test_conntrack), cmocka_unit_test(test_recorded),
+					    cmocka_unit_test(test_policy), cmocka_unit_test(test_places) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
