@@ -17,7 +17,7 @@ from common import Failure, Tests, expect, expect_equal, read, run, write
 from dns_objects import CLIENT, COREFILE, DNS_PODS, NODELOCAL, VIP, Cluster, port
 from dns_world import SPACES, UPSTREAM, World, lacks
 
-AT_A_TIME = 10
+AT_A_TIME, AGAIN = 8, 6
 LIBC_LIMIT = 8 # seconds that getent may take
 UNEVEN = {"one-of-three-is-behind", "one-of-three-dead", "one-of-three-silent"} # what is answered depends on which server it is
 WEB, PAY, EXTERNAL = "web.shop.svc.cluster.local", "pay.billing.svc.cluster.local", "www.example.com"
@@ -28,7 +28,10 @@ SETUPS = []
 class Setup:
     def __init__(self, check, make, name, at):
         self.check, self.make, self.name, self.at = check, make, name, at
-        self.row = make.__name__.replace("_", "-")
+        self.row, self.tries = make.__name__.replace("_", "-"), 0
+        self.forget()
+
+    def forget(self):
         self.findings, self.explained, self.rc, self.error, self.compared = [], set(), None, None, False
 
 
@@ -274,6 +277,7 @@ def may_not_read_slices(w):
 
 @setup("coredns-upstream-timeout", EXTERNAL)
 def upstream_silent(w):
+    w.forward_ms = 300
     rule(w, "net", "-A", "INPUT", "-p", "udp", "--dport", "53", "-j", "DROP")
     return lambda: (seen(w, WEB, f"@{VIP}", status="NOERROR"), seen(w, EXTERNAL, f"@{VIP}", status="SERVFAIL"))
 
@@ -518,8 +522,10 @@ def as_libc(s, document, libc):
 
 
 def try_one(number, s, folder, verbose):
+    s.forget()
+    s.tries += 1
     try:
-        with World(number, os.path.join(folder, s.row)) as w:
+        with World(number, os.path.join(folder, f"{s.row}-{s.tries}")) as w:
             os.makedirs(w.folder)
             look = s.make(w)
             w.bundle()
@@ -586,13 +592,17 @@ def main():
     with tempfile.TemporaryDirectory(prefix="svcdoctor-dns-") as folder:
         with ThreadPoolExecutor(AT_A_TIME) as pool:
             list(pool.map(lambda x: try_one(x[0], x[1], folder, verbose), enumerate(setups)))
+        # once more by itself: a machine that has too much to do has time-outs of its own
+        for n, s in enumerate([s for s in setups if wrong(s)][:AGAIN]):
+            try_one(len(setups) + n, s, folder, verbose)
     table(setups)
     for s in setups:
         why = wrong(s)
         if why:
             tests.fail(f"dns/{s.row}", f"{s.check}: {why}")
         else:
-            print(f"ok dns/{s.row}" + (": as getent" if s.compared else ""))
+            notes = ["as getent"] * s.compared + ["at the second try"] * (s.tries > 1)
+            print(f"ok dns/{s.row}" + (": " + ", ".join(notes) if notes else ""))
     tests.finish()
 
 
