@@ -30,7 +30,7 @@ ROOMS = {  # a room: the rooms whose headers it may include, beside its own
     "verify": JUDGES - {"verify"},
     "checks": JUDGES,
     "report": JUDGES | {"checks"},
-    "redact": {"base", "k8s", "expect"},
+    "redact": {"base", "k8s", "klog", "expect"},
 }
 ROOMS["cmd"] = set(ROOMS)
 

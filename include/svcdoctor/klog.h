@@ -42,4 +42,24 @@ const struct log_kind *log_kind_at(size_t i);
 /* All of a log, or its end (@cut): then its first line is hardly whole, and is not looked at. Texts lie in @arena. 0 or -ENOMEM. */
 int log_read(struct arena *arena, enum log_program program, const char *data, size_t size, bool cut, struct log_summary *ret);
 
+/* A line in parts: those of its form, and those that stand for something else (@open): names, addresses, errors. */
+struct log_part {
+	const char *s; /* not terminated */
+	size_t len;
+	bool open;
+};
+#define LOG_PARTS_MAX 33
+struct log_parts {
+	const char *time;	/* "": it tells none */
+	const char *head;	/* its level, or klog's header; not terminated */
+	size_t head_len;
+	size_t lines;		/* of the log, this one included */
+	bool blank;
+	struct log_part v[LOG_PARTS_MAX];
+	size_t n;		/* 0: it is of no known kind */
+};
+typedef int log_line_fn(void *arg, const struct log_parts *line);
+/* Each line of a log; @fn's negative code ends it. 0 or that, or -ENOMEM. */
+int log_each(enum log_program program, const char *data, size_t size, log_line_fn *fn, void *arg);
+
 #endif

@@ -412,6 +412,8 @@ static void kept_denial(struct dns_view *v, struct dns_judged *j)
 	finding_evidence(v->r, f, "the denial may be kept for %u of %u seconds more (SOA of %.200s)", soa->ttl, soa->minimum, dns_clean(v->r, soa->owner));
 	if (good)
 		finding_evidence(v->r, f, "%s", dns_answer_line(v->r, good->seat, good->server, good->a));
+	else if (fresh)
+		finding_evidence(v->r, f, "where it is still denied after that, the DNS does not see the Service: no server has it now");
 	dns_next(v, f, j);
 }
 

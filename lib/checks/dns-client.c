@@ -516,10 +516,10 @@ static void client_open(struct run *r, const struct snap_dns *d, struct dns_clie
 	if (dns_domains(r->a, r->s, d, domains, &assumed) < 0)
 		r->err = -ENOMEM;
 	c->domain = domains[0] ? domains[0] : "cluster.local";
-	for (int l = 0; d->has_conf && l < LIBC_COUNT; l++)
-		if (resolv_view_make(r->a, &d->conf, (enum libc)l, &c->v[l]) < 0)
+	c->viewed = dns_place_has_view(r->s, d);
+	for (int l = 0; c->viewed && l < LIBC_COUNT; l++)
+		if (dns_place_view(r->a, r->s, d, r->o->dns_ns, (enum libc)l, &c->v[l]) < 0)
 			r->err = -ENOMEM;
-	c->viewed = d->has_conf && !r->err;
 	want(c);
 }
 
@@ -556,7 +556,7 @@ int dns_client_control(const struct dns_client *c, int libc)
 
 static void file(struct dns_client *c)
 {
-	if (!c->viewed || (c->d->where == DNS_FROM_HERE && !c->d->pod))
+	if (!c->d->has_conf || (c->d->where == DNS_FROM_HERE && !c->d->pod))
 		return;
 	if (dns_place_is_host(c->d)) {
 		host_network_pods(c);

@@ -62,7 +62,15 @@ struct log_span {
 	const char *s; /* NULL: not there */
 	size_t len;
 };
+#define LOG_SPANS_MAX 16u
+struct log_spans {
+	struct log_span v[LOG_SPANS_MAX]; /* what the wild cards took, in their order */
+	size_t n;
+};
 bool log_pattern_match(const char *pattern, const char *text, size_t len, struct log_span *ret_name, struct log_span *ret_detail);
+
+/* What the wild cards of the row's form took. */
+bool log_row_spans(const struct log_row *row, const char *text, size_t len, struct log_spans *ret);
 
 #define LOG_ROWS_MAX 512u
 #define LOG_BUCKETS 1024u

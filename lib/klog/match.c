@@ -61,7 +61,7 @@ static bool wild_ok(char kind, const char *s, size_t len)
 	return kind == '*' || kind == 'd' || len;
 }
 
-bool log_pattern_match(const char *pattern, const char *text, size_t len, struct log_span *ret_name, struct log_span *ret_detail)
+static bool match(const char *pattern, const char *text, size_t len, struct log_spans *spans, struct log_span *ret_name, struct log_span *ret_detail)
 {
 	struct log_span name = { 0 }, detail = { 0 };
 	const char *p = pattern, *s = text, *end = text + len;
@@ -79,6 +79,8 @@ bool log_pattern_match(const char *pattern, const char *text, size_t len, struct
 			n = wild_len(p, s, (size_t)(end - s), kind != '*' && kind != 'd');
 			if (n < 0 || !wild_ok(kind, s, (size_t)n))
 				return false;
+			if (spans && spans->n < LOG_SPANS_MAX)
+				spans->v[spans->n++] = (struct log_span){ s, (size_t)n };
 			if (kind == 'n' || kind == 'N')
 				name = (struct log_span){ s, (size_t)n };
 			else if (kind == 'd' || kind == 'x')
@@ -97,6 +99,23 @@ bool log_pattern_match(const char *pattern, const char *text, size_t len, struct
 	*ret_name = name;
 	*ret_detail = detail;
 	return true;
+}
+
+bool log_pattern_match(const char *pattern, const char *text, size_t len, struct log_span *ret_name, struct log_span *ret_detail)
+{
+	return match(pattern, text, len, NULL, ret_name, ret_detail);
+}
+
+bool log_row_spans(const struct log_row *row, const char *text, size_t len, struct log_spans *ret)
+{
+	struct log_span name, detail;
+
+	for (size_t i = 0; i < LOG_FORMS_MAX && row->forms[i].anchor; i++) {
+		ret->n = 0;
+		if (match(row->forms[i].pattern, text, len, ret, &name, &detail))
+			return true;
+	}
+	return false;
 }
 
 /* ---- anchors ---- */

@@ -130,5 +130,8 @@ void redact_add_dns_name(struct redact *r, struct strbuf *b, const char *s, size
 int redact_dns_text(struct redact *r, const char *data, size_t size, struct strbuf *b);
 int redact_resolv_conf(struct redact *r, const char *data, size_t size, struct strbuf *b);
 int redact_conntrack_stats(struct redact *r, const char *data, size_t size, struct strbuf *b);
+/* ---- dns-server.c ---- */
+int redact_dns_log(struct redact *r, const char *data, size_t size, struct strbuf *b); /* 1 or -ENOMEM */
+void redact_corefile(struct redact *r, struct strbuf *b, const char *s);
 
 #endif

@@ -92,6 +92,29 @@ static int pod_path(struct redact *r, const char *rest, const char *data, size_t
 	return 1;
 }
 
+/* "NS/POD/CONTAINER.log", "NS/POD/CONTAINER.previous.log" of the cluster's DNS: whose it is is told by the names that everybody's has. */
+static int log_path(struct redact *r, const char *rest, const char *data, size_t size, struct strbuf *path, struct strbuf *b)
+{
+	static const char *const pods[] = { "coredns", "kube-dns", "node-local-dns", "nodelocaldns" };
+	const char *pod = strchr(rest, '/'), *file = pod ? strchr(pod + 1, '/') : NULL, *dot = file ? strchr(file, '.') : NULL;
+	bool is_dns = false;
+
+	if (!dot || dot == file + 1 || strchr(file + 1, '/') || (strcmp(dot, ".log") != 0 && strcmp(dot, ".previous.log") != 0))
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(pods); i++)
+		is_dns |= str_starts(pod + 1, pods[i]);
+	if (!is_dns)
+		return 0;
+	strbuf_adds(path, "cluster/logs/");
+	redact_add_name(r, path, rest, (size_t)(pod - rest));
+	strbuf_addc(path, '/');
+	redact_add_name(r, path, pod + 1, (size_t)(file - pod - 1));
+	strbuf_addc(path, '/');
+	redact_add_name(r, path, file + 1, (size_t)(dot - file - 1));
+	strbuf_adds(path, dot);
+	return redact_dns_log(r, data, size, b);
+}
+
 /* Files of lists have names that people choose: those of kinds stay. */
 static void add_list_name(struct redact *r, struct strbuf *path, const char *name)
 {
@@ -113,6 +136,8 @@ static int any_file(struct redact *r, const char *path, const char *data, size_t
 		return node_path(r, path + 6, data, size, new_path, b);
 	if (str_starts(path, "cluster/pods/"))
 		return pod_path(r, path + 13, data, size, new_path, b);
+	if (str_starts(path, "cluster/logs/"))
+		return log_path(r, path + 13, data, size, new_path, b);
 	if (strcmp(path, "bundle.json") == 0) {
 		strbuf_adds(new_path, path);
 		return redact_about(r, data, size, b);

@@ -198,6 +198,41 @@ def same_faults(lab):
             expect_equal(ids(diagnosis(r.folder)), ids(diagnosis(folder), mapping(folder, r.folder)), "the findings")
 
 
+def same_names(lab):
+    """Recorded answers, resolv.conf and the log of the cluster's DNS mean the same afterwards."""
+    answer = ("; <<>> DiG 9.18.1 <<>> @{server} {name} {type}\n;; Got answer:\n;; ->>HEADER<<- opcode: QUERY, status: {status}, id: 1\n"
+              ";; flags: qr aa rd; QUERY: 1, ANSWER: {n}, AUTHORITY: 0, ADDITIONAL: 0\n\n;; QUESTION SECTION:\n;{name}. IN {type}\n\n{records}"
+              ";; Query time: 1 msec\n;; SERVER: {server}#53({server}) (UDP)\n;; MSG SIZE  rcvd: 80\n\n")
+
+    def answers(server, services):
+        for name, ip in services.items():
+            yield answer.format(server=server, name=name, type="A", status="NOERROR" if ip else "NXDOMAIN", n=1 if ip else 0,
+                                records=f";; ANSWER SECTION:\n{name}. 30 IN A {ip}\n\n" if ip else "")
+
+    with tempfile.TemporaryDirectory() as top:
+        folder = os.path.join(top, lab)
+        shutil.copytree(os.path.join(CORPUS, lab), folder)
+        services = {(s["metadata"]["namespace"], s["metadata"]["name"]): s["spec"].get("clusterIP") for s in json.loads(read(os.path.join(folder, "cluster", "services.json")))["items"]}
+        dns, web = services["kube-system", "kube-dns"], services["default", "web"]
+        pod = os.path.join(folder, "cluster", "pods", "default", "web-96d5df5c8-0")
+        write("".join(answers(dns, {"kubernetes.default.svc.cluster.local": services["default", "kubernetes"], "web.default.svc.cluster.local": None,
+                                    "cart.shop.svc.cluster.local": web})) +
+              f"$ nslookup api.shop\n;; communications error to {dns}#53: timed out\n;; communications error to {dns}#53: timed out\n;; no servers could be reached\n",
+              os.path.join(pod, "dns.txt"))
+        logs = os.path.join(folder, "cluster", "logs", "kube-system", "coredns-7f89b7bc75-0")
+        os.makedirs(logs)
+        write('.:53\n[INFO] plugin/reload: Running configuration SHA512 = 59\nCoreDNS-1.11.1\nlinux/amd64, go1.20\n[FATAL] plugin/loop: Loop (127.0.0.1:40001 -> :53) detected for zone ".", '
+              'see https://coredns.io/plugins/loop#troubleshooting. Query: "HINFO 1.2."\n', os.path.join(logs, "c.log"))
+        before = diagnosis(folder)
+        checks = {f["check"] for s in before["services"] for f in s["causes"] + s["explained"]} | {f["check"] for f in before["cluster"]}
+        expect("coredns-loop" in checks and any(c.startswith("dns-") for c in checks), f"too little is found: {checks}")
+        with Redacted(folder) as r:
+            after = diagnosis(r.folder)
+            names = mapping(folder, r.folder)
+            expect_equal(ids(after), ids(before, names), "the findings")
+            expect_equal([(w, x) for _, w, x in states(after)], [(w, x) for _, w, x in states(before, names)], "the Services")
+
+
 def other_key():
     folder = os.path.join(CORPUS, LABS[0])
     with Redacted(folder) as a, Redacted(folder) as b:
@@ -291,5 +326,6 @@ if __name__ == "__main__":
         t.run(f"same-faults/{lab_}", same_faults, lab_)
     t.run("other-key", other_key)
     t.run("from-the-cluster", from_the_cluster)
+    t.run("same-names", same_names, LABS[0])
     t.run("invented", invented)
     t.finish()
