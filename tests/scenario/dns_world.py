@@ -17,6 +17,7 @@ from common import ROOT, sh, write
 from dns_objects import CLIENT, DNS_PODS, VIP, Cluster, records, zone_text, zones
 
 UPSTREAM = "10.90.7.254"
+START_LIMIT = 60 # seconds until a server serves, on a machine that has much else to do
 SPACES = {"coredns-a": "p1", "coredns-b": "p2", "coredns-c": "p2"}
 OUTSIDE = [("www.example.com", "A", "198.51.100.80"), ("www.example.com", "AAAA", "2001:db8::80"), ("ns.example.com", "A", UPSTREAM),
            ("host.corp.example", "A", "192.0.2.20")]
@@ -37,6 +38,7 @@ class World:
         self.search = ["corp.example"]
         self.outside = list(OUTSIDE)    # records outside the cluster; None: their server refuses all
         self.broken_zones = ()          # of these the servers have no contents: SERVFAIL
+        self.forward_ms = 3000          # how long their servers are waited for
         self.forward = UPSTREAM         # None: names outside the zones are refused
         self.served = None              # objects that the zones are made of; None: those of the API
         self.of_pod = {}                # pod's name: a function that starts its server in another way, or None
@@ -121,19 +123,20 @@ class World:
             # no server outlives the thread that started it, however that ends
             p = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "nsenter", f"--net=/run/netns/{self.name(short)}", *args], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
         self.processes.append(p)
-        for _ in range(1000 if ready else 0):
+        until = time.monotonic() + START_LIMIT
+        while ready and time.monotonic() < until:
             with open(path, "rb") as log:
                 if ready.encode() in log.read():
                     return p
             if p.poll() is not None:
                 break
-            time.sleep(0.01)
+            time.sleep(0.02)
         if ready:
             with open(path, encoding="utf-8", errors="replace") as log:
                 raise OSError(f"{' '.join(args)} does not serve: {log.read()[-600:]}")
         return p
 
-    def knot(self, short, where, texts, forward=None, broken=(), name="knot", payload=1232, timeout=300):
+    def knot(self, short, where, texts, forward=None, broken=(), name="knot", payload=1232, timeout=3000):
         """knotd at "ADDRESS@PORT" with zones {name: text}."""
         folder = os.path.join(self.folder, f"{name}-{len(self.processes)}")
         os.makedirs(folder)
@@ -161,7 +164,7 @@ class World:
 
     def dns_pod(self, pod, ip, cluster=None, **more):
         """The server of one pod, as it must be."""
-        return self.knot(SPACES[pod], more.pop("where", f"{ip}@53"), self.zones(cluster), more.pop("forward", self.forward), self.broken_zones, name=pod, **more)
+        return self.knot(SPACES[pod], more.pop("where", f"{ip}@53"), self.zones(cluster), more.pop("forward", self.forward), self.broken_zones, name=pod, timeout=self.forward_ms, **more)
 
     def start(self):
         self.network()

@@ -5,6 +5,7 @@ asked. A table says what was found in which: in the set-up of a fault this fault
 
     test_dns_faults.py [-v] [SETUP...]     some of them; with -v what the program printed"""
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,7 @@ from common import Failure, Tests, expect, expect_equal, read, run, write
 from dns_objects import CLIENT, COREFILE, DNS_PODS, NODELOCAL, VIP, Cluster, port
 from dns_world import SPACES, UPSTREAM, World, lacks
 
-AT_A_TIME = 10
+AT_A_TIME, AGAIN = 8, 6
 LIBC_LIMIT = 8 # seconds that getent may take
 UNEVEN = {"one-of-three-is-behind", "one-of-three-dead", "one-of-three-silent"} # what is answered depends on which server it is
 WEB, PAY, EXTERNAL = "web.shop.svc.cluster.local", "pay.billing.svc.cluster.local", "www.example.com"
@@ -27,8 +28,11 @@ SETUPS = []
 class Setup:
     def __init__(self, check, make, name, at):
         self.check, self.make, self.name, self.at = check, make, name, at
-        self.row = make.__name__.replace("_", "-")
-        self.findings, self.rc, self.error, self.compared = [], None, None, False
+        self.row, self.tries = make.__name__.replace("_", "-"), 0
+        self.forget()
+
+    def forget(self):
+        self.findings, self.explained, self.rc, self.error, self.compared = [], set(), None, None, False
 
 
 def setup(check, name="web.shop", at="cl"):
@@ -273,6 +277,7 @@ def may_not_read_slices(w):
 
 @setup("coredns-upstream-timeout", EXTERNAL)
 def upstream_silent(w):
+    w.forward_ms = 300
     rule(w, "net", "-A", "INPUT", "-p", "udp", "--dport", "53", "-j", "DROP")
     return lambda: (seen(w, WEB, f"@{VIP}", status="NOERROR"), seen(w, EXTERNAL, f"@{VIP}", status="SERVFAIL"))
 
@@ -485,10 +490,6 @@ def bare_name_of_another_namespace(w):
 
 # ---- running them ----
 
-# Of these the checks are not made yet.
-LATER = {"wildcard", "stub-in-a-pod", "kubelet-has-no-cluster-dns", "host-network", "search-list-without-the-cluster", "ndots-one", "search-list-cut-off", "policy-none",
-         "namespace-called-com", "bare-name-of-another-namespace"}
-
 LOCK = threading.Lock()
 
 
@@ -515,14 +516,16 @@ def as_libc(s, document, libc):
     if libc.returncode == 124 or s.at != "cl" or s.row in UNEVEN:
         return
     expect(rows, f"no row of {s.name} for glibc")
-    got = ", ".join(sorted({line.split()[0] for line in out.splitlines()}))
-    expect_equal(", ".join(sorted(rows[0]["result"].split(", "))) if rows[0]["outcome"] == "resolved" else "", got, f"addresses of {s.name} for glibc")
+    told = re.findall(r"[0-9a-f]*[.:][0-9a-f.:]+", rows[0]["result"].split(", which")[0]) if rows[0]["outcome"] == "resolved" else []
+    expect_equal(sorted(told), sorted({line.split()[0] for line in out.splitlines()}), f"addresses of {s.name} for glibc")
     s.compared = True
 
 
 def try_one(number, s, folder, verbose):
+    s.forget()
+    s.tries += 1
     try:
-        with World(number, os.path.join(folder, s.row)) as w:
+        with World(number, os.path.join(folder, f"{s.row}-{s.tries}")) as w:
             os.makedirs(w.folder)
             look = s.make(w)
             w.bundle()
@@ -534,6 +537,7 @@ def try_one(number, s, folder, verbose):
             s.rc, document = r.rc, r.json
             found = {f["id"]: (f["check"], f["severity"]) for f in document["findings"]}
             s.findings = [found[i] for i in document["causes"]]
+            s.explained = {found[f["id"]][0] for f in document["findings"] if f["id"] not in document["causes"]}
             as_libc(s, document, libc)
             if verbose:
                 t = run("dns", s.name, "--bundle", os.path.join(w.folder, "bundle"), "--netns", w.name(s.at))
@@ -560,20 +564,18 @@ def wrong(s):
 
 
 def table(setups):
-    """A row for each set-up: 1 the first cause, e w i other causes by their severity; what another finding explains is none."""
-    columns = sorted({s.check for s in SETUPS if s.check} | {c for s in setups for c, _ in s.findings})
+    """A row for each set-up: 1 the first cause, e w i other causes by their severity, x what another finding explains. Set-ups and their checks have the same
+    order, so that the 1 are the diagonal."""
+    columns = list(dict.fromkeys([*(s.check for s in setups), *(c for s in setups for c in [*(c for c, _ in s.findings), *sorted(s.explained)])]))
     wide = max(len(s.row) for s in setups) + 1
     print(" " * wide + " ".join(f"{n:2}" for n in range(1, len(columns) + 1)))
     for s in setups:
-        found = {}
-        for c, severity in reversed(s.findings):
-            found[c] = severity[0]
-        if s.findings:
-            found[s.findings[0][0]] = "1"
-        cells = " ".join(f" {found.get(c, '.')}" if c != s.check else f"[{found.get(c, '.')}"[:2] for c in columns)
-        print(f"{s.row:<{wide}}{cells}")
+        found = {c: "x" for c in s.explained} | {c: severity[0] for c, severity in reversed(s.findings)}
+        bad = [c for c, severity in s.findings if severity != "info"]
+        found[bad[0] if bad else None] = "1"
+        print(f"{s.row:<{wide}}" + " ".join(f" {found.get(c, '.')}" for c in columns))
     for n, c in enumerate(columns, 1):
-        print(f"{n:2} {c}")
+        print(f"{n:2} {c or 'nothing is wrong'}")
     sys.stdout.flush()
 
 
@@ -586,17 +588,21 @@ def main():
     if why:
         tests.skip("dns_faults", why)
         return
-    setups = [s for s in SETUPS if (not wanted and s.row not in LATER) or s.row in wanted or s.check in wanted]
+    setups = [s for s in SETUPS if not wanted or s.row in wanted or s.check in wanted]
     with tempfile.TemporaryDirectory(prefix="svcdoctor-dns-") as folder:
         with ThreadPoolExecutor(AT_A_TIME) as pool:
             list(pool.map(lambda x: try_one(x[0], x[1], folder, verbose), enumerate(setups)))
+        # once more by itself: a machine that has too much to do has time-outs of its own
+        for n, s in enumerate([s for s in setups if wrong(s)][:AGAIN]):
+            try_one(len(setups) + n, s, folder, verbose)
     table(setups)
     for s in setups:
         why = wrong(s)
         if why:
             tests.fail(f"dns/{s.row}", f"{s.check}: {why}")
         else:
-            print(f"ok dns/{s.row}" + (": as getent" if s.compared else ""))
+            notes = ["as getent"] * s.compared + ["at the second try"] * (s.tries > 1)
+            print(f"ok dns/{s.row}" + (": " + ", ".join(notes) if notes else ""))
     tests.finish()
 
 
