@@ -154,16 +154,18 @@ static int make_wish(struct context *c, struct wish *w)
 
 /* ---- the run ---- */
 
-/* A name that does not resolve, though no check tells why: that is not healthy. */
+/*
+ * A name that does not resolve, though no check tells why: that is not healthy. Of what was asked for by name, only an error tells why; a
+ * warning about it says that nobody knows whether it should resolve at all.
+ */
 static bool unexplained(const struct dns_report *n, const struct diagnosis *d)
 {
+	enum severity worst = SEVERITY_INFO;
 	for (size_t i = 0; i < d->findings.len; i++) {
-		if (d->findings.v[i]->severity > SEVERITY_INFO) {
-			return false;
-		}
+		worst = MAX(worst, d->findings.v[i]->severity);
 	}
 	for (size_t i = 0; i < n->names.len; i++) {
-		if (n->names.v[i].ok == 0) {
+		if (n->names.v[i].ok == 0 && worst < (n->names.v[i].asked ? SEVERITY_ERROR : SEVERITY_WARNING)) {
 			return true;
 		}
 	}

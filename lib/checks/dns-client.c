@@ -88,12 +88,22 @@ bool dns_is_cluster_search(const char *domain)
 }
 
 /* "svc.DOMAIN" or "NS.svc.DOMAIN", of whatever cluster. */
-static bool has_cluster_search(const struct dns_client *c)
+static bool searches_cluster(const struct snap_dns *d)
 {
-	for (size_t i = 0; i < c->d->conf.searches.len; i++)
-		if (dns_is_cluster_search(c->d->conf.searches.v[i].domain))
+	for (size_t i = 0; i < d->conf.searches.len; i++)
+		if (dns_is_cluster_search(d->conf.searches.v[i].domain))
 			return true;
 	return false;
+}
+
+static bool has_cluster_search(const struct dns_client *c)
+{
+	return searches_cluster(c->d);
+}
+
+bool dns_looks_foreign(const struct snap_dns *d)
+{
+	return d->live && d->where == DNS_FROM_HERE && !d->node && !d->ns && d->has_conf && !searches_cluster(d);
 }
 
 static bool has_search(const struct dns_client *c, const char *domain)

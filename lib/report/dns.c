@@ -405,7 +405,9 @@ static int causes(const struct report *r, struct strbuf *b, const struct diagnos
 static void verdict(struct strbuf *b, const struct dns_report *n, const struct diagnosis *d)
 {
 	size_t bad = 0, unknown = 0, good = 0, compared = 0;
+	bool foreign = false;
 	for (size_t i = 0; i < n->names.len; i++) {
+		foreign |= n->names.v[i].control && n->names.v[i].ok == 0 && dns_looks_foreign(n->names.v[i].from);
 		compared += n->names.v[i].as_expected;
 		bad += n->names.v[i].ok == 0;
 		unknown += n->names.v[i].ok < 0;
@@ -419,6 +421,7 @@ static void verdict(struct strbuf *b, const struct dns_report *n, const struct d
 		strbuf_adds(b, "\nno fault found\n");
 	} else {
 		strbuf_adds(b, "\nsome names do not resolve, and no check tells why\n");
+		strbuf_adds(b, !foreign ? "" : "resolv.conf has no search domain of a cluster: this machine is probably in none (--pid asks as a process of a pod)\n");
 	}
 }
 

@@ -214,6 +214,19 @@ def test_no_cluster(w):
     expect_equal([(n["ok"], n["query_count"]) for n in rows(r.json, "www.example.com", libc="glibc")], [(True, 10)], "a name of the world")
 
 
+def test_foreign(folder):
+    """A machine of no cluster, where nobody answers: never healthy, and what it probably is."""
+    prefix = ["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+    conf = os.path.join(folder, "foreign", "resolv.conf")
+    write("search corp.example\n", conf)
+    for name, more in (("kubernetes.default", ()), ("Kubernetes.Default", ()), ("www.example.com", ()), ("kubernetes.default", ("--ignore", "dns-name-not-resolved"))):
+        r = run("dns", name, "--resolv-conf", conf, *more, prefix=prefix, codes={2}, env=nobody(folder))
+        expect(more or f"warning: {name.lower()} does not resolve" in r.out, f"not told: {r.out}")
+        expect("no search domain of a cluster" in r.out and "127.0.0.1  UDP   0 of" in r.out, f"not told: {r.out}")
+    r = run("dns", "--resolv-conf", conf, prefix=prefix, codes={2}, env=nobody(folder))
+    expect("no check tells why" in r.out and "probably in none" in r.out, f"not told: {r.out}")
+
+
 def test_forbidden(w, bundle):
     """A job without any right: DNS is asked all the same, and nothing is judged that cannot be compared."""
     with ApiServer(os.path.join(bundle, "cluster"), rules={"system:serviceaccount:shop:ci": []}) as server:
@@ -255,7 +268,7 @@ def main():
     asking = (test_pod, test_process, test_node, test_node_alone, test_outside, test_forbidden, test_laptop, test_interrupted)
     why = lacks()
     if why:
-        for test in (*asking, test_no_cluster):
+        for test in (*asking, test_no_cluster, test_foreign):
             t.skip(test.__name__[5:], why)
         t.finish()
     with tempfile.TemporaryDirectory(prefix="svcdoctor-dns-") as folder, World(900, folder) as w:
@@ -264,6 +277,7 @@ def main():
         for test in asking:
             t.run(test.__name__[5:], test, w, bundle)
         t.run("no_cluster", test_no_cluster, w)
+        t.run("foreign", test_foreign, folder)
     t.finish()
 
 
