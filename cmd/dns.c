@@ -154,18 +154,31 @@ static int make_wish(struct context *c, struct wish *w)
 
 /* ---- the run ---- */
 
+/* Is it what was asked about? Where nobody knows what is appended to a name, its whole name stands for it. */
+static bool is_asked_about(const struct dns_report *n, const struct dns_name_row *x, const char *name)
+{
+	bool other = false;
+	for (size_t i = 0; i < n->names.len; i++) {
+		other |= n->names.v[i].from == x->from && n->names.v[i].asked;
+	}
+	return x->asked || (name && !other && !x->control);
+}
+
 /*
  * A name that does not resolve, though no check tells why: that is not healthy. Of what was asked for by name, only an error tells why; a
  * warning about it says that nobody knows whether it should resolve at all.
  */
-static bool unexplained(const struct dns_report *n, const struct diagnosis *d)
+static bool unexplained(const struct dns_report *n, const struct diagnosis *d, const char *name)
 {
 	enum severity worst = SEVERITY_INFO;
 	for (size_t i = 0; i < d->findings.len; i++) {
-		worst = MAX(worst, d->findings.v[i]->severity);
+		const struct finding *f = d->findings.v[i];
+		bool why = f->severity == SEVERITY_ERROR || strcmp(f->check->id, "dns-name-not-resolved") != 0;
+		worst = why ? MAX(worst, f->severity) : worst;
 	}
 	for (size_t i = 0; i < n->names.len; i++) {
-		if (n->names.v[i].ok == 0 && worst < (n->names.v[i].asked ? SEVERITY_ERROR : SEVERITY_WARNING)) {
+		const struct dns_name_row *x = &n->names.v[i];
+		if (x->ok == 0 && worst < (is_asked_about(n, x, name) ? SEVERITY_ERROR : SEVERITY_WARNING)) {
 			return true;
 		}
 	}
@@ -195,7 +208,7 @@ static int judge(struct context *c, const struct wish *w, const struct diagnose_
 	}
 	signals_hold();
 	r = report_dns(&c->report, &n, &d);
-	return r < 0 ? r : (int)code_join(code_of_diagnosis(&c->o, &d), unexplained(&n, &d) ? CODE_INCONCLUSIVE : CODE_HEALTHY);
+	return r < 0 ? r : (int)code_join(code_of_diagnosis(&c->o, &d), unexplained(&n, &d, w->name) ? CODE_INCONCLUSIVE : CODE_HEALTHY);
 }
 
 static int run_wish(struct context *c, const struct wish *w)

@@ -114,6 +114,13 @@ static bool has_search(const struct dns_client *c, const char *domain)
 	return false;
 }
 
+const char *dns_why_outside(const struct snapshot *s)
+{
+	return s->kinds[K8S_NODES] == KNOWN && !s->extents[K8S_NODES].limited ?
+		       "this machine is neither a node nor a pod of the cluster, and its own DNS knows nothing of it" :
+		       "the nodes are not known, and nothing on this machine tells that it is in the cluster; --here asks nevertheless";
+}
+
 /* Of a Service that answers DNS, or one that the kubelet of the node gives its pods. */
 static bool is_cluster_server(const struct dns_client *c, const struct ip_addr *a)
 {

@@ -425,13 +425,23 @@ static void verdict(struct strbuf *b, const struct dns_report *n, const struct d
 	}
 }
 
-static void not_looked_at(struct strbuf *b, const struct dns_report *n, const struct diagnosis *d)
+static bool any_tried(const struct snapshot *s)
+{
+	for (size_t i = 0; i < s->dns.len; i++) {
+		if (s->dns.v[i]->live && s->dns.v[i]->answers.len) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void not_looked_at(const struct report *r, struct strbuf *b, const struct dns_report *n, const struct diagnosis *d)
 {
 	if (d->axis_has_source[AXIS_NAME]) {
 		return;
 	}
 	strbuf_adds(b, "not looked at: what DNS answers (");
-	strbuf_add_clean(b, n->outside ? "this machine is neither a node nor a pod of the cluster, and its own DNS knows nothing of it" :
+	strbuf_add_clean(b, any_tried(r->snapshot) ? "none of the questions could be asked" : n->outside ? dns_why_outside(r->snapshot) :
 			    d->axis_why_not[AXIS_NAME] ? d->axis_why_not[AXIS_NAME] : "nothing was asked");
 	strbuf_adds(b, ")\n");
 }
@@ -442,7 +452,7 @@ static int dns_text(const struct report *r, const struct dns_report *n, const st
 	size_t found = 0;
 	head(r, &b, n);
 	if (!r->quiet) {
-		not_looked_at(&b, n, d);
+		not_looked_at(r, &b, n, d);
 	}
 	for (size_t i = 0; !r->quiet && i < r->snapshot->dns.len; i++) {
 		if (dns_place_shown(n, r->snapshot->dns.v[i])) {

@@ -3,6 +3,7 @@
 """The command dns: over recorded answers; from a pod, a node, outside the cluster and without any cluster, against real servers in namespaces
 (dns_world.py); its options, its exit codes, the shape of its JSON."""
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -225,6 +226,27 @@ def test_foreign(folder):
         expect("no search domain of a cluster" in r.out and "127.0.0.1  UDP   0 of" in r.out, f"not told: {r.out}")
     r = run("dns", "--resolv-conf", conf, prefix=prefix, codes={2}, env=nobody(folder))
     expect("no check tells why" in r.out and "probably in none" in r.out, f"not told: {r.out}")
+    path = recorded(folder)
+    r = run("dns", "web", "-n", "shop", "--bundle", path, "--server", "127.0.0.1", prefix=prefix, codes={2})
+    expect("warning: web.shop.svc.cluster.local does not resolve" in r.out, f"not told: {r.out}")
+    r = run("dns", "web", "-n", "shop", "--bundle", path, "--server", "::1", prefix=["unshare", "-n"], codes={2})
+    expect("none of the questions could be asked" in r.out and "neither a node nor" not in r.out, f"not told: {r.out}")
+
+
+def test_nodes_unknown(folder):
+    """Who may not read nodes is not in the cluster for that: nothing is sent to its addresses, and --dns was not looked at."""
+    prefix = ["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+    path, conf = recorded(folder), os.path.join(folder, "foreign", "resolv.conf")
+    shutil.rmtree(os.path.join(path, "nodes"), ignore_errors=True)
+    os.remove(os.path.join(path, "cluster", "nodes.json"))
+    write("search corp.example\nnameserver 127.0.0.1\n", conf)
+    with open("/etc/resolv.conf", encoding="utf-8") as f:
+        own = "svc." not in f.read()
+    r = run("diagnose", "web", "-n", "shop", "--dns", "--bundle", path, prefix=prefix, codes={1, 2} if own else {0, 1, 2}, env=nobody(folder))
+    expect(not own or "--here asks nevertheless" in r.out, f"not told: {r.out}")
+    write(f"search shop.svc.cluster.local svc.cluster.local\nnameserver {VIP}\n", conf)
+    r = run("dns", "web", "-n", "shop", "--here", "--resolv-conf", conf, "--bundle", path, prefix=prefix, env=nobody(folder))
+    expect("--here asks nevertheless" not in r.out and "from this machine" in r.out, f"not asked: {r.out}")
 
 
 def test_forbidden(w, bundle):
@@ -268,7 +290,7 @@ def main():
     asking = (test_pod, test_process, test_node, test_node_alone, test_outside, test_forbidden, test_laptop, test_interrupted)
     why = lacks()
     if why:
-        for test in (*asking, test_no_cluster, test_foreign):
+        for test in (*asking, test_no_cluster, test_foreign, test_nodes_unknown):
             t.skip(test.__name__[5:], why)
         t.finish()
     with tempfile.TemporaryDirectory(prefix="svcdoctor-dns-") as folder, World(900, folder) as w:
@@ -278,6 +300,7 @@ def main():
             t.run(test.__name__[5:], test, w, bundle)
         t.run("no_cluster", test_no_cluster, w)
         t.run("foreign", test_foreign, folder)
+        t.run("nodes_unknown", test_nodes_unknown, folder)
     t.finish()
 
 
