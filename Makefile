@@ -27,7 +27,7 @@ BUILD ?= build$(if $(filter-out 0,$(SANITIZE)),/sanitize)
 DEMO := tests/corpus/lab-iptables-nft
 
 # pkg-config modules with the oldest version that is supported (scripts/deps.sh knows their packages).
-MODULES := jansson:2.13 libarchive:3.4 libcurl:7.77 libmd:1 yaml-0.1:0.1 zlib:1.2 libmnl:1.0 libnl-3.0:3.4 libnl-genl-3.0:3.4
+MODULES := jansson:2.13 libarchive:3.4 libcurl:7.77 libmd:1 yaml-0.1:0.1 zlib:1.2 libcares:1.17 libmnl:1.0 libnl-3.0:3.4 libnl-genl-3.0:3.4
 
 VERSION := $(or $(shell cat VERSION 2>/dev/null),$(patsubst v%,%,$(shell git describe --tags --match 'v*' --dirty 2>/dev/null)),$\
 	0.1.0$(addprefix -g,$(shell git describe --always --dirty --exclude '*' 2>/dev/null)))
@@ -50,7 +50,7 @@ pkg_libs := $(shell pkg-config --libs $(modules) 2>/dev/null)
 ALL_CPPFLAGS = -Iinclude -D_GNU_SOURCE $(pkg_cflags) $(CPPFLAGS)
 ALL_CFLAGS = -std=gnu11 -pthread $(WARN) $(OPT) $(HARDEN) $(CFLAGS)
 ALL_LDFLAGS = $(HARDEN_LD) $(LDFLAGS)
-LIBS = $(pkg_libs) -lm
+LIBS = $(pkg_libs) -lresolv -lm
 # Not in the stamp of flags: it changes no object, only whether a warning stops the build.
 WERROR ?=
 werror := $(if $(filter-out 0,$(WERROR)),-Werror)
@@ -67,6 +67,8 @@ FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 BENCH_SRC := tests/bench/bench.c
 JUDGE_SRC := tests/judge/judge.c
 KERNEL_READ_SRC := tests/kernel-read/main.c
+DNS_SRC := tests/dns/main.c
+NAMES_SRC := tests/names/main.c
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$1)
 LIB_OBJ := $(call obj,$(LIB_SRC))
 CMD_OBJ := $(call obj,$(CMD_SRC))
@@ -76,6 +78,8 @@ FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/%,$(FUZZ_SRC))
 BENCH_BIN := $(BUILD)/tests/bench
 JUDGE_BIN := $(BUILD)/tests/judge
 KERNEL_READ_BIN := $(BUILD)/tests/kernel_read
+DNS_BIN := $(BUILD)/tests/dns
+NAMES_BIN := $(BUILD)/tests/names
 ARCHIVE := $(BUILD)/libsvcdoctor.a
 LIBFUZZER_BIN := $(patsubst tests/fuzz/%.c,$(BUILD)/libfuzzer/%,$(FUZZ_SRC))
 
@@ -103,7 +107,7 @@ check:
 	$(SUBMAKE) WERROR=1 check-programs
 	+$(Q)BUILD='$(BUILD)' CC='$(CC)' SANITIZE='$(SANITIZE)' MAKE='$(MAKE)' tests/run.sh
 
-check-programs: $(BUILD)/svcdoctor $(UNIT_BIN) $(FUZZ_BIN) $(BENCH_BIN) $(JUDGE_BIN) $(KERNEL_READ_BIN) $(if $(filter-out 0,$(SANITIZE)),,$(LIBFUZZER_BIN) $(ALLOC_BIN))
+check-programs: $(BUILD)/svcdoctor $(UNIT_BIN) $(FUZZ_BIN) $(BENCH_BIN) $(JUDGE_BIN) $(KERNEL_READ_BIN) $(DNS_BIN) $(NAMES_BIN) $(if $(filter-out 0,$(SANITIZE)),,$(LIBFUZZER_BIN) $(ALLOC_BIN))
 
 check-kernel:
 	$(Q)CC='$(CC)' MODULES='$(MODULES)' scripts/deps.sh install build check
@@ -195,6 +199,10 @@ $(FUZZ_BIN): $(BUILD)/tests/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fu
 	$(Q)mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
+$(NAMES_BIN): $(call obj,$(NAMES_SRC)) $(ARCHIVE)
+	$(Q)mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
 $(BENCH_BIN): $(call obj,$(BENCH_SRC)) $(ARCHIVE)
 	$(Q)mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
@@ -204,6 +212,10 @@ $(JUDGE_BIN): $(call obj,$(JUDGE_SRC)) $(ARCHIVE)
 	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,--wrap=nat_match_rule -Wl,--wrap=nat_apply -Wl,--wrap=nat_lookup -o $@ $^ $(LIBS)
 
 $(KERNEL_READ_BIN): $(call obj,$(KERNEL_READ_SRC)) $(ARCHIVE)
+	$(Q)mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc -o $@ $^ $(LIBS)
+
+$(DNS_BIN): $(call obj,$(DNS_SRC)) $(ARCHIVE)
 	$(Q)mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc -o $@ $^ $(LIBS)
 
@@ -224,7 +236,7 @@ $(LIBFUZZER_BIN): $(BUILD)/libfuzzer/%: $(BUILD)/libfuzzer/obj/tests/fuzz/%.o $(
 
 OTHER_CC ?= $(if $(findstring clang,$(CC)),gcc,clang)
 LINT := $(patsubst %.c,$(BUILD)/lint/%.ok,$(LIB_SRC) $(CMD_SRC) cmd/main.c $(UNIT_SRC) $(UNIT_HELP) $(FUZZ_SRC) tests/fuzz/driver.c $(BENCH_SRC) \
-	$(JUDGE_SRC) $(KERNEL_READ_SRC))
+	$(JUDGE_SRC) $(KERNEL_READ_SRC) $(DNS_SRC) $(NAMES_SRC))
 lint: $(LINT)
 $(BUILD)/lint/%.ok: %.c $(BUILD)/flags $(BUILD)/demo.tar.gz
 	$(Q)mkdir -p $(@D)
@@ -278,4 +290,4 @@ clean:
 	$(Q)rm -rf build
 
 -include $(wildcard $(patsubst %.c,$(BUILD)/obj/%.d,$(LIB_SRC) $(CMD_SRC) cmd/main.c $(UNIT_SRC) $(UNIT_HELP) $(FUZZ_SRC) \
-	tests/fuzz/driver.c $(BENCH_SRC) $(JUDGE_SRC) $(KERNEL_READ_SRC)) $(patsubst %.o,%.d,$(FUZZ_OBJ)) $(patsubst %.c,$(BUILD)/libfuzzer/obj/%.d,$(FUZZ_SRC)) $(LINT:.ok=.d))
+	tests/fuzz/driver.c $(BENCH_SRC) $(JUDGE_SRC) $(KERNEL_READ_SRC) $(DNS_SRC) $(NAMES_SRC)) $(patsubst %.o,%.d,$(FUZZ_OBJ)) $(patsubst %.c,$(BUILD)/libfuzzer/obj/%.d,$(FUZZ_SRC)) $(LINT:.ok=.d))

@@ -95,6 +95,10 @@ struct options {
 	uint32_t count, from_pid;
 	bool udp;
 	int64_t try_ms; /* -1: not given */
+	struct string_list dns_servers; /* dns, diagnose --dns */
+	const char *resolv_conf;
+	bool dns, dns_tcp, dns_here;
+	uint32_t repeat;
 	const char *unused; /* what kubectl's flags say that mean nothing here */
 };
 enum { FAIL_ON_ERROR, FAIL_ON_WARNING, FAIL_ON_INFO, FAIL_ON_NEVER };
@@ -162,6 +166,7 @@ enum {
 	COMMAND_NEEDS_SOURCE = 4, /* no snapshot: the command opens by itself, too */
 	COMMAND_KEEPS_RIGHTS = 8, /* it asks the kernel again after the first reading */
 	COMMAND_WANTS_FACTS = 16, /* addresses and links of this machine are worth it where its rules may not be read */
+	COMMAND_WITHOUT_SOURCE = 64, /* it has something to look at where there is neither a cluster nor a bundle */
 	COMMAND_NO_RULES = 32,	  /* a node's rules say nothing that it tells: this machine is only read when asked for */
 };
 
@@ -180,7 +185,7 @@ struct command {
 	int (*run)(struct context *c);
 };
 extern const struct command command_diagnose, command_endpoints, command_rules, command_hairpin, command_trace, command_verify,
-	command_explain, command_collect, command_connect,
+	command_explain, command_collect, command_connect, command_dns,
 	command_rbac, command_wait, command_demo, command_version, command_completion;
 extern const struct command *const commands[]; /* ends with NULL */
 const struct command *command_find(const char *name);
@@ -199,7 +204,7 @@ struct context {
 	FILE *out;
 	struct arena arena;
 	struct snapshot snapshot;
-	struct strbuf source_flags, kubectl_flags, node_prefix;
+	struct strbuf source_flags, kubectl_flags, node_prefix, dns_flags, dns_servers;
 	struct report report;
 	enum exit_code code; /* from set-up: joined with the command's */
 	struct api_access access; /* of a live run; its strings lie in the arena above */
@@ -392,6 +397,25 @@ int diagnose_selection(struct context *c, const struct selection *s, const bool 
 /* The exit code that findings and their completeness ask for. */
 enum exit_code code_of_diagnosis(const struct options *o, const struct diagnosis *d);
 bool severity_counts(const struct options *o, enum severity s);
+
+/* dns-ask.c: what is asked of DNS, and from where. */
+struct dns_asked {
+	ARRAY_OF(struct connect_left) left;
+	bool outside; /* this machine is not in the cluster */
+	struct arena arena;
+};
+void dns_asked_release(struct dns_asked *a);
+/* --server, --netns, --pid and their like, checked. 0 or a usage code after a message. */
+int dns_check_options(struct context *c);
+/* Commands `svcdoctor dns` that are printed ask from where this run asks. 0 or -ENOMEM; setup_report stands behind it. */
+int dns_keep_flags(struct context *c);
+/* Is it asked, or is what a bundle holds judged? */
+bool dns_is_asking(const struct context *c);
+/*
+ * Asks from this machine, or the namespace that was named, and adds the answers to the snapshot, which is finished: all capabilities are given
+ * up. @o: the name and the Services. 0; an exit code after a message where the namespace cannot be entered; -ENOMEM.
+ */
+int dns_ask_from_here(struct context *c, const struct diagnose_options *o, struct dns_asked *ret);
 
 /* trace-names.c, trace-meaning.c, trace-port.c: SRC and DST as a user writes them. */
 struct trace_place {

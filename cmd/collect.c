@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* svcdoctor collect: writes a bundle, of a cluster or of another bundle. What it says goes to stderr: stdout may be the archive. */
 #include <errno.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include <svcdoctor/redact.h>
@@ -24,6 +25,8 @@ static const struct opt options[] = {
 	{ 0, "force", NULL, "replace what is there already", OPT_FLAG, offsetof(struct options, force), 0, NULL, COMPLETE_NOTHING },
 	{ 0, "node", "NODE", "'live': this machine's part too, or nothing else where there is no kubeconfig; with --netns its name", OPT_TEXT,
 	  offsetof(struct options, node), 0, NULL, COMPLETE_NODE },
+	{ 0, "dns", NULL, "ask the cluster's DNS for names of the cluster, from here or with --pid or --netns from a pod, and write the answers",
+	  OPT_FLAG, offsetof(struct options, dns), 0, NULL, COMPLETE_NOTHING },
 	{ 0, "script", "WHAT", "print a shell script that writes a node's part, from ordinary commands, as a tar to stdout", OPT_CHOICE,
 	  offsetof(struct options, script), 0, choices_script, COMPLETE_NOTHING },
 	OPT_ROW_TIMEOUT,
@@ -45,6 +48,7 @@ struct collecting {
 	bool has_about;	    /* bundle.json is there */
 	struct redact *redact;
 	struct string_list left_out; /* files; in the context's arena */
+	const struct snap_dns *dns; /* what DNS said; NULL: it was not asked, or nothing could be */
 	int staged;	    /* what is packed: a live collection that is to be redacted, or stdin; an archive without a name; -1 */
 };
 
@@ -160,6 +164,108 @@ static int collect_here(struct collecting *k)
 	return r;
 }
 
+/* ---- DNS ---- */
+
+struct asking {
+	struct context *c;
+	struct diagnose_options o;
+	struct dns_asked asked;
+	int result;
+};
+
+/* In a thread of its own, which enters the network namespace and gives up all rights; what is written afterwards may need them. */
+static void *ask_apart(void *arg)
+{
+	struct asking *a = arg;
+	a->result = dns_ask_from_here(a->c, &a->o, &a->asked);
+	return NULL;
+}
+
+static int run_apart(struct asking *a)
+{
+	pthread_t thread;
+	int r = pthread_create(&thread, NULL, ask_apart, a);
+	if (r != 0) {
+		return -r;
+	}
+	(void)pthread_join(thread, NULL);
+	return a->result;
+}
+
+/* The Services of one namespace, whose names are asked for beside kubernetes.default. */
+static int own_services(struct context *c, struct diagnose_options *o)
+{
+	const char *ns = c->o.namespace_ ? c->o.namespace_ : c->access.namespace_ ? c->access.namespace_ : "default";
+	const struct k8s_cluster *cluster = &c->snapshot.cluster;
+	const struct k8s_service **v = arena_array(&c->arena, const struct k8s_service *, cluster->services.len + 1);
+	for (size_t i = 0; v && i < cluster->services.len; i++) {
+		if (strcmp(cluster->services.v[i]->meta.ns, ns) == 0) {
+			v[o->nservices++] = cluster->services.v[i];
+		}
+	}
+	o->services = v;
+	return v ? 0 : -ENOMEM;
+}
+
+/* What is asked comes of the cluster's objects. The node is read later, and once. */
+static int read_objects(struct context *c)
+{
+	bool here = c->here.wanted, hush = c->hush;
+	c->here.wanted = false;
+	c->hush = true;
+	int r = c->api ? setup_read(c) : snapshot_finish(&c->snapshot);
+	c->here.wanted = here;
+	c->hush = hush;
+	return r < 0 ? r : 0; /* without objects resolv.conf still says whom to ask */
+}
+
+static void tell_asked(const struct asking *a)
+{
+	for (size_t i = 0; i < a->asked.left.len; i++) {
+		complain("DNS: %s not asked: %s", a->asked.left.v[i].what, a->asked.left.v[i].reason);
+	}
+}
+
+static int ask_names(struct collecting *k)
+{
+	struct context *c = k->c;
+	struct asking a = { .c = c };
+	int64_t timeout = c->o.timeout_ms;
+	c->o.timeout_ms = timeout > 0 ? timeout : -1; /* all of a cluster takes its time, DNS does not */
+	int r = read_objects(c);
+	r = r < 0 ? r : own_services(c, &a.o);
+	r = r < 0 ? r : run_apart(&a);
+	c->o.timeout_ms = timeout;
+	tell_asked(&a);
+	for (size_t i = 0; r == 0 && i < c->snapshot.dns.len; i++) {
+		k->dns = c->snapshot.dns.v[i]->live ? c->snapshot.dns.v[i] : k->dns;
+	}
+	dns_asked_release(&a.asked);
+	if (c->api) {
+		api_again(c->api, timeout);
+	}
+	return r;
+}
+
+/* A pod, as the API or its own service account and host name tell; else this node. */
+static int write_names(struct collecting *k)
+{
+	const struct snap_dns *d = k->dns;
+	const char *node = k->report.node ? k->report.node : d->where == DNS_FROM_NODE ? d->node : NULL, *pod = d->where == DNS_FROM_POD ? d->pod : NULL;
+	char host[64] = "";
+	if (d->where == DNS_FROM_HERE && d->ns && gethostname(host, sizeof(host) - 1) == 0 && is_k8s_name(host)) {
+		pod = host;
+	}
+	if (!pod && (!node || k->c->o.from_netns || k->c->o.from_pid)) {
+		complain("what DNS said is not in the bundle: %s is neither a node nor a pod that is known", d->label);
+		k->report.lacks_needed = true;
+		return 0;
+	}
+	return collect_dns(k->out, d, node, d->ns, pod);
+}
+
+/* ---- the cluster ---- */
+
 static int collect_api(struct collecting *k)
 {
 	struct context *c = k->c;
@@ -185,6 +291,9 @@ static int collect_live(struct collecting *k)
 	int r = c->here.wanted ? collect_here(k) : 0;
 	if (r == 0) {
 		r = c->api ? collect_api(k) : collect_about(k->out, &k->report);
+	}
+	if (r == 0 && k->dns) {
+		r = write_names(k);
 	}
 	if (r != -EINTR) {
 		say_missing(k);
@@ -369,6 +478,9 @@ static int check_options(struct context *c)
 	if (c->o.script != SCRIPT_NONE && (c->o.write || c->o.bundles.len > 0)) {
 		return usage_error(c, "--script prints a script and collects nothing: it goes without --write and --bundle");
 	}
+	if (c->o.script != SCRIPT_NONE && c->o.dns) {
+		return usage_error(c, "the script asks DNS where it is run with --dns: sh -s -- --dns");
+	}
 	if (c->o.script != SCRIPT_NONE) {
 		return 0;
 	}
@@ -387,10 +499,24 @@ static int check_options(struct context *c)
 	if (c->o.bundles.len > 0 && (c->o.live || c->o.netns || c->o.pid)) {
 		return usage_error(c, "--bundle and this machine exclude each other here: collect each, and give --bundle twice to read both");
 	}
+	if (c->o.bundles.len > 0 && c->o.dns) {
+		return usage_error(c, "--bundle and --dns exclude each other: what is packed anew was asked before");
+	}
 	if (c->o.bundles.len > 0 && c->o.namespace_) {
 		return usage_error(c, "--bundle and --namespace exclude each other: a bundle is packed as a whole");
 	}
 	return 0;
+}
+
+/* With --dns another namespace is where it is asked from, a pod's, unless the user says that it is a node's. */
+static void take_place(struct context *c)
+{
+	if (c->o.dns && !c->o.node) {
+		c->o.from_netns = c->o.netns;
+		c->o.from_pid = c->o.pid;
+		c->o.netns = NULL;
+		c->o.pid = 0;
+	}
 }
 
 static int run(struct context *c)
@@ -403,7 +529,11 @@ static int run(struct context *c)
 	if (r == 0) {
 		(void)unsetenv("SVCDOCTOR_BUNDLE"); /* it is what is read, not what is collected */
 		c->o.timeout_ms = MAX(c->o.timeout_ms, (int64_t)0); /* all of a cluster takes its time */
+		take_place(c);
 		r = setup_open(c);
+	}
+	if (r == 0 && c->o.dns) {
+		r = ask_names(&k);
 	}
 	if (r != 0) {
 		return r;

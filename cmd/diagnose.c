@@ -8,11 +8,18 @@ static const struct opt options[] = {
 	OPT_ROW_NAMESPACE,   OPT_ROW_ALL,   OPT_ROW_BUNDLE, OPT_ROW_FORMAT(choices_format4),
 	OPT_ROW_OUTPUT_FILE, OPT_ROW_AXES,  OPT_ROW_NODE,   OPT_ROW_FAIL_ON,
 	OPT_ROW_IGNORE,	     OPT_ROW_COLOR, OPT_ROW_QUIET,  OPT_ROW_VERBOSE,
+	{ 0, "dns", NULL, "ask DNS for the names of the Services, from this machine or from --netns or --pid", OPT_FLAG, offsetof(struct options, dns), 0,
+	  NULL, COMPLETE_NOTHING },
 	{ 0, "watch", NULL, "look again and again, and tell what changed, until --timeout or Ctrl-C", OPT_FLAG,
 	  offsetof(struct options, watch), 0, NULL, COMPLETE_NOTHING },
 	OPT_ROW_INTERVAL("with --watch: from one look to the next ('10s' if not given)"),
 	OPT_ROW_HELP,	     OPT_ROW_END,
 };
+
+static void service_list_release(struct service_list *l)
+{
+	array_free(&l->v);
+}
 
 bool severity_counts(const struct options *o, enum severity s)
 {
@@ -61,13 +68,45 @@ int diagnose_selection(struct context *c, const struct selection *s, const bool 
 	return r < 0 ? r : selection_add_missing(s, ret);
 }
 
+/* Asks DNS for the names of the Services. 0, an exit code after a message, or negative. */
+static int ask_dns(struct context *c, const struct selection *s, struct dns_asked *ret)
+{
+	struct diagnose_options o = { .services = selection_services(s), .nservices = s->list.v.len, .dns_ns = c->report.namespace_ };
+	struct service_list all CLEANUP(service_list_release) = { 0 };
+	if (!c->o.dns || (c->o.axes_given && !c->o.axes[AXIS_NAME])) {
+		return 0;
+	}
+	for (size_t i = 0; s->all && i < c->snapshot.cluster.services.len; i++) {
+		if (array_push(&all.v, c->snapshot.cluster.services.v[i]) < 0) {
+			return -ENOMEM;
+		}
+	}
+	if (s->all) {
+		o.services = all.v.v;
+		o.nservices = all.v.len;
+	}
+	if (dns_keep_flags(c) < 0) {
+		return -ENOMEM;
+	}
+	setup_report(c);
+	return dns_ask_from_here(c, &o, ret);
+}
+
 static int diagnose_report(struct context *c, const struct selection *s)
 {
 	static const bool all[AXIS_COUNT] = { true, true, true };
 	struct diagnosis d CLEANUP(diagnosis_release) = { 0 };
-	int r = diagnose_selection(c, s, c->o.axes_given ? c->o.axes : all, c->o.axes_given, &d);
+	struct dns_asked asked CLEANUP(dns_asked_release) = { 0 };
+	int r = ask_dns(c, s, &asked);
+	if (r != 0) {
+		return r > 0 && r != CODE_USAGE ? (report_nothing(&c->report) < 0 ? -ENOMEM : r) : r;
+	}
+	r = diagnose_selection(c, s, c->o.axes_given ? c->o.axes : all, c->o.axes_given, &d);
 	if (r < 0) {
 		return r;
+	}
+	if (asked.outside) {
+		d.axis_why_not[AXIS_NAME] = "this machine is neither a node nor a pod of the cluster";
 	}
 	signals_hold();
 	r = report_diagnosis(&c->report, &d);
@@ -76,6 +115,9 @@ static int diagnose_report(struct context *c, const struct selection *s)
 
 int diagnose_snapshot(struct context *c)
 {
+	if (c->o.dns && c->o.watch) {
+		return usage_error(c, "--dns and --watch exclude each other: DNS is asked once");
+	}
 	return c->o.watch ? watch_run(c) : selection_run(c, diagnose_report);
 }
 

@@ -7,9 +7,9 @@
 #include "cmd.h"
 
 const struct command *const commands[] = {
-	&command_diagnose, &command_endpoints, &command_rules,	 &command_hairpin, &command_trace,   &command_verify,
-	&command_connect,  &command_wait,      &command_collect, &command_explain, &command_rbac,    &command_demo,
-	&command_version,  &command_completion, NULL,
+	&command_diagnose, &command_dns,  &command_endpoints, &command_rules,	 &command_hairpin,    &command_trace, &command_verify,
+	&command_connect,  &command_wait, &command_collect,   &command_explain, &command_rbac,	     &command_demo,  &command_version,
+	&command_completion, NULL,
 };
 
 const struct command *command_find(const char *name)
@@ -136,6 +136,8 @@ static void context_release(struct context *c)
 	strbuf_release(&c->source_flags);
 	strbuf_release(&c->kubectl_flags);
 	strbuf_release(&c->node_prefix);
+	strbuf_release(&c->dns_flags);
+	strbuf_release(&c->dns_servers);
 	snapshot_release(&c->snapshot);
 	arena_release(&c->arena);
 }

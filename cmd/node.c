@@ -22,6 +22,13 @@ int node_options(struct context *c)
 		o->live = true;
 		o->node = NULL;
 	}
+	/* a pod's namespace, as a rule: whoever means a node says which */
+	if (c->command == &command_diagnose && o->dns && !o->live && !o->node) {
+		o->from_netns = o->netns;
+		o->from_pid = o->pid;
+		o->netns = NULL;
+		o->pid = 0;
+	}
 	return 0;
 }
 
@@ -221,7 +228,7 @@ int node_gather(struct context *c, struct node_live **ret)
 void node_drop_rights(const struct context *c)
 {
 	/* whoever looks again needs them again */
-	if (c->here.wanted && !c->o.watch && !(c->command->needs & COMMAND_KEEPS_RIGHTS)) {
+	if (c->here.wanted && !c->o.watch && !c->o.dns && !(c->command->needs & COMMAND_KEEPS_RIGHTS)) {
 		(void)kernel_drop_capabilities();
 	}
 }

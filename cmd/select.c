@@ -202,6 +202,21 @@ static const char *missing_next(struct arena *a, const struct missing_service *m
 	return "kubectl get services -A";
 }
 
+/* What was typed is the bare name of a Service of another namespace: then that says why there is none. */
+static int explain_missing(const struct missing_service *m, struct finding *missing, struct diagnosis *d)
+{
+	for (size_t i = 0; i < d->findings.len; i++) {
+		struct finding *f = d->findings.v[i];
+		const char *typed = strrchr(f->id, '/'), *name = strrchr(m->name, '/');
+		if (strcmp(f->check->id, "service-wrong-namespace") != 0 || !typed || strcmp(typed + 1, name ? name + 1 : m->name) != 0) {
+			continue;
+		}
+		missing->explained_by = f;
+		return array_push(&f->explains, missing);
+	}
+	return 0;
+}
+
 static int add_finding(const struct missing_service *m, struct diagnosis *d)
 {
 	const struct check *check = check_find("service-not-found");
@@ -228,7 +243,7 @@ static int add_finding(const struct missing_service *m, struct diagnosis *d)
 			return -ENOMEM;
 		}
 	}
-	return 0;
+	return explain_missing(m, f, d);
 }
 
 static int by_id(const void *a, const void *b)

@@ -212,7 +212,7 @@ static int open_cluster(struct context *c)
 	setup_tell(c, NULL);
 	if (r == -ENOENT) {
 		if (!node_decide(c, true)) {
-			return no_source(c);
+			return c->command->needs & COMMAND_WITHOUT_SOURCE ? 0 : no_source(c);
 		}
 		return c->o.quiet ? 0 : node_kubeconfigs(c);
 	}
@@ -292,7 +292,7 @@ static struct live_want wanted(const struct context *c)
 			       .nservices = c->o.args.len, .node = c->here.wanted ? NULL : c->o.node,
 			       .rollouts = c->command == &command_wait && c->o.wait_for == WAIT_ROLLOUT };
 	const char *name = c->command->name;
-	w.this_node = c->here.wanted || c->command == &command_connect; /* whose the client's address is, and where node ports are */
+	w.this_node = c->here.wanted || c->command == &command_connect || c->command == &command_dns || c->o.dns; /* whose the client's address is, and where node ports are */
 	if (c->here.wanted && strcmp(name, "trace") == 0) { /* whoever has an address of those */
 		w.all = true;
 		w.nservices = 0;
@@ -446,6 +446,8 @@ void setup_report(struct context *c)
 		.source_flags = strbuf_str(&c->source_flags),
 		.kubectl_flags = strbuf_str(&c->kubectl_flags),
 		.node_prefix = strbuf_str(&c->node_prefix),
+		.dns_flags = strbuf_str(&c->dns_flags),
+		.dns_servers = strbuf_str(&c->dns_servers),
 		.snapshot = &c->snapshot,
 		.namespace_ = run_namespace(c),
 		.one_line = c->o.watch,

@@ -12,7 +12,7 @@ set -u
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 CC=${CC:-cc}
 # pkg-config modules, each with the oldest version that is supported; the Makefile passes the list that it links.
-MODULES=${MODULES:-jansson:2.13 libarchive:3.4 libcurl:7.77 libmd:1 yaml-0.1:0.1 zlib:1.2 libmnl:1.0 libnl-3.0:3.4 libnl-genl-3.0:3.4}
+MODULES=${MODULES:-jansson:2.13 libarchive:3.4 libcurl:7.77 libmd:1 yaml-0.1:0.1 zlib:1.2 libcares:1.17 libmnl:1.0 libnl-3.0:3.4 libnl-genl-3.0:3.4}
 
 missing=
 wanted=
@@ -42,6 +42,7 @@ package_of_module() {
 	libmd*) echo libmd-dev ;;
 	yaml-0.1*) echo libyaml-dev ;;
 	zlib*) echo zlib1g-dev ;;
+	libcares*) echo libc-ares-dev ;;
 	libmnl*) echo libmnl-dev ;;
 	libnl-3*) echo libnl-3-dev ;;
 	libnl-genl*) echo libnl-genl-3-dev ;;
@@ -98,8 +99,12 @@ probe_check() {
 	if [ "$(uname -m)" = x86_64 ]; then
 		has linux.uml && has modprobe && has ipvsadm || want user-mode-linux kmod ipvsadm
 	fi
+	# Name servers to judge by; not every distribution has all of them, and what needs them is skipped then.
+	has knotd && has unbound && has dnsmasq || want knot unbound dnsmasq-base
+	has dig || want bind9-dnsutils
 	has xz || need xz-utils
 	has ip || need iproute2
+	has musl-gcc || want musl-tools # what it asks for a name is held against lib/names; only the version of Debian 12 is
 	has setpriv && has unshare || need util-linux
 	has strace || need strace
 	has dash || need dash

@@ -26,11 +26,11 @@ ROOMS = {  # a room: the rooms whose headers it may include, beside its own
     "kernel": {"base"},
     "source": FACTS | {"api", "kernel"},
     "nat": {"base", "ruleset", "node"},
-    "expect": {"base", "k8s", "node"},
+    "expect": {"base", "k8s", "names", "node"},
     "verify": JUDGES - {"verify"},
     "checks": JUDGES,
     "report": JUDGES | {"checks"},
-    "redact": {"base", "k8s", "expect"},
+    "redact": {"base", "k8s", "klog", "expect"},
 }
 ROOMS["cmd"] = set(ROOMS)
 
@@ -45,7 +45,7 @@ LIBC = set("""alloca.h assert.h complex.h ctype.h dirent.h endian.h err.h errno.
     stdio_ext.h stdlib.h stdnoreturn.h string.h strings.h syslog.h termios.h threads.h time.h uchar.h unistd.h wchar.h wctype.h""".split())
 LIBC_FOLDERS = ("sys/", "netinet/", "arpa/", "net/", "linux/", "asm/", "bits/")
 LIBRARY_OF = {"archive.h": "libarchive", "archive_entry.h": "libarchive", "sha2.h": "libmd", "sha256.h": "libmd", "md5.h": "libmd",
-              "yaml.h": "libyaml", "jansson.h": "jansson", "curl/curl.h": "libcurl", "zlib.h": "zlib"}
+              "yaml.h": "libyaml", "jansson.h": "jansson", "curl/curl.h": "libcurl", "zlib.h": "zlib", "ares.h": "c-ares"}
 # The readers of the kernel speak of its structs: any of them may use these.
 KERNEL_LIBRARIES = ("libmnl/", "netlink/")
 # One file each, but for these: reading and packing archives share nothing but the library.

@@ -122,6 +122,8 @@ struct diagnose_options {
 	const struct asked_service *asked; /* with a port, among those Services */
 	size_t nasked;
 	const char *const *ignore;	/* "CHECK" or "CHECK@ns/name"; NULL-terminated, or NULL */
+	const char *dns_name;		/* a name as somebody types it, to be judged beside those of the Services; NULL */
+	const char *dns_ns;		/* the namespace in which it is typed, where the place it is asked from does not tell; NULL */
 };
 void diagnosis_release(struct diagnosis *d);
 /* 0 or -ENOMEM. @ret must be zeroed. */
@@ -337,5 +339,80 @@ void connect_plan_release(struct connect_plan *p);
 int connect_plan_make(const struct snapshot *s, const struct connect_options *o, struct connect_plan *ret);
 /* With every try made: what they say. Pure as well. @ret must be zeroed. 0 or -ENOMEM. */
 int connect_judge(const struct snapshot *s, struct connect_plan *p, struct diagnosis *ret);
+
+/* ---- dns: what to ask, and what is to be seen of the answers ---- */
+
+struct dns_plan_options {
+	const char *name;	/* as typed; NULL: none but kubernetes.default and the names of @services */
+	const char *ns;		/* in which it is typed; NULL: by the place */
+	const struct k8s_service *const *services; /* whose names are asked */
+	size_t nservices;
+	const struct ip_addr *servers; /* asked instead of the cluster's (--server), port by port */
+	const uint16_t *ports;
+	size_t nservers;
+	bool tcp_only;
+	unsigned repeat;	/* pairs of A and AAAA to each server; 0: none */
+	bool outside;		/* this place is not in the cluster: addresses of the cluster are not asked */
+	uint64_t random;	/* for labels that nobody has */
+};
+struct dns_plan {
+	struct arena arena;
+	ARRAY_OF(struct dns_question) questions;
+	ARRAY_OF(struct connect_left) left; /* what is not asked, and why */
+};
+void dns_plan_release(struct dns_plan *p);
+/*
+ * The questions of one more round, from this place: the first when @from has no answers; then what these answers lead to (CNAMEs, a second
+ * try of what was lost, TCP where an answer was cut). No questions: all is asked. 0 or -ENOMEM. @ret must be zeroed.
+ */
+int dns_plan_make(const struct snapshot *s, const struct snap_dns *from, const struct dns_plan_options *o, struct dns_plan *ret);
+
+/* Tables of the command `dns`. */
+struct dns_name_row { /* a name as typed, as one libc takes it, at one place */
+	const struct snap_dns *from;
+	const char *typed, *full; /* full: the whole name that is meant, where it is one of the cluster; NULL */
+	const struct k8s_service *service; /* NULL: of none that is known */
+	bool control;		/* kubernetes.default, which is asked for beside every name */
+	bool asked;		/* this is what the user typed */
+	enum libc libc;
+	struct libc_walk walk;
+	const char *result;	/* in words */
+	bool as_expected;	/* the addresses are those that the API says; false also where that is not known */
+	int ok;			/* 1; 0: a fault; -1: not known */
+};
+struct dns_server_row { /* a server, over one transport, at one place */
+	const struct snap_dns *from;
+	struct ip_addr addr;
+	uint16_t port;
+	bool tcp;
+	const char *what;	/* "cluster DNS kube-system/kube-dns", "endpoint coredns-x", "nameserver 2" */
+	const char *node;	/* of an endpoint; NULL */
+	size_t asked, answered, refused, servfail, nxdomain; /* messages; the last three of those answered */
+	uint32_t min_us, median_us, max_us;
+	const char *result;	/* in words */
+	int ok;
+};
+struct dns_record_row { /* an answer beside what the API says */
+	const struct snap_dns *from;
+	const struct dns_answer *answer;
+	const char *expected, *got; /* in words */
+	int ok;
+};
+struct dns_report {
+	struct arena arena;
+	const char *domain;	/* the cluster's */
+	bool domain_assumed;	/* nobody tells it: cluster.local is assumed */
+	ARRAY_OF(struct dns_name_row) names;
+	ARRAY_OF(struct dns_server_row) servers;
+	ARRAY_OF(struct dns_record_row) records;
+	ARRAY_OF(struct connect_left) left; /* what was not asked, and why: added by whoever asked */
+	bool outside;		/* this machine is not in the cluster */
+	ARRAY_OF(const char *) inside; /* commands that ask from inside; where it was not asked from there */
+};
+void dns_report_release(struct dns_report *r);
+/* @ret must be zeroed; it points into the snapshot. 0 or -ENOMEM. */
+int dns_run(const struct snapshot *s, const struct diagnose_options *o, struct dns_report *ret);
+/* Adds the commands that ask from inside the cluster: for whoever is not there. 0 or -ENOMEM. */
+int dns_from_inside(const struct snapshot *s, const struct diagnose_options *o, struct dns_report *ret);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include <svcdoctor/base.h>
 #include <svcdoctor/k8s.h>
+#include <svcdoctor/names.h>
 #include <svcdoctor/node.h>
 
 enum expect_kind { EXPECT_CLUSTER_IP, EXPECT_EXTERNAL_IP, EXPECT_LOAD_BALANCER, EXPECT_NODE_PORT, EXPECT_HEALTH_CHECK };
@@ -214,5 +215,35 @@ void expect_nft_name(const char *prefix, const char *ns, const char *name, const
 void expect_nft_endpoint_name(const char *prefix, const char *ns, const char *name, const char *port_name, uint8_t proto,
 			      const struct ip_addr *addr, uint16_t port, char ret[static EXPECT_NFT_NAME_MAX]);
 void expect_sep_name(const char *ns, const char *name, const char *port_name, uint8_t proto, const struct ip_addr *addr, uint16_t port, char ret[static EXPECT_CHAIN_MAX]);
+
+/* ---- what the cluster's DNS must answer ---- */
+
+/*
+ * By the specification "Kubernetes DNS-Based Service Discovery" 1.1.0, and where it leaves a choice as CoreDNS's plugin kubernetes does it
+ * (pods insecure, endpoint names, publishNotReadyAddresses, dual stack).
+ */
+enum dns_expect_kind {
+	DNS_EXPECT_NOTHING, /* nothing can be said: the name is not the cluster's, or what decides is not known (why) */
+	DNS_EXPECT_RECORDS, /* these, and in this answer no others of the type; order does not count */
+	DNS_EXPECT_NODATA,
+	DNS_EXPECT_NXDOMAIN
+};
+/*
+ * Which objects are known as a whole, so that absence is a fact; @arg is the caller's. @name NULL: all of the namespace; @ns NULL as well:
+ * all there are. Of K8S_SLICES @name is the Service's, whose slices are meant. A namespace has the ns "".
+ */
+typedef bool dns_known_fn(void *arg, enum k8s_kind k, const char *ns, const char *name);
+struct dns_expected {
+	enum dns_expect_kind kind;
+	const char *why;		/* a line: "Service shop/web has no IPv6 address", "no endpoint is ready", "pods are not known" */
+	ARRAY_OF(struct dns_record) records; /* owner, type, and what identifies it; TTL 0. A CNAME where the name is an ExternalName */
+	const struct k8s_service *service; /* whose name it is; NULL */
+	const char *hostname;		/* of an endpoint's own name: "web-0"; NULL */
+	bool may_have_more;		/* headless: endpoints are not known as a whole, or change just now: more is no fault */
+};
+void dns_expected_release(struct dns_expected *e);
+/* @domain: the cluster's, "cluster.local". @qname whole. 0 or -ENOMEM. */
+int expect_dns(struct arena *arena, const struct k8s_cluster *c, const char *domain, const char *qname, uint16_t qtype,
+	       dns_known_fn *known, void *arg, struct dns_expected *ret);
 
 #endif

@@ -177,6 +177,9 @@ struct k8s_pod {
 	const char *reason, *message; /* status.reason */
 	bool host_network;
 	const char *hostname, *subdomain, *dns_policy, *restart_policy;
+	bool has_dns_config;	/* spec.dnsConfig: options as "ndots:2" */
+	const char *const *dns_nameservers, *const *dns_searches, *const *dns_options;
+	size_t ndns_nameservers, ndns_searches, ndns_options;
 	int enable_service_links; /* -1 absent */
 	const char *const *readiness_gates;
 	size_t nreadiness_gates;

@@ -23,6 +23,8 @@ struct report {
 	const char *command;	    /* "diagnose"; NULL: none was given */
 	const char *program;	    /* "svcdoctor" or "kubectl svcdoctor" */
 	const char *source_flags;   /* " --bundle lab", appended to svcdoctor's own commands that are printed; "" */
+	const char *dns_flags;	    /* " --netns x", appended to commands `svcdoctor dns` as well; NULL or "" */
+	const char *dns_servers;    /* " --server 10.0.0.1", the same, but for those that name one; NULL or "" */
 	const char *kubectl_flags;  /* " --context x", inserted after "kubectl"; "" */
 	const char *node_prefix;    /* "nsenter --net=/run/netns/x", before commands about the node's network; NULL or "": none */
 	const struct snapshot *snapshot;
@@ -68,6 +70,7 @@ int report_verify(const struct report *r, const struct verify_report *v);
 int report_rules(const struct report *r, const struct rules_report *v);
 int report_hairpin(const struct report *r, const struct hairpin_report *h, const struct diagnosis *d);
 int report_endpoints(const struct report *r, const struct endpoints_report *e, const struct diagnosis *d);
+int report_dns(const struct report *r, const struct dns_report *n, const struct diagnosis *d);
 /* @p NULL: nothing was tried. */
 int report_connect(const struct report *r, const struct connect_plan *p, const struct diagnosis *d);
 /* The command's document with empty results (JSON), for a run that could look at nothing; other formats print nothing. */

@@ -9,6 +9,8 @@
 
 #include <svcdoctor/base.h>
 #include <svcdoctor/k8s.h>
+#include <svcdoctor/klog.h>
+#include <svcdoctor/names.h>
 #include <svcdoctor/node.h>
 #include <svcdoctor/ruleset.h>
 
@@ -74,6 +76,8 @@ struct snap_node {
 	struct snap_proxy proxy;
 	struct snap_kubelet kubelet;
 	bool cni_known;			/* a file of cni/ was read */
+	bool conntrack_known;		/* conntrack-stats.txt was read: sums over all processors */
+	uint64_t insert_failed, conntrack_drop, early_drop;
 	ARRAY_OF(struct snap_cni) cni;	/* by file, as the runtime sorts them, and their order in it; after snapshot_finish */
 	const char *kernel;		/* uname.txt or Node object */
 	bool any_rules;			/* at least one rules dump is known */
@@ -147,6 +151,31 @@ struct snap_probe {
 	const char *text;   /* first line of the body, cleaned */
 };
 
+/* ---- DNS, as it is seen from one place ---- */
+
+enum snap_dns_where { DNS_FROM_HERE, DNS_FROM_NODE, DNS_FROM_POD };
+struct snap_dns {
+	enum snap_dns_where where;
+	const char *node;	/* of FROM_NODE; of the others where it is known; NULL */
+	const char *ns, *pod;	/* of FROM_POD; of FROM_HERE where it is known that this is inside a pod; NULL */
+	const char *label;	/* "this machine", "node node1", "pod shop/client" */
+	bool live;		/* asked just now */
+	bool has_conf;		/* resolv.conf is known */
+	struct resolv_conf conf;
+	int libc;		/* enum libc; -1: not known. Of a pod by the loader in its files */
+	ARRAY_OF(struct dns_answer) answers; /* in the order of asking: the same question may have been asked several times */
+};
+
+/* The log of a pod's container that was read. */
+struct snap_log {
+	enum log_program program;
+	const char *ns, *pod, *container;
+	bool previous;		/* of the container before this one */
+	bool cut;		/* only its end was read */
+	struct log_summary summary;
+	const char *file;	/* NULL: it came from the API server */
+};
+
 struct snapshot {
 	struct arena arena;
 	const char *origin;		/* "bundle 'lab'", "cluster 'prod' at https://10.0.0.1:6443" */
@@ -158,6 +187,8 @@ struct snapshot {
 	struct snap_extent extents[K8S_KINDS]; /* of the kinds that are known */
 	ARRAY_OF(struct snap_missing) missing;
 	ARRAY_OF(struct snap_probe) probes;
+	ARRAY_OF(struct snap_dns *) dns; /* each place once: this machine, then nodes and pods by name; after snapshot_finish */
+	ARRAY_OF(struct snap_log) logs;
 	bool services_from_rules;	/* nobody gave cluster objects: Services are what the rules' comments say */
 	bool any_cluster;		/* at least one kind is known */
 	ARRAY_OF(struct snap_node *) nodes; /* sorted by name */
@@ -177,6 +208,8 @@ bool snapshot_has_of_service(const struct snapshot *s, enum k8s_kind k, const ch
 
 void snapshot_init(struct snapshot *s);
 void snapshot_release(struct snapshot *s);
+/* The place, which is made where it is not there; @ns, @pod of a pod, @node of a node. NULL when memory is out. */
+struct snap_dns *snapshot_dns(struct snapshot *s, enum snap_dns_where where, const char *node, const char *ns, const char *pod);
 struct snap_node *snapshot_node(struct snapshot *s, const char *name, bool make); /* NULL when absent or out of memory */
 /* Rules, addresses and the like of @n are forgotten; what its kubelet and kube-proxy said stays. */
 void snapshot_node_clear(struct snap_node *n);

@@ -273,6 +273,11 @@ int collect_cluster(struct bundle_out *out, struct api *a, const struct api_acce
  * where it is not known, which @ret says. To be called before collect_cluster, whose bundle.json tells of both. 0 or what @out said.
  */
 int collect_node_live(struct bundle_out *out, const char *name, struct node_live *l, struct arena *arena, struct collect_report *ret);
+/*
+ * Writes what DNS said as dns.txt: of a pod (@ns, @pod) beside its resolv.conf, or of @node, whose resolv.conf is among its files. 0 or what @out
+ * said.
+ */
+int collect_dns(struct bundle_out *out, const struct snap_dns *d, const char *node, const char *ns, const char *pod);
 /* bundle.json of a bundle that has no cluster. */
 int collect_about(struct bundle_out *out, const struct collect_report *r);
 
@@ -293,5 +298,32 @@ int rights_roles(struct arena *arena, const char *ns, bool proxy, struct k8s_rol
 /* The recorded broken cluster of `svcdoctor demo`: a .tar.gz in the program. */
 extern const unsigned char demo_bundle[];
 extern const size_t demo_bundle_size;
+
+/* ---- DNS ---- */
+
+/*
+ * Asks all of it over c-ares, several at a time, each of its one server. Fills @ret, one for each question, texts in @arena. It asks in
+ * the network namespace of the calling thread. 0, -EINVAL or -ENOMEM; what went wrong with a question stands in its answer.
+ *
+ * They are sent in their order as far as there is room. The questions of a pair leave from one socket, one behind the other, and once: what is lost
+ * is lost. Of the pairs of one server, over one transport, four at most are under way at a time, the next one as soon as one has ended; servers
+ * do not wait for each other. So to see loss, give each pair a number of its own.
+ */
+struct dns_ask_options {
+	unsigned parallel;	/* questions, or pairs, at a time, over all servers; 256 at most */
+	unsigned tries;		/* of a question over UDP that is not answered, and of no pair; each waits try_ms. Over TCP it is one, which waits as long as all */
+	int try_ms, all_ms;	/* all more than 0 */
+	const volatile sig_atomic_t *stop; /* NULL: never */
+};
+int dns_ask(struct arena *arena, const struct dns_question *q, size_t n, const struct dns_ask_options *o, struct dns_answer *ret);
+/* A DNS message (RFC 1035) as it came; fills what the message tells. 0, SD_EPARSE: ret->end is GARBAGE and says why; -ENOMEM. */
+int dns_message_read(struct arena *arena, const uint8_t *data, size_t size, struct dns_answer *ret);
+/* As dig prints it, so that read_dns_text reads the same from it. */
+void dns_print_dig(struct strbuf *b, const struct dns_answer *a);
+/*
+ * What dig, kdig, nslookup (of BIND and of busybox), host and getent print, one after the other, with the command lines or without: answers are
+ * added to @ret. 0 (also with notes) or -ENOMEM.
+ */
+int read_dns_text(struct arena *arena, const char *data, size_t size, const char *file, struct sd_notes *notes, struct snap_dns *ret);
 
 #endif

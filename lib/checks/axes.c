@@ -4,25 +4,33 @@
 
 #define DETAILS_MAX 10
 
-static void first_finding_line(struct service_result *sr, enum axis a)
+static const char *finding_line(struct service_result *sr, enum axis a)
 {
 	for (size_t i = 0; i < sr->causes.len + sr->explained.len; i++) {
 		const struct finding *f = i < sr->causes.len ? sr->causes.v[i] : sr->explained.v[i - sr->causes.len];
 
-		if (f->axis == a && f->severity > SEVERITY_INFO) {
-			sr->axes[a].line = f->text;
-			return;
-		}
+		if (f->axis == a && f->severity > SEVERITY_INFO)
+			return f->text;
 	}
+	return NULL;
+}
+
+static void first_finding_line(struct service_result *sr, enum axis a)
+{
+	const char *line = finding_line(sr, a);
+
+	if (line)
+		sr->axes[a].line = line;
 }
 
 void axis_name_result(struct run *r, struct svc *v, struct service_result *sr)
 {
-	(void)r;
-	(void)v;
-	sr->axes[AXIS_NAME].state = AXIS_NOT_LOOKED_AT;
-	sr->axes[AXIS_NAME].line = "not looked at";
-	first_finding_line(sr, AXIS_NAME);
+	struct axis_result *ar = &sr->axes[AXIS_NAME];
+
+	dns_axis(r, v, ar);
+	/* that some form of it does not resolve says what its findings explain */
+	if (ar->state != AXIS_WARNING)
+		first_finding_line(sr, AXIS_NAME);
 }
 
 /* ---- endpoints ---- */

@@ -12,13 +12,19 @@
 	"rules-missing-for-service", "rules-endpoints-diff", "rules-stale-endpoint", "rules-stale-frontend", \
 		"rules-not-refused", "rules-wrong-refusal", "rules-wrong-affinity", "rules-needless-masquerade", "masquerade-missing", \
 		"hairpin-masquerade-missing", "rules-wrong-statistic-probability", "reply-lost", \
-		"node-differs-from-peers"
+		"node-differs-from-peers", "dns-vip-not-answering"
 /* Everything that differences on a node can be, once kube-proxy's rules are not there as a whole. */
 #define NODE_RULE_FAULTS \
 	RULE_FAULTS, "kube-chain-not-jumped", "foreign-rule-shadows", "foreign-rule-drops", "firewalld-reject", "forward-policy-drop", \
 		"hc-nodeport-blocked", "nodeport-firewall-sg", "accept-before-reject", "calico-accept-before-reject", "kube-proxy-healthz-stale"
 /* What fails for want of endpoints. */
 #define WITHOUT_ENDPOINTS "webhook-apiservice-unreachable", "ingress-backend-no-endpoints", "gateway-route-backend-no-endpoints", "coredns-not-running"
+/* What follows where a place asks the wrong servers, or for the wrong names, or is not answered. */
+#define CLIENT_FAULTS "dns-name-not-resolved", "musl-resolver"
+/* What answers of the cluster's DNS show when it does not know what it should. */
+#define DNS_WRONG_ANSWERS "dns-servfail", "dns-wrong-record", "dns-stale-record", "coredns-pod-disagree", "dns-negative-cache", CLIENT_FAULTS
+/* And when its pods do not run, or ask themselves. */
+#define DNS_DOWN "coredns-not-running", "dns-endpoint-not-answering", "dns-vip-not-answering", "dns-slow-answers", DNS_WRONG_ANSWERS
 /* Everything that keeps one pod from being ready. */
 #define POD_FAULTS \
 	"pod-crashlooping", "pod-image-pull-failing", "pod-container-config-error", "pod-init-failing", \

@@ -73,6 +73,7 @@ struct run {
 	const struct k8s_pod *balancer; /* of a controller of load balancers, once it was sought */
 	bool balancer_sought;
 	size_t budget;		   /* comparisons left for searches of what is nearest */
+	struct dns_report *dns;	   /* the answers of DNS as tables; NULL: there are none */
 	struct finding_full dummy; /* stands in when memory is out */
 };
 
@@ -261,6 +262,16 @@ void check_cni_pods(struct run *r);
 void check_proxy_pods(struct run *r);
 void check_cluster_dns_address(struct run *r);
 void check_dns_pods(struct run *r);
+void check_dns_loop(struct run *r);
+void check_dns_api(struct run *r);
+void check_dns_upstream(struct run *r);
+void check_dns_concurrent(struct run *r);
+void check_corefile(struct run *r);
+void check_corefile_zones(struct run *r);
+void check_cluster_domain(struct run *r);
+void check_node_local_dns(struct run *r);
+void check_headless_dns(struct run *r, struct svc *v);
+void check_dns_tcp(struct run *r);
 void check_statefulsets(struct run *r);
 void check_nodes(struct run *r);
 void check_host_ports(struct run *r);
@@ -293,10 +304,28 @@ void check_network_policy(struct run *r, struct svc *v);
 void check_policy_addresses(struct run *r);
 void check_policy_sources(struct run *r, struct svc *v);
 void check_dns_policy(struct run *r);
+void check_dns_answers(struct run *r);
 
 /* ---- dns.c ---- */
 
 const struct k8s_service *dns_service_object(const struct run *r); /* of the cluster's DNS; NULL: not known */
+bool dns_is_service_address(const struct run *r, const struct ip_addr *a); /* of one that has port 53 */
+/*
+ * What is wrong with the address as a nameserver of pods on @node; NULL: nothing that is known. A server outside the cluster that knows its
+ * names is possible, in the range of cluster IPs it is not.
+ */
+const char *dns_address_fault(struct run *r, const char *node, const struct ip_addr *a, bool *ret_certain);
+
+/* ---- dns-client.c ---- */
+
+void dns_client_findings(struct run *r); /* after the tables of DNS */
+
+/* ---- dns-axis.c ---- */
+
+bool dns_any_answers(const struct snapshot *s); /* or questions that were asked in vain */
+void dns_note_unasked(struct run *r);
+/* The line of the axis of names of one Service. */
+void dns_axis(struct run *r, struct svc *v, struct axis_result *ret);
 
 /* ---- agents.c ---- */
 

@@ -95,6 +95,7 @@ void run_sources(struct run *r)
 	struct diagnosis *d = r->d;
 	const bool bundle = r->s->origin && strncmp(r->s->origin, "bundle", 6) == 0;
 
+	d->axis_has_source[AXIS_NAME] = dns_any_answers(r->s);
 	d->axis_why_not[AXIS_NAME] = bundle	  ? "the bundle holds no DNS answers"
 				     : r->s->live ? "the API server gives no DNS answers"
 						  : "there are no DNS answers";
@@ -126,8 +127,27 @@ static int run_rules(struct run *r)
 	return 0;
 }
 
+/* The tables of DNS, for the lines of its axis. */
+static int run_dns(struct run *r, struct dns_report *ret)
+{
+	int e;
+
+	if (r->o->axes_given && !r->o->axes[AXIS_NAME])
+		return 0;
+	if (dns_any_answers(r->s)) {
+		r->dns = ret;
+		e = dns_run(r->s, r->o, ret);
+		if (e < 0)
+			return e;
+		dns_note_unasked(r);
+	}
+	dns_client_findings(r);
+	return 0;
+}
+
 int diagnose_run(const struct snapshot *s, const struct diagnose_options *o, struct diagnosis *ret)
 {
+	struct dns_report dns CLEANUP(dns_report_release) = { 0 };
 	struct run r = { .s = s, .c = &s->cluster, .o = o, .d = ret, .a = &ret->arena };
 
 	ret->healthy = -1;
@@ -136,6 +156,8 @@ int diagnose_run(const struct snapshot *s, const struct diagnose_options *o, str
 		run_checks(&r);
 	if (!r.err)
 		r.err = run_rules(&r);
+	if (!r.err)
+		r.err = run_dns(&r, &dns);
 	if (!r.err) {
 		run_sources(&r);
 		run_verdict(&r);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The cluster's DNS, as far as it shows without asking it: whether its Service has anybody behind it, what its pods say of
- * themselves, and whether kubelets give pods its address. That is not the axis of names, which is looked at by asking.
+ * The cluster's DNS, as far as its objects show it: whether its Service has anybody behind it, what its pods say of themselves, and whether
+ * kubelets give pods its address. What its Corefile and its logs tell is looked at in dns-corefile.c, dns-loop.c and dns-server*.c.
  */
+#include <limits.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include "checks-private.h"
+#include "dns-server-private.h"
 
 /* ---- which Service it is ---- */
 
@@ -54,9 +55,16 @@ static const struct k8s_service *service_of_ip(const struct run *r, const struct
 	return NULL;
 }
 
+bool dns_is_service_address(const struct run *r, const struct ip_addr *a)
+{
+	const struct k8s_service *s = service_of_ip(r, a);
+
+	return s && answers_dns(s);
+}
+
 /* ---- the address that kubelets give ---- */
 
-static bool is_node_local_pod(const struct k8s_pod *p)
+bool dns_is_node_local(const struct k8s_pod *p)
 {
 	const char *app = k8s_label_get(&p->meta.labels, "k8s-app");
 
@@ -70,7 +78,7 @@ static bool may_have_node_local(const struct run *r, const char *node)
 	if (!run_complete(r, K8S_PODS))
 		return true;
 	for (size_t i = 0; i < r->c->pods.len; i++)
-		if (str_is(r->c->pods.v[i]->node, node) && is_node_local_pod(r->c->pods.v[i]) && !k8s_pod_terminal(r->c->pods.v[i]))
+		if (str_is(r->c->pods.v[i]->node, node) && dns_is_node_local(r->c->pods.v[i]) && !k8s_pod_terminal(r->c->pods.v[i]))
 			return true;
 	return false;
 }
@@ -84,11 +92,30 @@ static bool in_service_range(const struct run *r, const struct ip_addr *a)
 	return false;
 }
 
-/*
- * What is wrong with the address; NULL: nothing that is known. A server outside the cluster that knows its names is possible, in
- * the range of cluster IPs it is not.
- */
-static const char *address_fault(struct run *r, const char *node, const struct ip_addr *a, bool *ret_certain)
+/* It was asked, from some place of the cluster where a cluster IP of the DNS answered, and did not. */
+static bool asked_in_vain(const struct run *r, const struct ip_addr *a)
+{
+	for (size_t i = 0; i < r->s->dns.len; i++) {
+		const struct snap_dns *d = r->s->dns.v[i];
+		size_t silent = 0, answered = 0, others = 0;
+
+		for (size_t j = 0; j < d->answers.len; j++) {
+			const struct dns_answer *x = &d->answers.v[j];
+
+			if (!ip_addr_equal(&x->q.server, a))
+				others += x->end == DNS_ANSWERED && service_of_ip(r, &x->q.server);
+			else if (x->end == DNS_TIMED_OUT || x->end == DNS_PORT_CLOSED || x->end == DNS_UNREACHABLE)
+				silent++;
+			else
+				answered++;
+		}
+		if (silent > 1 && !answered && others)
+			return true;
+	}
+	return false;
+}
+
+const char *dns_address_fault(struct run *r, const char *node, const struct ip_addr *a, bool *ret_certain)
 {
 	const struct k8s_service *s = service_of_ip(r, a);
 
@@ -99,6 +126,8 @@ static const char *address_fault(struct run *r, const char *node, const struct i
 		return may_have_node_local(r, node) ? NULL : "a link-local address, and no pod of NodeLocal DNSCache is on the node";
 	if (in_service_range(r, a))
 		return "in the range of cluster IPs, and no Service has it";
+	if (asked_in_vain(r, a))
+		return "the address of no Service, and does not answer";
 	*ret_certain = false;
 	return run_node_of_addr(r, a) ? NULL : "the address of no Service and of no node";
 }
@@ -137,7 +166,7 @@ void check_cluster_dns_address(struct run *r)
 
 			if (ip_addr_parse(text, &a) < 0)
 				continue;
-			fault = address_fault(r, n->name, &a, &certain);
+			fault = dns_address_fault(r, n->name, &a, &certain);
 			if (fault)
 				wrong_address(r, n, text, fault, certain);
 		}
@@ -177,6 +206,18 @@ static size_t count_ready(const struct run *r, const struct k8s_service *s)
 	return n;
 }
 
+int dns_ready(const struct run *r, const struct k8s_service *s)
+{
+	const struct k8s_pod *p;
+	int ready = 0, pods = 0;
+
+	if (s && slices_known(r, s))
+		return (int)MIN(count_ready(r, s), (size_t)INT_MAX);
+	for (size_t at = 0; (p = dns_next_pod(r, s, &at)); pods++)
+		ready += pod_counts_ready(p);
+	return pods ? ready : -1;
+}
+
 static void pods_evidence(struct run *r, struct finding *f, const struct k8s_service *s)
 {
 	const struct k8s_pod_group *g = map_gets(&r->c->pods_by_ns, s->meta.ns);
@@ -207,6 +248,22 @@ static void probes_evidence(struct run *r, struct finding *f)
 		if (str_is(p->what, "ready") && p->status != 200)
 			finding_evidence(r, f, "Pod %s/%s answers /ready with %d%s%.200s", p->ns, p->pod, p->status, p->text && *p->text ? ": " : "",
 					 p->text ? p->text : "");
+	}
+}
+
+/* Why they do not start, where their logs say it and no other check does. */
+static void logs_evidence(struct run *r, struct finding *f)
+{
+	static const char *const kinds[] = { "listen-denied", "listen-in-use", "panic", NULL };
+	CLEANUP(dns_told_release) struct dns_told_list t = { 0 };
+
+	dns_told(r, DNS_LOGS_SERVER, kinds, &t);
+	dns_told_evidence(r, f, &t, 3);
+	for (size_t i = 0; !t.v.len && i < r->s->logs.len; i++) {
+		const struct snap_log *l = &r->s->logs.v[i];
+
+		if (l->program == LOG_COREDNS && l->summary.first_unknown)
+			finding_evidence(r, f, "Pod %s/%s logs: %.300s", l->ns, l->pod, l->summary.first_unknown);
 	}
 }
 
@@ -261,6 +318,7 @@ void check_dns_pods(struct run *r)
 		f = dns_finding(r, s);
 		finding_text(r, f, "the cluster's DNS, %s/%s, has no ready endpoint: no name of the cluster resolves", s->meta.ns, s->meta.name);
 		pods_evidence(r, f, s);
+		logs_evidence(r, f);
 	}
 	probes_evidence(r, f);
 	finding_next(r, f, "kubectl -n %s get endpointslices -l kubernetes.io/service-name=%s -o wide", s->meta.ns, s->meta.name);

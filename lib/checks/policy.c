@@ -459,7 +459,7 @@ static struct svc *dns_service(struct run *r)
 }
 
 /* NodeLocal DNSCache listens here, and then the pods behind the Service are not asked. */
-static bool asks_node_local(const struct run *r, const struct k8s_pod *client)
+static bool asks_node_local(const struct run *r, const struct k8s_pod *client, uint8_t proto)
 {
 	struct k8s_policy_end to = { 0 };
 	const struct k8s_policy_end from = end_of_pod(client);
@@ -467,11 +467,11 @@ static bool asks_node_local(const struct run *r, const struct k8s_pod *client)
 
 	if (ip_addr_parse("169.254.20.10", &to.ip) < 0)
 		return false;
-	k8s_policy_judge(r->c, &from, &to, IPPROTO_UDP, 53, true, &v);
+	k8s_policy_judge(r->c, &from, &to, proto, 53, true, &v);
 	return v.allowed != 0;
 }
 
-static bool dns_blocked(const struct run *r, const struct k8s_pod *client, const struct svc *dns)
+static bool dns_blocked(const struct run *r, const struct k8s_pod *client, const struct svc *dns, uint8_t proto)
 {
 	const struct k8s_policy_end from = end_of_pod(client);
 	size_t judged = 0;
@@ -483,14 +483,14 @@ static bool dns_blocked(const struct run *r, const struct k8s_pod *client, const
 			const uint16_t port = target_of(sp, dns->pods->v.v[i]);
 			struct k8s_policy_verdict v;
 
-			if (sp->port != 53 || sp->proto != IPPROTO_UDP || !port || k8s_pod_terminal(dns->pods->v.v[i]))
+			if (sp->port != 53 || sp->proto != proto || !port || k8s_pod_terminal(dns->pods->v.v[i]))
 				continue;
-			k8s_policy_judge(r->c, &from, &to, IPPROTO_UDP, port, true, &v);
+			k8s_policy_judge(r->c, &from, &to, proto, port, true, &v);
 			if (v.allowed != 0)
 				return false;
 			judged++;
 		}
-	return judged > 0 && !asks_node_local(r, client);
+	return judged > 0 && !asks_node_local(r, client, proto);
 }
 
 static bool asks_cluster_dns(const struct k8s_pod *p)
@@ -522,6 +522,27 @@ static void dns_finding(struct run *r, struct svc *dns, const char *ns, const st
 	finding_evidence(r, f, "a network plugin that does not know policies lets everything out");
 }
 
+/* Short answers come, and those that are cut off cannot be asked for again. */
+static void dns_udp_only(struct run *r, const struct svc *dns, const char *ns, const struct k8s_pod *example, size_t n)
+{
+	const struct k8s_netpol_group *g = k8s_netpols_of(r->c, ns);
+	struct finding *f = finding_new(r, "dns-truncation-tcp53", NULL, NULL, run_printf(r, "Namespace %s", ns));
+
+	f->rank = 31;
+	finding_cluster(f);
+	finding_partial(f);
+	finding_text(r, f, "NetworkPolicies let %zu pod%s of namespace %s ask %s/%s over UDP and not over TCP: long answers are lost, or come in part", n, PLURAL(n), ns,
+		     dns->o->meta.ns, dns->o->meta.name);
+	for (size_t i = 0; i < g->len; i++) {
+		if (!k8s_policy_selects(g->v[i], example, true))
+			continue;
+		finding_evidence(r, f, "NetworkPolicy %s isolates Pod %s for outgoing traffic, and no rule opens port 53/TCP of the DNS pods", g->v[i]->meta.name,
+				 example->meta.name);
+		finding_next(r, f, "kubectl -n %s describe networkpolicy %s", ns, g->v[i]->meta.name);
+		finding_fix(r, f, "kubectl -n %s edit networkpolicy %s", ns, g->v[i]->meta.name);
+	}
+}
+
 void check_dns_policy(struct run *r)
 {
 	struct svc *dns = dns_service(r);
@@ -530,8 +551,8 @@ void check_dns_policy(struct run *r)
 	for (size_t i = 0; dns && run_reaches(r, K8S_PODS, dns) && i < r->c->netpols.len; i++) {
 		const char *ns = r->c->netpols.v[i]->meta.ns;
 		const struct k8s_pod_group *g = map_gets(&r->c->pods_by_ns, ns);
-		const struct k8s_pod *example = NULL;
-		size_t blocked = 0, pods = 0;
+		const struct k8s_pod *example = NULL, *cut = NULL;
+		size_t blocked = 0, pods = 0, udp_only = 0;
 
 		if (str_is(last, ns) || !run_reaches_in(r, K8S_NETPOLS, ns) || !run_reaches_in(r, K8S_PODS, ns))
 			continue;
@@ -540,13 +561,20 @@ void check_dns_policy(struct run *r)
 			if (!asks_cluster_dns(g->v.v[j]))
 				continue;
 			pods++;
-			if (!dns_blocked(r, g->v.v[j], dns))
+			if (!dns_blocked(r, g->v.v[j], dns, IPPROTO_UDP)) {
+				const bool no_tcp = dns_blocked(r, g->v.v[j], dns, IPPROTO_TCP);
+
+				udp_only += no_tcp;
+				cut = no_tcp && !cut ? g->v.v[j] : cut;
 				continue;
+			}
 			blocked++;
 			example = example ? example : g->v.v[j];
 		}
 		if (blocked)
 			dns_finding(r, dns, ns, example, blocked, pods);
+		if (udp_only)
+			dns_udp_only(r, dns, ns, cut, udp_only);
 	}
 }
 

@@ -60,6 +60,16 @@ static const struct {
 	{ "cni-pod-not-ready", NULL, check_cni_pods },
 	{ "kube-proxy-not-running", NULL, check_proxy_pods },
 	{ "coredns-not-running", NULL, check_dns_pods },
+	{ "coredns-loop", NULL, check_dns_loop },
+	{ "corefile-error", NULL, check_corefile },
+	{ "coredns-rbac", NULL, check_dns_api },
+	{ "coredns-servfail-no-zone", NULL, check_corefile_zones },
+	{ "coredns-upstream-timeout", NULL, check_dns_upstream },
+	{ "coredns-max-concurrent", NULL, check_dns_concurrent },
+	{ "wrong-cluster-domain", NULL, check_cluster_domain },
+	{ "dns-truncation-tcp53", NULL, check_dns_tcp },
+	{ "headless-no-dns-until-ready", check_headless_dns, NULL },
+	{ "nodelocaldns-broken", NULL, check_node_local_dns },
 	{ "wrong-cluster-dns-address", NULL, check_cluster_dns_address },
 	{ "kubelet-probe-path-blocked", NULL, check_probe_path },
 	{ "kube-proxy-healthz-stale", NULL, check_proxy_health },
@@ -89,6 +99,8 @@ static const struct {
 	{ "networkpolicy-blocks-service", check_network_policy, check_policy_addresses },
 	{ "networkpolicy-blocks-dns", NULL, check_dns_policy },
 	{ "snat-breaks-networkpolicy", check_policy_sources, NULL },
+	/* last: what answers show may be told by a finding of objects, and makes that certain */
+	{ "dns-endpoint-not-answering", NULL, check_dns_answers },
 };
 
 /* What each bit of needs stands for, and the file or right that gives it. */

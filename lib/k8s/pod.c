@@ -218,6 +218,35 @@ static void decode_gates(struct k8s_dec *d, const json_t *spec, struct k8s_pod *
 	p->readiness_gates = v;
 }
 
+/* "ndots:2", as the kubelet writes them; "edns0" for one without a value. */
+static void decode_dns_options(struct k8s_dec *d, const json_t *config, struct k8s_pod *p)
+{
+	const json_t *a = dec_arr(d, config, "options");
+	const char **v = dec_array(d, json_array_size(a), sizeof(*v));
+
+	for (size_t i = 0; v && i < json_array_size(a); i++) {
+		const char *name = dec_str(d, json_array_get(a, i), "name"), *value = dec_str(d, json_array_get(a, i), "value");
+
+		if (!name)
+			continue;
+		v[p->ndns_options] = value && *value ? arena_printf(&d->c->arena, "%s:%s", name, value) : name;
+		p->ndns_options += v[p->ndns_options] != NULL;
+	}
+	p->dns_options = v;
+}
+
+static void decode_dns_config(struct k8s_dec *d, const json_t *spec, struct k8s_pod *p)
+{
+	const json_t *config = dec_obj(d, spec, "dnsConfig");
+
+	p->has_dns_config = config != NULL;
+	if (!config)
+		return;
+	p->dns_nameservers = dec_strs(d, config, "nameservers", &p->ndns_nameservers);
+	p->dns_searches = dec_strs(d, config, "searches", &p->ndns_searches);
+	decode_dns_options(d, config, p);
+}
+
 void decode_pod(struct k8s_dec *d, const json_t *o, const struct k8s_meta *m)
 {
 	struct k8s_pod *p = dec_new(d, struct k8s_pod, m);
@@ -231,6 +260,7 @@ void decode_pod(struct k8s_dec *d, const json_t *o, const struct k8s_meta *m)
 	p->hostname = dec_name(d, spec, "hostname");
 	p->subdomain = dec_name(d, spec, "subdomain");
 	p->dns_policy = dec_name(d, spec, "dnsPolicy");
+	decode_dns_config(d, spec, p);
 	p->restart_policy = dec_name(d, spec, "restartPolicy");
 	p->enable_service_links = json_tri(spec, "enableServiceLinks");
 	decode_gates(d, spec, p);

@@ -428,5 +428,11 @@ int redact_node_file(struct redact *r, const char *name, const char *data, size_
 		return metrics_file(data, size, b);
 	if (strcmp(name, "kube-proxy.log") == 0)
 		return redact_log(r, data, size, b);
+	if (strcmp(name, "resolv.conf") == 0)
+		return redact_resolv_conf(r, data, size, b);
+	if (strcmp(name, "dns.txt") == 0)
+		return redact_dns_text(r, data, size, b);
+	if (strcmp(name, "conntrack-stats.txt") == 0)
+		return redact_conntrack_stats(r, data, size, b);
 	return 0;
 }

@@ -179,6 +179,8 @@ static json_t *data_value(struct redact *r, const char *name, const char *key, c
 		add_known_lines(&b, s);
 	else if (strcmp(key, plain[0]) == 0 || strcmp(key, plain[1]) == 0)
 		redact_adds_text(r, &b, s);
+	else if (strcmp(key, "Corefile") == 0)
+		redact_corefile(r, &b, s);
 	else
 		return NULL;
 	r->failed |= b.failed;

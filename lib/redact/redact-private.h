@@ -124,4 +124,14 @@ int redact_nft(struct redact *r, const char *data, size_t size, struct strbuf *b
 int redact_node_file(struct redact *r, const char *name, const char *data, size_t size, struct strbuf *b);
 int redact_log(struct redact *r, const char *data, size_t size, struct strbuf *b);
 
+/* ---- dns.c. 1 ---- */
+/* Label by label: "web.shop.svc.cluster.local", "_http._tcp.web", "7.96.10.in-addr.arpa", "10-244-1-5.web". */
+void redact_add_dns_name(struct redact *r, struct strbuf *b, const char *s, size_t len);
+int redact_dns_text(struct redact *r, const char *data, size_t size, struct strbuf *b);
+int redact_resolv_conf(struct redact *r, const char *data, size_t size, struct strbuf *b);
+int redact_conntrack_stats(struct redact *r, const char *data, size_t size, struct strbuf *b);
+/* ---- dns-server.c ---- */
+int redact_dns_log(struct redact *r, const char *data, size_t size, struct strbuf *b); /* 1 or -ENOMEM */
+void redact_corefile(struct redact *r, struct strbuf *b, const char *s);
+
 #endif

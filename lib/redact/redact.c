@@ -72,20 +72,47 @@ static int node_path(struct redact *r, const char *rest, const char *data, size_
 	return done;
 }
 
-/* "NS/POD/ready.txt": a number and what the pod says. */
+/* "NS/POD/FILE": ready.txt is a number and what the pod says. */
 static int pod_path(struct redact *r, const char *rest, const char *data, size_t size, struct strbuf *path, struct strbuf *b)
 {
 	const char *pod = strchr(rest, '/'), *file = pod ? strchr(pod + 1, '/') : NULL;
 
-	if (!file || strcmp(file, "/ready.txt") != 0)
+	if (!file || !(strcmp(file, "/ready.txt") == 0 || strcmp(file, "/resolv.conf") == 0 || strcmp(file, "/dns.txt") == 0))
 		return 0;
 	strbuf_adds(path, "cluster/pods/");
 	redact_add_name(r, path, rest, (size_t)(pod - rest));
 	strbuf_addc(path, '/');
 	redact_add_name(r, path, pod + 1, (size_t)(file - pod - 1));
 	strbuf_adds(path, file);
+	if (strcmp(file, "/resolv.conf") == 0)
+		return redact_resolv_conf(r, data, size, b);
+	if (strcmp(file, "/dns.txt") == 0)
+		return redact_dns_text(r, data, size, b);
 	redact_add_text(r, b, data, MIN(size, (size_t)4096));
 	return 1;
+}
+
+/* "NS/POD/CONTAINER.log", "NS/POD/CONTAINER.previous.log" of the cluster's DNS: whose it is is told by the names that everybody's has. */
+static int log_path(struct redact *r, const char *rest, const char *data, size_t size, struct strbuf *path, struct strbuf *b)
+{
+	static const char *const pods[] = { "coredns", "kube-dns", "node-local-dns", "nodelocaldns" };
+	const char *pod = strchr(rest, '/'), *file = pod ? strchr(pod + 1, '/') : NULL, *dot = file ? strchr(file, '.') : NULL;
+	bool is_dns = false;
+
+	if (!dot || dot == file + 1 || strchr(file + 1, '/') || (strcmp(dot, ".log") != 0 && strcmp(dot, ".previous.log") != 0))
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(pods); i++)
+		is_dns |= str_starts(pod + 1, pods[i]);
+	if (!is_dns)
+		return 0;
+	strbuf_adds(path, "cluster/logs/");
+	redact_add_name(r, path, rest, (size_t)(pod - rest));
+	strbuf_addc(path, '/');
+	redact_add_name(r, path, pod + 1, (size_t)(file - pod - 1));
+	strbuf_addc(path, '/');
+	redact_add_name(r, path, file + 1, (size_t)(dot - file - 1));
+	strbuf_adds(path, dot);
+	return redact_dns_log(r, data, size, b);
 }
 
 /* Files of lists have names that people choose: those of kinds stay. */
@@ -109,6 +136,8 @@ static int any_file(struct redact *r, const char *path, const char *data, size_t
 		return node_path(r, path + 6, data, size, new_path, b);
 	if (str_starts(path, "cluster/pods/"))
 		return pod_path(r, path + 13, data, size, new_path, b);
+	if (str_starts(path, "cluster/logs/"))
+		return log_path(r, path + 13, data, size, new_path, b);
 	if (strcmp(path, "bundle.json") == 0) {
 		strbuf_adds(new_path, path);
 		return redact_about(r, data, size, b);

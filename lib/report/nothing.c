@@ -51,6 +51,13 @@ static int nothing_connect(const struct report *r)
 	return report_connect(r, NULL, &d);
 }
 
+static int nothing_dns(const struct report *r)
+{
+	const struct dns_report n = { 0 };
+	const struct diagnosis d = { .healthy = -1, .axis_has_source = { true, true, true } };
+	return report_dns(r, &n, &d);
+}
+
 /* explain: no check; of the others, what every document has. */
 static int nothing_else(const struct report *r)
 {
@@ -68,6 +75,7 @@ static const struct {
 } documents[] = {
 	{ "diagnose", nothing_diagnose }, { "wait", nothing_diagnose }, { "verify", nothing_verify },	      { "trace", nothing_trace },
 	{ "rules", nothing_rules },	  { "endpoints", nothing_endpoints },	{ "hairpin", nothing_hairpin },	  { "connect", nothing_connect },
+	{ "dns", nothing_dns },
 };
 
 int report_nothing(const struct report *r)

@@ -86,6 +86,10 @@ void text_command(const struct report *r, struct strbuf *b, const char *command)
 		strbuf_adds(b, r->program);
 		strbuf_add_clean(b, command + strlen("svcdoctor"));
 		strbuf_adds(b, r->source_flags);
+		if (str_starts(command, "svcdoctor dns")) {
+			strbuf_adds(b, r->dns_flags ? r->dns_flags : "");
+			strbuf_adds(b, r->dns_servers && !strstr(command, " --server ") ? r->dns_servers : "");
+		}
 	} else if (r->node_prefix && *r->node_prefix && is_about_network(command)) {
 		command_elsewhere(r, b, command);
 	} else {

@@ -71,10 +71,63 @@ void snapshot_release(struct snapshot *s)
 	}
 	array_free(&s->missing);
 	array_free(&s->probes);
+	for (size_t i = 0; i < s->dns.len; i++) {
+		resolv_conf_release(&s->dns.v[i]->conf);
+		array_free(&s->dns.v[i]->answers);
+	}
+	array_free(&s->dns);
+	for (size_t i = 0; i < s->logs.len; i++)
+		log_summary_release(&s->logs.v[i].summary);
+	array_free(&s->logs);
 	k8s_cluster_release(&s->cluster);
 	sd_notes_release(&s->notes);
 	arena_release(&s->arena);
 	*s = (struct snapshot){ 0 };
+}
+
+/* Are both of the same place? */
+static bool same_place(const struct snap_dns *d, enum snap_dns_where where, const char *node, const char *ns, const char *pod)
+{
+	if (d->where != where)
+		return false;
+	if (where == DNS_FROM_POD)
+		return strcmp(d->ns, ns) == 0 && strcmp(d->pod, pod) == 0;
+	return where == DNS_FROM_HERE || strcmp(d->node, node) == 0;
+}
+
+static struct snap_dns *dns_new(struct snapshot *s, enum snap_dns_where where, const char *node, const char *ns, const char *pod)
+{
+	struct snap_dns *d = arena_alloc(&s->arena, sizeof(*d));
+
+	if (!d)
+		return NULL;
+	*d = (struct snap_dns){ .where = where, .libc = -1 };
+	d->node = node ? arena_strdup(&s->arena, node) : NULL;
+	d->ns = ns ? arena_strdup(&s->arena, ns) : NULL;
+	d->pod = pod ? arena_strdup(&s->arena, pod) : NULL;
+	d->label = where == DNS_FROM_HERE ? "this machine" :
+		   where == DNS_FROM_NODE ? arena_printf(&s->arena, "node %s", node) : arena_printf(&s->arena, "pod %s/%s", ns, pod);
+	if ((node && !d->node) || (ns && !d->ns) || (pod && !d->pod) || !d->label || array_push(&s->dns, d) < 0)
+		return NULL;
+	return d;
+}
+
+struct snap_dns *snapshot_dns(struct snapshot *s, enum snap_dns_where where, const char *node, const char *ns, const char *pod)
+{
+	for (size_t i = 0; i < s->dns.len; i++) {
+		if (same_place(s->dns.v[i], where, node, ns, pod))
+			return s->dns.v[i];
+	}
+	return dns_new(s, where, node, ns, pod);
+}
+
+static int dns_order(const void *a, const void *b)
+{
+	const struct snap_dns *x = *(const struct snap_dns *const *)a, *y = *(const struct snap_dns *const *)b;
+
+	if (x->where != y->where)
+		return x->where < y->where ? -1 : 1;
+	return strcmp(x->label, y->label);
 }
 
 struct snap_node *snapshot_node(struct snapshot *s, const char *name, bool make)
@@ -218,6 +271,20 @@ static bool object_has_addr(const struct k8s_node *o, const struct node_facts *f
 	return false;
 }
 
+/* The place where a node asked bears its name too. */
+static void rename_dns(struct snapshot *s, const char *from, const char *to)
+{
+	for (size_t i = 0; i < s->dns.len; i++) {
+		struct snap_dns *d = s->dns.v[i];
+		const char *label = d->where == DNS_FROM_NODE && strcmp(d->node, from) == 0 ? arena_printf(&s->arena, "node %s", to) : NULL;
+
+		if (label) {
+			d->node = to;
+			d->label = label;
+		}
+	}
+}
+
 /*
  * A bundle of one node is named after its folder. The node's own files may tell its real name: kube-proxy's
  * configuration, or the addresses of exactly one Node object; a cluster of one node leaves no choice.
@@ -240,8 +307,10 @@ static void name_node(struct snapshot *s, struct snap_node *n)
 			found = s->cluster.nodes.v[i];
 	if (!found && s->cluster.nodes.len == 1 && s->nodes.len == 1)
 		found = s->cluster.nodes.v[0];
-	if (found && !snapshot_node(s, found->meta.name, false))
+	if (found && !snapshot_node(s, found->meta.name, false)) {
+		rename_dns(s, n->name, found->meta.name);
 		n->name = found->meta.name;
+	}
 }
 
 int snapshot_finish(struct snapshot *s)
@@ -257,6 +326,8 @@ int snapshot_finish(struct snapshot *s)
 		r = finish_node(s, s->nodes.v[i]);
 	if (r == 0 && s->nodes.len > 0)
 		qsort(s->nodes.v, s->nodes.len, sizeof(s->nodes.v[0]), compare_nodes);
+	if (r == 0 && s->dns.len > 0)
+		qsort(s->dns.v, s->dns.len, sizeof(s->dns.v[0]), dns_order);
 	return r;
 }
 

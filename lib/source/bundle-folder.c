@@ -233,7 +233,7 @@ int bundle_read_folder(struct bundle *b, int fd)
 
 	if (r == 0)
 		r = read_files(b, fd, "cluster");
-	if (r == 0 && b->each)
+	if (r == 0)
 		r = read_below(b, fd, "cluster/logs", 2);
 	if (r == 0)
 		r = read_below(b, fd, "cluster/pods", 2);

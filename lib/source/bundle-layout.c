@@ -61,8 +61,7 @@ static int classify_top(const struct bundle *b, const char *name, bool in_prefix
 /* Files that commands print and that this version does not read. */
 static bool is_kept_of_node(const char *name)
 {
-	static const char *const names[] = { "conntrack.txt", "conntrack-stats.txt", "lsmod.txt", "resolv.conf", "dns.txt",
-					     "kube-proxy.previous.log" };
+	static const char *const names[] = { "conntrack.txt", "lsmod.txt", "kube-proxy.previous.log" };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		if (strcmp(names[i], name) == 0)
@@ -88,25 +87,58 @@ static bool is_kept(const char *rel)
 
 		return slash && slash > rest && is_kept_of_node(slash + 1);
 	}
-	if ((rest = inside(rel, "cluster/logs")))
-		return is_kept_of_pod(rest, ".log");
-	return (rest = inside(rel, "cluster/pods")) && (is_kept_of_pod(rest, "/resolv.conf") || is_kept_of_pod(rest, "/dns.txt"));
+	return (rest = inside(rel, "cluster/logs")) && is_kept_of_pod(rest, ".log");
 }
 
-/* NS/POD/ready.txt */
-static int classify_pod(const char *rest, struct member *m)
+/* NS/POD/FILE: the file. NULL: it is none; *@ret_err: -ENOMEM or 0. */
+static const char *split_pod(const char *rest, struct member *m, int *ret_err)
 {
 	const char *pod = strchr(rest, '/'), *file = pod ? strchr(pod + 1, '/') : NULL;
 
-	if (!file || strcmp(file + 1, "ready.txt") != 0)
-		return 0;
+	*ret_err = 0;
+	if (!file || strchr(file + 1, '/'))
+		return NULL;
 	m->ns = strndup(rest, (size_t)(pod - rest));
 	m->pod = strndup(pod + 1, (size_t)(file - pod - 1));
-	if (!m->ns || !m->pod)
-		return -ENOMEM;
-	if (is_k8s_name(m->ns) && is_k8s_name(m->pod))
+	*ret_err = m->ns && m->pod ? 0 : -ENOMEM;
+	return *ret_err == 0 && is_k8s_name(m->ns) && is_k8s_name(m->pod) ? file + 1 : NULL;
+}
+
+static int classify_pod(const char *rest, struct member *m)
+{
+	static const char *const files[] = { "ready.txt", "resolv.conf", "dns.txt", NULL };
+	int r;
+	const char *file = split_pod(rest, m, &r);
+
+	if (file && str_one_of(file, strlen(file), files))
 		m->role = MEMBER_POD;
-	return 0;
+	return r;
+}
+
+/* "coredns.log", "coredns.previous.log": the container's name is before the dot, and has none */
+static size_t container_len(const char *file, bool *ret_previous)
+{
+	const char *dot = strchr(file, '.');
+
+	*ret_previous = dot && strcmp(dot, ".previous.log") == 0;
+	return dot && (*ret_previous || strcmp(dot, ".log") == 0) && dot - file <= 63 ? (size_t)(dot - file) : 0;
+}
+
+static int classify_log(const char *rest, struct member *m)
+{
+	char container[64];
+	bool previous;
+	int r;
+	const char *file = split_pod(rest, m, &r);
+	size_t len = file ? container_len(file, &previous) : 0;
+
+	if (!len)
+		return r;
+	memcpy(container, file, len);
+	container[len] = '\0';
+	if (dns_log_is(m->pod, container))
+		m->role = MEMBER_LOG;
+	return r;
 }
 
 /* FILE, or cni/FILE */
@@ -126,6 +158,8 @@ static int classify(const struct bundle *b, const char *path, struct member *m)
 	}
 	if ((rest = inside(rel, "cluster/pods")))
 		return classify_pod(rest, m);
+	if ((rest = inside(rel, "cluster/logs")))
+		return classify_log(rest, m);
 	if ((rest = inside(rel, "cluster"))) {
 		if (!strchr(rest, '/') && str_ends(rest, ".json"))
 			m->role = MEMBER_CLUSTER;
@@ -258,6 +292,39 @@ static int use_cluster(struct bundle *b, const struct member *m, const char *dat
 	return 0;
 }
 
+static int use_pod(struct bundle *b, const struct member *m, const char *data, size_t size)
+{
+	struct snap_dns *d;
+
+	if (strcmp(m->name, "ready.txt") == 0)
+		return read_probe(b->s, "ready", m->ns, m->pod, data, size, m->path);
+	b->used++;
+	d = snapshot_dns(b->s, DNS_FROM_POD, NULL, m->ns, m->pod);
+	return (strcmp(m->name, "dns.txt") == 0 ? dns_text_use : dns_conf_use)(b->s, d, data, size, m->path);
+}
+
+static bool has_lines(const char *data, size_t size, size_t n)
+{
+	const char *end = data + size;
+
+	while (n > 0 && data < end && (data = memchr(data, '\n', (size_t)(end - data)))) {
+		data++;
+		n--;
+	}
+	return n == 0;
+}
+
+static int use_log(struct bundle *b, const struct member *m, const char *data, size_t size)
+{
+	struct snap_log l = { .ns = m->ns, .pod = m->pod, .file = m->path };
+	char container[64] = "";
+
+	memcpy(container, m->name, container_len(m->name, &l.previous));
+	l.container = container;
+	l.cut = has_lines(data, size, BUNDLE_LOG_LINES);
+	return dns_log_use(b->s, &l, data, size);
+}
+
 static int hand_out(struct bundle *b, const struct member *m, char *data, size_t size)
 {
 	const char *in_prefix = b->prefix ? inside(m->path, b->prefix) : NULL;
@@ -288,7 +355,9 @@ int bundle_use(struct bundle *b, const struct member *m, char *data, size_t size
 	if (m->role == MEMBER_ABOUT)
 		read_about(b, m, data, size);
 	else if (m->role == MEMBER_POD)
-		r = read_probe(b->s, "ready", m->ns, m->pod, data, size, m->path);
+		r = use_pod(b, m, data, size);
+	else if (m->role == MEMBER_LOG)
+		r = use_log(b, m, data, size);
 	else if (m->role == MEMBER_CLUSTER || (m->role == MEMBER_TOP && is_cluster_part(m, data, size)))
 		r = use_cluster(b, m, data, size);
 	free(data);

@@ -346,6 +346,23 @@ static int read_uname(struct node_read *r)
 	return 0;
 }
 
+static int read_conntrack(struct node_read *r)
+{
+	return read_conntrack_stats(r->n, r->data, r->size, r->m->path, &r->b->s->notes);
+}
+
+/* ---- DNS ---- */
+
+static int read_resolv_conf(struct node_read *r)
+{
+	return dns_conf_use(r->b->s, snapshot_dns(r->b->s, DNS_FROM_NODE, r->n->name, NULL, NULL), r->data, r->size, r->m->path);
+}
+
+static int read_dns(struct node_read *r)
+{
+	return dns_text_use(r->b->s, snapshot_dns(r->b->s, DNS_FROM_NODE, r->n->name, NULL, NULL), r->data, r->size, r->m->path);
+}
+
 /* ---- the table ---- */
 
 #define RULES(dump, ip6, backend) read_rules, dump, ip6, backend, NULL
@@ -379,6 +396,9 @@ static const struct node_file node_files[] = {
 	{ "kubelet-config.json", OTHER(read_kubelet) },
 	{ "uname.txt", OTHER(read_uname) },
 	{ "kube-proxy.log", OTHER(read_log) },
+	{ "conntrack-stats.txt", OTHER(read_conntrack) },
+	{ "resolv.conf", OTHER(read_resolv_conf) },
+	{ "dns.txt", OTHER(read_dns) },
 };
 /* Whatever people call it: cni/10-lab.conflist, cni/87-podman.conflist, cni/cbr0.conf. */
 static const struct node_file cni_file = { CNI_FOLDER, OTHER(read_network) };

@@ -17,6 +17,8 @@
 struct bundle;
 struct node_file;
 
+#define BUNDLE_LOG_LINES 5000 /* collect asks for that many at most (collect-more.c): there may be more before them */
+
 /* Where a member stands in the layout. */
 enum member_role {
 	MEMBER_OTHER,	/* not of the layout: ignored, never read */
@@ -25,14 +27,15 @@ enum member_role {
 	MEMBER_TOP,	/* NAME.json beside the folders: a cluster part if it is one */
 	MEMBER_NODE,	/* nodes/NODE/FILE, or FILE where the bundle is one node */
 	MEMBER_KEPT,	/* of the layout, and not read by this version: only bundle_each hands it out */
-	MEMBER_POD,	/* cluster/pods/NS/POD/ready.txt */
+	MEMBER_POD,	/* cluster/pods/NS/POD/FILE */
+	MEMBER_LOG,	/* cluster/logs/NS/POD/CONTAINER.log of the cluster's DNS */
 };
 struct member {
 	enum member_role role;
 	char *path;		      /* as messages name it; owned */
 	const char *name;	      /* last component of path */
 	char *node;		      /* MEMBER_NODE; owned */
-	char *ns, *pod;		      /* MEMBER_POD; owned */
+	char *ns, *pod;		      /* MEMBER_POD, MEMBER_LOG; owned */
 	const struct node_file *file; /* MEMBER_NODE */
 	bool cut;		      /* the data end too early */
 };
@@ -118,6 +121,17 @@ int nft_use(struct bundle *b, struct snap_node *n, const char *path, bool cut, c
 /* When all members are there. 0 or -ENOMEM. */
 int nft_use_all(struct bundle *b);
 void nft_forget(struct bundle *b);
+
+/* ---- dns-files.c: what is known of DNS beside the objects. 0 (also with notes) or -ENOMEM ---- */
+
+int dns_conf_use(struct snapshot *s, struct snap_dns *d, const char *data, size_t size, const char *file);
+int dns_text_use(struct snapshot *s, struct snap_dns *d, const char *data, size_t size, const char *file);
+/* Is it of CoreDNS, or of what stands before it on the nodes? */
+bool dns_log_is(const char *pod, const char *container);
+/* @file NULL: it came from the API server. @cut: only its end. */
+int dns_log_use(struct snapshot *s, const struct snap_log *what, const char *data, size_t size);
+/* `conntrack -S` */
+int read_conntrack_stats(struct snap_node *n, const char *data, size_t size, const char *file, struct sd_notes *notes);
 
 /* proxy-config.c: decodes ConfigMap kube-system/kube-proxy, when it is there, into @s. 0 or -ENOMEM. */
 int proxy_config_from_cluster(struct snapshot *s);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What stands beside the objects, asked of kubelets and pods through the API server: is kube-proxy well on the nodes concerned, what does
- * its log say of its mode, which nameserver does the kubelet give, are the DNS pods ready. Each is tried once and not waited for; where it
+ * its log say of its mode, which nameserver does the kubelet give, are the DNS pods ready, and what do their logs say. Each is tried once and not waited for; where it
  * is refused or fails, that is recorded once, and nobody depends on it. Answers go to the readers of a bundle's files.
  */
 
@@ -10,7 +10,7 @@
 #include "bundle-private.h"
 #include "live-private.h"
 
-enum { DNS_PODS = 4, FACT_MS = 3000, LOG_BYTES = 64 << 10, LOG_BYTES_NAMED = 16 << 10, SMALL_ANSWER = 256 << 10 };
+enum { DNS_PODS = 4, FACT_MS = 3000, LOG_BYTES = 64 << 10, LOG_BYTES_NAMED = 16 << 10, SMALL_ANSWER = 256 << 10, DNS_LOG_LINES = 200, DNS_LOG_PREVIOUS = 50 };
 
 struct facts {
 	struct snapshot *s;
@@ -26,7 +26,9 @@ struct fact {
 	struct facts *facts;
 	enum source source;
 	const char *node, *file; /* a node's file of a bundle; NULL: */
-	const struct k8s_pod *pod; /* a DNS pod's readiness */
+	const struct k8s_pod *pod; /* a DNS pod's readiness, or (container) its log */
+	const char *container;
+	bool previous;
 };
 
 /* ---- answers ---- */
@@ -75,12 +77,28 @@ static bool is_dns_answer(const struct api_result *r)
 	return r->status == 503 && r->message && !strchr(r->message, ' ');
 }
 
+/* Nobody misses the log of a container that is gone. */
+static int take_log(struct fact *f, const struct api_result *r, const char *data, size_t size)
+{
+	struct snap_log l = { .ns = f->pod->meta.ns, .pod = f->pod->meta.name, .container = f->container, .previous = f->previous };
+	size_t lines = 0;
+
+	if (r->outcome != API_OK)
+		return f->previous && r->outcome != API_FORBIDDEN ? 0 : take_failure(f, r);
+	for (size_t i = 0; data && i < size; i++)
+		lines += data[i] == '\n';
+	l.cut = lines >= (f->previous ? DNS_LOG_PREVIOUS : DNS_LOG_LINES);
+	return data ? dns_log_use(f->facts->s, &l, data, size) : 0;
+}
+
 static int on_fact(void *arg, const struct api_result *r, char *data, size_t size)
 {
 	struct fact *f = arg;
 	int result;
 
-	if (f->pod) {
+	if (f->container) {
+		result = take_log(f, r, data, size);
+	} else if (f->pod) {
 		const char *body = data ? data : r->message ? r->message : "";
 
 		result = r->outcome == API_OK || is_dns_answer(r) ?
@@ -112,9 +130,10 @@ static int ask(struct facts *x, struct fact f, const struct api_what *what, cons
 						  .timeout_ms = FACT_MS, .done = on_fact, .arg = own, .accept = "*/*" });
 }
 
-static bool has_room(const struct facts *x, enum source source)
+/* Of the cluster's DNS little is asked, and in a small cluster always. */
+static bool has_room(const struct facts *x, enum source source, bool dns)
 {
-	return !x->refused[source] && live_room(x->plan, (unsigned)x->asked + 1, 24);
+	return !x->refused[source] && ((dns && x->plan->widened) || live_room(x->plan, (unsigned)x->asked + 1, 24));
 }
 
 static int ask_pod(struct facts *x, struct fact f, const struct k8s_pod *p, const char *port, const char *below)
@@ -122,7 +141,7 @@ static int ask_pod(struct facts *x, struct fact f, const struct k8s_pod *p, cons
 	const struct api_what what = { "get", "", f.source == OF_LOG ? "pods/log" : "pods/proxy", p->meta.ns, p->meta.name };
 	CLEANUP(strbuf_release) struct strbuf name = STRBUF_INIT, path = STRBUF_INIT;
 
-	if (!has_room(x, f.source))
+	if (!has_room(x, f.source, f.pod != NULL))
 		return 0;
 	strbuf_addf(&name, "%s%s", p->meta.name, port);
 	strbuf_adds(&path, "/api/v1/namespaces");
@@ -138,7 +157,7 @@ static int ask_kubelet(struct facts *x, const char *node)
 	const struct api_what what = { "get", "", "nodes/proxy", NULL, node };
 	CLEANUP(strbuf_release) struct strbuf path = STRBUF_INIT;
 
-	if (!has_room(x, OF_KUBELET))
+	if (!has_room(x, OF_KUBELET, false))
 		return 0;
 	strbuf_adds(&path, "/api/v1/nodes");
 	api_path_add(&path, node);
@@ -178,19 +197,74 @@ static int ask_node(struct facts *x, const char *node)
 	return r;
 }
 
+/* The end of its log: what it says now. limitBytes would keep the beginning. */
+static int ask_log(struct facts *x, const struct k8s_pod *p, const struct k8s_container *c, bool previous)
+{
+	CLEANUP(strbuf_release) struct strbuf below = STRBUF_INIT;
+
+	strbuf_adds(&below, "/log");
+	api_query_add(&below, "container", c->name);
+	if (previous)
+		api_query_add(&below, "previous", "true");
+	api_query_add(&below, "tailLines", previous ? "50" : "200");
+	return below.failed ? -ENOMEM
+			    : ask_pod(x, (struct fact){ .source = OF_LOG, .pod = p, .container = c->name, .previous = previous }, p, "", strbuf_str(&below));
+}
+
+static int ask_logs(struct facts *x, const struct k8s_pod *p)
+{
+	size_t n = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < p->ncontainers; i++)
+		n += !p->containers[i].init;
+	for (size_t i = 0; r == 0 && i < p->ncontainers; i++) {
+		const struct k8s_container *c = &p->containers[i];
+
+		if (c->init || (n > 1 && !dns_log_is("", c->name)))
+			continue;
+		r = ask_log(x, p, c, false);
+		if (r == 0 && c->restarts > 0)
+			r = ask_log(x, p, c, true);
+	}
+	return r;
+}
+
+/* A pod that does not come up has said why; it is not asked whether it is ready. */
+static bool is_dns_pod(const struct k8s_pod *p)
+{
+	return strcmp(p->meta.ns, "kube-system") == 0 && str_is(k8s_label_get(&p->meta.labels, "k8s-app"), "kube-dns") &&
+	       strcmp(p->phase, "Pending") != 0;
+}
+
+/* Lists overlap, and what they have is not put together yet. */
+static bool is_seen(const struct k8s_pod *const *seen, size_t n, const struct k8s_pod *p)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(seen[i]->meta.name, p->meta.name) == 0)
+			return true;
+	return false;
+}
+
 static int ask_dns(struct facts *x)
 {
+	const struct k8s_pod *seen[DNS_PODS];
 	size_t n = 0;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && x->plan->want->axes[0] && n < DNS_PODS && i < x->s->cluster.pods.len; i++) {
 		const struct k8s_pod *p = x->s->cluster.pods.v[i];
 
-		if (strcmp(p->meta.ns, "kube-system") != 0 || strcmp(p->phase, "Running") != 0 ||
-		    !str_is(k8s_label_get(&p->meta.labels, "k8s-app"), "kube-dns"))
+		if (!is_dns_pod(p) || is_seen(seen, n, p))
 			continue;
-		n++;
-		r = ask_pod(x, (struct fact){ .source = OF_PROXY, .pod = p }, p, ":8181", "/proxy/ready");
+		seen[n++] = p;
+		if (strcmp(p->phase, "Running") == 0)
+			r = ask_pod(x, (struct fact){ .source = OF_PROXY, .pod = p }, p, ":8181", "/proxy/ready");
+		if (r == 0)
+			r = ask_logs(x, p);
+		/* what the first one does not give, by right, is not asked of the others */
+		if (r == 0 && n == 1)
+			r = api_run(x->api);
 	}
 	return r;
 }

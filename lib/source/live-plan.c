@@ -34,15 +34,15 @@ static const struct row {
 	enum how how[3]; /* by enum live_scope */
 } rows[] = {
 	{ K8S_SERVICES, ANY, { HOW_CLUSTER, HOW_NAMESPACE, HOW_NAME } },
-	{ K8S_PODS, ENDPOINTS | RULES, { HOW_CLUSTER, HOW_NAMESPACE, HOW_NOT } },
-	{ K8S_SLICES, ENDPOINTS | RULES, { HOW_CLUSTER, HOW_NAMESPACE, HOW_LABEL } },
+	{ K8S_PODS, ANY, { HOW_CLUSTER, HOW_NAMESPACE, HOW_NOT } },
+	{ K8S_SLICES, ANY, { HOW_CLUSTER, HOW_NAMESPACE, HOW_LABEL } },
 	{ K8S_REPLICASETS, ENDPOINTS, { HOW_CLUSTER, HOW_NAMESPACE, HOW_NOT } },
-	{ K8S_EVENTS, ENDPOINTS | RULES, { HOW_CLUSTER, HOW_NAMESPACE, HOW_EVENTS } },
+	{ K8S_EVENTS, ANY, { HOW_CLUSTER, HOW_NAMESPACE, HOW_EVENTS } },
 	{ K8S_ENDPOINTS, ENDPOINTS, { HOW_CLUSTER, HOW_NAMESPACE, HOW_NAME } },
 	{ K8S_DEPLOYMENTS, ENDPOINTS, { HOW_CLUSTER, HOW_NAMESPACE, HOW_NOT } },
 	{ K8S_NODES, ENDPOINTS | RULES, { HOW_CLUSTER, HOW_CLUSTER, HOW_NOT } },
 	{ K8S_NAMESPACES, ANY, { HOW_CLUSTER, HOW_SELF, HOW_NOT } },
-	{ K8S_NETPOLS, RULES, { HOW_CLUSTER, HOW_NAMESPACE, HOW_NAMESPACE } },
+	{ K8S_NETPOLS, NAME | RULES, { HOW_CLUSTER, HOW_NAMESPACE, HOW_NAMESPACE } },
 	{ K8S_STATEFULSETS, NAME | ENDPOINTS, { HOW_CLUSTER, HOW_NAMESPACE, HOW_NOT } },
 	{ K8S_DAEMONSETS, ENDPOINTS, { HOW_CLUSTER, HOW_NAMESPACE, HOW_NOT } },
 	{ K8S_JOBS, ENDPOINTS, { HOW_CLUSTER, HOW_NAMESPACE, HOW_NOT } },
@@ -312,6 +312,7 @@ static void widen(struct live_plan *p)
 {
 	const size_t n = p->asks.len;
 
+	p->widened = true;
 	ask_table(p, LIVE_ALL, p->want->namespace_, NULL);
 	for (size_t i = n; i < p->asks.len; i++)
 		p->asks.v[i]->optional = !is_of_scope(p, p->asks.v[i]->kind);
@@ -327,13 +328,11 @@ static bool isolates_egress(const struct live_plan *p)
 	return false;
 }
 
-/* Policies may keep pods from the cluster's DNS: who that is. */
-static void ask_dns(struct live_plan *p)
+/* Who the cluster's DNS is. */
+static void ask_dns_objects(struct live_plan *p)
 {
 	struct live_ask a = { .ns = "kube-system", .optional = true };
 
-	if (!isolates_egress(p) || !live_room(p, 3, 40))
-		return;
 	a.service = (struct snap_name){ "kube-system", "kube-dns" };
 	a.kind = K8S_SERVICES;
 	a.name = "kube-dns";
@@ -347,6 +346,32 @@ static void ask_dns(struct live_plan *p)
 	a.pages_max = 1;
 	a.limit = 20;
 	(void)live_ask(p, &a);
+}
+
+/* Policies may keep pods from it. */
+static void ask_dns(struct live_plan *p)
+{
+	if (isolates_egress(p) && live_room(p, 3, 40))
+		ask_dns_objects(p);
+}
+
+/* Its configuration, and that of what stands before it. */
+static void ask_dns_config(struct live_plan *p)
+{
+	static const char *const names[] = { "coredns", "node-local-dns", "kube-dns" };
+
+	for (size_t i = 0; p->want->axes[0] && i < (live_scope(p) == LIVE_NAMED ? 1 : ARRAY_LEN(names)); i++)
+		(void)live_ask(p, &(struct live_ask){ .kind = K8S_CONFIGMAPS, .ns = "kube-system", .name = names[i], .optional = true });
+}
+
+/* The axis of names. Where other axes are asked too, a named Service has no room for it in a large cluster. */
+static void ask_names(struct live_plan *p)
+{
+	if (!p->want->axes[0] || (!p->widened && !live_room(p, p->want->axes[2] ? 7 : 4, 60)))
+		return;
+	ask_dns_config(p);
+	if (!live_has_all(p, K8S_PODS, "kube-system") || !live_has_all(p, K8S_SLICES, "kube-system"))
+		ask_dns_objects(p);
 }
 
 /* ---- named Services ---- */
@@ -407,6 +432,8 @@ static void plan_named(struct live_plan *p)
 		(void)count_of(p, K8S_PODS);
 		return;
 	}
+	if (!p->want->axes[1] && !p->want->axes[2])
+		ask_names(p);
 	find_targets(p);
 	if (p->words.len <= NAMES_MANY)
 		live_plan_targets(p);
@@ -437,6 +464,7 @@ static void plan_all(struct live_plan *p)
 {
 	ask_table(p, LIVE_ALL, p->want->namespace_, NULL);
 	live_plan_proxy_config(p);
+	ask_dns_config(p);
 	fall_back(p);
 }
 
@@ -480,5 +508,7 @@ int live_plan_next(struct live_plan *p)
 	/* last, where nothing else is to be asked */
 	if (p->asks.len == before && live_scope(p) != LIVE_ALL && p->want->axes[2])
 		live_plan_agents(p);
+	if (p->asks.len == before)
+		ask_names(p);
 	return p->failed ? -ENOMEM : (int)(p->asks.len - before);
 }

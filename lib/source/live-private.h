@@ -62,6 +62,7 @@ struct live_plan {
 	size_t used_requests; /* so far, pages and retries counted */
 	uint64_t used_bytes;
 	bool absent[K8S_KINDS]; /* this server has no such kind, as another question has shown */
+	bool widened; /* the cluster is small: all of it is read, whatever was asked for */
 	bool failed; /* out of memory */
 };
 

@@ -23,6 +23,7 @@ struct node_live {
 	char host[NODE_NAME_SIZE]; /* the machine's name, in lower case */
 	char *netns;		   /* as the user wrote it; NULL: see pid; owned */
 	pid_t pid;
+	int libc;	/* enum libc: of the files of that process, or of this machine; -1: not known */
 	bool elsewhere; /* another network namespace than that of this program */
 };
 

@@ -476,6 +476,26 @@ static int add_text(struct bundle *b, const char *name, struct node_text *t, str
 	return t->known == KNOWN ? use_text(b, &m, t) : mark_text(b, &m, t, n, said);
 }
 
+/*
+ * A namespace that was named by itself is no node: what stands in its resolv.conf is what this machine's programs there see. Of a pod that has the
+ * namespace, whoever knows which one that is makes a place of its own.
+ */
+static int add_conf(struct snapshot *s, const char *name, const struct node_live *l)
+{
+	struct snap_dns *d = snapshot_dns(s, l->elsewhere ? DNS_FROM_HERE : DNS_FROM_NODE, l->elsewhere ? NULL : name, NULL, NULL);
+	const struct node_text *t = find(l, "resolv.conf");
+	const char *file = arena_printf(&s->arena, "nodes/%s/resolv.conf", name);
+
+	if (!d || !file)
+		return -ENOMEM;
+	d->libc = l->libc;
+	if (l->elsewhere)
+		d->label = l->netns ? arena_printf(&s->arena, "network namespace %s", l->netns) : arena_printf(&s->arena, "process %ld", (long)l->pid);
+	if (!d->label)
+		return -ENOMEM;
+	return t->k.text.len > 0 ? dns_conf_use(s, d, t->k.text.s, t->k.text.len, file) : 0;
+}
+
 /* What a bundle said of this node is older than the node itself. */
 static void forget_other(struct snapshot *s, struct snap_node *n)
 {
@@ -503,7 +523,10 @@ int node_live_add(struct snapshot *s, const char *name, struct node_live *l)
 	n->live = node_live_label(l, name, &s->arena);
 	if (!n->live)
 		return -ENOMEM;
+	if (find(l, "resolv.conf"))
+		r = add_conf(s, name, l);
 	for (size_t i = 0; r == 0 && i < l->texts.len; i++)
-		r = add_text(&b, name, &l->texts.v[i], n, &said);
+		if (strcmp(l->texts.v[i].file, "resolv.conf") != 0)
+			r = add_text(&b, name, &l->texts.v[i], n, &said);
 	return r < 0 ? r : nft_use_all(&b);
 }

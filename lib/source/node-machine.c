@@ -133,6 +133,50 @@ static int add_resolv_conf(struct node_live *l)
 	return r == 0 ? push_copy(l, "resolv.conf", data, size) : r == -ENOMEM ? r : 0;
 }
 
+/* ---- whose libc? ---- */
+
+/* Does a file stand there, below @root as if that were the root of everything? */
+static bool is_below(const char *root, const char *path)
+{
+	char *data CLEANUP(text_free) = NULL;
+	size_t size;
+	int r = file_read_below(root, path, 0, &data, &size);
+
+	return r == 0 || r == SD_ELIMIT;
+}
+
+static bool any_below(const char *root, const char *const *paths)
+{
+	for (; *paths; paths++)
+		if (is_below(root, *paths))
+			return true;
+	return false;
+}
+
+/* By the loaders of programs, of which an image has one: musl's name is that of its machine, glibc's is of the ABI. */
+static int libc_below(const char *root)
+{
+	static const char *const musl[] = { "lib/ld-musl-x86_64.so.1", "lib/ld-musl-aarch64.so.1", "lib/ld-musl-armhf.so.1",
+					    "lib/ld-musl-arm.so.1", "lib/ld-musl-i386.so.1", "lib/ld-musl-powerpc64le.so.1",
+					    "lib/ld-musl-s390x.so.1", "lib/ld-musl-riscv64.so.1", "lib/ld-musl-loongarch64.so.1", NULL };
+	static const char *const glibc[] = { "lib64/ld-linux-x86-64.so.2", "lib/ld-linux-aarch64.so.1", "lib/ld-linux-armhf.so.3",
+					     "lib/ld-linux.so.3", "lib/ld-linux.so.2", "lib64/ld64.so.2",
+					     "lib/ld64.so.1", "lib/ld-linux-riscv64-lp64d.so.1", "lib64/ld-linux-loongarch-lp64d.so.1", NULL };
+	const bool has_musl = any_below(root, musl), has_glibc = any_below(root, glibc);
+
+	return has_musl == has_glibc ? -1 : has_musl ? LIBC_MUSL : LIBC_GLIBC;
+}
+
+static int find_libc(const struct node_live *l)
+{
+	char root[40];
+
+	if (l->netns || (l->elsewhere && !l->pid))
+		return -1;
+	(void)snprintf(root, sizeof(root), l->pid ? "/proc/%ld/root" : "/", (long)l->pid);
+	return libc_below(root);
+}
+
 /* A token may stand in the file itself (Calico's k8s_auth_token, until 2018). */
 static bool holds_secret(const char *text)
 {
@@ -211,6 +255,7 @@ int node_machine_files(struct node_live *l, struct sd_notes *notes)
 {
 	int r = add_resolv_conf(l);
 
+	l->libc = find_libc(l);
 	if (r < 0 || l->elsewhere)
 		return r;
 	r = add_cni(l, notes);

@@ -8,6 +8,9 @@
 #
 # It runs ordinary commands that only look, loads no module, and writes nothing but a temporary folder, which it removes. A command that is
 # missing or fails leaves its file out. A file of 0 bytes means: it is known that there is nothing.
+#
+# It sends nothing to anybody, unless it is told to: with `sh -s -- --dns [NAME...]` it asks the cluster's DNS, as the kubelet is configured, and
+# the name servers of this node for kubernetes.default and these names, by dig, kdig or nslookup.
 
 say() { echo "svcdoctor: $*" >&2; }
 
@@ -168,6 +171,47 @@ files() {
 	done
 }
 
+# The addresses in a text; no names.
+addresses() { grep -oE '([0-9]{1,3}\.){3}[0-9]{1,3}|[0-9a-fA-F]{1,4}:[0-9a-fA-F:]*:[0-9a-fA-F:]*'; }
+
+# The command line, as a shell shows it, and what it prints; whether it fails or not, that is an answer.
+question() {
+	echo "\$ $*"
+	look "$@" 2>&1 </dev/null
+}
+ask() { # SERVER NAME TYPE
+	if has dig; then
+		question dig +time=2 +tries=2 +ignore "@$1" "$2." "$3"
+	elif has kdig; then
+		question kdig +time=2 +retry=1 +ignore "@$1" "$2." "$3"
+	else
+		question nslookup "-type=$3" "$2." "$1"
+	fi
+}
+ask_all() { # NAME...
+	{ has dig || has kdig || has nslookup; } || return
+	config=/var/lib/kubelet/config.yaml
+	domain=$(sed -n 's/^clusterDomain:[ "]*\([a-zA-Z0-9.-]*\).*/\1/p' "$config" 2>/dev/null)
+	servers=$({
+		sed -n '/^clusterDNS:/,/^[a-zA-Z]/p' "$config"
+		sed -n 's/^nameserver//p' /etc/resolv.conf
+	} 2>/dev/null | addresses)
+	for server in $servers; do
+		for n in "kubernetes.default.svc.${domain:-cluster.local}" "$@"; do
+			ask "$server" "${n%.}" A
+			ask "$server" "${n%.}" AAAA
+		done
+	done
+}
+names() {
+	ask_all "$@" >"$top/part"
+	if [ -s "$top/part" ]; then
+		mv "$top/part" "$node/dns.txt"
+	else
+		missing="$missing dns.txt"
+	fi
+}
+
 # Of kube-proxy on this node's own loopback address.
 get() { # URL [OPTION of curl]
 	if has curl; then
@@ -201,6 +245,15 @@ about() {
 }
 
 main() {
+	dns=
+	case ${1-} in
+	'') ;;
+	--dns) dns=1 && shift ;;
+	*) say "'$1' means nothing here: --dns [NAME...] asks DNS" && exit 64 ;;
+	esac
+	for n; do
+		case $n in '' | -* | *[!a-zA-Z0-9._-]*) say "'$n' is no name that DNS could be asked for" && exit 64 ;; esac
+	done
 	if [ -t 1 ]; then
 		say "stdout is a terminal: send the tar to a file"
 		exit 64
@@ -223,10 +276,11 @@ main() {
 	facts
 	files
 	proxy
+	[ -z "$dns" ] || names "$@"
 	about >"$top/bundle/bundle.json"
 	[ -z "$missing" ] || say "left out:$missing"
 	tar -cf - -C "$top/bundle" bundle.json nodes
 }
 
 # In one piece, so that half of it does nothing.
-main
+main "$@"

@@ -64,7 +64,7 @@ static bool take_error(const struct cmsghdr *c, struct snap_try *out)
 	return true;
 }
 
-static bool queue_tells(int fd, struct snap_try *out)
+bool error_queue_take(int fd, struct snap_try *out)
 {
 	union {
 		struct cmsghdr head;
@@ -113,7 +113,7 @@ void error_explain(struct flight *f, int err)
 		out->end = err == ETIMEDOUT ? TRY_MUTE : TRY_ENDED;
 		return;
 	}
-	if (f->fd >= 0 && queue_tells(f->fd, out)) {
+	if (f->fd >= 0 && error_queue_take(f->fd, out)) {
 		out->end = TRY_REJECTED;
 		return;
 	}

@@ -31,6 +31,8 @@ bool flight_judge(struct flight *f, bool closed);
 
 /* Asks the kernel to hand on ICMP errors with their sender. */
 void error_prepare(int fd, int family);
+/* Takes the ICMP error that the kernel kept, if there is one: type, code and sender. */
+bool error_queue_take(int fd, struct snap_try *out);
 /* The try ended with @err (an errno): what that means, with what the socket's queue of errors tells. */
 void error_explain(struct flight *f, int err);
 

@@ -87,6 +87,22 @@ def refused(server):
     live(server, "diagnose", "-n", "default", user="ann", codes=[2])
 
 
+def dns_logs(server):
+    """The end of the log of the cluster's DNS is read where names are asked for, of each pod once, and of none behind one that may not be read."""
+    def logs(*args, user="admin"):
+        since = len(server.requests)
+        live(server, *args, user=user)
+        return [r.target for r in server.requests[since:] if "/pods/coredns" in r.target and "/log" in r.target]
+
+    expect_equal(sorted(logs("diagnose", "-A")), [f"/api/v1/namespaces/kube-system/pods/coredns-7f89b7bc75-{i}/log?container=c&tailLines=200" for i in (0, 1)], "logs")
+    expect_equal(len(logs("diagnose", "web", "-n", "default", "--axes", "name")), 2, "logs for one name")
+    expect_equal(logs("diagnose", "-A", "--axes", "endpoints"), [], "logs for endpoints")
+    server.rules["joe"] = all_but("pods/log")
+    expect_equal(len(logs("diagnose", "-A", "--axes", "name", user="joe")), 1, "logs where none may be read")
+    r = live(server, "diagnose", "-A", "--axes", "name", "-o", "json", user="joe")
+    expect(len([s for s in r.json["skipped"] if s["needs"] == "get pods/log in namespace kube-system"]) <= 1, r.json["skipped"])
+
+
 def no_server(server):
     r = run("diagnose", "--server", "https://127.0.0.1:1", "--insecure-skip-tls-verify", "--token", "x", codes=[69], env={"HOME": "/nonexistent"})
     expect("127.0.0.1:1" in r.err, r.err)
@@ -101,7 +117,7 @@ def no_server(server):
 def main():
     t = Tests()
     with ApiServer(LAB) as server:
-        for test in (scopes, other_commands, words, one_service_is_read_by_name, role_of_a_namespace, refused, no_server):
+        for test in (scopes, other_commands, words, one_service_is_read_by_name, role_of_a_namespace, refused, dns_logs, no_server):
             t.run(test.__name__.replace("_", "-"), test, server)
     t.finish()
 

@@ -157,6 +157,43 @@ def every_command(lab, addresses):
     return f"{runs} runs, {seen} messages to the kernel"
 
 
+def packets(path):
+    """Where sockets of the internet were connected to or sent by: {(address, port)}."""
+    got = set()
+    with open(path, encoding="utf-8", errors="replace") as f:
+        for line in f:
+            m = re.search(r"(connect|sendto|sendmsg|sendmmsg)\((\d+), (.*)", line)
+            if not m or "NETLINK" in m[3] or "nlmsg_" in m[3]: # messages to the kernel
+                continue
+            to = re.search(r"sin6?_port=htons\((\d+)\).*?(?:inet_addr\(\"|AF_INET6, \")([^\"]+)\"", m[3])
+            if to:
+                got.add((to[2], int(to[1])))
+            else: # of a connection, which was told before
+                expect(m[1] != "connect" and "msg_name=NULL" in m[3], f"what does this send, and to whom: {line}")
+    return got
+
+
+def only_asked_servers():
+    """dns and collect --dns send to the servers that they are told, or that resolv.conf names, and to nobody else; no file is written."""
+    with Node(None, addresses=False) as node, tempfile.TemporaryDirectory(prefix="svcdoctor-readonly-") as folder:
+        path, conf, bundle = (os.path.join(folder, x) for x in ("trace", "resolv.conf", "made"))
+        node.run("ip", "link", "set", "lo", "up")
+        node.run("ip", "addr", "add", "10.96.0.10/32", "dev", "lo")
+        node.run("ip", "addr", "add", "fd00::53/128", "dev", "lo", "nodad")
+        with open(conf, "w", encoding="utf-8") as f:
+            f.write("nameserver 10.96.0.10\nnameserver fd00::53\n")
+        for args, want in ((("dns", "web.shop.svc.cluster.local", "--here", "--server", "10.96.0.10:5353", "--server", "[fd00::53]:54", "--netns", node.name, "--try-timeout", "300ms"),
+                            {("10.96.0.10", 5353), ("fd00::53", 54)}),
+                           (("dns", "kubernetes.default", "--here", "--resolv-conf", conf, "--netns", node.name, "--try-timeout", "300ms"), {("10.96.0.10", 53), ("fd00::53", 53)}),
+                           (("collect", "-w", bundle, "--netns", node.name, "--node", "n1"), set())):
+            r = run(*args, env={**NO_HOME, **TRACED}, codes=(0, 1, 2), prefix=("strace", "-f", "-qq", "-v", "-s", "64", "-e", "trace=socket,connect,sendto,sendmsg,sendmmsg", "-o", path))
+            expect_equal(packets(path), want, f"whom {r} sends to; it says {short(r.out + r.err, 600)}")
+            run(*args, *(("--force",) if args[0] == "collect" else ()), env={**NO_HOME, **TRACED}, codes=(0, 1, 2),
+                prefix=("strace", "-f", "-qq", "-v", "-X", "raw", "-s", "64", "-e", "trace=open,openat", "-o", path))
+            for name in opened_for_writing(Trace(path)):
+                expect(args[0] == "collect" or name == "/dev/null", f"{args} opened '{name}' for writing")
+
+
 def itself():
     """A trace with each kind of crime is found."""
     crimes = (
@@ -185,6 +222,7 @@ def main():
     if missing:
         t.skip("readonly", missing)
         t.finish()
+    t.run("servers", only_asked_servers)
     t.run("a fresh namespace", every_command, None, False)
     for lab in ("lab-iptables-nft", "lab-iptables-legacy", "lab-nftables"):
         t.run(lab, every_command, lab, True)

@@ -163,7 +163,8 @@ def same_diagnosis(lab):
         expect_equal(states(after), states(before, names), "the Services")
         expect_equal(ids(after), ids(before, names), "the findings")
         expect_equal(judged(r.folder), judged(folder), "what verify says")
-        expect("left out" in r.err and "nodes/node1/resolv.conf" in r.err, r.err)
+        conf = [t for p, t in files(r.folder) if p.endswith("/resolv.conf")]
+        expect(len(conf) >= 2 and all("nameserver " in t for t in conf), f"resolv.conf: {conf}")
         again = run("rules", "-A", "--bundle", r.folder, "-o", "json", codes=(0, 1)).json["rules"]
         want = run("rules", "-A", "--bundle", folder, "-o", "json", codes=(0, 1)).json["rules"]
         expect_equal(collections.Counter(f"{x.get('found')} of {x.get('needed')}" for x in again), collections.Counter(f"{x.get('found')} of {x.get('needed')}" for x in want), "rules")
@@ -195,6 +196,41 @@ def same_faults(lab):
         with Redacted(folder) as r:
             expect_equal(judged(r.folder), want, "what verify says")
             expect_equal(ids(diagnosis(r.folder)), ids(diagnosis(folder), mapping(folder, r.folder)), "the findings")
+
+
+def same_names(lab):
+    """Recorded answers, resolv.conf and the log of the cluster's DNS mean the same afterwards."""
+    answer = ("; <<>> DiG 9.18.1 <<>> @{server} {name} {type}\n;; Got answer:\n;; ->>HEADER<<- opcode: QUERY, status: {status}, id: 1\n"
+              ";; flags: qr aa rd; QUERY: 1, ANSWER: {n}, AUTHORITY: 0, ADDITIONAL: 0\n\n;; QUESTION SECTION:\n;{name}. IN {type}\n\n{records}"
+              ";; Query time: 1 msec\n;; SERVER: {server}#53({server}) (UDP)\n;; MSG SIZE  rcvd: 80\n\n")
+
+    def answers(server, services):
+        for name, ip in services.items():
+            yield answer.format(server=server, name=name, type="A", status="NOERROR" if ip else "NXDOMAIN", n=1 if ip else 0,
+                                records=f";; ANSWER SECTION:\n{name}. 30 IN A {ip}\n\n" if ip else "")
+
+    with tempfile.TemporaryDirectory() as top:
+        folder = os.path.join(top, lab)
+        shutil.copytree(os.path.join(CORPUS, lab), folder)
+        services = {(s["metadata"]["namespace"], s["metadata"]["name"]): s["spec"].get("clusterIP") for s in json.loads(read(os.path.join(folder, "cluster", "services.json")))["items"]}
+        dns, web = services["kube-system", "kube-dns"], services["default", "web"]
+        pod = os.path.join(folder, "cluster", "pods", "default", "web-96d5df5c8-0")
+        write("".join(answers(dns, {"kubernetes.default.svc.cluster.local": services["default", "kubernetes"], "web.default.svc.cluster.local": None,
+                                    "cart.shop.svc.cluster.local": web})) +
+              f"$ nslookup api.shop\n;; communications error to {dns}#53: timed out\n;; communications error to {dns}#53: timed out\n;; no servers could be reached\n",
+              os.path.join(pod, "dns.txt"))
+        logs = os.path.join(folder, "cluster", "logs", "kube-system", "coredns-7f89b7bc75-0")
+        os.makedirs(logs)
+        write('.:53\n[INFO] plugin/reload: Running configuration SHA512 = 59\nCoreDNS-1.11.1\nlinux/amd64, go1.20\n[FATAL] plugin/loop: Loop (127.0.0.1:40001 -> :53) detected for zone ".", '
+              'see https://coredns.io/plugins/loop#troubleshooting. Query: "HINFO 1.2."\n', os.path.join(logs, "c.log"))
+        before = diagnosis(folder)
+        checks = {f["check"] for s in before["services"] for f in s["causes"] + s["explained"]} | {f["check"] for f in before["cluster"]}
+        expect("coredns-loop" in checks and any(c.startswith("dns-") for c in checks), f"too little is found: {checks}")
+        with Redacted(folder) as r:
+            after = diagnosis(r.folder)
+            names = mapping(folder, r.folder)
+            expect_equal(ids(after), ids(before, names), "the findings")
+            expect_equal([(w, x) for _, w, x in states(after)], [(w, x) for _, w, x in states(before, names)], "the Services")
 
 
 def other_key():
@@ -246,6 +282,12 @@ def invented():
             "cluster/pods.json": json.dumps({"kind": "PodList", "apiVersion": "v1", "items": [pod]}), "cluster/secrets.json": json.dumps(secrets),
             "cluster/configmaps.json": json.dumps(maps), f"cluster/{secret}.json": json.dumps({"kind": "PodList", "apiVersion": "v1", "items": [pod]}),
             "cluster/nodes.json": json.dumps({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "code": 403, "message": f"User \"{secret}\""}),
+            f"nodes/{secret}/resolv.conf": f"# {secret}\nsearch {secret}.example.com {secret}\nnameserver 10.9.8.7\nnameserver {secret}\noptions {secret}:1 ndots:5\nsortlist {secret}\n",
+            f"nodes/{secret}/conntrack-stats.txt": f"cpu=0 found={secret} insert_failed=1 {secret}=2\n{secret}\n",
+            f"cluster/pods/shop/{secret}/dns.txt": f"{secret}@host:~$ dig @{secret} -k {secret} +{secret} {secret} # {secret}\n; <<>> DiG 9.18.1-{secret} <<>> {secret} +{secret}\n"
+            f"; {secret}\n;; {secret}\n;; ->>HEADER<<- opcode: {secret}, status: {secret}, id: 1\n;; Got bad packet: {secret}\n;{secret}. IN {secret}\n{secret}. 30 IN TXT "
+            f"\"{secret}\"\n{secret}. 30 {secret} A {secret}\n** server can't find {secret}: {secret}\nServer: {secret}\nName: {secret}\n{secret}\ttext = \"{secret}\"\n"
+            f";; svcdoctor: why=\"{secret}\" {secret}=1\n{secret} {secret}\n{secret}\n$ cat {secret}\nnslookup: can't resolve '{secret}': {secret}\n10.1.2.3 {secret}\n",
             "cluster/logs/kube-system/p/c.log": secret, "bundle.json": json.dumps({"schema": "svcdoctor.bundle/1", "origin": {"server": secret}, secret: 1}),
             f"nodes/{secret}/iptables-save.txt": f"# {secret}\n*nat\n:PREROUTING ACCEPT [0:0]\n:{secret} - [0:0]\n:cali-{secret} - [0:0]\n-A PREROUTING -i {secret} -m comment "
             f"--comment \"{secret} {secret}/{secret}:{secret} cluster IP\" -m {secret} --{secret} {secret} -m string --string {secret} -j {secret}\n"
@@ -284,5 +326,6 @@ if __name__ == "__main__":
         t.run(f"same-faults/{lab_}", same_faults, lab_)
     t.run("other-key", other_key)
     t.run("from-the-cluster", from_the_cluster)
+    t.run("same-names", same_names, LABS[0])
     t.run("invented", invented)
     t.finish()

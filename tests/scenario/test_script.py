@@ -22,7 +22,7 @@ RULES = ("iptables-nft-save.txt", "ip6tables-nft-save.txt", "iptables-legacy-sav
 
 def script():
     r = run("collect", "--script", "node", codes=(0,))
-    expect(r.out.startswith("#!/bin/sh\n") and r.out.endswith("\nmain\n") and r.err == "", r.err)
+    expect(r.out.startswith("#!/bin/sh\n") and r.out.endswith('\nmain "$@"\n') and r.err == "", r.err)
     return r.out.encode()
 
 

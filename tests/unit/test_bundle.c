@@ -879,6 +879,121 @@ static void test_names(void **state)
 	assert_string_equal(snap_dump_name(DUMP_LEGACY6), "ip6tables-legacy");
 }
 
+/* ---- DNS ---- */
+
+static void put_dns(const struct scratch *s)
+{
+	static const char conf[] = "nameserver 10.96.0.10\nsearch shop.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5\n";
+	static const char refused[] = ";; communications error to 10.96.0.10#53: connection refused\n\n; <<>> DiG 9.18.1 <<>> @10.96.0.10 web.shop.svc.cluster.local\n"
+				      ";; no servers could be reached\n";
+
+	put_text(s, "nodes/node1/resolv.conf", conf);
+	put_text(s, "nodes/node1/dns.txt", refused);
+	put_text(s, "nodes/node1/conntrack-stats.txt", "cpu=0   \tfound=0 insert_failed=2 drop=1 early_drop=0\ncpu=1   \tfound=0 insert_failed=5 drop=0 early_drop=4\n");
+	put_text(s, "cluster/pods/shop/client/resolv.conf", conf);
+	put_text(s, "cluster/pods/shop/client/dns.txt", refused);
+	put_text(s, "cluster/pods/shop/other/resolv.conf", conf);
+	put_text(s, "cluster/logs/kube-system/coredns-1/coredns.log", "[ERROR] plugin/errors: 2 example.com. A: read udp 10.244.0.5:38923->8.8.8.8:53: i/o timeout\n");
+	put_text(s, "cluster/logs/kube-system/coredns-1/coredns.previous.log", "[FATAL] plugin/loop\n");
+	put_text(s, "cluster/logs/kube-system/kube-proxy-1/kube-proxy.log", "x\n");
+}
+
+static void check_dns(const struct snapshot *s)
+{
+	const struct snap_node *n = snapshot_node((struct snapshot *)(uintptr_t)s, "node1", false);
+
+	assert_int_equal(s->dns.len, 3);
+	assert_string_equal(s->dns.v[0]->label, "node node1");
+	assert_string_equal(s->dns.v[1]->label, "pod shop/client");
+	assert_string_equal(s->dns.v[2]->label, "pod shop/other");
+	for (size_t i = 0; i < 3; i++) {
+		assert_true(s->dns.v[i]->has_conf);
+		assert_int_equal(s->dns.v[i]->conf.servers.len, 1);
+		assert_int_equal(s->dns.v[i]->answers.len, i < 2);
+	}
+	assert_int_equal(s->dns.v[1]->answers.v[0].end, DNS_PORT_CLOSED);
+	assert_true(str_ends(s->dns.v[1]->answers.v[0].file, "cluster/pods/shop/client/dns.txt"));
+	assert_int_equal(s->logs.len, 2);
+	assert_string_equal(s->logs.v[0].container, "coredns");
+	assert_true(s->logs.v[0].previous != s->logs.v[1].previous);
+	assert_false(s->logs.v[0].cut);
+	assert_non_null(n);
+	assert_true(n->conntrack_known);
+	assert_int_equal(n->insert_failed, 7);
+	assert_int_equal(n->conntrack_drop, 1);
+	assert_int_equal(n->early_drop, 4);
+}
+
+static void test_dns(void **state)
+{
+	struct scratch s;
+	struct snapshot snap;
+	char archive[128];
+
+	(void)state;
+	scratch_make(&s);
+	put_dns(&s);
+	assert_int_equal(open_finished(&snap, s.dir), 0);
+	check_dns(&snap);
+	snapshot_release(&snap);
+	snprintf(archive, sizeof(archive), "%s.tar.gz", s.dir);
+	run("tar -C /tmp -czf %s %s", archive, s.dir + 5);
+	assert_int_equal(open_finished(&snap, archive), 0);
+	check_dns(&snap);
+	snapshot_release(&snap);
+	run("rm -f %s", archive);
+	scratch_remove(&s);
+}
+
+/* The files lie beside each other, and the node is called what the Node object says. */
+static void test_dns_of_one_node(void **state)
+{
+	struct scratch s;
+	struct snapshot snap;
+
+	(void)state;
+	scratch_make(&s);
+	put_text(&s, "resolv.conf", "nameserver 10.96.0.10\n");
+	put_text(&s, "dns.txt", "$ host web.shop.svc.cluster.local\nHost web.shop.svc.cluster.local not found: 3(NXDOMAIN)\n");
+	put_text(&s, "cluster/nodes.json", "{\"apiVersion\":\"v1\",\"kind\":\"NodeList\",\"items\":[{\"metadata\":{\"name\":\"n7\"}}]}");
+	assert_int_equal(open_finished(&snap, s.dir), 0);
+	assert_int_equal(snap.dns.len, 1);
+	assert_string_equal(snap.dns.v[0]->label, "node n7");
+	assert_string_equal(snap.dns.v[0]->node, "n7");
+	assert_int_equal(snap.dns.v[0]->answers.len, 1);
+	assert_int_equal(snap.dns.v[0]->answers.v[0].rcode, DNS_NXDOMAIN);
+	snapshot_release(&snap);
+	scratch_remove(&s);
+}
+
+/* What is damaged, or where it does not belong, is said or left; the rest is used. */
+static void test_dns_damaged(void **state)
+{
+	struct scratch s;
+	struct snapshot snap;
+
+	(void)state;
+	scratch_make(&s);
+	put_dns(&s);
+	put_text(&s, "nodes/node1/dns.txt", "good morning\n; <<>> DiG 9.11 <<>> @10.96.0.10 web.shop.svc.cluster.local\n;; connection timed out; no servers could be reached\n");
+	put_text(&s, "nodes/node1/conntrack-stats.txt", "conntrack v1.4.7: no\n");
+	put_text(&s, "cluster/pods/shop/UPPER/dns.txt", "x");
+	put_text(&s, "cluster/pods/shop/a/b/dns.txt", "x");
+	put_text(&s, "cluster/pods/dns.txt", "x");
+	put_text(&s, "cluster/logs/kube-system/coredns-1/coredns.log.gz", "x");
+	put_text(&s, "cluster/logs/coredns.log", "x");
+	assert_int_equal(open_finished(&snap, s.dir), 0);
+	assert_int_equal(snap.dns.len, 3);
+	assert_int_equal(snap.dns.v[0]->answers.len, 1);
+	assert_int_equal(snap.dns.v[0]->answers.v[0].end, DNS_TIMED_OUT);
+	assert_int_equal(snap.logs.len, 2);
+	assert_true(has_note(&snap, "bad-line", "nodes/node1/dns.txt"));
+	assert_true(has_note(&snap, "bad-line", "nodes/node1/conntrack-stats.txt"));
+	assert_false(snapshot_node(&snap, "node1", false)->conntrack_known);
+	snapshot_release(&snap);
+	scratch_remove(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -891,6 +1006,9 @@ int main(void)
 		cmocka_unit_test(test_unreadable),	cmocka_unit_test(test_archive_traps),
 		cmocka_unit_test(test_huge_members),	cmocka_unit_test(test_truncation),
 		cmocka_unit_test(test_damaged_members), cmocka_unit_test(test_names),
+		cmocka_unit_test(test_dns),
+		cmocka_unit_test(test_dns_of_one_node),
+		cmocka_unit_test(test_dns_damaged),
 	};
 
 	return cmocka_run_group_tests_name("bundle", tests, NULL, NULL);

@@ -109,6 +109,12 @@ static const struct lab_case cases[] = {
 	{ { DNS_WORLD, NETPOLS(NETPOL("x", EGRESS("{'to':[" TO_DNS "],'ports':[{'port':5353,'protocol':'UDP'}]}"))) }, "networkpolicy-blocks-dns",
 	  SILENT, NULL },
 	{ { DNS_WORLD, NETPOLS(NETPOL("x", EGRESS("{'ports':[{'port':5353,'protocol':'UDP'}]}"))) }, "networkpolicy-blocks-dns", SILENT, NULL },
+	/* short answers only */
+	{ { DNS_WORLD, NETPOLS(NETPOL("x", EGRESS("{'to':[" TO_DNS "],'ports':[{'port':5353,'protocol':'UDP'}]}"))) }, "dns-truncation-tcp53", SEVERITY_WARNING,
+	  "let 2 pods of namespace n ask kube-system/kube-dns over UDP and not over TCP" },
+	{ { DNS_WORLD, NETPOLS(NETPOL("x", EGRESS("{'to':[" TO_DNS "],'ports':[{'port':5353,'protocol':'UDP'},{'port':5353}]}"))) }, "dns-truncation-tcp53", SILENT, NULL },
+	{ { DNS_WORLD, NETPOLS(NETPOL("x", EGRESS(""))) }, "dns-truncation-tcp53", SILENT, NULL },
+	{ { DNS_WORLD, NETPOLS(NETPOL("x", EGRESS("{'to':[{'ipBlock':{'cidr':'169.254.20.10/32'}}]}"))) }, "dns-truncation-tcp53", SILENT, NULL },
 	{ { DNS_WORLD, NETPOLS(NETPOL("x", EGRESS("{'to':[{'ipBlock':{'cidr':'169.254.20.10/32'}}]}"))) }, "networkpolicy-blocks-dns", SILENT, NULL },
 	{ { DNS_WORLD, NETPOLS(NETPOL("x", EGRESS("{'to':[{'ipBlock':{'cidr':'0.0.0.0/0'}}]}"))) }, "networkpolicy-blocks-dns", SILENT, NULL },
 	{ { DNS_WORLD, NETPOLS(NETPOL("x", "'podSelector':{}")) }, "networkpolicy-blocks-dns", SILENT, NULL },

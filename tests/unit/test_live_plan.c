@@ -142,6 +142,8 @@ static void cluster_in_one_round(void **state)
 	is_asked(&f, "/apis/discovery.k8s.io/v1/endpointslices");
 	is_asked(&f, "/api/v1/events?fieldSelector=type%3DWarning");
 	is_asked(&f, "/api/v1/namespaces/kube-system/configmaps/kube-proxy");
+	is_asked(&f, "/api/v1/namespaces/kube-system/configmaps/coredns");
+	is_asked(&f, "/api/v1/namespaces/kube-system/configmaps/node-local-dns");
 	is_not_asked(&f, "/api/v1/secrets");
 	is_not_asked(&f, "/api/v1/configmaps");
 	answer(&f, "/apis/gateway.networking.k8s.io/v1/gateways", API_NO_KIND);
@@ -154,6 +156,31 @@ static void cluster_in_one_round(void **state)
 		}
 	}
 	assert_int_equal(f.s.missing.len, 0);
+	end(&f);
+}
+
+/* One Service of a large cluster, of which the name alone is asked: the cluster's DNS is read beside it. */
+static void name_alone(void **state)
+{
+	struct fixture f;
+	(void)state;
+	begin(&f, (struct live_want){ .namespace_ = "shop", .services = (const char *const[]){ "web" }, .nservices = 1 });
+	f.want.axes[1] = f.want.axes[2] = false;
+	assert_true(next(&f) > 0);
+	is_asked(&f, "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices?labelSelector=kubernetes.io%2Fservice-name%3Dweb");
+	web(&f);
+	for (int i = 0; i < 10; i++) {
+		count(&f, "/api/v1/pods?limit=1", 50000);
+		answer_rest(&f, API_OK);
+		if (next(&f) == 0) {
+			break;
+		}
+	}
+	is_asked(&f, "/api/v1/namespaces/kube-system/configmaps/coredns");
+	is_asked(&f, "/api/v1/namespaces/kube-system/services/kube-dns");
+	is_asked(&f, "/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app%3Dkube-dns");
+	is_not_asked(&f, "/api/v1/namespaces/kube-system/configmaps/kube-dns");
+	is_within_budget(&f);
 	end(&f);
 }
 
@@ -459,6 +486,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cluster_in_one_round),
+		cmocka_unit_test(name_alone),
 		cmocka_unit_test(routes_only_where_gateways_are),
 		cmocka_unit_test(refused_cluster),
 		cmocka_unit_test(refused_everything),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* lib/redact: addresses keep their prefixes and ranges, names their likeness, and texts show neither. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +10,7 @@
 #include <cmocka.h>
 
 #include <svcdoctor/expect.h>
+#include <svcdoctor/klog.h>
 #include <svcdoctor/redact.h>
 
 static const uint8_t key[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 };
@@ -222,7 +224,7 @@ static void chains(void **state)
 static void unknown_files(void **state)
 {
 	static const char *const known[] = { "cart", NULL };
-	static const char *const paths[] = { "nodes/n/notes.txt", "nodes/n/a/b", "secrets.txt", "cluster/logs/a/b/c.log", "nodes/n/resolv.conf", "nodes" };
+	static const char *const paths[] = { "nodes/n/notes.txt", "nodes/n/a/b", "secrets.txt", "cluster/logs/a/b/c.log", "nodes/n/lsmod.txt", "nodes" };
 	struct redact *r = learned(known);
 
 	(void)state;
@@ -256,11 +258,82 @@ static void routing_rules(void **state)
 	redact_free(r);
 }
 
+/* ---- the cluster's DNS ---- */
+
+static void redact_one(const char *path, const char *data, size_t size, struct strbuf *out)
+{
+	struct strbuf name CLEANUP(strbuf_release) = STRBUF_INIT;
+	struct redact *r;
+
+	assert_int_equal(redact_new(key, &r), 0);
+	assert_int_equal(redact_learn(r, path, data, size), 0);
+	assert_int_equal(redact_learned(r), 0);
+	assert_int_equal(redact_file(r, path, data, size, &name, out), 1);
+	redact_free(r);
+}
+
+/* A log says the same of the same lines, about other names. */
+static void dns_logs(void **state)
+{
+	static const char *const files[] = { "tests/fuzz/seeds/log/lines.txt", "tests/fuzz/seeds/log/cri.txt" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		struct strbuf out CLEANUP(strbuf_release) = STRBUF_INIT;
+		struct arena arena CLEANUP(arena_release) = { 0 };
+		struct log_summary a = { 0 }, b = { 0 };
+		char *text CLEANUP(text_free) = NULL;
+		size_t size;
+
+		assert_int_equal(file_read_at(AT_FDCWD, files[i], 1u << 20, &text, &size), 0);
+		redact_one("cluster/logs/kube-system/coredns-1/coredns.log", text, size, &out);
+		assert_null(strstr(out.s, "example"));
+		assert_int_equal(log_read(&arena, LOG_COREDNS, text, size, false, &a), 0);
+		assert_int_equal(log_read(&arena, LOG_COREDNS, out.s, out.len, false, &b), 0);
+		assert_int_equal(b.lines, a.lines);
+		assert_int_equal(b.errors_unknown, a.errors_unknown);
+		assert_int_equal(b.started_line, a.started_line);
+		assert_true(str_same(a.version, b.version));
+		assert_true(a.hits.len > 0);
+		assert_int_equal(b.hits.len, a.hits.len);
+		for (size_t k = 0; k < a.hits.len; k++) {
+			assert_string_equal(b.hits.v[k].kind->id, a.hits.v[k].kind->id);
+			assert_int_equal(b.hits.v[k].count, a.hits.v[k].count);
+			assert_int_equal(b.hits.v[k].last_line, a.hits.v[k].last_line);
+		}
+		log_summary_release(&a);
+		log_summary_release(&b);
+	}
+}
+
+/* The same blocks and directives, in the same lines. */
+static void corefile(void **state)
+{
+	static const char map[] =
+		"{\"kind\":\"ConfigMapList\",\"apiVersion\":\"v1\",\"items\":[{\"metadata\":{\"name\":\"coredns\",\"namespace\":\"kube-system\"},\"data\":{\"Corefile\":"
+		"\".:53 {\\n    errors # geheimnis\\n    kubernetes cluster.local in-addr.arpa ip6.arpa {\\n        pods insecure\\n        fallthrough in-addr.arpa\\n        ttl 30\\n    }\\n"
+		"    forward . /etc/resolv.conf 8.8.8.8:53 {\\n        max_concurrent 1000\\n    }\\n    cache 30\\n    loop\\n}\\ngeheimnis.example.com:5353 {\\n"
+		"    forward . tls://10.1.2.3\\n    geheimnis x\\n}\\n\"}}]}";
+	struct strbuf out CLEANUP(strbuf_release) = STRBUF_INIT;
+
+	(void)state;
+	redact_one("cluster/configmaps.json", map, sizeof(map) - 1, &out);
+	assert_non_null(strstr(out.s, ".:53 {\\n    errors #\\n    kubernetes cluster.local in-addr.arpa ip6.arpa {\\n        pods insecure\\n        fallthrough in-addr.arpa\\n"
+				      "        ttl 30\\n    }\\n    forward . /etc/resolv.conf "));
+	assert_non_null(strstr(out.s, ":53 {\\n        max_concurrent 1000\\n    }\\n    cache 30\\n    loop\\n}\\n"));
+	assert_non_null(strstr(out.s, ":5353 {\\n    forward . tls://10."));
+	assert_null(strstr(out.s, "geheimnis"));
+	assert_null(strstr(out.s, "8.8.8.8"));
+	assert_null(strstr(out.s, "10.1.2.3"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(prefixes), cmocka_unit_test(ranges), cmocka_unit_test(names), cmocka_unit_test(texts),
 		cmocka_unit_test(chains),   cmocka_unit_test(unknown_files), cmocka_unit_test(routing_rules),
+		cmocka_unit_test(dns_logs),
+		cmocka_unit_test(corefile),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

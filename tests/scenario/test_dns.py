@@ -1,0 +1,271 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The command dns: over recorded answers; from a pod, a node, outside the cluster and without any cluster, against real servers in namespaces
+(dns_world.py); its options, its exit codes, the shape of its JSON."""
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from api_server import ApiServer, Rule
+from common import PROGRAM, Tests, expect, expect_equal, run, write
+from dns_objects import VIP, Cluster
+from dns_world import World, lacks
+
+SEARCH = ("shop.svc.cluster.local", "svc.cluster.local", "cluster.local", "corp.example")
+KUBERNETES, WEB = "kubernetes.default.svc.cluster.local", "web.shop.svc.cluster.local"
+TYPED = ("kubernetes.default", "web", "web.shop", "web.shop.svc", WEB)
+TRUE = {KUBERNETES: ("10.96.0.1", None), WEB: ("10.96.20.1", "fd96::20:1")}
+
+
+# ---- recorded answers ----
+
+def dig(name, type_, data, server=VIP, status="NOERROR"):
+    answers = [f"{name}.\t\t30\tIN\t{type_}\t{data}"] if data else []
+    return "\n".join([f"; <<>> DiG 9.18 <<>> @{server} {name} {type_}", ";; Got answer:", f";; ->>HEADER<<- opcode: QUERY, status: {status}, id: 4711",
+                      f";; flags: qr rd ra; QUERY: 1, ANSWER: {len(answers)}, AUTHORITY: 0, ADDITIONAL: 0", "", ";; QUESTION SECTION:", f";{name}.\t\tIN\t{type_}", "",
+                      *([";; ANSWER SECTION:", *answers, ""] if answers else []), ";; Query time: 3 msec", f";; SERVER: {server}#53({server}) (UDP)",
+                      ";; WHEN: Mon Jan 05 08:00:00 UTC 2026", ";; MSG SIZE  rcvd: 80", "", ""])
+
+
+def both(name, true=None, server=VIP):
+    have = (TRUE if true is None else true).get(name)
+    status = "NOERROR" if have else "NXDOMAIN"
+    return dig(name, "A", have and have[0], server, status) + dig(name, "AAAA", have and have[1], server, status)
+
+
+def walked(searches=SEARCH, true=None, server=VIP):
+    names = sorted({*TYPED, *(f"{t}.{s}" for t in TYPED for s in searches)})
+    return "".join(both(n, true, server) for n in names)
+
+
+def recorded(folder, dns=None, conf=None, pod="client"):
+    path = Cluster().bundle(folder)
+    if dns is not None:
+        write(dns, os.path.join(path, "cluster", "pods", "shop", pod, "dns.txt"))
+    write(conf or f"search {' '.join(SEARCH)}\nnameserver {VIP}\noptions ndots:5\n", os.path.join(path, "cluster", "pods", "shop", pod, "resolv.conf"))
+    return path
+
+
+def rows(document, name, **more):
+    return [n for n in document["names"] if n["name"] == name and all(n[k] == v for k, v in more.items())]
+
+
+def test_recorded(folder):
+    path = recorded(folder, walked())
+    r = run("dns", "web", "-n", "shop", "--bundle", path, codes={0})
+    for words in ("from pod shop/client", "as recorded", "nameserver 10.96.0.10", "search shop.svc.cluster.local", "10.96.20.1, fd96::20:1", "every name resolves"):
+        expect(words in r.out, f"{words!r} is not in {r.out}")
+    expect(all(len(line) <= 130 for line in r.out.splitlines()), "lines are too long")
+    d = run("dns", "web", "-n", "shop", "--bundle", path, "-o", "json", codes={0}).json
+    expect_equal((d["schema_version"], d["command"], d["domain"], d["domain_assumed"], d["outside"]), (1, "dns", "cluster.local", False, False), "the head")
+    expect_equal([p["place"] for p in d["places"]], ["pod shop/client"], "the places")
+    expect_equal({n["name"] for n in d["names"]} >= set(TYPED), True, "the names")
+    for libc in ("glibc", "musl"):
+        row = rows(d, "web.shop", libc=libc)[0]
+        expect_equal((row["outcome"], row["ok"], row["as_expected"], row["query_count"], row["full_name"], row["service"]),
+                     ("resolved", True, True, 4, WEB, "shop/web"), f"web.shop of {libc}")
+        expect_equal([(q["name"], q["a"]) for q in row["queries"] if q["sent"]], [(f"web.shop.{SEARCH[0]}", "NXDOMAIN"), (WEB, "NOERROR")], "its queries")
+        expect_equal([q["decides"] for q in row["queries"]][:2], [False, True], "which decides")
+    expect_equal([s for s in d["servers"] if not s["ok"]], [], "servers at fault")
+    expect_equal([r for r in d["records"] if r["ok"] is False], [], "answers that differ")
+    for key in ("not_looked_at", "skipped", "errors", "findings", "not_asked", "from_inside"):
+        expect(key in d, f"there is no {key}")
+
+
+def test_full_name_only(folder):
+    path = recorded(folder, walked(("corp.example",)), f"search corp.example\nnameserver {VIP}\noptions ndots:5\n")
+    d = run("dns", "web", "-n", "shop", "--bundle", path, "-o", "json", codes={0, 1}).json
+    expect_equal([rows(d, WEB)[0]["ok"], rows(d, "web.shop")[0]["ok"], rows(d, "web")[0]["outcome"]], [True, False, "no-name"], "which names resolve")
+    r = run("diagnose", "web", "-n", "shop", "--bundle", path, codes={0, 1, 2})
+    expect("full name" in r.out, f"not told: {r.out}")
+
+
+def test_differs(folder):
+    """The Service was made anew: DNS has its old address."""
+    path = recorded(folder, walked(true={KUBERNETES: TRUE[KUBERNETES], WEB: ("10.96.99.9", None)}))
+    r = run("dns", "web", "-n", "shop", "--bundle", path, codes={0, 1})
+    expect("web   10.96.99.9, which is not what the API says" in r.out, f"not told: {r.out}")
+    expect(f"differs  A {WEB} at {VIP}: 10.96.99.9" in r.out and "the API says 10.96.20.1" in r.out, f"not told: {r.out}")
+    d = run("dns", "web", "-n", "shop", "--bundle", path, "-o", "json", codes={0, 1}).json
+    expect_equal([(x["ok"], x["as_expected"]) for x in rows(d, "web", libc="glibc")], [(False, False)], "the row of web")
+    expect_equal({(x["type"], x["got"]) for x in d["records"] if x["ok"] is False}, {("A", "10.96.99.9"), ("AAAA", "no such record")}, "what differs")
+
+
+def test_several_places(folder):
+    path = recorded(folder, walked())
+    recorded(folder, walked(true={}), pod="other")
+    r = run("dns", "--bundle", path, codes={0, 1})
+    expect(r.out.index("from pod shop/client") < r.out.index("from pod shop/other"), "two sections")
+    r = run("diagnose", "web", "-n", "shop", "--bundle", path, "--axes", "name", codes={0, 1})
+    expect("does not resolve from pod shop/other" in r.out and "from pod shop/client" in r.out, f"not told: {r.out}")
+
+
+def test_no_answers(folder):
+    path = recorded(folder)
+    r = run("dns", "web", "-n", "shop", "--bundle", path, codes={2})
+    expect("not looked at: what DNS answers" in r.out, f"not told: {r.out}")
+    expect("kubectl -n shop run svcdoctor-dns" in r.out and "port-forward pod/coredns-a 5353:53" in r.out, f"no way to ask: {r.out}")
+    expect("dns web.shop -n shop --server 127.0.0.1:5353 --tcp --bundle" in r.out, f"no command: {r.out}")
+    run("diagnose", "web", "-n", "shop", "--bundle", path, "--axes", "name", codes={2})
+
+
+def test_hostile_words(folder):
+    """Whatever stands in answers and files: nothing that a terminal would obey is printed."""
+    evil = "\x1b[31mred\x07"
+    text = walked().replace("10.96.20.1", "10.96.20.1", 1) + dig("web.shop.corp.example", "CNAME", "\\027[2Jx." + evil)
+    path = recorded(folder, text, f"search {SEARCH[0]} {evil}\nnameserver {VIP}\noptions ndots:5 {evil}\n")
+    for form in ("text", "json", "lines"):
+        r = run("dns", "web", "-n", "shop", "--bundle", path, "-v", "-o", form, codes={0, 1, 2})
+        expect("\x1b" not in r.out + r.err and "\x07" not in r.out + r.err, f"{form} hands on an escape")
+
+
+def test_options():
+    for args, words in (
+        (("--server", "dns.example"), "wants ADDRESS"),
+        (("--server", "10.0.0.1:0"), "wants ADDRESS"),
+        (("--server", "[fd00::1"), "wants ADDRESS"),
+        (("--netns", "x", "--pid", "1"), "exclude each other"),
+        (("--try-timeout", "0"), "must be more than 0"),
+        (("--repeat", "101"), "up to 100"),
+        (("-o", "junit"), "only one of"),
+        (("a", "b"), "a' 'b"),
+        (("10.0.0.9",), "is an address"),
+        (("a name",), "no name that DNS"),
+        (("--resolv-conf", "/nonexistent/x"), "cannot read"),
+        (("--netns", "no-such-namespace-here"), "there is no network namespace"),
+    ):
+        with tempfile.TemporaryDirectory() as folder:
+            r = run("dns", *args, "--bundle", recorded(folder), *(() if args[0][0] != "-" or "--resolv-conf" not in args else ("--here",)), codes={64})
+            expect(words in r.err or words == "a' 'b", f"{args}: {r.err}")
+    r = run("diagnose", "--dns", "--watch", "--bundle", "lab-iptables-nft", codes={64})
+    expect("exclude each other" in r.err, r.err)
+
+
+def test_missing_service(folder):
+    path = recorded(folder, walked())
+    r = run("dns", "wbe", "-n", "shop", "--bundle", path, "-o", "json", codes={1})
+    expect("service-not-found" in [f["check"] for f in r.json["findings"]], "the Service that is not there")
+    r = run("dns", "www.example.com", "--bundle", path, "-o", "json", codes={0, 1, 2})
+    expect("service-not-found" not in [f["check"] for f in r.json["findings"]], "a name of the world is no Service")
+
+
+# ---- asking ----
+
+def nobody(folder):
+    return {"KUBECONFIG": os.path.join(folder, "none"), "HOME": folder, "KUBERNETES_SERVICE_HOST": ""}
+
+
+def test_pod(w, bundle):
+    r = run("dns", "web", "-n", "shop", "--bundle", bundle, "--netns", w.name("cl"), codes={0})
+    for words in ("from pod shop/client on node1, asked just now", "endpoint coredns-c", "every name resolves"):
+        expect(words in r.out, f"{words!r} is not in {r.out}")
+    r = run("diagnose", "web", "-n", "shop", "--bundle", bundle, "--netns", w.name("cl"), "--dns", codes={0, 2})
+    expect("the full name resolve to 10.96.20.1, fd96::20:1 from pod shop/client" in r.out and "network namespace" not in r.out, f"not told: {r.out}")
+    d = run("dns", "web", "-n", "shop", "--bundle", bundle, "--netns", w.name("cl"), "--repeat", "3", "-o", "json", codes={0}).json
+    expect_equal(sum(s["asked"] for s in d["servers"] if s["transport"] == "udp") > 60, True, "questions with pairs")
+
+
+def test_process(w, bundle):
+    """A process has a resolv.conf and a libc of its own."""
+    p = subprocess.Popen(["ip", "netns", "exec", w.name("cl"), "sleep", "60"])
+    try:
+        for _ in range(200):
+            with open(f"/proc/{p.pid}/comm", encoding="utf-8") as f:
+                if f.read().strip() == "sleep":
+                    break
+            time.sleep(0.01)
+        d = run("dns", "web", "-n", "shop", "--bundle", bundle, "--pid", str(p.pid), "-o", "json", codes={0}).json
+    finally:
+        p.kill()
+        p.wait()
+    expect_equal((d["places"][0]["libc"], d["places"][0]["views"][0]["search"][0], d["places"][0]["pod"]), ("glibc", SEARCH[0], "client"), "the place")
+    expect_equal({n["libc"] for n in d["names"]}, {"glibc"}, "whose names")
+
+
+def test_node(w, bundle):
+    """The node's own resolv.conf is not what pods get."""
+    r = run("dns", "web", "-n", "shop", "--bundle", bundle, "--here", prefix=["ip", "netns", "exec", w.name("node1")], codes={0})
+    expect("from node node1" in r.out and "names as a pod there would ask for them" in r.out and "every name resolves" in r.out, f"not told: {r.out}")
+
+
+def test_node_alone(w, bundle):
+    """A node without a cluster, whose kubelet tells nothing: whom pods ask is not known, unless somebody says it."""
+    prefix = ["ip", "netns", "exec", w.name("node1")]
+    r = run("dns", "web", "-n", "shop", "--node", "live", prefix=prefix, codes={2}, env=nobody(w.folder))
+    expect("which server pods ask is not known here" in r.out, f"not told: {r.out}")
+    r = run("dns", "web", "-n", "shop", "--node", "live", "--server", VIP, prefix=prefix, codes={0}, env=nobody(w.folder))
+    expect(f"ok  {WEB}   10.96.20.1" in r.out, f"not asked: {r.out}")
+    return bundle and None
+
+
+def test_outside(w, bundle):
+    prefix = ["ip", "netns", "exec", w.name("net")]
+    r = run("dns", "web", "-n", "shop", "--bundle", bundle, "--server", "10.244.1.2", "--tcp", prefix=prefix, codes={0}, env=nobody(w.folder))
+    expect("10.96.20.1" in r.out and "every name resolves" in r.out, f"a server that was named: {r.out}")
+
+
+def test_no_cluster(w):
+    r = run("dns", "web", "--netns", w.name("cl"), codes={0}, env=nobody(w.folder))
+    expect("DNS alone" in r.out and "web   10.96.20.1" in r.out and "cannot be told" in r.out, f"not told: {r.out}")
+    r = run("dns", "www.example.com", "--netns", w.name("cl"), "-o", "json", codes={0}, env=nobody(w.folder))
+    expect_equal([(n["ok"], n["query_count"]) for n in rows(r.json, "www.example.com", libc="glibc")], [(True, 10)], "a name of the world")
+
+
+def test_forbidden(w, bundle):
+    """A job without any right: DNS is asked all the same, and nothing is judged that cannot be compared."""
+    with ApiServer(os.path.join(bundle, "cluster"), rules={"system:serviceaccount:shop:ci": []}) as server:
+        server.tokens["ci"] = ("system:serviceaccount:shop:ci", ["system:serviceaccounts"])
+        server.rules = {u: [] for u in (*server.rules, "admin")}
+        r = run("dns", "web", "--kubeconfig", server.kubeconfig(), "--netns", w.name("cl"), codes={0, 2, 77})
+    expect("web   10.96.20.1" in r.out, f"not asked: {r.out} {r.err}")
+    expect("not compared" in r.out or "DNS alone" in r.out, f"not told: {r.out}")
+
+
+def test_laptop(w, bundle):
+    """A kubeconfig and no way in: nothing is asked, and the commands that ask are printed."""
+    with ApiServer(os.path.join(bundle, "cluster")) as server:
+        r = run("dns", "web", "-n", "shop", "--kubeconfig", server.kubeconfig(), codes={0, 1, 2})
+        d = run("dns", "web", "-n", "shop", "--kubeconfig", server.kubeconfig(), "-o", "json", codes={0, 1, 2}).json
+    expect_equal((d["outside"], d["places"], r.rc), (True, [], 2), "what was asked")
+    expect("neither a node nor a pod" in r.out and "kubectl --kubeconfig" in r.out and "nslookup web.shop" in r.out, f"not told: {r.out}")
+    return w and None
+
+
+def test_interrupted(w, bundle):
+    p = subprocess.Popen([PROGRAM, "dns", "web", "-n", "shop", "--bundle", bundle, "--netns", w.name("cl"), "--server", "10.90.7.77", "--try-timeout", "30s"],
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    time.sleep(0.3)
+    p.send_signal(signal.SIGINT)
+    p.communicate(timeout=20)
+    expect_equal(p.returncode, -signal.SIGINT, "how it ends")
+    r = run("dns", "web", "-n", "shop", "--bundle", bundle, "--netns", w.name("cl"), "--server", "10.90.7.77", "--try-timeout", "30s", "--timeout", "300ms",
+            "-o", "json", codes={1, 2}, timeout=20)
+    expect_equal([s["answered"] for s in r.json["servers"]], [0] * len(r.json["servers"]), "answers")
+
+
+def main():
+    t = Tests()
+    for test in (test_recorded, test_full_name_only, test_differs, test_several_places, test_no_answers, test_hostile_words, test_missing_service):
+        with tempfile.TemporaryDirectory(prefix="svcdoctor-dns-") as folder:
+            t.run(test.__name__[5:], test, folder)
+    t.run("options", test_options)
+    asking = (test_pod, test_process, test_node, test_node_alone, test_outside, test_forbidden, test_laptop, test_interrupted)
+    why = lacks()
+    if why:
+        for test in (*asking, test_no_cluster):
+            t.skip(test.__name__[5:], why)
+        t.finish()
+    with tempfile.TemporaryDirectory(prefix="svcdoctor-dns-") as folder, World(900, folder) as w:
+        w.start()
+        bundle = w.bundle()
+        for test in asking:
+            t.run(test.__name__[5:], test, w, bundle)
+        t.run("no_cluster", test_no_cluster, w)
+    t.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
