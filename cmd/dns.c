@@ -154,6 +154,22 @@ static int make_wish(struct context *c, struct wish *w)
 
 /* ---- the run ---- */
 
+/* A name that does not resolve, though no check tells why: that is not healthy. */
+static bool unexplained(const struct dns_report *n, const struct diagnosis *d)
+{
+	for (size_t i = 0; i < d->findings.len; i++) {
+		if (d->findings.v[i]->severity > SEVERITY_INFO) {
+			return false;
+		}
+	}
+	for (size_t i = 0; i < n->names.len; i++) {
+		if (n->names.v[i].ok == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static int judge(struct context *c, const struct wish *w, const struct diagnose_options *o, struct dns_asked *asked)
 {
 	struct dns_report n CLEANUP(dns_report_release) = { 0 };
@@ -177,7 +193,7 @@ static int judge(struct context *c, const struct wish *w, const struct diagnose_
 	}
 	signals_hold();
 	r = report_dns(&c->report, &n, &d);
-	return r < 0 ? r : (int)code_of_diagnosis(&c->o, &d);
+	return r < 0 ? r : (int)code_join(code_of_diagnosis(&c->o, &d), unexplained(&n, &d) ? CODE_INCONCLUSIVE : CODE_HEALTHY);
 }
 
 static int run_wish(struct context *c, const struct wish *w)

@@ -189,6 +189,11 @@ static int add_node(struct context *c, struct node_live *l)
 int node_read(struct context *c, struct node_reading *r)
 {
 	if (r->begun) {
+		/* there is time for it */
+		if (k8s_cluster_finish(&c->snapshot.cluster) < 0) {
+			node_forget(r);
+			return -ENOMEM;
+		}
 		wait_for(r);
 	} else {
 		(void)read_apart(r);

@@ -438,6 +438,7 @@ struct k8s_cluster {
 	ARRAY_OF(struct k8s_grant *) grants;
 	const char *version; /* gitVersion of version.json, or NULL */
 	size_t undecodable;  /* objects that could not be used; each has a note */
+	bool finished; /* nothing was added since k8s_cluster_finish */
 	/* Built by k8s_cluster_finish: */
 	struct map service_by_name;  /* "ns/name" -> struct k8s_service */
 	struct map slices_by_service; /* "ns/name" -> struct k8s_slice_group */
@@ -476,7 +477,7 @@ int k8s_decode_text(struct k8s_cluster *c, const char *text, size_t size, const 
 extern const char *const k8s_fields[];
 /* What @from holds, which a second thread decoded, belongs to @c from now on; @from is empty. 0 or -ENOMEM. */
 int k8s_cluster_join(struct k8s_cluster *c, struct k8s_cluster *from);
-/* After the last object: sorts by namespace and name, drops doubles, builds the maps. 0 or -ENOMEM. */
+/* After the last object: sorts by namespace and name, drops doubles, builds the maps. 0 or -ENOMEM. Once it has, there is nothing to do. */
 int k8s_cluster_finish(struct k8s_cluster *c);
 
 const struct k8s_service *k8s_find_service(const struct k8s_cluster *c, const char *ns, const char *name);

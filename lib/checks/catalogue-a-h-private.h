@@ -187,7 +187,7 @@
   .lookalikes = "coredns-upstream-timeout: a question with a name of two long numbers and type HINFO that times out in the log is the search for a loop, and no loop.",
   .next = "resolvConf in the configuration of the kubelet, and that file on the node of the DNS pod; forward in the Corefile; dnsPolicy of the DNS pods, which must be Default.",
   .fix = "resolvConf: /run/systemd/resolve/resolv.conf in the kubelet's configuration, then restart kubelet and DNS pods; or forward to the address of a server in place of /etc/resolv.conf.",
-  .explains = EXPLAINS(DNS_DOWN, "coredns-upstream-timeout", "coredns-max-concurrent"),
+  .explains = EXPLAINS(DNS_DOWN, "coredns-upstream-timeout", "coredns-max-concurrent", "systemd-resolved-stub"),
   .source = "https://coredns.io/plugins/loop/#troubleshooting" },
 { .id = "coredns-max-concurrent", .axis = AXIS_NAME, .severity = SEVERITY_WARNING, .scope = SCOPE_CLUSTER, .needs = NEEDS_SERVICES,
   .title = "More lookups wait for the upstream DNS than CoreDNS allows",

@@ -364,5 +364,5 @@
   .lookalikes = "resolv-conf-search: there one pod's search list is not what its kubelet writes. Plugin rewrite may make one domain of another.",
   .next = "clusterDomain in the kubelets' configuration beside the zone behind kubernetes in the Corefile.",
   .fix = "Give both the same domain: the zone in the Corefile is quickly changed, clusterDomain needs kubelets restarted and pods made anew.",
-  .explains = EXPLAINS(DNS_WRONG_ANSWERS),
+  .explains = EXPLAINS(DNS_WRONG_ANSWERS, "resolv-conf-search"),
   .source = "https://kubernetes.io/docs/tasks/debug/debug-application/debug-service/" },

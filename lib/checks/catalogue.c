@@ -12,7 +12,7 @@
 	"rules-missing-for-service", "rules-endpoints-diff", "rules-stale-endpoint", "rules-stale-frontend", \
 		"rules-not-refused", "rules-wrong-refusal", "rules-wrong-affinity", "rules-needless-masquerade", "masquerade-missing", \
 		"hairpin-masquerade-missing", "rules-wrong-statistic-probability", "reply-lost", \
-		"node-differs-from-peers"
+		"node-differs-from-peers", "dns-vip-not-answering"
 /* Everything that differences on a node can be, once kube-proxy's rules are not there as a whole. */
 #define NODE_RULE_FAULTS \
 	RULE_FAULTS, "kube-chain-not-jumped", "foreign-rule-shadows", "foreign-rule-drops", "firewalld-reject", "forward-policy-drop", \

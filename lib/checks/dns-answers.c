@@ -339,7 +339,7 @@ static void misread(struct dns_view *v, const struct dns_seat *seat, const struc
 		f = dns_finding_cluster(v, id, NULL, NULL);
 		f->rank = 6;
 		finding_text(v->r, f, "%s has an IPv4 address for %.253s, and says %s to the question for IPv6: clients take it for both", s ? s->what : "a server",
-			     arena_clean(v->r->a, a->q.name), dns_rcode_name(a->rcode));
+			     dns_clean(v->r, a->q.name), dns_rcode_name(a->rcode));
 		finding_next(v->r, f, "kubectl -n kube-system get configmap coredns -o yaml");
 	}
 	finding_evidence(v->r, f, "%s", dns_answer_line(v->r, seat, s, a));
@@ -401,7 +401,7 @@ static void kept_denial(struct dns_view *v, struct dns_judged *j)
 	if (fresh) {
 		f->rank = 5;
 		finding_text(v->r, f, "%s still says that there is no %.253s: a denial in a cache, for %u second%s more", j->server ? j->server->what : "the DNS",
-			     arena_clean(v->r->a, j->name), soa->ttl, PLURAL(soa->ttl));
+			     dns_clean(v->r, j->name), soa->ttl, PLURAL(soa->ttl));
 		if (s->meta.created)
 			finding_evidence(v->r, f, "Service %s/%s was created at %s", s->meta.ns, s->meta.name, s->meta.created);
 	}
@@ -409,9 +409,11 @@ static void kept_denial(struct dns_view *v, struct dns_judged *j)
 	if (j->a->q.type == DNS_A && (!j->server || (j->server->is & DNS_IS_NAMESERVER)))
 		finding_severity(f, SEVERITY_ERROR);
 	dns_evidence(v, f, j);
-	finding_evidence(v->r, f, "the denial may be kept for %u of %u seconds more (SOA of %.200s)", soa->ttl, soa->minimum, arena_clean(v->r->a, soa->owner));
+	finding_evidence(v->r, f, "the denial may be kept for %u of %u seconds more (SOA of %.200s)", soa->ttl, soa->minimum, dns_clean(v->r, soa->owner));
 	if (good)
 		finding_evidence(v->r, f, "%s", dns_answer_line(v->r, good->seat, good->server, good->a));
+	else if (fresh)
+		finding_evidence(v->r, f, "where it is still denied after that, the DNS does not see the Service: no server has it now");
 	dns_next(v, f, j);
 }
 
@@ -460,7 +462,7 @@ static struct finding *disagree_finding(struct dns_view *v, const struct dns_jud
 	f->rank = 5;
 	finding_partial(f);
 	finding_text(v->r, f, "the pods of the cluster's DNS give different answers: %s is wrong about %.253s, and another one is not", j->server->what,
-		     arena_clean(v->r->a, j->name));
+		     dns_clean(v->r, j->name));
 	if (j->server->pod && v->dns) {
 		finding_next(v->r, f, "kubectl -n %s logs %s", v->dns->meta.ns, j->server->pod);
 		finding_fix(v->r, f, "kubectl -n %s delete pod %s", v->dns->meta.ns, j->server->pod);
@@ -518,7 +520,7 @@ static void judge_unknown(struct dns_view *v, struct dns_judged *j)
 		if (f->evidence.len)
 			return;
 		finding_severity(f, SEVERITY_WARNING);
-		finding_text(v->r, f, "the pods of the cluster's DNS give different answers for %.253s; which of them is right, is not known", arena_clean(v->r->a, j->name));
+		finding_text(v->r, f, "the pods of the cluster's DNS give different answers for %.253s; which of them is right, is not known", dns_clean(v->r, j->name));
 		finding_evidence(v->r, f, "%s", dns_answer_line(v->r, j->seat, j->server, j->a));
 		finding_evidence(v->r, f, "%s", dns_answer_line(v->r, x->seat, x->server, x->a));
 		return;

@@ -164,7 +164,7 @@ static const char *told_line(struct run *r, const struct told *t)
 	if (t->failed == 0)
 		return run_printf(r, "%s resolve%s to %s from %s", names_text(r, t), t->nnames + t->full_ok == 1 ? "s" : "", t->result, t->from->label);
 	if (t->wrong)
-		return run_printf(r, "resolves to %s, from %s", t->why, t->from->label);
+		return run_printf(r, "resolves to %s, which is not what the API says, from %s", t->why, t->from->label);
 	if (t->ok == 0)
 		return run_printf(r, "does not resolve from %s: %s", t->from->label, t->why);
 	if (t->full_ok && t->nnames == 0)

@@ -18,7 +18,7 @@ struct dns_client {
 	const char *node_name, *ns; /* NULL: not known */
 	const char *subject;	    /* "Pod shop/client" */
 	const char *domain;	    /* the cluster's */
-	bool viewed;
+	bool viewed;		    /* what a libc takes is known: of the file, on a node of what a pod would get there */
 	struct resolv_view v[LIBC_COUNT];
 	bool wanted;		    /* what the kubelet should have written is known, as far as the node's own file is */
 	struct kubelet_resolv want;

@@ -516,10 +516,10 @@ static void client_open(struct run *r, const struct snap_dns *d, struct dns_clie
 	if (dns_domains(r->a, r->s, d, domains, &assumed) < 0)
 		r->err = -ENOMEM;
 	c->domain = domains[0] ? domains[0] : "cluster.local";
-	for (int l = 0; d->has_conf && l < LIBC_COUNT; l++)
-		if (resolv_view_make(r->a, &d->conf, (enum libc)l, &c->v[l]) < 0)
+	c->viewed = dns_place_has_view(r->s, d);
+	for (int l = 0; c->viewed && l < LIBC_COUNT; l++)
+		if (dns_place_view(r->a, r->s, d, r->o->dns_ns, (enum libc)l, &c->v[l]) < 0)
 			r->err = -ENOMEM;
-	c->viewed = d->has_conf && !r->err;
 	want(c);
 }
 
@@ -556,7 +556,7 @@ int dns_client_control(const struct dns_client *c, int libc)
 
 static void file(struct dns_client *c)
 {
-	if (!c->viewed || (c->d->where == DNS_FROM_HERE && !c->d->pod))
+	if (!c->d->has_conf || (c->d->where == DNS_FROM_HERE && !c->d->pod))
 		return;
 	if (dns_place_is_host(c->d)) {
 		host_network_pods(c);
@@ -570,6 +570,54 @@ static void file(struct dns_client *c)
 	servers(c);
 	search_list(c);
 	ndots(c);
+}
+
+/* ---- what kubelets say in events, of pods that nobody asked from ---- */
+
+static const struct told {
+	const char *reason, *words, *check; /* words: in the message; "" any */
+	const char *text;
+} tolds[] = {
+	{ "MissingClusterDNS", "", "missing-cluster-dns", "have no clusterDNS for pods with dnsPolicy ClusterFirst, which ask the node's nameservers instead" },
+	{ "DNSConfigForming", "earch Line limits", "resolvconf-search-limit", "left out search domains of pods" },
+	{ "CheckLimitsForResolvConf", "search", "resolvconf-search-limit", "find the search list of a node's resolv.conf too long" },
+};
+
+static bool found_already(const struct run *r, const char *check)
+{
+	for (size_t i = 0; i < r->d->findings.len; i++)
+		if (strcmp(r->d->findings.v[i]->check->id, check) == 0)
+			return true;
+	return false;
+}
+
+static void told_in_events(struct run *r, const struct told *t)
+{
+	const struct k8s_event *example[EXAMPLES_MAX];
+	struct finding *f;
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->c->events.len; i++) {
+		const struct k8s_event *e = r->c->events.v[i];
+
+		if (!str_is(e->reason, t->reason) || !strstr(e->message ? e->message : "", t->words))
+			continue;
+		if (n < EXAMPLES_MAX)
+			example[n] = e;
+		n++;
+	}
+	if (n == 0 || found_already(r, t->check))
+		return;
+	f = finding_new(r, t->check, NULL, NULL, "the kubelets");
+	finding_cluster(f);
+	f->rank = 3;
+	finding_text(r, f, "kubelets %s: %zu event%s with reason %s", t->text, n, PLURAL(n), t->reason);
+	for (size_t i = 0; i < MIN(n, (size_t)EXAMPLES_MAX); i++) {
+		finding_evidence(r, f, "%s %s%s%s", example[i]->kind ? example[i]->kind : "", example[i]->ns ? example[i]->ns : "", example[i]->ns ? "/" : "",
+				 example[i]->name ? example[i]->name : "");
+		finding_event(r, f, example[i]);
+	}
+	finding_next(r, f, "kubectl get events -A --field-selector reason=%s", t->reason);
 }
 
 void dns_client_findings(struct run *r)
@@ -587,4 +635,6 @@ void dns_client_findings(struct run *r)
 			dns_client_names(&c);
 		client_close(&c);
 	}
+	for (size_t i = 0; i < ARRAY_LEN(tolds) && !r->err; i++)
+		told_in_events(r, &tolds[i]);
 }

@@ -238,5 +238,7 @@ void check_dns_loop(struct run *r)
 		finding_evidence(r, f, "%s line %u forwards to %.100s", dns_map_words(r, m), l.forward->line,
 				 arena_clean(r->a, l.forward->nargs > 1 ? l.forward->args[1] : ""));
 	dns_told_evidence(r, f, &t, 4);
+	if (!found)
+		l.pod = t.v.len ? k8s_find_pod(r->c, t.v.v[0].log->ns, t.v.v[0].log->pod) : NULL;
 	loop_commands(r, f, m, &l);
 }

@@ -92,7 +92,7 @@ static const char *shown(struct run *r, const struct dns_record *rec)
 {
 	char buf[IP_ADDR_STRLEN];
 
-	return rec->addr.family ? run_printf(r, "%s", ip_addr_format(&rec->addr, buf)) : run_printf(r, "%.253s", rec->target ? arena_clean(r->a, rec->target) : "a record");
+	return rec->addr.family ? run_printf(r, "%s", ip_addr_format(&rec->addr, buf)) : run_printf(r, "%.253s", rec->target ? dns_clean(r, rec->target) : "a record");
 }
 
 /* An error is what keeps clients of the Service away for certain; endpoints come and go between two looks. */
@@ -112,21 +112,20 @@ static void stale_text(struct dns_view *v, struct finding *f, const struct dns_j
 	const struct k8s_service *s = j->e->service;
 
 	if (s && own_unready(v->r, s, &j->record->addr))
-		finding_text(v->r, f, "the DNS still answers %s for %.253s, an endpoint of Service %s/%s that is not ready", shown(v->r, j->record), j->name, s->meta.ns,
+		finding_text(v->r, f, "the DNS still answers %s for %.253s, an endpoint of Service %s/%s that is not ready", shown(v->r, j->record), dns_clean(v->r, j->name), s->meta.ns,
 			     s->meta.name);
 	else if (s)
-		finding_text(v->r, f, "the DNS answers %s for %.253s, an address that Service %s/%s has no more", shown(v->r, j->record), j->name, s->meta.ns, s->meta.name);
+		finding_text(v->r, f, "the DNS answers %s for %.253s, an address that Service %s/%s has no more", shown(v->r, j->record), dns_clean(v->r, j->name), s->meta.ns, s->meta.name);
 	else
-		finding_text(v->r, f, "the DNS answers %s for %.253s, and there is no such Service any more", shown(v->r, j->record), arena_clean(v->r->a, j->name));
+		finding_text(v->r, f, "the DNS answers %s for %.253s, and there is no such Service any more", shown(v->r, j->record), dns_clean(v->r, j->name));
 }
 
 static void wrong_text(struct dns_view *v, struct finding *f, const struct dns_judged *j)
 {
-	const char *owner = j->record && j->record->addr.family ? owner_of(v->r, &j->record->addr) : NULL, *name = arena_clean(v->r->a, j->name);
+	const char *owner = j->record && j->record->addr.family ? owner_of(v->r, &j->record->addr) : NULL, *name = dns_clean(v->r, j->name);
 	char buf[DNS_TYPE_STRLEN];
 	const char *type = dns_type_name(j->a->q.type, buf);
 
-	name = name ? name : "";
 	if (j->record)
 		finding_text(v->r, f, "the DNS answers %s for %.253s%s%s, which the API does not say", shown(v->r, j->record), name, owner ? ", the address of " : "",
 			     owner ? owner : "");
@@ -215,7 +214,7 @@ static void failing(struct dns_view *v, struct dns_judged *j)
 		f->rank = 7;
 		finding_severity(f, SEVERITY_WARNING);
 		finding_partial(f);
-		finding_text(v->r, f, "the DNS answers %s to %.253s, and not to other names", dns_rcode_name(j->a->rcode), j->name);
+		finding_text(v->r, f, "the DNS answers %s to %.253s, and not to other names", dns_rcode_name(j->a->rcode), dns_clean(v->r, j->name));
 	}
 	dns_evidence(v, f, j);
 	dns_next(v, f, j);
@@ -254,7 +253,7 @@ static void judge_headless(struct dns_view *v)
 		f = dns_finding_there(v->r, id, j->e->service);
 		f = f ? f : dns_finding_about(v, id, j, &fresh);
 		if (!f->evidence.len)
-			finding_text(v->r, f, "%s: its names are NXDOMAIN until then", j->e->why);
+			finding_text(v->r, f, "%.500s: its names are NXDOMAIN until then", dns_clean(v->r, j->e->why));
 		dns_evidence(v, f, j);
 	}
 }
@@ -382,7 +381,7 @@ static void unresolved(struct dns_view *v, const struct dns_judged *j, const cha
 		f->rank = 6;
 		finding_severity(f, proof || loop || j->e->kind == DNS_EXPECT_NODATA ? SEVERITY_ERROR : SEVERITY_WARNING);
 		finding_text(v->r, f, loop ? "Service %s/%s is an ExternalName for %.253s, which leads back to it" : "Service %s/%s is an ExternalName for %.253s, which has no address",
-			     s->meta.ns, s->meta.name, s->external_name ? arena_clean(v->r->a, s->external_name) : "");
+			     s->meta.ns, s->meta.name, s->external_name ? dns_clean(v->r, s->external_name) : "");
 	}
 	dns_evidence(v, f, j);
 	if (proof && proof != j->a)

@@ -5,6 +5,7 @@
  * was made by a kubelet for names of the cluster.
  */
 #include <ctype.h>
+#include <errno.h>
 
 #include "dns-plan-private.h"
 #include "dns-seats-private.h"
@@ -307,8 +308,17 @@ static const char *end_words(struct run *r, const struct dns_answer *a)
 						     [DNS_FAILED] = "could not be asked" };
 
 	if (a->end == DNS_GARBAGE && a->why)
-		return run_printf(r, "%s: %.100s", words[a->end], a->why);
+		return run_printf(r, "%s: %.100s", words[a->end], dns_clean(r, a->why));
 	return words[a->end] ? words[a->end] : "";
+}
+
+const char *dns_clean(struct run *r, const char *text)
+{
+	const char *s = arena_clean(r->a, text);
+
+	if (!s)
+		r->err = -ENOMEM;
+	return s ? s : "";
 }
 
 static void add_record(struct strbuf *b, const struct dns_record *rec)
@@ -415,7 +425,7 @@ struct finding *dns_finding_about(struct dns_view *v, const char *id, const stru
 {
 	struct run *r = v->r;
 	const struct k8s_service *s = j->e->service;
-	const char *subject = s ? run_printf(r, "Service %s/%s", s->meta.ns, s->meta.name) : run_printf(r, "Name %.253s", arena_clean(r->a, j->name));
+	const char *subject = s ? run_printf(r, "Service %s/%s", s->meta.ns, s->meta.name) : run_printf(r, "Name %.253s", dns_clean(r, j->name));
 	struct finding *f = NULL;
 
 	for (size_t i = 0; i < r->d->findings.len && !f; i++)
@@ -434,12 +444,16 @@ struct finding *dns_finding_about(struct dns_view *v, const char *id, const stru
 
 void dns_evidence(struct dns_view *v, struct finding *f, const struct dns_judged *j)
 {
+	const char *why;
+
 	finding_evidence(v->r, f, "%s", dns_answer_line(v->r, j->seat, j->server, j->a));
-	for (size_t i = 0; j->e->why && i < f->evidence.len; i++)
-		if (str_starts(f->evidence.v[i], "the API: ") && strcmp(f->evidence.v[i] + strlen("the API: "), j->e->why) == 0)
+	if (!j->e->why || j->e->kind == DNS_EXPECT_NOTHING)
+		return;
+	why = run_printf(v->r, "the API: %.500s", dns_clean(v->r, j->e->why));
+	for (size_t i = 0; i < f->evidence.len; i++)
+		if (strcmp(f->evidence.v[i], why) == 0)
 			return;
-	if (j->e->why && j->e->kind != DNS_EXPECT_NOTHING)
-		finding_evidence(v->r, f, "the API: %s", j->e->why);
+	finding_evidence(v->r, f, "%s", why);
 }
 
 void dns_next(struct dns_view *v, struct finding *f, const struct dns_judged *j)

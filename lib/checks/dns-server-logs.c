@@ -2,6 +2,8 @@
 /* What the logs of the DNS pods say: that the API server refuses or does not answer, and that the upstream DNS does not. */
 #include "dns-server-private.h"
 
+#define FEW 3 /* lines that are needed to call it a fault */
+
 static const char *const forbidden_kinds[] = { "rbac-forbidden", NULL };
 static const char *const api_kinds[] = { "api-unreachable", "api-credentials", "api-failing", "api-unsynced", NULL };
 static const char *const waiting_kinds[] = { "not-ready", "api-waiting", NULL };
@@ -160,6 +162,30 @@ void check_dns_api(struct run *r)
 
 /* ---- upstream ---- */
 
+/* Names of the outside resolve at some place. */
+static bool outside_resolves(const struct run *r)
+{
+	bool assumed;
+	const char *domain = dns_domain(r, &assumed);
+
+	for (size_t i = 0; i < r->s->dns.len; i++)
+		for (size_t j = 0; j < r->s->dns.v[i]->answers.len; j++) {
+			const struct dns_answer *a = &r->s->dns.v[i]->answers.v[j];
+
+			if (a->end == DNS_ANSWERED && a->rcode == DNS_NOERROR && a->nanswers && !dns_name_inside(a->q.name, domain) && !dns_name_inside(a->q.name, "arpa"))
+				return true;
+		}
+	return false;
+}
+
+/* An error where that was asked for and does not work; a few lost questions are no fault. */
+static enum severity outside_severity(const struct run *r, size_t lines)
+{
+	if (dns_external_asked(r) && !outside_resolves(r) && lines >= FEW)
+		return SEVERITY_ERROR;
+	return lines >= FEW ? SEVERITY_WARNING : SEVERITY_INFO;
+}
+
 /* Only what is now, and not a name of the cluster: those are forwarded by NodeLocal DNSCache only. */
 void check_dns_upstream(struct run *r)
 {
@@ -173,7 +199,7 @@ void check_dns_upstream(struct run *r)
 		return;
 	f = dns_server_finding(r, "coredns-upstream-timeout", NULL, dns_service_object(r), 5);
 	finding_partial(f);
-	finding_severity(f, dns_external_asked(r) ? SEVERITY_ERROR : SEVERITY_WARNING);
+	finding_severity(f, outside_severity(r, t.count));
 	if (n->hit->detail)
 		finding_text(r, f, "%s %s no answer from the upstream DNS: %.200s", pods_text(r, &t), t.pods == 1 ? "gets" : "get", n->hit->detail);
 	else
@@ -194,7 +220,7 @@ void check_dns_concurrent(struct run *r)
 		return;
 	f = dns_server_finding(r, "coredns-max-concurrent", NULL, dns_service_object(r), 6);
 	finding_partial(f);
-	finding_severity(f, dns_external_asked(r) ? SEVERITY_ERROR : SEVERITY_WARNING);
+	finding_severity(f, outside_severity(r, t.count));
 	finding_text(r, f, "%s refused questions for the outside %zu times: more than max_concurrent (%.20s) waited for the upstream DNS", pods_text(r, &t), t.count,
 		     t.v.v[0].hit->detail ? t.v.v[0].hit->detail : "?");
 	dns_told_evidence(r, f, &t, 4);

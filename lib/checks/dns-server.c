@@ -237,15 +237,49 @@ static bool mended(const struct snap_log *l, const struct log_hit *h)
 	return false;
 }
 
-static bool is_now(const struct run *r, const struct snap_log *l, const struct log_hit *h)
+/* The last time that anything known here tells: a quiet log ends long before it is read. NULL: none. */
+static const char *latest(const struct run *r)
 {
-	const int64_t last = seconds_of(h->last), until = seconds_of(l->summary.until);
+	const char *t = NULL;
+
+	for (size_t i = 0; i < r->s->logs.len; i++)
+		if (seconds_of(r->s->logs.v[i].summary.until) >= 0)
+			t = time_later(t, r->s->logs.v[i].summary.until);
+	for (size_t i = 0; i < r->c->events.len; i++) {
+		const char *e = r->c->events.v[i]->last;
+
+		/* by the day they are compared as text, and only what may be later is read */
+		if (e && (!t || strcmp(e, t) > 0) && seconds_of(e) >= 0)
+			t = e;
+	}
+	return t;
+}
+
+/* What was refused when an older Corefile was read, and not this one. */
+static bool of_older_file(const struct run *r, const struct log_hit *h)
+{
+	const int64_t last = seconds_of(h->last);
+
+	if (last < 0 || !str_is(h->kind->check, "corefile-error"))
+		return false;
+	for (size_t i = 0; i < r->c->configmaps.len; i++)
+		if (corefile_text(r->c->configmaps.v[i]) && strstr(r->c->configmaps.v[i]->meta.name, "coredns") &&
+		    seconds_of(r->c->configmaps.v[i]->meta.last_change) > last)
+			return true;
+	return false;
+}
+
+static bool is_now(const struct run *r, const struct snap_log *l, const struct log_hit *h, const char *now)
+{
+	const int64_t last = seconds_of(h->last), until = seconds_of(now);
 
 	if (l->previous ? !previous_counts(r, l) : h->last_line < l->summary.started_line)
 		return false;
-	if (mended(l, h))
+	if (mended(l, h) || of_older_file(r, h))
 		return false;
-	/* what ends the program is its last line, whenever that was; of other files nobody writes again what was refused */
+	/* what was refused, and what ended the container before, is written once */
+	if (l->previous || str_is(h->kind->check, "coredns-loop"))
+		return true;
 	return last < 0 || until < 0 || until - last <= RECENT_S || str_is(h->kind->check, "corefile-error");
 }
 
@@ -268,12 +302,12 @@ static bool pod_counted(const struct dns_told_list *l, const struct snap_log *lo
 	return false;
 }
 
-static void told_of_log(struct run *r, const struct snap_log *l, const char *const *kinds, struct dns_told_list *ret)
+static void told_of_log(struct run *r, const struct snap_log *l, const char *const *kinds, const char *now, struct dns_told_list *ret)
 {
 	for (size_t i = 0; i < l->summary.hits.len; i++) {
 		const struct log_hit *h = &l->summary.hits.v[i];
 
-		if (!str_one_of(h->kind->id, strlen(h->kind->id), kinds) || !is_now(r, l, h))
+		if (!str_one_of(h->kind->id, strlen(h->kind->id), kinds) || !is_now(r, l, h, now))
 			continue;
 		ret->pods += !pod_counted(ret, l);
 		ret->count += h->count;
@@ -284,6 +318,8 @@ static void told_of_log(struct run *r, const struct snap_log *l, const char *con
 
 void dns_told(struct run *r, unsigned which, const char *const *kinds, struct dns_told_list *ret)
 {
+	const char *now = latest(r);
+
 	*ret = (struct dns_told_list){ 0 };
 	for (size_t i = 0; i < r->s->logs.len; i++) {
 		const struct snap_log *l = &r->s->logs.v[i];
@@ -291,7 +327,7 @@ void dns_told(struct run *r, unsigned which, const char *const *kinds, struct dn
 		if (l->program != LOG_COREDNS || !(which & (is_cache_log(r, l) ? DNS_LOGS_CACHE : DNS_LOGS_SERVER)))
 			continue;
 		ret->logs += !l->previous;
-		told_of_log(r, l, kinds, ret);
+		told_of_log(r, l, kinds, now, ret);
 	}
 }
 

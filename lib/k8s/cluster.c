@@ -67,6 +67,7 @@ int k8s_cluster_join(struct k8s_cluster *c, struct k8s_cluster *from)
 #undef X
 	if (r < 0)
 		return r;
+	c->finished = false;
 	c->undecodable += from->undecodable;
 	arena_join(&c->arena, &from->arena);
 	k8s_cluster_release(from);
@@ -377,6 +378,8 @@ int k8s_cluster_finish(struct k8s_cluster *c)
 {
 	int r;
 
+	if (c->finished)
+		return 0;
 	map_release(&c->strings);
 	finish_lists(c);
 	r = map_list(c, &c->service_by_name, c->services.v, c->services.len);
@@ -392,6 +395,7 @@ int k8s_cluster_finish(struct k8s_cluster *c)
 		r = map_netpols(c);
 	if (r == 0)
 		r = map_pods_by_ip(c);
+	c->finished = r == 0;
 	return r;
 }
 

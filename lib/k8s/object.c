@@ -205,6 +205,7 @@ int k8s_decode(struct k8s_cluster *c, const struct json_t *object, const char *k
 
 	if (k < 0)
 		return k;
+	c->finished = false;
 	decode_meta(&d, object, &m);
 	if (d.err == 0)
 		kind_rows[k].decode(&d, object, &m);

@@ -694,6 +694,7 @@ int k8s_decode_text(struct k8s_cluster *c, const char *text, size_t size, const 
 	if (r <= 0)
 		return r;
 	c->order++;
+	c->finished = false;
 	*ret = slice ? K8S_SLICES : K8S_SERVICES;
 	return 1;
 }

@@ -111,17 +111,47 @@ static void *large_buffer(size_t size)
 	return p;
 }
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
+/* Has the pages of the buffer made by another thread, while the kernel sums up its counters, before it fills them. */
+static void make_pages(void *arg, void *part, unsigned who)
+{
+	const struct table *t = part;
+
+	(void)arg;
+	(void)who;
+	for (size_t at = 0; at < t->cap; at += LARGE_PAGE)
+		if (madvise(t->data + at, MIN(LARGE_PAGE, t->cap - at), MADV_POPULATE_WRITE) < 0)
+			return;
+}
+
+static int get_entries(const struct legacy *l, struct table *t, bool fresh, socklen_t *size)
+{
+	struct crew *crew = fresh && t->cap >= SHARED_FROM ? crew_start(make_pages, NULL) : NULL;
+	int r;
+
+	if (crew)
+		crew_add(crew, t);
+	r = getsockopt(l->fd, l->ip6 ? SOL_IPV6 : SOL_IP, IPT_SO_GET_ENTRIES, t->data, size) < 0 ? -errno : 0;
+	crew_finish(crew);
+	return r;
+}
+
 /* -EAGAIN: the table was replaced since its size was asked for. */
 static int read_table(struct legacy *l, struct table *t)
 {
 	socklen_t size;
 	size_t need;
+	bool fresh;
 	int r = read_info(l, t);
 
 	if (r < 0)
 		return r;
 	need = HEAD + t->info.size;
-	if (t->cap < need) {
+	fresh = t->cap < need;
+	if (fresh) {
 		free(t->data);
 		t->cap = 0;
 		t->data = large_buffer(need);
@@ -133,9 +163,8 @@ static int read_table(struct legacy *l, struct table *t)
 	memcpy(t->data, t->name, sizeof(t->name));
 	memcpy(t->data + offsetof(struct ipt_get_entries, size), &t->info.size, sizeof(t->info.size));
 	size = (socklen_t)need;
-	if (getsockopt(l->fd, l->ip6 ? SOL_IPV6 : SOL_IP, IPT_SO_GET_ENTRIES, t->data, &size) < 0)
-		return -errno;
-	return size == need ? 0 : -EBADMSG;
+	r = get_entries(l, t, fresh, &size);
+	return r < 0 ? r : size == need ? 0 : -EBADMSG;
 }
 
 /* ---- entries ---- */

@@ -99,6 +99,7 @@ static void conf_lines(struct strbuf *b, const struct dns_views *v, const struct
 			continue;
 		}
 		strbuf_adds(b, l == 0 || from->libc == l ? "  resolv.conf  " : CONF_INDENT);
+		strbuf_adds(b, from->where == DNS_FROM_NODE ? "the node's own: " : "");
 		strbuf_addf(b, "%s%s%s\n", same || from->libc == l ? "" : libc_name((enum libc)l), same || from->libc == l ? "" : ": ", strbuf_str(&texts[l]));
 		left_out(b, &v->v[l]);
 	}
@@ -203,6 +204,9 @@ static void name_lines(const struct report *r, struct strbuf *b, const struct dn
 	text_styled(r, b, STYLE_BOLD, strbuf_str(&typed));
 	strbuf_adds(b, "   ");
 	strbuf_add_clean(b, x->result);
+	if (x->ok == 0 && x->walk.result == LIBC_RESOLVED) {
+		strbuf_adds(b, ", which is not what the API says");
+	}
 	if (!both && x->from->libc < 0) {
 		strbuf_addf(b, "   (%s)", libc_name(x->libc));
 	}

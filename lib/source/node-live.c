@@ -349,7 +349,7 @@ static const struct k8s_node *by_machine_id(const struct k8s_cluster *c)
 	return NULL;
 }
 
-/* The objects are not finished yet, and not found by name. */
+/* The objects need not be finished yet, and be found by name. */
 static const struct k8s_node *by_name(const struct node_live *l, const struct k8s_cluster *c)
 {
 	for (size_t i = 0; i < c->nodes.len; i++)

@@ -374,6 +374,7 @@ static int finish_service(struct maker *m, struct made_service *s)
 		if (r == 0)
 			r = finish_slice(m, s, &s->ports.v[i], AF_INET6);
 	}
+	m->s->cluster.finished = false;
 	return r < 0 ? r : array_push(&m->s->cluster.services, o);
 }
 

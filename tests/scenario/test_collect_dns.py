@@ -67,11 +67,8 @@ def test_redacted(w, server, folder):
         for f in files:
             text = read(at, f)
             expect("shop" not in text and "10.244.1.99" not in text, f"{os.path.join(at, f)} tells names")
-    if not any("dns.txt" in files for _, _, files in os.walk(target)):
-        return "what DNS said is left out"
     r = run("dns", "-A", "--bundle", target, codes=(0,))
     expect("as recorded" in r.out and "every name resolves" in r.out and not r.err, f"judged: {short(r.out + r.err)}")
-    return "judged"
 
 
 def test_without(w, server, folder):
@@ -82,6 +79,14 @@ def test_without(w, server, folder):
     count = [line.split()[0] for line in rules.splitlines() if "seen" in line]
     expect_equal(count, ["0"], rules)
     expect(not os.path.exists(os.path.join(folder, "without", "nodes", "node1", "dns.txt")), "dns.txt is there")
+
+
+def test_outside(w, server, folder):
+    """A machine that is not in the cluster asks nobody, and says so; the rest is collected."""
+    target, err = collect(server, os.path.join(folder, "outside"), "--dns", codes=(2,))
+    expect("addresses of the cluster not asked: this machine is not in the cluster" in err and "neither a node nor a pod" in err, err)
+    expect(os.path.exists(os.path.join(target, "cluster", "services.json")), "no Services")
+    expect(not any("dns.txt" in files for _, _, files in os.walk(target)), "DNS was asked")
 
 
 def test_script(w, server, folder):
@@ -124,7 +129,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="svcdoctor-test-") as folder, World(90, folder) as w:
         w.start()
         with ApiServer(w.bundle()) as server:
-            for test in (test_pod, test_node, test_redacted, test_without, test_script, test_usage):
+            for test in (test_pod, test_node, test_redacted, test_without, test_outside, test_script, test_usage):
                 t.run(test.__name__[5:], test, w, server, folder)
     t.finish()
 

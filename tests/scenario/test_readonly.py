@@ -159,14 +159,11 @@ def every_command(lab, addresses):
 
 def packets(path):
     """Where sockets of the internet were connected to or sent by: {(address, port)}."""
-    got, families = set(), {}
+    got = set()
     with open(path, encoding="utf-8", errors="replace") as f:
         for line in f:
-            m = re.search(r"socket\((AF_\w+), .*= (\d+)$", line)
-            if m:
-                families[m[2]] = m[1]
             m = re.search(r"(connect|sendto|sendmsg|sendmmsg)\((\d+), (.*)", line)
-            if not m or families.get(m[2]) == "AF_NETLINK":
+            if not m or "NETLINK" in m[3] or "nlmsg_" in m[3]: # messages to the kernel
                 continue
             to = re.search(r"sin6?_port=htons\((\d+)\).*?(?:inet_addr\(\"|AF_INET6, \")([^\"]+)\"", m[3])
             if to:

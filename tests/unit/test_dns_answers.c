@@ -364,6 +364,8 @@ static const struct row {
 	{ "the target of an ExternalName is denied", "externalname-unresolved", SEVERITY_ERROR, "www.example.com, which has no address", NULL, NULL, NULL,
 	  { "V A ext.shop" D " CNAME:www.example.com", "V AAAA ext.shop" D " CNAME:www.example.com", "V A www.example.com NX:example.com", "V AAAA www.example.com NX:example.com",
 	    NULL } },
+	{ "no answer for the target of an ExternalName", "dns-name-not-resolved", SEVERITY_WARNING, "ext.shop", NULL, NULL, NULL,
+	  { "V A ext.shop" D " NODATA", "V AAAA ext.shop" D " NODATA", NULL } },
 	{ "an ExternalName in a circle", "externalname-cname-loop", SEVERITY_ERROR, "leads back to itself", loops, NULL, NULL,
 	  { "+V A loop.shop" D " CNAME:pool.shop" D " CNAME:loop.shop" D, NULL } },
 };

@@ -26,9 +26,10 @@
 			   "{'metadata':{'name':'com'}},{'metadata':{'name':'billing'}}]}"
 #define KUBELET_NODE(version) \
 	"nodes.json", "{'kind':'NodeList','items':[{'kind':'Node','metadata':{'name':'w1'},'status':{'nodeInfo':{'kubeletVersion':'" version "'}}}]}"
-#define NOTE(reason, message) \
+#define NOTE(reason, message) NOTE_OF("client", reason, message)
+#define NOTE_OF(pod, reason, message) \
 	"events.json", "{'kind':'EventList','items':[{'kind':'Event','metadata':{'name':'e','namespace':'n'},'type':'Warning','reason':'" reason "','message':'" message \
-		       "','involvedObject':{'kind':'Pod','namespace':'n','name':'client'}}]}"
+		       "','involvedObject':{'kind':'Pod','namespace':'n','name':'" pod "'}}]}"
 
 #define GOOD_CONF "nameserver 10.0.0.10\nsearch n.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5\n"
 #define CORP_CONF "nameserver 10.0.0.10\nsearch n.svc.cluster.local svc.cluster.local cluster.local corp.example\noptions ndots:5\n"
@@ -106,6 +107,13 @@ static const struct row rows[] = {
 	  .more = { NOTE("DNSConfigForming", "Search Line limits were exceeded") } },
 	{ .spec = "", GOOD_CONF, NULL, "resolvconf-search-limit", SILENT, .more = { NOTE("DNSConfigForming", "Nameserver limits were exceeded") } },
 	{ .spec = "", GOOD_CONF "nameserver 10.0.0.10\nnameserver 10.0.0.10\nnameserver 10.0.0.10\n", NULL, "resolvconf-search-limit", SEVERITY_INFO, "4 nameservers" },
+
+	/* what kubelets say of others */
+	{ .spec = "", GOOD_CONF, NULL, "missing-cluster-dns", SEVERITY_ERROR, "1 event with reason MissingClusterDNS",
+	  .more = { NOTE_OF("other", "MissingClusterDNS", "falling back") } },
+	{ .spec = "", GOOD_CONF, NULL, "resolvconf-search-limit", SEVERITY_WARNING, "Pod n/other",
+	  .more = { NOTE_OF("other", "DNSConfigForming", "Search Line limits were exceeded") } },
+	{ .spec = "", GOOD_CONF, NULL, "resolvconf-search-limit", SILENT, .more = { NOTE_OF("other", "DNSConfigForming", "Nameserver limits were exceeded") } },
 
 	/* names */
 	{ .spec = "", GOOD_CONF, "pay", "service-wrong-namespace", SEVERITY_ERROR, "from pod n/client its name is pay.billing" },

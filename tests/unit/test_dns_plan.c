@@ -6,6 +6,8 @@
 #include "lab.h"
 #include "objects.h"
 
+#include <svcdoctor/report.h>
+
 #define DNS_SVC \
 	"{'kind':'Service','metadata':{'name':'kube-dns','namespace':'kube-system'},'spec':{'clusterIP':'10.0.0.10','clusterIPs':['10.0.0.10']," \
 	"'selector':{'k8s-app':'kube-dns'},'ports':[{'name':'dns','port':53,'protocol':'UDP'},{'name':'dns-tcp','port':53,'protocol':'TCP'}]}}"
@@ -379,6 +381,56 @@ static void test_tables(void **state)
 	release_world(&w);
 }
 
+/* The whole report, as a stream takes it. */
+static char *report_as(struct world *w, const struct diagnose_options *o, enum report_format format)
+{
+	struct dns_report n = { 0 };
+	char *text = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&text, &size);
+	const struct report r = { .out = f, .format = format, .command = "dns", .program = "svcdoctor", .source_flags = " --bundle x", .kubectl_flags = "",
+				  .dns_flags = " --netns y", .snapshot = &w->l.s, .namespace_ = "n" };
+
+	assert_non_null(f);
+	assert_int_equal(dns_run(&w->l.s, o, &n), 0);
+	assert_int_equal(dns_from_inside(&w->l.s, o, &n), 0);
+	assert_int_equal(report_dns(&r, &n, &w->l.d), 0);
+	dns_report_release(&n);
+	assert_int_equal(fclose(f), 0);
+	return text;
+}
+
+static void test_report(void **state)
+{
+	struct world w;
+	const struct k8s_service *one[1];
+	struct diagnose_options o = { .axes = { true, false, false }, .axes_given = true, .services = one, .nservices = 1, .dns_name = "s.n", .dns_ns = "n" };
+	char *text;
+
+	(void)state;
+	make_world(&w, CONF);
+	one[0] = service(&w);
+	w.o = (struct dns_plan_options){ .name = "s.n", .services = one, .nservices = 1 };
+	ask_all(&w);
+	diagnose(&w.l, &o);
+	text = report_as(&w, &o, REPORT_TEXT);
+	assert_non_null(strstr(text, "from pod n/client, asked just now"));
+	assert_non_null(strstr(text, "nameserver 10.0.0.10; ndots:5 timeout:5 attempts:2"));
+	assert_non_null(strstr(text, "ok  s.n   10.0.0.9   4 queries\n       1  s.n.n.svc.cluster.local "));
+	assert_non_null(strstr(text, "10.0.0.9, AAAA: no data  <- decides"));
+	assert_non_null(strstr(text, "10.1.1.53:5354  TCP"));
+	assert_non_null(strstr(text, "-- nslookup s.n\n"));
+	free(text);
+	text = report_as(&w, &o, REPORT_JSON);
+	assert_non_null(strstr(text, "\"command\": \"dns\""));
+	assert_non_null(strstr(text, "\"full_name\": \"s.n.svc.cluster.local\""));
+	free(text);
+	text = report_as(&w, &o, REPORT_LINES);
+	assert_null(strstr(text, "error"));
+	free(text);
+	release_world(&w);
+}
+
 /* Without any answer the axis of names has no source. */
 static void test_no_answers(void **state)
 {
@@ -398,7 +450,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_service),	 cmocka_unit_test(test_outside), cmocka_unit_test(test_dead_server),
 		cmocka_unit_test(test_led_to),	 cmocka_unit_test(test_external_name), cmocka_unit_test(test_pairs),
-		cmocka_unit_test(test_bound),	 cmocka_unit_test(test_tables),	 cmocka_unit_test(test_no_answers),
+		cmocka_unit_test(test_bound),	 cmocka_unit_test(test_tables),	 cmocka_unit_test(test_report),	 cmocka_unit_test(test_no_answers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

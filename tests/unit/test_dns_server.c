@@ -52,7 +52,10 @@ struct row {
 #define BANNER ".:53\nCoreDNS-1.12.0\nlinux/amd64, go1.23.3, 51e11f1\n"
 #define LOOP_LINE "[FATAL] plugin/loop: Loop (127.0.0.1:55953 -> :53) detected for zone \".\", see https://coredns.io/plugins/loop#troubleshooting. Query: \"HINFO 1.2.\"\n"
 #define TIMEOUT_AT(time) time " [ERROR] plugin/errors: 2 www.example.com. A: read udp 10.1.0.53:1->192.0.2.53:53: i/o timeout\n"
-#define TIMEOUT "[ERROR] plugin/errors: 2 www.example.com. A: read udp 10.1.0.53:1->192.0.2.53:53: i/o timeout\n"
+#define ONE_TIMEOUT "[ERROR] plugin/errors: 2 www.example.com. A: read udp 10.1.0.53:1->192.0.2.53:53: i/o timeout\n"
+#define TIMEOUT ONE_TIMEOUT ONE_TIMEOUT ONE_TIMEOUT
+#define PROBE "[ERROR] plugin/errors: 2 1.2. HINFO: read udp 10.1.0.53:1->192.0.2.53:53: i/o timeout\n"
+#define EXCEEDED "[ERROR] plugin/errors: 5 a.example. A: concurrent queries exceeded maximum 1000\n"
 #define FORBIDDEN \
 	"E0105 08:01:02.000000       1 reflector.go:138] pkg/mod/x/reflector.go:167: Failed to watch *v1.EndpointSlice: failed to list *v1.EndpointSlice: " \
 	"endpointslices.discovery.k8s.io is forbidden: User \"system:serviceaccount:kube-system:coredns\" cannot list resource \"endpointslices\" in API group " \
@@ -104,23 +107,28 @@ static const struct row rows[] = {
 	{ { UP, COREFILE(". {\\n kubernetes cluster.local\\n forward . 10.0.0.11\\n}") }, .check = "coredns-loop", .severity = SILENT },
 	{ { UP, GOOD_COREFILE }, LOOP_LINE BANNER, .check = "coredns-loop", .severity = SILENT },
 	{ { UP, GOOD_COREFILE }, "coredns-a|previous|" LOOP_LINE, .check = "coredns-loop", .severity = SILENT },
-	{ { UP, GOOD_COREFILE }, "[ERROR] plugin/errors: 2 1.2. HINFO: read udp 10.1.0.53:1->192.0.2.53:53: i/o timeout\n", .check = "coredns-loop", .severity = SILENT },
+	{ { UP, GOOD_COREFILE }, PROBE, .check = "coredns-loop", .severity = SILENT },
 
 	/* upstream */
 	{ { UP, GOOD_COREFILE }, BANNER TIMEOUT, .check = "coredns-upstream-timeout", .severity = SEVERITY_WARNING,
 	  .text = "gets no answer from the upstream DNS: read udp 10.1.0.53:1->192.0.2.53:53: i/o timeout" },
 	{ { UP, GOOD_COREFILE }, BANNER TIMEOUT, .asked = "www.example.com", .check = "coredns-upstream-timeout", .severity = SEVERITY_ERROR, .text = "" },
 	{ { UP, GOOD_COREFILE }, BANNER TIMEOUT, .asked = "s.n.svc.cluster.local", .check = "coredns-upstream-timeout", .severity = SEVERITY_WARNING, .text = "" },
-	{ { UP, GOOD_COREFILE }, "[ERROR] plugin/errors: 2 1.2. HINFO: read udp 10.1.0.53:1->192.0.2.53:53: i/o timeout\n", .check = "coredns-upstream-timeout",
+	{ { UP, GOOD_COREFILE }, BANNER ONE_TIMEOUT, .asked = "www.example.com", .check = "coredns-upstream-timeout", .severity = SEVERITY_INFO, .text = "" },
+	{ { UP, GOOD_COREFILE }, PROBE PROBE PROBE, .check = "coredns-upstream-timeout",
 	  .severity = SEVERITY_WARNING, .text = "" },
-	{ { UP, GOOD_COREFILE }, TIMEOUT_AT("2026-01-01T00:00:00Z") "2026-01-01T03:00:00Z [INFO] Reloading\n", .check = "coredns-upstream-timeout", .severity = SILENT },
-	{ { UP, GOOD_COREFILE }, TIMEOUT_AT("2026-01-01T02:55:00Z") "2026-01-01T03:00:00Z [INFO] Reloading\n", .check = "coredns-upstream-timeout",
+	{ { UP, GOOD_COREFILE }, TIMEOUT_AT("2026-01-01T00:00:00Z") TIMEOUT_AT("2026-01-01T00:00:00Z") TIMEOUT_AT("2026-01-01T00:00:00Z") "2026-01-01T03:00:00Z [INFO] Reloading\n", .check = "coredns-upstream-timeout", .severity = SILENT },
+	{ { UP, GOOD_COREFILE }, TIMEOUT_AT("2026-01-01T02:50:00Z") TIMEOUT_AT("2026-01-01T02:51:00Z") TIMEOUT_AT("2026-01-01T02:55:00Z") "2026-01-01T03:00:00Z [INFO] Reloading\n", .check = "coredns-upstream-timeout",
 	  .severity = SEVERITY_WARNING, .text = "last at 2026-01-01T02:55:00Z" },
+	{ { UP, GOOD_COREFILE,
+	    "events.json", "{'kind':'EventList','items':[{'metadata':{'name':'e','namespace':'n'},'type':'Normal','reason':'Pulled','lastTimestamp':'2026-01-01T06:00:00Z',"
+			   "'involvedObject':{'kind':'Pod','namespace':'n','name':'p'}}]}" },
+	  TIMEOUT_AT("2026-01-01T02:50:00Z") TIMEOUT_AT("2026-01-01T02:51:00Z") TIMEOUT_AT("2026-01-01T02:55:00Z"), .check = "coredns-upstream-timeout", .severity = SILENT },
 	{ { UP, GOOD_COREFILE }, TIMEOUT BANNER, .check = "coredns-upstream-timeout", .severity = SEVERITY_WARNING, .text = "" },
 	{ { UP, GOOD_COREFILE }, BANNER TIMEOUT "[INFO] SIGTERM: Shutting down servers then terminating\n" BANNER, .check = "coredns-upstream-timeout", .severity = SILENT },
-	{ { UP, GOOD_COREFILE }, "[ERROR] plugin/errors: 5 a.example. A: concurrent queries exceeded maximum 1000\n", .check = "coredns-max-concurrent",
+	{ { UP, GOOD_COREFILE }, EXCEEDED EXCEEDED EXCEEDED, .check = "coredns-max-concurrent",
 	  .severity = SEVERITY_WARNING, .text = "max_concurrent (1000)" },
-	{ { UP, GOOD_COREFILE }, "[ERROR] plugin/errors: 5 a.example. A: concurrent queries exceeded maximum 1000\n", .asked = "a.example", .check = "coredns-max-concurrent",
+	{ { UP, GOOD_COREFILE }, EXCEEDED EXCEEDED EXCEEDED, .asked = "a.example", .check = "coredns-max-concurrent",
 	  .severity = SEVERITY_ERROR, .text = "" },
 
 	/* the API server */
@@ -169,6 +177,9 @@ static const struct row rows[] = {
 	  .severity = SEVERITY_ERROR, .text = "unknown property 'zonal'" },
 	{ { UP, GOOD_COREFILE }, "[ERROR] plugin/reload: Corefile changed but reload failed: x\n", .check = "corefile-error", .severity = SEVERITY_WARNING,
 	  .text = "reload failed" },
+	{ { UP, MAPS("{'kind':'ConfigMap','metadata':{'name':'coredns','namespace':'kube-system','managedFields':[{'manager':'m','operation':'Update',"
+		     "'time':'2026-01-01T05:00:00Z'}]},'data':{'Corefile':'" PLAIN_COREFILE("cluster.local", "") "'}}") },
+	  "2026-01-01T04:00:00Z [ERROR] plugin/reload: Corefile changed but reload failed: x\n", .check = "corefile-error", .severity = SILENT },
 	{ { UP, GOOD_COREFILE }, "[ERROR] plugin/reload: Corefile changed but reload failed: x\n[INFO] Reloading complete\n", .check = "corefile-error", .severity = SILENT },
 
 	/* zones */
