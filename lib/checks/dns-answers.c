@@ -221,15 +221,31 @@ static void outside_refused(struct dns_view *v, const struct dns_seat *seat, con
 	finding_evidence(v->r, f, "%s", dns_answer_line(v->r, seat, s, o->bad));
 }
 
+/* Another server of the place had an answer for a name outside: then it may have been a moment, or one pod's fault. */
+static bool anybody_good(const struct dns_view *v, const struct dns_seat *seat)
+{
+	for (size_t i = 0; i < seat->servers.len; i++) {
+		const struct dns_server *s = &seat->servers.v[i];
+		struct outside o = { 0 };
+
+		if (s->foreign || !(s->is & (DNS_IS_CLUSTER | DNS_IS_NAMESERVER)) || !knows_cluster(v, seat, s))
+			continue;
+		count_outside(v, seat, s, &o);
+		if (o.good)
+			return true;
+	}
+	return false;
+}
+
 static void outside_fails(struct dns_view *v, const struct dns_seat *seat, const struct dns_server *s, const struct outside *o)
 {
 	static const char *const reasons[] = { "coredns-loop", "coredns-max-concurrent", "coredns-upstream-timeout", NULL };
+	const bool partly = anybody_good(v, seat);
 	struct finding *f = known_reason(v->r, reasons);
 
-	if (!f && !check_find("coredns-upstream-timeout"))
-		return;
-	f = f ? f : zone_finding(v, "coredns-upstream-timeout", "knows the cluster's names, and does not get an answer for names outside");
-	if (strcmp(f->check->id, "coredns-max-concurrent") != 0)
+	f = f ? f : zone_finding(v, "coredns-upstream-timeout", partly ? "does not get an answer for names outside at one of its servers, and at another it does"
+								       : "knows the cluster's names, and does not get an answer for names outside");
+	if (!partly && strcmp(f->check->id, "coredns-max-concurrent") != 0)
 		finding_severity(f, SEVERITY_ERROR);
 	finding_evidence(v->r, f, "%s", dns_answer_line(v->r, seat, s, o->bad));
 }

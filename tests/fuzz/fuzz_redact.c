@@ -13,7 +13,8 @@ static const char *const paths[] = {
 	"nodes/n/iptables-save.txt", "nodes/n/ip6tables-legacy-save.txt", "nodes/n/nft-ruleset.json", "nodes/n/ipset-save.txt", "nodes/n/ipvsadm-save.txt",
 	"nodes/n/ipvsadm-ln.txt", "nodes/n/ip-addr.json", "nodes/n/ip-route.json", "nodes/n/sysctl.txt", "nodes/n/ss.txt", "nodes/n/uname.txt",
 	"nodes/n/kube-proxy.log", "nodes/n/kube-proxy-configz.json", "nodes/n/kube-proxy-metrics.txt", "nodes/n/kubelet-config.json",
-	"nodes/n/kube-proxy-healthz.json", "nodes/n/kube-proxy-mode.txt", "nodes/n/cni/10-zwiebelfisch.conflist",
+	"nodes/n/kube-proxy-healthz.json", "nodes/n/kube-proxy-mode.txt", "nodes/n/cni/10-zwiebelfisch.conflist", "nodes/n/resolv.conf", "nodes/n/conntrack-stats.txt",
+	"cluster/pods/default/zwiebelfisch/dns.txt", "cluster/logs/kube-system/coredns-zwiebelfisch/c.log",
 };
 
 /* A word by itself: joined to others it is no longer the same. */

@@ -319,6 +319,8 @@ static const struct row {
 	  { "V A www.example.com REFUSED", "V AAAA www.example.com REFUSED", "V A web.shop REFUSED", "V A web.shop.svc.cluster.local.corp.example REFUSED", NULL } },
 	{ "names outside fail", "coredns-upstream-timeout", SEVERITY_ERROR, "does not get an answer for names outside", NULL, NULL, NULL,
 	  { "V A www.example.com SERVFAIL", "V AAAA www.example.com SERVFAIL", "V A web.shop TIMEOUT", "V A web.shop.svc.cluster.local.corp.example SERVFAIL", NULL } },
+	{ "names outside fail at one of the servers", "coredns-upstream-timeout", SEVERITY_WARNING, "at another it does", NULL, NULL, NULL,
+	  { "+a A www.example.com SERVFAIL", "+a AAAA www.example.com SERVFAIL", NULL } },
 	{ "another domain", "wrong-cluster-domain", SEVERITY_ERROR, "the search list of pod shop/client ends in svc.corp.local", NULL, NULL, "corp.local",
 	  { "+V A kubernetes.default.svc.corp.local NX:a.root", "+V A web.shop.svc.corp.local NX:a.root", NULL } },
 	{ "NXDOMAIN for AAAA", "dns-aaaa-nodata-misread", SEVERITY_ERROR, "has an IPv4 address", NULL, NULL, NULL, { "* AAAA " K " NX", "* AAAA " DB " NX", NULL } },
