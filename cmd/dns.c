@@ -72,7 +72,7 @@ static const char *typed_form(struct context *c, const char *text)
 	if (str_starts(text, "svc/") || str_starts(text, "service/")) {
 		return slash + 1;
 	}
-	return slash ? arena_printf(&c->arena, "%s.%.*s", slash + 1, (int)(slash - text), text) : text;
+	return slash > text ? arena_printf(&c->arena, "%s.%.*s", slash + 1, (int)(slash - text), text) : text;
 }
 
 static bool services_known(const struct context *c)

@@ -135,6 +135,7 @@ def test_options():
         (("a", "b"), "a' 'b"),
         (("10.0.0.9",), "is an address"),
         (("a name",), "no name that DNS"),
+        (("/web",), "no name that DNS"),
         (("--resolv-conf", "/nonexistent/x"), "cannot read"),
         (("--netns", "no-such-namespace-here"), "there is no network namespace"),
     ):
