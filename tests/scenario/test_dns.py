@@ -154,6 +154,21 @@ def test_missing_service(folder):
     expect("service-not-found" not in [f["check"] for f in r.json["findings"]], "a name of the world is no Service")
 
 
+def test_hand_made(folder):
+    """Two files, put together by hand: where nobody tells the domain, a denial is no fault; where it is told, one denial says nothing of the Corefile."""
+    path = os.path.join(folder, "hand")
+    os.makedirs(path)
+    shutil.copy(os.path.join(Cluster().bundle(folder), "cluster", "services.json"), path)
+    write(dig(WEB, "A", None, status="NXDOMAIN"), os.path.join(path, "dns.txt"))
+    for name in ("web", "web.shop"):
+        d = run("dns", name, "-n", "shop", "--bundle", path, "-o", "json", codes={2}).json
+        expect_equal((d["domain_assumed"], [f["check"] for f in d["findings"] if f["severity"] == "error"]), (True, []), "without any domain")
+    path = recorded(folder, dig(WEB, "A", None, status="NXDOMAIN"))
+    os.remove(os.path.join(path, "cluster", "configmaps.json"))
+    d = run("dns", "web", "-n", "shop", "--bundle", path, "-o", "json", codes={1}).json
+    expect_equal([f["check"] for f in d["findings"] if f["severity"] == "error"], ["dns-wrong-record"], "one denial")
+
+
 # ---- asking ----
 
 def nobody(folder):
@@ -284,7 +299,7 @@ def test_interrupted(w, bundle):
 
 def main():
     t = Tests()
-    for test in (test_recorded, test_full_name_only, test_differs, test_several_places, test_no_answers, test_hostile_words, test_missing_service):
+    for test in (test_recorded, test_full_name_only, test_differs, test_several_places, test_no_answers, test_hostile_words, test_missing_service, test_hand_made):
         with tempfile.TemporaryDirectory(prefix="svcdoctor-dns-") as folder:
             t.run(test.__name__[5:], test, folder)
     t.run("options", test_options)
