@@ -169,6 +169,15 @@ def test_hand_made(folder):
     expect_equal([f["check"] for f in d["findings"] if f["severity"] == "error"], ["dns-wrong-record"], "one denial")
 
 
+def test_made_up(folder):
+    """A file with more servers than anybody has, and one that is asked again and again."""
+    path = recorded(folder, walked() + "".join(dig(WEB, "A", "10.96.99.9", f"10.{i >> 8}.{i & 255}.7") for i in range(4000)) + dig(WEB, "A", "10.96.99.9") * 5)
+    r = run("dns", "web", "-n", "shop", "--bundle", path, codes={1})
+    d = run("dns", "web", "-n", "shop", "--bundle", path, "-o", "json", codes={1}).json
+    expect_equal(len(d["servers"]), 256, "servers")
+    expect(f"{VIP}, {VIP}" not in r.out, f"told twice: {r.out[:3000]}")
+
+
 # ---- asking ----
 
 def nobody(folder):
@@ -299,7 +308,7 @@ def test_interrupted(w, bundle):
 
 def main():
     t = Tests()
-    for test in (test_recorded, test_full_name_only, test_differs, test_several_places, test_no_answers, test_hostile_words, test_missing_service, test_hand_made):
+    for test in (test_recorded, test_full_name_only, test_differs, test_several_places, test_no_answers, test_hostile_words, test_missing_service, test_hand_made, test_made_up):
         with tempfile.TemporaryDirectory(prefix="svcdoctor-dns-") as folder:
             t.run(test.__name__[5:], test, folder)
     t.run("options", test_options)
