@@ -416,10 +416,14 @@ static int ask_rounds(struct context *c, struct snap_dns *d, struct dns_plan_opt
 	return r;
 }
 
-/* Neither node nor pod, while the nodes are known, and nobody says otherwise. */
-static bool is_outside(const struct context *c, const struct connect_client *who)
+/*
+ * Neither node nor pod, while the nodes are known, and nobody says otherwise. Where nodes may not be read, a machine that nothing tells to be
+ * in the cluster is none of it: the addresses of the cluster would be those of strangers.
+ */
+static bool is_outside(const struct context *c, const struct connect_client *who, const struct snap_dns *d)
 {
-	return who->from == FROM_OUTSIDE && !c->here.wanted && !c->o.dns_here;
+	bool stranger = who->from == FROM_UNKNOWN && !is_elsewhere(&c->o) && !is_in_pod(c) && c->snapshot.any_cluster && dns_looks_foreign(d);
+	return (who->from == FROM_OUTSIDE || stranger) && !c->here.wanted && !c->o.dns_here;
 }
 
 static int find_client(struct context *c, struct connect_plan *p, const struct connect_options *host)
@@ -459,9 +463,11 @@ static int ask(struct context *c, const struct diagnose_options *o, struct dns_a
 	if (r < 0 || !d) {
 		return r < 0 ? r : -ENOMEM;
 	}
-	ret->outside = is_outside(c, &p.client);
-	if (!ret->outside || c->o.resolv_conf) {
-		r = take_conf(c, &t, d);
+	r = p.client.from == FROM_OUTSIDE ? 0 : take_conf(c, &t, d);
+	ret->outside = is_outside(c, &p.client, d);
+	if (r == 0 && (!ret->outside || c->o.resolv_conf) != d->has_conf) {
+		const struct conf_text none = { NULL, 0, NULL };
+		r = take_conf(c, ret->outside && !c->o.resolv_conf ? &none : &t, d);
 	}
 	struct dns_plan_options plan = {
 		.name = o->dns_name, .ns = o->dns_ns, .services = o->services, .nservices = o->nservices, .tcp_only = c->o.dns_tcp,

@@ -72,7 +72,7 @@ static const char *typed_form(struct context *c, const char *text)
 	if (str_starts(text, "svc/") || str_starts(text, "service/")) {
 		return slash + 1;
 	}
-	return slash ? arena_printf(&c->arena, "%s.%.*s", slash + 1, (int)(slash - text), text) : text;
+	return slash > text ? arena_printf(&c->arena, "%s.%.*s", slash + 1, (int)(slash - text), text) : text;
 }
 
 static bool services_known(const struct context *c)
@@ -175,16 +175,31 @@ static int recorded_namespace(struct context *c)
 
 /* ---- the run ---- */
 
-/* A name that does not resolve, though no check tells why: that is not healthy. */
-static bool unexplained(const struct dns_report *n, const struct diagnosis *d)
+/* Is it what was asked about? Where nobody knows what is appended to a name, its whole name stands for it. */
+static bool is_asked_about(const struct dns_report *n, const struct dns_name_row *x, const char *name)
 {
+	bool other = false;
+	for (size_t i = 0; i < n->names.len; i++) {
+		other |= n->names.v[i].from == x->from && n->names.v[i].asked;
+	}
+	return x->asked || (name && !other && !x->control);
+}
+
+/*
+ * A name that does not resolve, though no check tells why: that is not healthy. Of what was asked for by name, only an error tells why; a
+ * warning about it says that nobody knows whether it should resolve at all.
+ */
+static bool unexplained(const struct dns_report *n, const struct diagnosis *d, const char *name)
+{
+	enum severity worst = SEVERITY_INFO;
 	for (size_t i = 0; i < d->findings.len; i++) {
-		if (d->findings.v[i]->severity > SEVERITY_INFO) {
-			return false;
-		}
+		const struct finding *f = d->findings.v[i];
+		bool why = f->severity == SEVERITY_ERROR || strcmp(f->check->id, "dns-name-not-resolved") != 0;
+		worst = why ? MAX(worst, f->severity) : worst;
 	}
 	for (size_t i = 0; i < n->names.len; i++) {
-		if (n->names.v[i].ok == 0 && !n->names.v[i].harmless) {
+		const struct dns_name_row *x = &n->names.v[i];
+		if (x->ok == 0 && !x->harmless && worst < (is_asked_about(n, x, name) ? SEVERITY_ERROR : SEVERITY_WARNING)) {
 			return true;
 		}
 	}
@@ -226,7 +241,7 @@ static int judge(struct context *c, const struct wish *w, const struct diagnose_
 	}
 	signals_hold();
 	r = report_dns(&c->report, &n, &d);
-	return r < 0 ? r : (int)code_join(code_of_diagnosis(&c->o, &d), unexplained(&n, &d) ? CODE_INCONCLUSIVE : CODE_HEALTHY);
+	return r < 0 ? r : (int)code_join(code_of_diagnosis(&c->o, &d), unexplained(&n, &d, w->name) ? CODE_INCONCLUSIVE : CODE_HEALTHY);
 }
 
 static int run_wish(struct context *c, const struct wish *w)

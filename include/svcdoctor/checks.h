@@ -413,6 +413,10 @@ struct dns_report {
 void dns_report_release(struct dns_report *r);
 /* @ret must be zeroed; it points into the snapshot. 0 or -ENOMEM. */
 int dns_run(const struct snapshot *s, const struct diagnose_options *o, struct dns_report *ret);
+/* A live place that is of no node and no pod that is known, and whose resolv.conf has nothing of a cluster. */
+bool dns_looks_foreign(const struct snap_dns *d);
+/* Why this machine is taken for one outside the cluster, of which nothing is asked. */
+const char *dns_why_outside(const struct snapshot *s);
 /* Adds the commands that ask from inside the cluster: for whoever is not there. 0 or -ENOMEM. */
 int dns_from_inside(const struct snapshot *s, const struct diagnose_options *o, struct dns_report *ret);
 

@@ -274,7 +274,7 @@ static void child_release(struct child *c)
 	strbuf_release(&c->errors);
 }
 
-/* Reads what is there; at the end the descriptor is closed. More than @max is not kept: 0, SD_ELIMIT. */
+/* Reads what is there; at the end the descriptor is closed. More than @max is not kept: 0, SD_ELIMIT, -ENOMEM. */
 static int drain(int *fd, struct strbuf *into, size_t max)
 {
 	char part[4096];
@@ -289,10 +289,10 @@ static int drain(int *fd, struct strbuf *into, size_t max)
 	if (into->len + (size_t)n > max)
 		return SD_ELIMIT;
 	strbuf_add(into, part, (size_t)n);
-	return 0;
+	return into->failed ? -ENOMEM : 0;
 }
 
-/* Waits until something is to be read. 0, SD_ELIMIT. */
+/* Waits until something is to be read. 0, SD_ELIMIT, -ENOMEM. */
 static int listen_to(struct child *c)
 {
 	struct pollfd p[2] = { { c->out, POLLIN, 0 }, { c->err, POLLIN, 0 } };
@@ -308,7 +308,7 @@ static int listen_to(struct child *c)
 	return r;
 }
 
-/* Until it is gone and has said all, or must end. 0; -ETIMEDOUT, SD_ELIMIT, -EINTR. */
+/* Until it is gone and has said all, or must end. 0; -ETIMEDOUT, SD_ELIMIT, -EINTR, -ENOMEM. */
 static int follow(struct child *c, const volatile sig_atomic_t *stop, int64_t limit_ms)
 {
 	int64_t end = now_ms() + limit_ms, gone_at = 0;
@@ -408,9 +408,9 @@ int exec_ask(struct arena *arena, const struct api_access *access, bool may_ask,
 	if (r < 0)
 		return cannot_start(arena, x, r, why, ret_hint);
 	r = follow(&c, stop, limit_ms);
-	if (r < 0 || WIFSIGNALED(c.status) || WEXITSTATUS(c.status) != 0)
-		return judge_end(x, &c, r, limit_ms, why);
 	if (c.text.failed)
 		return -ENOMEM;
+	if (r < 0 || WIFSIGNALED(c.status) || WEXITSTATUS(c.status) != 0)
+		return judge_end(x, &c, r, limit_ms, why);
 	return exec_read_answer(arena, x, strbuf_str(&c.text), c.text.len, ret, why);
 }

@@ -97,7 +97,7 @@ void run_sources(struct run *r)
 
 	d->axis_has_source[AXIS_NAME] = dns_any_answers(r->s);
 	d->axis_why_not[AXIS_NAME] = bundle	  ? "the bundle holds no DNS answers"
-				     : r->s->live ? "the API server gives no DNS answers"
+				     : r->s->live ? "the API server gives no DNS answers: the command dns asks"
 						  : "there are no DNS answers";
 	d->axis_has_source[AXIS_ENDPOINTS] = run_has(r, K8S_SERVICES) &&
 					     (run_has(r, K8S_SLICES) || run_has(r, K8S_PODS) ||

@@ -368,7 +368,7 @@ static void name_row(struct place *p, const struct dns_typed *t, const struct re
 	struct dns_name_row row = { .from = p->from, .typed = t->text, .full = t->full, .service = t->service, .control = t->control, .libc = v->libc };
 	bool wanted = p->from->live && !t->control;
 
-	row.asked = str_is(p->o->dns_name, t->text);
+	row.asked = p->o->dns_name && strcasecmp(p->o->dns_name, t->text) == 0;
 	p->lookup.view = p->viewed ? v : NULL;
 	if (libc_walk(p->a, v, t->text, dns_lookup_answer, &p->lookup, &row.walk) < 0) {
 		libc_walk_release(&row.walk);

@@ -482,14 +482,15 @@ static int add_text(struct bundle *b, const char *name, struct node_text *t, str
  */
 static int add_conf(struct snapshot *s, const char *name, const struct node_live *l)
 {
-	struct snap_dns *d = snapshot_dns(s, l->elsewhere ? DNS_FROM_HERE : DNS_FROM_NODE, l->elsewhere ? NULL : name, NULL, NULL);
+	const bool named = l->netns || l->pid; /* a pod in the node's own namespace has a file of its own, too */
+	struct snap_dns *d = snapshot_dns(s, named ? DNS_FROM_HERE : DNS_FROM_NODE, named ? NULL : name, NULL, NULL);
 	const struct node_text *t = find(l, "resolv.conf");
 	const char *file = arena_printf(&s->arena, "nodes/%s/resolv.conf", name);
 
 	if (!d || !file)
 		return -ENOMEM;
 	d->libc = l->libc;
-	if (l->elsewhere)
+	if (named)
 		d->label = l->netns ? arena_printf(&s->arena, "network namespace %s", l->netns) : arena_printf(&s->arena, "process %ld", (long)l->pid);
 	if (!d->label)
 		return -ENOMEM;

@@ -149,7 +149,8 @@ class Cluster:
         image = "registry.k8s.io/coredns/coredns:v1.12.0"
         pod["spec"].update(dnsPolicy="Default", serviceAccountName="coredns",
                            containers=[{"name": "coredns", "image": image, "args": ["-conf", "/etc/coredns/Corefile"],
-                                        "ports": [{"name": "dns", "containerPort": 53, "protocol": "UDP"}, {"name": "dns-tcp", "containerPort": 53, "protocol": "TCP"}]}])
+                                        "ports": [{"name": "dns", "containerPort": 53, "protocol": "UDP"}, {"name": "dns-tcp", "containerPort": 53, "protocol": "TCP"},
+                                                  {"name": "metrics", "containerPort": 9153, "protocol": "TCP"}]}])
         pod["status"]["containerStatuses"][0].update(name="coredns", image=image)
         return e
 

@@ -7,10 +7,11 @@ import re
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 
 from common import ROOT, Tests, expect, expect_equal, run, write
 from dns_world import World, lacks
-from test_dns_faults import record, service_made_anew
+from test_dns_faults import SETUPS, record, service_made_anew
 
 CHECK = "dns-stale-record"
 
@@ -95,6 +96,26 @@ def written_down_on_a_node(s):
     told(s.ask())
 
 
+# Set-ups whose servers answer at once, so that dig does.
+BY_DIG = ("zone_refused", "zone_fails", "another_domain", "no_such_name_for_aaaa", "foreign_address", "one_of_three_is_behind", "peers_not_ready", "wildcard",
+          "search_list_without_the_cluster", "ndots_one", "namespace_called_com", "bare_name_of_another_namespace")
+
+
+def by_dig(number, s, folder):
+    """What dig wrote down of another fault: the same is the first cause as where the program asks."""
+    with World(200 + number, os.path.join(folder, s.row)) as w:
+        os.makedirs(w.folder)
+        s.make(w)
+        path = w.bundle()
+        w.start()
+        record(w, s, path)
+        d = run("dns", s.name, "--bundle", path, "-o", "json").json
+        found = {f["id"]: f for f in d["findings"]}
+        causes = [found[i] for i in d["causes"]]
+        expect_equal(causes[0]["check"] if causes else None, s.check, "the first cause")
+        expect_equal([f["check"] for f in causes if f["severity"] == "error" and f["check"] != s.check], [], "other errors")
+
+
 SEATS = [from_a_pods_namespace, in_a_pod, on_a_node, from_a_nodes_namespace, from_outside, of_a_live_cluster, written_down_in_a_pod, written_down_on_a_node]
 
 
@@ -112,6 +133,13 @@ def main():
         for seat in SEATS:
             if seat.__name__ in sys.argv[1:] or not sys.argv[1:]:
                 tests.run(f"dns_seats/{seat.__name__.replace('_', '-')}", seat, Seats(w))
+        if not sys.argv[1:]:
+            setups = [s for s in SETUPS if s.make.__name__ in BY_DIG]
+            expect_equal(len(setups), len(BY_DIG), "set-ups")
+            with ThreadPoolExecutor(4) as pool:
+                made = [(s, pool.submit(by_dig, n, s, folder)) for n, s in enumerate(setups)]
+                for s, future in made:
+                    tests.run(f"dns_seats/by-dig/{s.row}", future.result)
     tests.finish()
 
 

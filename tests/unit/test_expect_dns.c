@@ -338,6 +338,7 @@ static void test_habits(void **state)
 		with[ARRAY_LEN(docs)] = arena_printf(&a, "{'kind':'ConfigMapList','items':[{'kind':'ConfigMap','metadata':{'name':'coredns','namespace':'kube-system'},"
 							 "'data':{'Corefile':'%s'}}]}", habits[i].corefile);
 		with[ARRAY_LEN(docs) + 1] = NULL;
+		assert_non_null(with[ARRAY_LEN(docs)]);
 		lab_read(&l, with);
 		assert_int_equal(expect_dns(&a, &l.s.cluster, "cluster.local", habits[i].name, habits[i].type, known, NULL, &e), 0);
 		if (strcmp(text_of(&e, &b), habits[i].want) != 0)

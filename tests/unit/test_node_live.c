@@ -7,6 +7,11 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <svcdoctor/kernel.h>
 #include <svcdoctor/source.h>
@@ -368,13 +373,101 @@ static void test_name(void **state)
 	arena_release(&arena);
 }
 
+/* ---- whose libc ---- */
+
+static void put(const char *path)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	assert_true(fputs("loader", f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+/* A process with the root @root, which has gone there when this returns. */
+static pid_t process_in(const char *root)
+{
+	int ends[2];
+	char c = 'x';
+	pid_t p;
+
+	assert_int_equal(pipe(ends), 0);
+	p = fork();
+	assert_true(p >= 0);
+	if (p == 0) {
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || chroot(root) < 0 || write(ends[1], &c, 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	assert_int_equal(close(ends[1]), 0);
+	assert_int_equal(read(ends[0], &c, 1), 1);
+	assert_int_equal(close(ends[0]), 0);
+	return p;
+}
+
+/* The files of a process tell it, below its root: a link to this machine's loader is one to nowhere. */
+static void test_libc(void **state)
+{
+	static const struct {
+		const char *files[2], *link;
+		int libc;
+	} rows[] = {
+		{ { "lib/ld-musl-x86_64.so.1" }, NULL, LIBC_MUSL },
+		{ { "lib64/ld-linux-x86-64.so.2" }, NULL, LIBC_GLIBC },
+		{ { "lib/ld-musl-aarch64.so.1", "lib64/ld-linux-x86-64.so.2" }, NULL, -1 },
+		{ { NULL }, "lib/ld-musl-x86_64.so.1", -1 },
+	};
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char root[] = "/tmp/svcdoctor-libc-XXXXXX", path[128];
+		struct sd_notes notes CLEANUP(sd_notes_release) = { 0 };
+		struct node_live *l = NULL;
+		struct snapshot s;
+		pid_t p;
+
+		assert_non_null(mkdtemp(root));
+		for (size_t k = 0; k < 2; k++) {
+			snprintf(path, sizeof(path), "%s/%s", root, k ? "lib64" : "lib");
+			assert_int_equal(mkdir(path, 0755), 0);
+		}
+		snprintf(path, sizeof(path), "%s/etc", root);
+		assert_int_equal(mkdir(path, 0755), 0);
+		snprintf(path, sizeof(path), "%s/etc/resolv.conf", root);
+		put(path);
+		for (size_t k = 0; k < 2 && rows[i].files[k]; k++) {
+			snprintf(path, sizeof(path), "%s/%s", root, rows[i].files[k]);
+			put(path);
+		}
+		snprintf(path, sizeof(path), "%s/%s", root, rows[i].link ? rows[i].link : "x");
+		assert_int_equal(symlink("/usr/bin/env", path), 0);
+		p = process_in(root);
+		snapshot_init(&s);
+		assert_int_equal(node_live_read(&(struct node_live_want){ .pid = p }, &notes, &l), 0);
+		assert_int_equal(node_live_add(&s, "n", l), 0);
+		node_live_free(l);
+		assert_int_equal(kill(p, SIGKILL), 0);
+		assert_int_equal(waitpid(p, NULL, 0), p);
+		assert_int_equal(s.dns.len, 1);
+		assert_int_equal(s.dns.v[0]->where, DNS_FROM_HERE);
+		assert_int_equal(s.dns.v[0]->libc, rows[i].libc);
+		assert_true(str_starts(s.dns.v[0]->label, "process "));
+		snapshot_release(&s);
+		snprintf(path, sizeof(path), "rm -rf %s", root);
+		assert_int_equal(system(path), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_read),	     cmocka_unit_test(test_absent), cmocka_unit_test(test_denied),
 		cmocka_unit_test(test_changed),	     cmocka_unit_test(test_failed), cmocka_unit_test(test_facts_failed),
 		cmocka_unit_test(test_late),	     cmocka_unit_test(test_entering), cmocka_unit_test(test_before_bundle),
-		cmocka_unit_test(test_name),
+		cmocka_unit_test(test_name),	     cmocka_unit_test(test_libc),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
