@@ -8,7 +8,7 @@
 
 #include "dns-plan-private.h"
 
-enum { ADDRESSES_SHOWN = 4, RECORDS_SHOWN = 4, SERVICES_MAX = 1000 };
+enum { ADDRESSES_SHOWN = 4, RECORDS_SHOWN = 4, SERVICES_MAX = 1000, SERVERS_MAX = 256 };
 
 void dns_report_release(struct dns_report *r)
 {
@@ -467,6 +467,9 @@ static struct dns_server_row *server_row(struct place *p, size_t first, const st
 		if (ip_addr_equal(&r->addr, &q->server) && r->port == q->port && r->tcp == q->tcp)
 			return r;
 	}
+	/* nobody has so many: a file that was made up */
+	if (p->ret->servers.len - first >= SERVERS_MAX)
+		return NULL;
 	if (array_push(&p->ret->servers, row) < 0) {
 		p->err = -ENOMEM;
 		return NULL;

@@ -7,7 +7,7 @@
 
 #include "dns-private.h"
 
-enum { STEPS_SHOWN = 8, LEFT_SHOWN = 6, NAME_WIDTH = 44, WIDTH = 100 };
+enum { STEPS_SHOWN = 8, SERVERS_SHOWN = 3, SERVERS_COUNTED = 64, LEFT_SHOWN = 6, NAME_WIDTH = 44, WIDTH = 100 };
 #define CONF_INDENT "               "
 
 static const struct column server_columns[] = {
@@ -305,18 +305,33 @@ static bool told_before(const struct dns_report *n, size_t i)
 	return false;
 }
 
-static void add_servers(struct strbuf *b, const struct dns_report *n, size_t i)
+static bool was_seen(const struct dns_question *const *seen, size_t n, const struct dns_question *q)
 {
-	size_t seen = 0;
-	for (size_t k = i; k < n->records.len; k++) {
-		const struct dns_question *q = &n->records.v[k].answer->q;
-		char buf[IP_ADDR_STRLEN];
-		if (q->server.family && same_answer(&n->records.v[k], &n->records.v[i]) && seen++ < 3) {
-			strbuf_addf(b, "%s%s%s", seen == 1 ? " at " : ", ", ip_addr_format(&q->server, buf), q->tcp ? "/TCP" : "");
+	for (size_t i = 0; i < n; i++) {
+		if (ip_addr_equal(&seen[i]->server, &q->server) && seen[i]->port == q->port && seen[i]->tcp == q->tcp) {
+			return true;
 		}
 	}
-	if (seen > 3) {
-		strbuf_addf(b, " and %zu more", seen - 3);
+	return false;
+}
+
+static void add_servers(struct strbuf *b, const struct dns_report *n, size_t i)
+{
+	const struct dns_question *seen[SERVERS_COUNTED];
+	size_t nseen = 0;
+	for (size_t k = i; k < n->records.len && nseen < SERVERS_COUNTED; k++) {
+		const struct dns_question *q = &n->records.v[k].answer->q;
+		char buf[IP_ADDR_STRLEN];
+		if (!q->server.family || !same_answer(&n->records.v[k], &n->records.v[i]) || was_seen(seen, nseen, q)) {
+			continue;
+		}
+		if (nseen < SERVERS_SHOWN) {
+			strbuf_addf(b, "%s%s%s", nseen == 0 ? " at " : ", ", ip_addr_format(&q->server, buf), q->tcp ? "/TCP" : "");
+		}
+		seen[nseen++] = q;
+	}
+	if (nseen > SERVERS_SHOWN) {
+		strbuf_addf(b, " and %zu more", nseen - SERVERS_SHOWN);
 	}
 }
 
