@@ -379,6 +379,7 @@ struct dns_name_row { /* a name as typed, as one libc takes it, at one place */
 	const char *result;	/* in words */
 	bool as_expected;	/* the addresses are those that the API says; false also where that is not known */
 	int ok;			/* 1; 0: a fault; -1: not known */
+	bool harmless;		/* it does not resolve, and must not, or would not with a libc that may not be there */
 };
 struct dns_server_row { /* a server, over one transport, at one place */
 	const struct snap_dns *from;

@@ -419,18 +419,19 @@ static int causes(const struct report *r, struct strbuf *b, const struct diagnos
 
 static void verdict(struct strbuf *b, const struct dns_report *n, const struct diagnosis *d)
 {
-	size_t bad = 0, unknown = 0, good = 0, compared = 0;
+	size_t bad = 0, unknown = 0, good = 0, compared = 0, none = 0;
 	bool foreign = false;
 	for (size_t i = 0; i < n->names.len; i++) {
 		foreign |= n->names.v[i].control && n->names.v[i].ok == 0 && dns_looks_foreign(n->names.v[i].from);
 		compared += n->names.v[i].as_expected;
-		bad += n->names.v[i].ok == 0;
+		bad += n->names.v[i].ok == 0 && !n->names.v[i].harmless;
+		none += n->names.v[i].ok == 0 && n->names.v[i].harmless;
 		unknown += n->names.v[i].ok < 0;
 		good += n->names.v[i].ok == 1;
 	}
 	if (!d->axis_has_source[AXIS_NAME]) {
 		strbuf_adds(b, "\nno fault found without asking DNS\n");
-	} else if (bad == 0 && unknown == 0 && good > 0 && !d->inconclusive) {
+	} else if (bad + none + unknown == 0 && good > 0 && !d->inconclusive) {
 		strbuf_adds(b, compared ? "\nevery name resolves\n" : "\nevery name resolves; whether to the right addresses cannot be told\n");
 	} else if (bad == 0) {
 		strbuf_adds(b, unknown > 0 ? "\nno fault found; of some names not every answer is there\n" : "\nno fault found\n");

@@ -154,6 +154,29 @@ def test_missing_service(folder):
     expect("service-not-found" not in [f["check"] for f in r.json["findings"]], "a name of the world is no Service")
 
 
+def test_namespace(folder):
+    """A bare name is of the namespace that is searched where it is typed."""
+    path = recorded(folder, walked())
+    d = run("dns", "web", "--bundle", path, "-o", "json", codes={0}).json
+    expect_equal((d["findings"], rows(d, "web", libc="glibc")[0]["service"]), ([], "shop/web"), "what web is")
+    d = run("dns", "web", "--bundle", path, "-n", "billing", "-o", "json", codes={0, 1}).json
+    expect("service-not-found" in [f["check"] for f in d["findings"]] or rows(d, "web", libc="glibc")[0]["ok"], "with another namespace")
+
+
+def test_nothing_to_show(folder):
+    """A headless Service without endpoints has no name: that is as it must be."""
+    c = Cluster()
+    c.service("shop", "none", "None", [{"name": "http", "port": 80, "protocol": "TCP"}], {"app": "none"})
+    c.slice("shop", "none", [], [])
+    path = c.bundle(folder)
+    pod = os.path.join(path, "cluster", "pods", "shop", "client")
+    names = ["none", "none.shop", "none.shop.svc", "none.shop.svc.cluster.local"]
+    write(walked() + "".join(both(x) for n in names for x in (n, *(f"{n}.{s}" for s in SEARCH))), os.path.join(pod, "dns.txt"))
+    write(f"search {' '.join(SEARCH)}\nnameserver {VIP}\noptions ndots:5\n", os.path.join(pod, "resolv.conf"))
+    r = run("dns", "none", "-n", "shop", "--bundle", path, codes={0})
+    expect("the Service has no endpoint to show" in r.out and "no fault found" in r.out, f"not told: {r.out}")
+
+
 def test_hand_made(folder):
     """Two files, put together by hand: where nobody tells the domain, a denial is no fault; where it is told, one denial says nothing of the Corefile."""
     path = os.path.join(folder, "hand")
@@ -215,6 +238,19 @@ def test_node(w, bundle):
     """The node's own resolv.conf is not what pods get."""
     r = run("dns", "web", "-n", "shop", "--bundle", bundle, "--here", prefix=["ip", "netns", "exec", w.name("node1")], codes={0})
     expect("from node node1" in r.out and "names as a pod there would ask for them" in r.out and "every name resolves" in r.out, f"not told: {r.out}")
+
+
+def test_host_network(w, bundle):
+    """A pod with the node's addresses and a file for pods: that file is not the node's."""
+    path = f"/etc/netns/{w.name('node2')}/resolv.conf"
+    with open(path, encoding="utf-8") as f:
+        own = f.read()
+    write(w.conf_text(), path)
+    try:
+        d = run("dns", "web", "--bundle", bundle, "--netns", w.name("node2"), "-o", "json", codes={0}).json
+    finally:
+        write(own, path)
+    expect_equal((d["findings"], rows(d, "web", libc="glibc")[0]["ok"]), ([], True), "a pod of the host network")
 
 
 def test_node_alone(w, bundle):
@@ -308,11 +344,12 @@ def test_interrupted(w, bundle):
 
 def main():
     t = Tests()
-    for test in (test_recorded, test_full_name_only, test_differs, test_several_places, test_no_answers, test_hostile_words, test_missing_service, test_hand_made, test_made_up):
+    for test in (test_recorded, test_full_name_only, test_differs, test_several_places, test_no_answers, test_hostile_words, test_missing_service,
+                 test_namespace, test_nothing_to_show, test_hand_made, test_made_up):
         with tempfile.TemporaryDirectory(prefix="svcdoctor-dns-") as folder:
             t.run(test.__name__[5:], test, folder)
     t.run("options", test_options)
-    asking = (test_pod, test_process, test_node, test_node_alone, test_outside, test_forbidden, test_laptop, test_interrupted)
+    asking = (test_pod, test_process, test_node, test_host_network, test_node_alone, test_outside, test_forbidden, test_laptop, test_interrupted)
     why = lacks()
     if why:
         for test in (*asking, test_no_cluster, test_foreign, test_nodes_unknown):
