@@ -22,7 +22,12 @@ static void head(const struct report *r, struct strbuf *b, const struct dns_repo
 	if (r->quiet) {
 		return;
 	}
-	if (s->any_cluster || s->nodes.len > 0 || s->origin) {
+	bool nothing_read = s->live && !s->any_cluster && s->nodes.len == 0 && s->origin;
+	if (nothing_read) {
+		strbuf_adds(b, "looked at: DNS alone; nothing could be read of ");
+		strbuf_add_clean(b, s->origin);
+		strbuf_addc(b, '\n');
+	} else if (s->any_cluster || s->nodes.len > 0 || s->origin) {
 		text_looked_at(r, b, NULL);
 	} else {
 		strbuf_adds(b, "looked at: DNS alone; there is no cluster and no bundle that its answers could be compared with\n");
