@@ -434,7 +434,7 @@ static void verdict(struct strbuf *b, const struct dns_report *n, const struct d
 	} else if (bad + none + unknown == 0 && good > 0 && !d->inconclusive) {
 		strbuf_adds(b, compared ? "\nevery name resolves\n" : "\nevery name resolves; whether to the right addresses cannot be told\n");
 	} else if (bad == 0) {
-		strbuf_adds(b, "\nno fault found\n");
+		strbuf_adds(b, unknown > 0 ? "\nno fault found; of some names not every answer is there\n" : "\nno fault found\n");
 	} else {
 		strbuf_adds(b, "\nsome names do not resolve, and no check tells why\n");
 		strbuf_adds(b, !foreign ? "" : "resolv.conf has no search domain of a cluster: this machine is probably in none (--pid asks as a process of a pod)\n");
@@ -462,6 +462,19 @@ static void not_looked_at(const struct report *r, struct strbuf *b, const struct
 	strbuf_adds(b, ")\n");
 }
 
+/* Without a cluster most checks are skipped, which is no news; what was not asked is. */
+static void unasked(struct strbuf *b, const struct diagnosis *d)
+{
+	for (size_t i = 0; i < d->skipped.len; i++) {
+		const struct skipped_check *s = &d->skipped.v[i];
+		if (strcmp(s->check, "dns") == 0 && s->reason) {
+			strbuf_adds(b, "\nnot checked: ");
+			strbuf_add_clean(b, s->reason);
+			strbuf_addc(b, '\n');
+		}
+	}
+}
+
 static int dns_text(const struct report *r, const struct dns_report *n, const struct diagnosis *d)
 {
 	struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;
@@ -484,6 +497,8 @@ static int dns_text(const struct report *r, const struct dns_report *n, const st
 		from_inside(r, &b, n);
 		if (r->snapshot->any_cluster || r->verbose) {
 			text_skipped(r, &b, d);
+		} else {
+			unasked(&b, d);
 		}
 	}
 	return err < 0 ? err : text_write(r, &b);
