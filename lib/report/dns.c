@@ -148,16 +148,33 @@ static bool same_walk(const struct dns_name_row *a, const struct dns_name_row *b
 	return true;
 }
 
-/* The same name at the same place, of the other libc. */
-static const struct dns_name_row *twin(const struct dns_report *n, const struct dns_name_row *x)
+/* The names of one place, by what is typed, of each libc: those that stand first. */
+struct by_libc {
+	struct map typed[LIBC_COUNT];
+};
+
+static void by_libc_release(struct by_libc *m)
+{
+	for (int l = 0; l < LIBC_COUNT; l++) {
+		map_release(&m->typed[l]);
+	}
+}
+
+static int by_libc_make(const struct dns_report *n, const struct snap_dns *from, struct by_libc *ret)
 {
 	for (size_t i = 0; i < n->names.len; i++) {
-		const struct dns_name_row *y = &n->names.v[i];
-		if (y != x && y->from == x->from && y->libc != x->libc && strcmp(y->typed, x->typed) == 0) {
-			return y;
+		struct dns_name_row *x = &n->names.v[i];
+		if (x->from == from && !map_gets(&ret->typed[x->libc], x->typed) && map_puts(&ret->typed[x->libc], x->typed, x) < 0) {
+			return -ENOMEM;
 		}
 	}
-	return NULL;
+	return 0;
+}
+
+/* The same name at the same place, of the other libc. */
+static const struct dns_name_row *twin(const struct by_libc *m, const struct dns_name_row *x)
+{
+	return map_gets(&m->typed[x->libc == LIBC_GLIBC ? LIBC_MUSL : LIBC_GLIBC], x->typed);
 }
 
 static void step_lines(const struct report *r, struct strbuf *b, const struct libc_walk *w)
@@ -234,9 +251,11 @@ static bool any_asked(const struct dns_report *n, const struct snap_dns *from)
 
 static void names(const struct report *r, struct strbuf *b, const struct dns_report *n, const struct snap_dns *from)
 {
+	struct by_libc m CLEANUP(by_libc_release) = { 0 };
 	bool ways = any_asked(n, from);
+	b->failed |= by_libc_make(n, from, &m) < 0;
 	for (size_t i = 0; i < n->names.len; i++) {
-		const struct dns_name_row *x = &n->names.v[i], *y = twin(n, x);
+		const struct dns_name_row *x = &n->names.v[i], *y = x->from == from ? twin(&m, x) : NULL;
 		bool both = y && same_walk(x, y);
 		if (x->from != from || (both && x->libc != LIBC_GLIBC && !r->verbose)) {
 			continue;
