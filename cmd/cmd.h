@@ -205,6 +205,7 @@ struct context {
 	struct arena arena;
 	struct snapshot snapshot;
 	struct strbuf source_flags, kubectl_flags, node_prefix, dns_flags, dns_servers;
+	const char *dns_ns; /* whose names the search list there has; NULL */
 	struct report report;
 	enum exit_code code; /* from set-up: joined with the command's */
 	struct api_access access; /* of a live run; its strings lie in the arena above */
@@ -409,6 +410,8 @@ void dns_asked_release(struct dns_asked *a);
 int dns_check_options(struct context *c);
 /* Commands `svcdoctor dns` that are printed ask from where this run asks. 0 or -ENOMEM; setup_report stands behind it. */
 int dns_keep_flags(struct context *c);
+/* Sets dns_ns by the resolv.conf that names will be asked with, where it has one. 0 or -ENOMEM. */
+int dns_find_namespace(struct context *c);
 /* Is it asked, or is what a bundle holds judged? */
 bool dns_is_asking(const struct context *c);
 /*

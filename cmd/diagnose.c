@@ -106,8 +106,10 @@ static int diagnose_report(struct context *c, const struct selection *s)
 		return r;
 	}
 	if (asked.outside) {
-		d.axis_why_not[AXIS_NAME] = "this machine is neither a node nor a pod of the cluster";
+		d.axis_why_not[AXIS_NAME] = dns_why_outside(&c->snapshot);
 	}
+	/* it was asked for */
+	d.inconclusive |= c->o.dns && (!c->o.axes_given || c->o.axes[AXIS_NAME]) && !d.axis_has_source[AXIS_NAME];
 	signals_hold();
 	r = report_diagnosis(&c->report, &d);
 	return r < 0 ? r : (int)code_of_diagnosis(&c->o, &d);

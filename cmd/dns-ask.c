@@ -158,6 +158,32 @@ static int read_conf(struct context *c, struct conf_text *ret)
 	return file_read_at(AT_FDCWD, ret->file, CONF_MAX, &ret->data, &ret->size);
 }
 
+/* The namespace whose names are searched there; NULL: none is. */
+static int searched_namespace(struct context *c, const struct conf_text *t, const char **ret)
+{
+	struct resolv_conf conf CLEANUP(resolv_conf_release) = { 0 };
+	struct sd_notes notes CLEANUP(sd_notes_release) = { 0 };
+	size_t len = 0;
+	*ret = NULL;
+	if (!t->data) {
+		return 0;
+	}
+	int r = resolv_conf_read(&c->arena, t->data, t->size, t->file, &notes, &conf);
+	const char *ns = r < 0 ? NULL : resolv_conf_namespace(&conf, &len);
+	if (ns) {
+		*ret = arena_strndup(&c->arena, ns, len);
+		return *ret ? 0 : -ENOMEM;
+	}
+	return r < 0 ? r : 0;
+}
+
+int dns_find_namespace(struct context *c)
+{
+	struct conf_text t CLEANUP(conf_release) = { 0 };
+	int r = read_conf(c, &t);
+	return r == -ENOMEM ? r : r < 0 ? 0 : searched_namespace(c, &t, &c->dns_ns);
+}
+
 static int take_conf(struct context *c, const struct conf_text *t, struct snap_dns *d)
 {
 	resolv_conf_release(&d->conf);
@@ -276,14 +302,25 @@ static bool is_in_pod(const struct context *c)
 	return !is_elsewhere(&c->o) && host && *host;
 }
 
-static struct snap_dns *make_place(struct context *c, const struct connect_client *who)
+/*
+ * A file that a kubelet wrote for a pod is not the node's, though the pod has the node's addresses (hostNetwork with ClusterFirstWithHostNet). What is
+ * read as /etc/resolv.conf outside of containers may be anything.
+ */
+static bool is_of_host_pod(struct context *c, const struct conf_text *t)
+{
+	const char *ns;
+	return searched_namespace(c, t, &ns) == 0 && ns &&
+	       (is_in_pod(c) || pid_of(&c->o) || (netns_of(&c->o) && !str_is(t->file, "/etc/resolv.conf")));
+}
+
+static struct snap_dns *make_place(struct context *c, const struct connect_client *who, const struct conf_text *t)
 {
 	struct snapshot *s = &c->snapshot;
 	bool in_pod = is_in_pod(c);
 	struct snap_dns *d;
 	if (who->pod) {
 		d = snapshot_dns(s, DNS_FROM_POD, NULL, who->pod->meta.ns, who->pod->meta.name);
-	} else if (who->from == FROM_NODE && who->name) {
+	} else if (who->from == FROM_NODE && who->name && !is_of_host_pod(c, t)) {
 		d = snapshot_dns(s, DNS_FROM_NODE, who->name, NULL, NULL);
 	} else if (!in_pod && !is_elsewhere(&c->o) && c->here.wanted && c->here.name[0]) {
 		d = snapshot_dns(s, DNS_FROM_NODE, c->here.name, NULL, NULL);
@@ -379,10 +416,14 @@ static int ask_rounds(struct context *c, struct snap_dns *d, struct dns_plan_opt
 	return r;
 }
 
-/* Neither node nor pod, while the nodes are known, and nobody says otherwise. */
-static bool is_outside(const struct context *c, const struct connect_client *who)
+/*
+ * Neither node nor pod, while the nodes are known, and nobody says otherwise. Where nodes may not be read, a machine that nothing tells to be
+ * in the cluster is none of it: the addresses of the cluster would be those of strangers.
+ */
+static bool is_outside(const struct context *c, const struct connect_client *who, const struct snap_dns *d)
 {
-	return who->from == FROM_OUTSIDE && !c->here.wanted && !c->o.dns_here;
+	bool stranger = who->from == FROM_UNKNOWN && !is_elsewhere(&c->o) && !is_in_pod(c) && c->snapshot.any_cluster && dns_looks_foreign(d);
+	return (who->from == FROM_OUTSIDE || stranger) && !c->here.wanted && !c->o.dns_here;
 }
 
 static int find_client(struct context *c, struct connect_plan *p, const struct connect_options *host)
@@ -417,14 +458,16 @@ static int ask(struct context *c, const struct diagnose_options *o, struct dns_a
 	tell_no_conf(c, &t, conf);
 	r = find_client(c, &p, &host);
 	/* what comes over the network is read without any right */
-	struct snap_dns *d = r == 0 ? make_place(c, &p.client) : NULL;
+	struct snap_dns *d = r == 0 ? make_place(c, &p.client, &t) : NULL;
 	(void)kernel_drop_capabilities();
 	if (r < 0 || !d) {
 		return r < 0 ? r : -ENOMEM;
 	}
-	ret->outside = is_outside(c, &p.client);
-	if (!ret->outside || c->o.resolv_conf) {
-		r = take_conf(c, &t, d);
+	r = p.client.from == FROM_OUTSIDE ? 0 : take_conf(c, &t, d);
+	ret->outside = is_outside(c, &p.client, d);
+	if (r == 0 && (!ret->outside || c->o.resolv_conf) != d->has_conf) {
+		const struct conf_text none = { NULL, 0, NULL };
+		r = take_conf(c, ret->outside && !c->o.resolv_conf ? &none : &t, d);
 	}
 	struct dns_plan_options plan = {
 		.name = o->dns_name, .ns = o->dns_ns, .services = o->services, .nservices = o->nservices, .tcp_only = c->o.dns_tcp,

@@ -72,7 +72,7 @@ static const char *typed_form(struct context *c, const char *text)
 	if (str_starts(text, "svc/") || str_starts(text, "service/")) {
 		return slash + 1;
 	}
-	return slash ? arena_printf(&c->arena, "%s.%.*s", slash + 1, (int)(slash - text), text) : text;
+	return slash > text ? arena_printf(&c->arena, "%s.%.*s", slash + 1, (int)(slash - text), text) : text;
 }
 
 static bool services_known(const struct context *c)
@@ -152,18 +152,66 @@ static int make_wish(struct context *c, struct wish *w)
 	return 0;
 }
 
+/* The namespace that all recorded places search, which bare names are of; NULL: they differ, or do not tell. */
+static int recorded_namespace(struct context *c)
+{
+	const char *all = NULL;
+	size_t len = 0, n = 0;
+	for (size_t i = 0; i < c->snapshot.dns.len; i++) {
+		const struct snap_dns *d = c->snapshot.dns.v[i];
+		const char *ns = d->has_conf && d->answers.len > 0 ? resolv_conf_namespace(&d->conf, &n) : NULL;
+		if (ns && all && (n != len || strncmp(ns, all, n) != 0)) {
+			return 0;
+		}
+		all = ns ? ns : all;
+		len = ns ? n : len;
+	}
+	if (!all) {
+		return 0;
+	}
+	c->report.namespace_ = arena_strndup(&c->arena, all, len);
+	return c->report.namespace_ ? 0 : -ENOMEM;
+}
+
 /* ---- the run ---- */
 
-/* A name that does not resolve, though no check tells why: that is not healthy. */
-static bool unexplained(const struct dns_report *n, const struct diagnosis *d)
+/* Is it what was asked about? Where nobody knows what is appended to a name, its whole name stands for it. */
+static bool is_asked_about(const struct dns_report *n, const struct dns_name_row *x, const char *name)
 {
+	bool other = false;
+	for (size_t i = 0; i < n->names.len; i++) {
+		other |= n->names.v[i].from == x->from && n->names.v[i].asked;
+	}
+	return x->asked || (name && !other && !x->control);
+}
+
+/*
+ * A name that does not resolve, though no check tells why: that is not healthy. Of what was asked for by name, only an error tells why; a
+ * warning about it says that nobody knows whether it should resolve at all.
+ */
+static bool unexplained(const struct dns_report *n, const struct diagnosis *d, const char *name)
+{
+	enum severity worst = SEVERITY_INFO;
 	for (size_t i = 0; i < d->findings.len; i++) {
-		if (d->findings.v[i]->severity > SEVERITY_INFO) {
-			return false;
-		}
+		const struct finding *f = d->findings.v[i];
+		bool why = f->severity == SEVERITY_ERROR || strcmp(f->check->id, "dns-name-not-resolved") != 0;
+		worst = why ? MAX(worst, f->severity) : worst;
 	}
 	for (size_t i = 0; i < n->names.len; i++) {
-		if (n->names.v[i].ok == 0) {
+		const struct dns_name_row *x = &n->names.v[i];
+		if (x->ok == 0 && !x->harmless && worst < (is_asked_about(n, x, name) ? SEVERITY_ERROR : SEVERITY_WARNING)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* DNS has the very name that was typed, whoever made it: then that there is no such Service is no fault. */
+static bool is_there(const struct dns_report *n)
+{
+	for (size_t i = 0; i < n->names.len; i++) {
+		const struct dns_name_row *x = &n->names.v[i];
+		if (x->asked && x->walk.result == LIBC_RESOLVED && x->ok == 1 && x->walk.winner && x->full && dns_name_equal(x->walk.winner->name, x->full)) {
 			return true;
 		}
 	}
@@ -176,10 +224,10 @@ static int judge(struct context *c, const struct wish *w, const struct diagnose_
 	struct diagnosis d CLEANUP(diagnosis_release) = { 0 };
 	int r = diagnose_run(&c->snapshot, o, &d);
 	if (r == 0) {
-		r = selection_add_missing(&w->selection, &d);
-	}
-	if (r == 0) {
 		r = dns_run(&c->snapshot, o, &n);
+	}
+	if (r == 0 && !is_there(&n)) {
+		r = selection_add_missing(&w->selection, &d);
 	}
 	for (size_t i = 0; r == 0 && i < asked->left.len; i++) {
 		r = array_push(&n.left, asked->left.v[i]);
@@ -193,7 +241,7 @@ static int judge(struct context *c, const struct wish *w, const struct diagnose_
 	}
 	signals_hold();
 	r = report_dns(&c->report, &n, &d);
-	return r < 0 ? r : (int)code_join(code_of_diagnosis(&c->o, &d), unexplained(&n, &d) ? CODE_INCONCLUSIVE : CODE_HEALTHY);
+	return r < 0 ? r : (int)code_join(code_of_diagnosis(&c->o, &d), unexplained(&n, &d, w->name) ? CODE_INCONCLUSIVE : CODE_HEALTHY);
 }
 
 static int run_wish(struct context *c, const struct wish *w)
@@ -240,6 +288,9 @@ static int run(struct context *c)
 	if (r != 0) {
 		return r;
 	}
+	if (dns_is_asking(c) && !c->o.namespace_ && !c->o.all && dns_find_namespace(c) < 0) {
+		return -ENOMEM;
+	}
 	r = setup_read(c);
 	setup_report(c);
 	if (r > 0 && r != CODE_USAGE && dns_is_asking(c)) {
@@ -249,6 +300,9 @@ static int run(struct context *c)
 		return report_nothing(&c->report) < 0 ? -ENOMEM : r;
 	}
 	r = r < 0 ? r : check_node_option(c);
+	if (r == 0 && !dns_is_asking(c) && !c->o.namespace_) {
+		r = recorded_namespace(c);
+	}
 	r = r != 0 ? r : make_wish(c, &w);
 	return r != 0 ? r : run_wish(c, &w);
 }

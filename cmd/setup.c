@@ -281,7 +281,7 @@ static int read_bundles(struct context *c)
 
 static const char *run_namespace(const struct context *c)
 {
-	return c->o.namespace_ ? c->o.namespace_ : c->access.namespace_ ? c->access.namespace_ : "default";
+	return c->o.namespace_ ? c->o.namespace_ : c->dns_ns ? c->dns_ns : c->access.namespace_ ? c->access.namespace_ : "default";
 }
 
 /* What the command asks of the cluster. */

@@ -379,6 +379,7 @@ struct dns_name_row { /* a name as typed, as one libc takes it, at one place */
 	const char *result;	/* in words */
 	bool as_expected;	/* the addresses are those that the API says; false also where that is not known */
 	int ok;			/* 1; 0: a fault; -1: not known */
+	bool harmless;		/* it does not resolve, and must not, or would not with a libc that may not be there */
 };
 struct dns_server_row { /* a server, over one transport, at one place */
 	const struct snap_dns *from;
@@ -412,6 +413,10 @@ struct dns_report {
 void dns_report_release(struct dns_report *r);
 /* @ret must be zeroed; it points into the snapshot. 0 or -ENOMEM. */
 int dns_run(const struct snapshot *s, const struct diagnose_options *o, struct dns_report *ret);
+/* A live place that is of no node and no pod that is known, and whose resolv.conf has nothing of a cluster. */
+bool dns_looks_foreign(const struct snap_dns *d);
+/* Why this machine is taken for one outside the cluster, of which nothing is asked. */
+const char *dns_why_outside(const struct snapshot *s);
 /* Adds the commands that ask from inside the cluster: for whoever is not there. 0 or -ENOMEM. */
 int dns_from_inside(const struct snapshot *s, const struct diagnose_options *o, struct dns_report *ret);
 

@@ -100,6 +100,11 @@ const char *dns_reverse_name(const struct ip_addr *a, char buf[static DNS_REVERS
  * *@ret_len: how many steps it took.
  */
 const char *dns_chain_end(const struct dns_answer *a, const char *name, size_t *ret_len, bool *ret_loop);
+/*
+ * The server went through the search list itself: asked for BASE.NS.svc.DOMAIN, it answers with an alias to BASE, or to BASE in another domain of the list
+ * (CoreDNS, plugin/autopath).
+ */
+bool dns_is_autopath(const struct dns_answer *a);
 /* NOERROR, and no record of the type asked for at the end of the chain: the name exists, the type does not (RFC 2308, 2.2). */
 bool dns_is_nodata(const struct dns_answer *a);
 
@@ -132,6 +137,8 @@ struct resolv_conf {
 void resolv_conf_release(struct resolv_conf *c);
 /* Damage goes to @notes. Texts are copied to @arena. 0 or -ENOMEM. */
 int resolv_conf_read(struct arena *arena, const char *data, size_t size, const char *file, struct sd_notes *notes, struct resolv_conf *ret);
+/* "NS.svc.DOMAIN" in the search list, which kubelets write for a pod of NS: the length of NS, which begins there; NULL: there is none. */
+const char *resolv_conf_namespace(const struct resolv_conf *c, size_t *ret_len);
 
 enum libc { LIBC_GLIBC, LIBC_MUSL, LIBC_COUNT };
 const char *libc_name(enum libc l); /* "glibc", "musl" */

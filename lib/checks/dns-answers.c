@@ -337,7 +337,7 @@ static void misread_concerns(struct dns_view *v, struct finding *f, const struct
 	for (size_t i = 0; i < v->judged.len; i++) {
 		struct dns_judged *j = &v->judged.v[i];
 
-		if (j->a != a && !(j->a->q.type == DNS_AAAA && j->verdict == DNS_DENIED && dns_name_equal(j->name, a->q.name) && same_server(j->a, a)))
+		if (j->a != a && !(j->a->q.type == DNS_AAAA && j->a->rcode == a->rcode && dns_name_equal(j->name, a->q.name) && same_server(j->a, a)))
 			continue;
 		j->told = true;
 		if (j->e->service && run_svc(v->r, j->e->service))
@@ -354,12 +354,18 @@ static void misread(struct dns_view *v, const struct dns_seat *seat, const struc
 	if (!f) {
 		f = dns_finding_cluster(v, id, NULL, NULL);
 		f->rank = 6;
-		finding_text(v->r, f, "%s has an IPv4 address for %.253s, and says %s to the question for IPv6: clients take it for both", s ? s->what : "a server",
-			     dns_clean(v->r, a->q.name), dns_rcode_name(a->rcode));
+		finding_text(v->r, f, "%s has an IPv4 address for %.253s, and says %s to the question for IPv6: %s take it for both", s ? s->what : "a server",
+			     dns_clean(v->r, a->q.name), dns_rcode_name(a->rcode), a->rcode == DNS_REFUSED || a->rcode == DNS_NOTIMP ? "some clients" : "clients");
 		finding_next(v->r, f, "kubectl -n kube-system get configmap coredns -o yaml");
 	}
 	finding_evidence(v->r, f, "%s", dns_answer_line(v->r, seat, s, a));
 	misread_concerns(v, f, a);
+}
+
+/* musl takes none of these for an answer; glibc goes on to the next server, and fails where all say it first. */
+static bool denies_six(uint8_t rcode)
+{
+	return rcode == DNS_NXDOMAIN || rcode == DNS_SERVFAIL || rcode == DNS_REFUSED || rcode == DNS_NOTIMP;
 }
 
 static void judge_aaaa(struct dns_view *v, const struct dns_seat *seat)
@@ -368,13 +374,13 @@ static void judge_aaaa(struct dns_view *v, const struct dns_seat *seat)
 		const struct dns_answer *a = &seat->d->answers.v[i];
 		const struct dns_server *s = a->q.server.family ? dns_seat_server(seat, &a->q.server) : NULL;
 
-		if (a->q.type != DNS_AAAA || a->end != DNS_ANSWERED || a->searched || (a->rcode != DNS_NXDOMAIN && a->rcode != DNS_SERVFAIL))
+		if (a->q.type != DNS_AAAA || a->end != DNS_ANSWERED || a->searched || !denies_six(a->rcode))
 			continue;
 		if (!s || s->foreign || !((s->is & DNS_IS_CLUSTER) || seat->domain) || !has_address(seat, a) || denied_whole(seat, a))
 			continue;
 		if (endpoint_knows(seat, s, a))
 			continue;
-		if ((out_of_cache(a) || a->rcode == DNS_SERVFAIL) && answers_aaaa(seat, a))
+		if ((out_of_cache(a) || a->rcode != DNS_NXDOMAIN) && answers_aaaa(seat, a))
 			continue;
 		misread(v, seat, a);
 	}

@@ -48,6 +48,12 @@ static bool resolves(const struct dns_name_row *n)
 	return n->walk.result == LIBC_RESOLVED;
 }
 
+/* kubernetes.default is held against others, unless it is what somebody asked about. */
+static bool is_judged(const struct dns_name_row *n)
+{
+	return !n->control || n->asked;
+}
+
 /* Several ways to type one name: are they of one? */
 static bool same_name(const struct dns_name_row *a, const struct dns_name_row *b)
 {
@@ -60,7 +66,7 @@ static bool same_name(const struct dns_name_row *a, const struct dns_name_row *b
 static bool is_first(const struct dns_client *c, const struct dns_name_row *n)
 {
 	for (size_t i = 0; &c->r->dns->names.v[i] < n; i++)
-		if (is_of(c, &c->r->dns->names.v[i]) && !c->r->dns->names.v[i].control && same_name(&c->r->dns->names.v[i], n))
+		if (is_of(c, &c->r->dns->names.v[i]) && is_judged(&c->r->dns->names.v[i]) && same_name(&c->r->dns->names.v[i], n))
 			return false;
 	return true;
 }
@@ -180,7 +186,7 @@ static void not_resolved(struct dns_client *c, const struct dns_name_row *first)
 	for (size_t i = 0; i < c->r->dns->names.len; i++) {
 		const struct dns_name_row *n = &c->r->dns->names.v[i];
 
-		if (!is_of(c, n) || n->control || !same_name(n, first))
+		if (!is_of(c, n) || !is_judged(n) || !same_name(n, first))
 			continue;
 		if (fails(n) && !bad)
 			bad = n;
@@ -199,8 +205,10 @@ static void not_resolved(struct dns_client *c, const struct dns_name_row *first)
 		finding_concerns(c->r, f, bad->service);
 	finding_text(c->r, f, "%.253s does not resolve from %s%s%.300s%s", bad->typed, c->d->label, good.len ? ": only " : "", strbuf_str(&good),
 		     good.len ? (strchr(strbuf_str(&good), ',') ? " do" : " does") : "");
-	if (dns_client_control(c, bad->libc) == 0)
+	if (dns_client_control(c, bad->libc) == 0 && !bad->control)
 		finding_evidence(c->r, f, "kubernetes.default does not resolve there, either: it is not this name alone");
+	if (dns_client_control(c, bad->libc) == 0 && dns_looks_foreign(c->d))
+		finding_evidence(c->r, f, "its resolv.conf has no search domain of a cluster: it is probably in none (--pid asks as a process of a pod)");
 	walk_evidence(c, f, bad);
 	try_there(c, f, bad->typed);
 }
@@ -396,7 +404,7 @@ void dns_client_names(struct dns_client *c)
 	for (size_t i = 0; i < c->r->dns->names.len && !c->r->err; i++) {
 		const struct dns_name_row *n = &c->r->dns->names.v[i];
 
-		if (!is_of(c, n) || n->control)
+		if (!is_of(c, n) || !is_judged(n))
 			continue;
 		shadowed(c, n);
 		taken_over(c, n);

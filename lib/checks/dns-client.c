@@ -88,12 +88,22 @@ bool dns_is_cluster_search(const char *domain)
 }
 
 /* "svc.DOMAIN" or "NS.svc.DOMAIN", of whatever cluster. */
-static bool has_cluster_search(const struct dns_client *c)
+static bool searches_cluster(const struct snap_dns *d)
 {
-	for (size_t i = 0; i < c->d->conf.searches.len; i++)
-		if (dns_is_cluster_search(c->d->conf.searches.v[i].domain))
+	for (size_t i = 0; i < d->conf.searches.len; i++)
+		if (dns_is_cluster_search(d->conf.searches.v[i].domain))
 			return true;
 	return false;
+}
+
+static bool has_cluster_search(const struct dns_client *c)
+{
+	return searches_cluster(c->d);
+}
+
+bool dns_looks_foreign(const struct snap_dns *d)
+{
+	return d->live && d->where == DNS_FROM_HERE && !d->node && !d->ns && d->has_conf && !searches_cluster(d);
 }
 
 static bool has_search(const struct dns_client *c, const char *domain)
@@ -102,6 +112,13 @@ static bool has_search(const struct dns_client *c, const char *domain)
 		if (dns_name_equal(c->d->conf.searches.v[i].domain, domain))
 			return true;
 	return false;
+}
+
+const char *dns_why_outside(const struct snapshot *s)
+{
+	return s->kinds[K8S_NODES] == KNOWN && !s->extents[K8S_NODES].limited ?
+		       "this machine is neither a node nor a pod of the cluster, and its own DNS knows nothing of it" :
+		       "the nodes are not known, and nothing on this machine tells that it is in the cluster; --here asks nevertheless";
 }
 
 /* Of a Service that answers DNS, or one that the kubelet of the node gives its pods. */

@@ -115,6 +115,8 @@ static enum dns_verdict judge_data(const struct dns_answer *a, const struct dns_
 		return a->nanswers ? compare(a, e, ret) : DNS_EMPTY;
 	case DNS_EXPECT_NODATA:
 	case DNS_EXPECT_NXDOMAIN:
+		if (dns_is_autopath(a))
+			return DNS_FINE;
 		*ret = of_type(a);
 		return *ret ? DNS_UNFOUNDED : DNS_FINE;
 	case DNS_EXPECT_NOTHING:

@@ -450,7 +450,8 @@ static void note_left(struct planner *x)
 	struct arena *a = &x->p->arena;
 
 	if (x->o->outside && !x->o->nservers)
-		leave(x, "addresses of the cluster", "this machine is not in the cluster: they mean nothing here");
+		leave(x, "addresses of the cluster", x->s->kinds[K8S_NODES] == KNOWN ? "this machine is not in the cluster: they mean nothing here" :
+									    "nothing tells that this machine is in the cluster: they may mean nothing here");
 	else if (dns_place_is_host(x->from) && !x->viewed && !x->o->nservers)
 		leave(x, "names of the cluster", "which server pods ask is not known here, and the node's own need not know them; --server names one");
 	if (x->over)

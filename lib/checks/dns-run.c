@@ -106,7 +106,7 @@ static int compare(const struct dns_answer *a, const struct dns_expected *e)
 	if (a->rcode != DNS_NOERROR && a->rcode != DNS_NXDOMAIN)
 		return -1; /* it says nothing of the name */
 	if (e->kind == DNS_EXPECT_NXDOMAIN)
-		return a->rcode == DNS_NXDOMAIN;
+		return a->rcode == DNS_NXDOMAIN || dns_is_autopath(a);
 	for (size_t i = 0; i < e->records.len; i++)
 		if (!a->tc && !has_record(a->answers, a->nanswers, &e->records.v[i]))
 			return 0;
@@ -319,6 +319,18 @@ static int compare_family(struct place *p, const struct dns_name_row *row, const
 	return compare(a, &e);
 }
 
+/* There must be no such name: a Service without a cluster IP and without an endpoint to show has none. */
+static bool rightly_none(struct place *p, const struct dns_name_row *row)
+{
+	CLEANUP(dns_expected_release) struct dns_expected e = { 0 };
+
+	if (!row->service || !row->service->headless || !row->full || row->walk.result != LIBC_NO_NAME)
+		return false;
+	if (expected_of(p, row->full, DNS_A, &e) < 0)
+		p->err = -ENOMEM;
+	return e.kind == DNS_EXPECT_NXDOMAIN;
+}
+
 static void judge_name(struct place *p, struct dns_name_row *row)
 {
 	const struct libc_step *w = row->walk.winner;
@@ -332,6 +344,9 @@ static void judge_name(struct place *p, struct dns_name_row *row)
 		row->ok = a != 0 && aaaa != 0;
 	} else {
 		row->ok = 0;
+		row->harmless = rightly_none(p, row);
+		if (row->harmless)
+			row->result = "there is no such name: the Service has no endpoint to show";
 	}
 }
 
@@ -348,7 +363,7 @@ static void name_row(struct place *p, const struct dns_typed *t, const struct re
 	struct dns_name_row row = { .from = p->from, .typed = t->text, .full = t->full, .service = t->service, .control = t->control, .libc = v->libc };
 	bool wanted = p->from->live && !t->control;
 
-	row.asked = str_is(p->o->dns_name, t->text);
+	row.asked = p->o->dns_name && strcasecmp(p->o->dns_name, t->text) == 0;
 	p->lookup.view = p->viewed ? v : NULL;
 	if (libc_walk(p->a, v, t->text, dns_lookup_answer, &p->lookup, &row.walk) < 0) {
 		libc_walk_release(&row.walk);
@@ -383,6 +398,15 @@ static void rows_of_libc(struct place *p, const struct dns_typed_list *typed, en
 	}
 }
 
+/* Nobody knows which libc is there, and with the other one it resolves: musl-resolver tells that. */
+static void weigh_libcs(struct place *p, size_t first)
+{
+	for (size_t i = first; p->from->libc < 0 && i < p->ret->names.len; i++)
+		for (size_t k = first; p->ret->names.v[i].ok == 0 && k < p->ret->names.len; k++)
+			p->ret->names.v[i].harmless |= p->ret->names.v[k].ok == 1 && p->ret->names.v[k].libc != p->ret->names.v[i].libc &&
+						       strcmp(p->ret->names.v[k].typed, p->ret->names.v[i].typed) == 0;
+}
+
 /* Services of which something was asked here. */
 static int services_here(struct place *p, const struct k8s_service ***ret, size_t *ret_n)
 {
@@ -409,7 +433,7 @@ static void name_rows(struct place *p)
 {
 	struct dns_typed_list typed = { 0 };
 	const struct k8s_service **services = NULL;
-	size_t n = 0;
+	size_t n = 0, first = p->ret->names.len;
 
 	if (services_here(p, &services, &n) < 0)
 		p->err = -ENOMEM;
@@ -422,6 +446,7 @@ static void name_rows(struct place *p)
 	for (int l = 0; l < LIBC_COUNT && !p->err; l++)
 		if (p->from->libc < 0 || p->from->libc == l)
 			rows_of_libc(p, &typed, (enum libc)l);
+	weigh_libcs(p, first);
 	array_free(&typed.v);
 }
 

@@ -66,12 +66,16 @@ static void add(struct targets *t, enum dns_target_kind kind, const struct ip_ad
 
 static void nameservers(struct targets *t, const struct snap_dns *from)
 {
+	const struct ip_addr own = { .family = AF_INET, .b = { 127, 0, 0, 1 } };
 	size_t n = 0;
 
 	for (size_t i = 0; from->has_conf && i < from->conf.servers.len && n < NAMESERVERS_MAX; i++)
 		if (from->conf.servers.v[i].addr.family)
 			add(t, DNS_TARGET_NAMESERVER, &from->conf.servers.v[i].addr, DNS_PORT,
 			    arena_printf(t->a, "nameserver %zu", ++n), NULL, false);
+	/* resolv.conf(5): without any, the own machine */
+	if (from->has_conf && n == 0)
+		add(t, DNS_TARGET_NAMESERVER, &own, DNS_PORT, "no nameserver is written", NULL, false);
 }
 
 static uint16_t service_port(const struct k8s_service *s, uint8_t proto)

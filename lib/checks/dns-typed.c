@@ -6,16 +6,12 @@
 
 enum { SERVICES_MAX = 20, ALL_FORMS_MAX = 3 };
 
-/* "NS.svc.DOMAIN" in the search list: what kubelets write for a pod of NS. */
 static const char *searched_ns(struct arena *a, const struct snap_dns *from)
 {
-	for (size_t i = 0; from->has_conf && i < from->conf.searches.len; i++) {
-		const char *x = from->conf.searches.v[i].domain, *dot = strchr(x, '.');
+	size_t len = 0;
+	const char *ns = from->has_conf ? resolv_conf_namespace(&from->conf, &len) : NULL;
 
-		if (dot && dot > x && strncasecmp(dot, ".svc.", 5) == 0)
-			return arena_strndup(a, x, (size_t)(dot - x));
-	}
-	return NULL;
+	return ns ? arena_strndup(a, ns, len) : NULL;
 }
 
 const char *dns_place_ns(struct arena *a, const struct snap_dns *from)

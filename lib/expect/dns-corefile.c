@@ -28,13 +28,14 @@ static bool answers_for(const struct corefile_block *b, const struct corefile_di
 	return false;
 }
 
-static const struct corefile_directive *find_plugin(const struct corefile *c, const char *zone)
+static const struct corefile_directive *find_plugin(const struct corefile *c, const char *zone, const struct corefile_block **ret)
 {
 	for (size_t i = 0; i < c->blocks.len; i++) {
 		const struct corefile_block *b = &c->blocks.v[i];
 
 		for (size_t j = 0; j < b->ndirectives; j++) {
 			if (strcmp(b->directives[j].name, "kubernetes") == 0 && answers_for(b, &b->directives[j], zone)) {
+				*ret = b;
 				return &b->directives[j];
 			}
 		}
@@ -61,6 +62,71 @@ static bool falls_through(const struct corefile_directive *d, const char *zone)
 		}
 	}
 	return d->nargs == 0;
+}
+
+/* What @how says of names concerns this one; a regular expression may. */
+static bool concerns(const char *how, const char *what, const char *name)
+{
+	size_t n = strlen(name), m = strlen(what);
+
+	if (strcmp(how, "regex") == 0) {
+		return true;
+	}
+	if (strcmp(how, "prefix") == 0) {
+		return strncasecmp(name, what, m) == 0;
+	}
+	if (strcmp(how, "substring") == 0) {
+		return strcasestr(name, what) != NULL;
+	}
+	m -= m && what[m - 1] == '.';
+	if (strcmp(how, "suffix") == 0) {
+		return n >= m && strncasecmp(name + n - m, what, m) == 0;
+	}
+	return dns_name_equal(name, what);
+}
+
+/* "rewrite [continue|stop] name [exact|prefix|suffix|substring|regex] FROM TO" (plugin/rewrite/README.md); in braces, the words begin a line. */
+static bool renames(const char *const *w, size_t n, const char *name)
+{
+	static const char *const ways[] = { "exact", "prefix", "suffix", "substring", "regex" };
+
+	if (n && (strcmp(w[0], "continue") == 0 || strcmp(w[0], "stop") == 0)) {
+		w++;
+		n--;
+	}
+	if (n < 3 || strcmp(w[0], "name") != 0) {
+		return false;
+	}
+	for (size_t i = 0; n > 3 && i < ARRAY_LEN(ways); i++) {
+		if (strcmp(w[1], ways[i]) == 0) {
+			return concerns(w[1], w[2], name);
+		}
+	}
+	return concerns("exact", w[1], name);
+}
+
+static bool is_rewritten(const struct corefile_block *b, const char *name)
+{
+	for (size_t i = 0; i < b->ndirectives; i++) {
+		const struct corefile_directive *d = &b->directives[i];
+
+		if (strcmp(d->name, "rewrite") != 0) {
+			continue;
+		}
+		if (renames(d->args, d->nargs, name)) {
+			return true;
+		}
+		for (size_t j = 0; j < d->ninner; j++) {
+			/* its first word is its name */
+			const struct corefile_directive *x = &d->inner[j];
+			const char *words[4] = { x->name, x->nargs > 0 ? x->args[0] : "", x->nargs > 1 ? x->args[1] : "", x->nargs > 2 ? x->args[2] : "" };
+
+			if (renames(words, x->nargs > 2 ? 4 : x->nargs + 1, name)) {
+				return true;
+			}
+		}
+	}
+	return false;
 }
 
 static void read_option(const struct dns_ask *q, const struct corefile_directive *d, const char *zone, struct dns_habits *ret)
@@ -91,10 +157,12 @@ static int read_text(const struct dns_ask *q, const char *text, const char *zone
 	if (r < 0 || c.error || c.has_imports) {
 		return r;
 	}
-	const struct corefile_directive *d = find_plugin(&c, zone);
+	const struct corefile_block *b = NULL;
+	const struct corefile_directive *d = find_plugin(&c, zone, &b);
 	ret->known = true;
 	ret->not_served = !d;
 	if (d) {
+		ret->rewritten = is_rewritten(b, q->qname);
 		/* the default of the plugin itself, other than kubeadm's */
 		ret->pods = DNS_PODS_DISABLED;
 	}

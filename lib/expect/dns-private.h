@@ -27,6 +27,7 @@ struct dns_habits {
 	bool no_endpoints, by_labels, ignores_empty;
 	bool hides_namespace; /* of the name that is asked for */
 	bool falls_through;   /* what it does not have, others may */
+	bool rewritten;	      /* the name that is asked for may be made another one */
 };
 
 struct dns_ask {

@@ -229,7 +229,9 @@ static void ask_habits(struct dns_ask *q)
 {
 	const struct dns_habits *h = &q->habits;
 
-	if (q->e.kind == DNS_EXPECT_NXDOMAIN && h->falls_through) {
+	if (q->e.kind == DNS_EXPECT_NXDOMAIN && h->rewritten) {
+		dns_say(q, DNS_EXPECT_NOTHING, "the name is made another one (rewrite in the Corefile)");
+	} else if (q->e.kind == DNS_EXPECT_NXDOMAIN && h->falls_through) {
 		dns_say(q, DNS_EXPECT_NOTHING, "what is no name of Kubernetes is asked of others (fallthrough in the Corefile)");
 	} else if (q->nlabels < 2 || !q->label[0] || (strcmp(q->label[0], "svc") != 0 && strcmp(q->label[0], "pod") != 0)) {
 		return;

@@ -157,6 +157,25 @@ const char *dns_chain_end(const struct dns_answer *a, const char *name, size_t *
 	return name;
 }
 
+/* In front of the last "NS.svc." of a name; 0: it has none, or nothing is there. */
+static size_t before_search(const char *name)
+{
+	size_t ret = 0;
+
+	for (const char *label = name, *dot; (dot = strchr(label, '.')) != NULL; label = dot + 1)
+		if (label > name && strncasecmp(dot, ".svc.", 5) == 0)
+			ret = (size_t)(label - name) - 1;
+	return ret;
+}
+
+bool dns_is_autopath(const struct dns_answer *a)
+{
+	const struct dns_record *r = a->q.name ? alias_of(a, a->q.name) : NULL;
+	size_t base = r && r->type == DNS_CNAME ? before_search(a->q.name) : 0;
+
+	return base && strncasecmp(r->target, a->q.name, base) == 0 && (!r->target[base] || r->target[base] == '.');
+}
+
 bool dns_is_nodata(const struct dns_answer *a)
 {
 	bool loop;

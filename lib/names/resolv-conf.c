@@ -238,3 +238,16 @@ int resolv_conf_read(struct arena *arena, const char *data, size_t size, const c
 	*ret = c;
 	return 0;
 }
+
+const char *resolv_conf_namespace(const struct resolv_conf *c, size_t *ret_len)
+{
+	for (size_t i = 0; i < c->searches.len; i++) {
+		const char *x = c->searches.v[i].domain, *dot = strchr(x, '.');
+
+		if (dot && dot > x && strncasecmp(dot, ".svc.", 5) == 0) {
+			*ret_len = (size_t)(dot - x);
+			return x;
+		}
+	}
+	return NULL;
+}

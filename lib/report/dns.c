@@ -423,31 +423,45 @@ static int causes(const struct report *r, struct strbuf *b, const struct diagnos
 
 static void verdict(struct strbuf *b, const struct dns_report *n, const struct diagnosis *d)
 {
-	size_t bad = 0, unknown = 0, good = 0, compared = 0;
+	size_t bad = 0, unknown = 0, good = 0, compared = 0, none = 0;
+	bool foreign = false;
 	for (size_t i = 0; i < n->names.len; i++) {
+		foreign |= n->names.v[i].control && n->names.v[i].ok == 0 && dns_looks_foreign(n->names.v[i].from);
 		compared += n->names.v[i].as_expected;
-		bad += n->names.v[i].ok == 0;
+		bad += n->names.v[i].ok == 0 && !n->names.v[i].harmless;
+		none += n->names.v[i].ok == 0 && n->names.v[i].harmless;
 		unknown += n->names.v[i].ok < 0;
 		good += n->names.v[i].ok == 1;
 	}
 	if (!d->axis_has_source[AXIS_NAME]) {
 		strbuf_adds(b, "\nno fault found without asking DNS\n");
-	} else if (bad == 0 && unknown == 0 && good > 0 && !d->inconclusive) {
+	} else if (bad + none + unknown == 0 && good > 0 && !d->inconclusive) {
 		strbuf_adds(b, compared ? "\nevery name resolves\n" : "\nevery name resolves; whether to the right addresses cannot be told\n");
 	} else if (bad == 0) {
 		strbuf_adds(b, "\nno fault found\n");
 	} else {
 		strbuf_adds(b, "\nsome names do not resolve, and no check tells why\n");
+		strbuf_adds(b, !foreign ? "" : "resolv.conf has no search domain of a cluster: this machine is probably in none (--pid asks as a process of a pod)\n");
 	}
 }
 
-static void not_looked_at(struct strbuf *b, const struct dns_report *n, const struct diagnosis *d)
+static bool any_tried(const struct snapshot *s)
+{
+	for (size_t i = 0; i < s->dns.len; i++) {
+		if (s->dns.v[i]->live && s->dns.v[i]->answers.len) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void not_looked_at(const struct report *r, struct strbuf *b, const struct dns_report *n, const struct diagnosis *d)
 {
 	if (d->axis_has_source[AXIS_NAME]) {
 		return;
 	}
 	strbuf_adds(b, "not looked at: what DNS answers (");
-	strbuf_add_clean(b, n->outside ? "this machine is neither a node nor a pod of the cluster, and its own DNS knows nothing of it" :
+	strbuf_add_clean(b, any_tried(r->snapshot) ? "none of the questions could be asked" : n->outside ? dns_why_outside(r->snapshot) :
 			    d->axis_why_not[AXIS_NAME] ? d->axis_why_not[AXIS_NAME] : "nothing was asked");
 	strbuf_adds(b, ")\n");
 }
@@ -458,7 +472,7 @@ static int dns_text(const struct report *r, const struct dns_report *n, const st
 	size_t found = 0;
 	head(r, &b, n);
 	if (!r->quiet) {
-		not_looked_at(&b, n, d);
+		not_looked_at(r, &b, n, d);
 	}
 	for (size_t i = 0; !r->quiet && i < r->snapshot->dns.len; i++) {
 		if (dns_place_shown(n, r->snapshot->dns.v[i])) {

@@ -3,6 +3,7 @@
 """The command dns: over recorded answers; from a pod, a node, outside the cluster and without any cluster, against real servers in namespaces
 (dns_world.py); its options, its exit codes, the shape of its JSON."""
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -134,6 +135,7 @@ def test_options():
         (("a", "b"), "a' 'b"),
         (("10.0.0.9",), "is an address"),
         (("a name",), "no name that DNS"),
+        (("/web",), "no name that DNS"),
         (("--resolv-conf", "/nonexistent/x"), "cannot read"),
         (("--netns", "no-such-namespace-here"), "there is no network namespace"),
     ):
@@ -150,6 +152,29 @@ def test_missing_service(folder):
     expect("service-not-found" in [f["check"] for f in r.json["findings"]], "the Service that is not there")
     r = run("dns", "www.example.com", "--bundle", path, "-o", "json", codes={0, 1, 2})
     expect("service-not-found" not in [f["check"] for f in r.json["findings"]], "a name of the world is no Service")
+
+
+def test_namespace(folder):
+    """A bare name is of the namespace that is searched where it is typed."""
+    path = recorded(folder, walked())
+    d = run("dns", "web", "--bundle", path, "-o", "json", codes={0}).json
+    expect_equal((d["findings"], rows(d, "web", libc="glibc")[0]["service"]), ([], "shop/web"), "what web is")
+    d = run("dns", "web", "--bundle", path, "-n", "billing", "-o", "json", codes={0, 1}).json
+    expect("service-not-found" in [f["check"] for f in d["findings"]] or rows(d, "web", libc="glibc")[0]["ok"], "with another namespace")
+
+
+def test_nothing_to_show(folder):
+    """A headless Service without endpoints has no name: that is as it must be."""
+    c = Cluster()
+    c.service("shop", "none", "None", [{"name": "http", "port": 80, "protocol": "TCP"}], {"app": "none"})
+    c.slice("shop", "none", [], [])
+    path = c.bundle(folder)
+    pod = os.path.join(path, "cluster", "pods", "shop", "client")
+    names = ["none", "none.shop", "none.shop.svc", "none.shop.svc.cluster.local"]
+    write(walked() + "".join(both(x) for n in names for x in (n, *(f"{n}.{s}" for s in SEARCH))), os.path.join(pod, "dns.txt"))
+    write(f"search {' '.join(SEARCH)}\nnameserver {VIP}\noptions ndots:5\n", os.path.join(pod, "resolv.conf"))
+    r = run("dns", "none", "-n", "shop", "--bundle", path, codes={0})
+    expect("the Service has no endpoint to show" in r.out and "no fault found" in r.out, f"not told: {r.out}")
 
 
 # ---- asking ----
@@ -191,6 +216,19 @@ def test_node(w, bundle):
     expect("from node node1" in r.out and "names as a pod there would ask for them" in r.out and "every name resolves" in r.out, f"not told: {r.out}")
 
 
+def test_host_network(w, bundle):
+    """A pod with the node's addresses and a file for pods: that file is not the node's."""
+    path = f"/etc/netns/{w.name('node2')}/resolv.conf"
+    with open(path, encoding="utf-8") as f:
+        own = f.read()
+    write(w.conf_text(), path)
+    try:
+        d = run("dns", "web", "--bundle", bundle, "--netns", w.name("node2"), "-o", "json", codes={0}).json
+    finally:
+        write(own, path)
+    expect_equal((d["findings"], rows(d, "web", libc="glibc")[0]["ok"]), ([], True), "a pod of the host network")
+
+
 def test_node_alone(w, bundle):
     """A node without a cluster, whose kubelet tells nothing: whom pods ask is not known, unless somebody says it."""
     prefix = ["ip", "netns", "exec", w.name("node1")]
@@ -212,6 +250,40 @@ def test_no_cluster(w):
     expect("DNS alone" in r.out and "web   10.96.20.1" in r.out and "cannot be told" in r.out, f"not told: {r.out}")
     r = run("dns", "www.example.com", "--netns", w.name("cl"), "-o", "json", codes={0}, env=nobody(w.folder))
     expect_equal([(n["ok"], n["query_count"]) for n in rows(r.json, "www.example.com", libc="glibc")], [(True, 10)], "a name of the world")
+
+
+def test_foreign(folder):
+    """A machine of no cluster, where nobody answers: never healthy, and what it probably is."""
+    prefix = ["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+    conf = os.path.join(folder, "foreign", "resolv.conf")
+    write("search corp.example\n", conf)
+    for name, more in (("kubernetes.default", ()), ("Kubernetes.Default", ()), ("www.example.com", ()), ("kubernetes.default", ("--ignore", "dns-name-not-resolved"))):
+        r = run("dns", name, "--resolv-conf", conf, *more, prefix=prefix, codes={2}, env=nobody(folder))
+        expect(more or f"warning: {name.lower()} does not resolve" in r.out, f"not told: {r.out}")
+        expect("no search domain of a cluster" in r.out and "127.0.0.1  UDP   0 of" in r.out, f"not told: {r.out}")
+    r = run("dns", "--resolv-conf", conf, prefix=prefix, codes={2}, env=nobody(folder))
+    expect("no check tells why" in r.out and "probably in none" in r.out, f"not told: {r.out}")
+    path = recorded(folder)
+    r = run("dns", "web", "-n", "shop", "--bundle", path, "--server", "127.0.0.1", prefix=prefix, codes={2})
+    expect("warning: web.shop.svc.cluster.local does not resolve" in r.out, f"not told: {r.out}")
+    r = run("dns", "web", "-n", "shop", "--bundle", path, "--server", "::1", prefix=["unshare", "-n"], codes={2})
+    expect("none of the questions could be asked" in r.out and "neither a node nor" not in r.out, f"not told: {r.out}")
+
+
+def test_nodes_unknown(folder):
+    """Who may not read nodes is not in the cluster for that: nothing is sent to its addresses, and --dns was not looked at."""
+    prefix = ["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+    path, conf = recorded(folder), os.path.join(folder, "foreign", "resolv.conf")
+    shutil.rmtree(os.path.join(path, "nodes"), ignore_errors=True)
+    os.remove(os.path.join(path, "cluster", "nodes.json"))
+    write("search corp.example\nnameserver 127.0.0.1\n", conf)
+    with open("/etc/resolv.conf", encoding="utf-8") as f:
+        own = "svc." not in f.read()
+    r = run("diagnose", "web", "-n", "shop", "--dns", "--bundle", path, prefix=prefix, codes={1, 2} if own else {0, 1, 2}, env=nobody(folder))
+    expect(not own or "--here asks nevertheless" in r.out, f"not told: {r.out}")
+    write(f"search shop.svc.cluster.local svc.cluster.local\nnameserver {VIP}\n", conf)
+    r = run("dns", "web", "-n", "shop", "--here", "--resolv-conf", conf, "--bundle", path, prefix=prefix, env=nobody(folder))
+    expect("--here asks nevertheless" not in r.out and "from this machine" in r.out, f"not asked: {r.out}")
 
 
 def test_forbidden(w, bundle):
@@ -248,14 +320,14 @@ def test_interrupted(w, bundle):
 
 def main():
     t = Tests()
-    for test in (test_recorded, test_full_name_only, test_differs, test_several_places, test_no_answers, test_hostile_words, test_missing_service):
+    for test in (test_recorded, test_full_name_only, test_differs, test_several_places, test_no_answers, test_hostile_words, test_missing_service, test_namespace, test_nothing_to_show):
         with tempfile.TemporaryDirectory(prefix="svcdoctor-dns-") as folder:
             t.run(test.__name__[5:], test, folder)
     t.run("options", test_options)
-    asking = (test_pod, test_process, test_node, test_node_alone, test_outside, test_forbidden, test_laptop, test_interrupted)
+    asking = (test_pod, test_process, test_node, test_host_network, test_node_alone, test_outside, test_forbidden, test_laptop, test_interrupted)
     why = lacks()
     if why:
-        for test in (*asking, test_no_cluster):
+        for test in (*asking, test_no_cluster, test_foreign, test_nodes_unknown):
             t.skip(test.__name__[5:], why)
         t.finish()
     with tempfile.TemporaryDirectory(prefix="svcdoctor-dns-") as folder, World(900, folder) as w:
@@ -264,6 +336,8 @@ def main():
         for test in asking:
             t.run(test.__name__[5:], test, w, bundle)
         t.run("no_cluster", test_no_cluster, w)
+        t.run("foreign", test_foreign, folder)
+        t.run("nodes_unknown", test_nodes_unknown, folder)
     t.finish()
 
 

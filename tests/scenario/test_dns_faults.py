@@ -493,7 +493,7 @@ def bare_name_of_another_namespace(w):
 LOCK = threading.Lock()
 
 
-def record(w, s, bundle):
+def record(w, s, bundle, seconds=5):
     """What somebody writes down who has dig in the pod, and no svcdoctor: the pod's dns.txt and resolv.conf."""
     conf = w.conf_text()
     searches = conf.splitlines()[0].split()[1:] if conf.startswith("search") else []
@@ -502,7 +502,7 @@ def record(w, s, bundle):
     asked += [f"+tcp @{server} {names[0]} A" for server in dict.fromkeys([*w.servers, VIP, *ENDS])]
     folder = os.path.join(w.folder, "dig")
     os.makedirs(folder)
-    lines = [f"dig +time=1 +tries=2 {q} >{folder}/{n:03} &" for n, q in enumerate(asked)]
+    lines = [f"dig +time={seconds} +tries=2 {q} >{folder}/{n:03} &" for n, q in enumerate(asked)]
     w.inside(s.at, "sh", "-c", "\n".join([*lines, "wait"]))
     text = "".join(read(os.path.join(folder, f"{n:03}")) for n in range(len(asked)))
     for name, content in (("dns.txt", text), ("resolv.conf", conf)):

@@ -226,7 +226,7 @@ static void test_outside(void **state)
 	w.o = (struct dns_plan_options){ .name = "s", .outside = true };
 	ask_all(&w);
 	assert_int_equal(w.questions, 0);
-	assert_true(left(&w, "not in the cluster"));
+	assert_true(left(&w, "in the cluster"));
 	release_world(&w);
 	/* a server that was named is asked for whole names, and nobody else is */
 	make_world(&w, NULL);

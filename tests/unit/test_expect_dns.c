@@ -287,6 +287,7 @@ static void test_service(void **state)
 /* ---- what a Corefile changes ---- */
 
 #define KUBERNETES(options) ".:53 {\\n errors\\n kubernetes cluster.local in-addr.arpa {\\n" options " }\\n forward . /etc/resolv.conf\\n}\\n"
+#define REWRITE(what) ".:53 {\\n rewrite " what "\\n kubernetes cluster.local\\n}\\n"
 static const struct {
 	const char *corefile, *name;
 	uint16_t type;
@@ -305,6 +306,15 @@ static const struct {
 	{ KUBERNETES("endpoint_pod_names\\n"), "one.named.shop" D, DNS_A, "= 10.244.1.60" },
 	{ KUBERNETES("endpoint_pod_names\\n"), "10-244-1-60.named.shop" D, DNS_A, "NXDOMAIN" },
 	{ KUBERNETES("ttl 30\\n"), "10-244-1-60.named.shop" D, DNS_A, "= 10.244.1.60" },
+	{ REWRITE("name nobody.shop.svc.cluster.local web.shop.svc.cluster.local"), "nobody.shop" D, DNS_A, "?" },
+	{ REWRITE("stop name exact Nobody.shop.svc.cluster.local. web.shop.svc.cluster.local"), "nobody.shop" D, DNS_A, "?" },
+	{ REWRITE("name prefix no some"), "nobody.shop" D, DNS_A, "?" },
+	{ REWRITE("name suffix .shop.svc.cluster.local .half.svc.cluster.local"), "nobody.shop" D, DNS_A, "?" },
+	{ REWRITE("name substring body some"), "nobody.shop" D, DNS_A, "?" },
+	{ REWRITE("stop {\\n name regex (.*)\\\\.shop\\\\.svc {1}\\n answer auto\\n }"), "nobody.shop" D, DNS_A, "?" },
+	{ REWRITE("name other.shop.svc.cluster.local web.shop.svc.cluster.local"), "nobody.shop" D, DNS_A, "NXDOMAIN" },
+	{ REWRITE("type ANY HINFO"), "nobody.shop" D, DNS_A, "NXDOMAIN" },
+	{ REWRITE("name nobody.shop.svc.cluster.local x.example"), "web.shop" D, DNS_A, "= 10.96.0.10" },
 	{ KUBERNETES("fallthrough\\n"), "nobody.shop" D, DNS_A, "?" },
 	{ KUBERNETES("fallthrough in-addr.arpa\\n"), "nobody.shop" D, DNS_A, "NXDOMAIN" },
 	{ KUBERNETES("ttl 30\\n"), "1.0.3.10.in-addr.arpa", DNS_PTR, "= PTR kubernetes.default" D },
