@@ -3,11 +3,12 @@
  * The command dns as text: from each place its resolv.conf as libcs take it, each name with what is asked for it, who answers how fast, what
  * differs from the API, and then the causes.
  */
+#include <ctype.h>
 #include <errno.h>
 
 #include "dns-private.h"
 
-enum { STEPS_SHOWN = 8, LEFT_SHOWN = 6, NAME_WIDTH = 44, WIDTH = 100 };
+enum { STEPS_SHOWN = 8, LEFT_SHOWN = 6, SERVERS_SHOWN = 3, NAME_WIDTH = 44, WIDTH = 100 };
 #define CONF_INDENT "               "
 
 static const struct column server_columns[] = {
@@ -308,58 +309,82 @@ static void servers(const struct report *r, struct strbuf *b, const struct dns_r
 
 /* ---- answers ---- */
 
-static bool same_answer(const struct dns_record_row *a, const struct dns_record_row *b)
+/* One answer to one question, whoever gave it. */
+struct told {
+	const struct dns_record_row *row; /* the first of them */
+	const struct dns_question *q[SERVERS_SHOWN];
+	size_t servers;
+};
+struct told_list {
+	ARRAY_OF(struct told *) v; /* in the order of asking */
+	struct map by_text;
+	struct arena arena;
+};
+
+static void told_release(struct told_list *l)
 {
-	return a->from == b->from && a->ok == b->ok && a->answer->q.type == b->answer->q.type && strcmp(a->got, b->got) == 0 &&
-	       dns_name_equal(a->answer->q.name, b->answer->q.name);
+	array_free(&l->v);
+	map_release(&l->by_text);
+	arena_release(&l->arena);
 }
 
-static bool told_before(const struct dns_report *n, size_t i)
+static int tell(struct told_list *l, const struct dns_record_row *x)
 {
-	for (size_t k = 0; k < i; k++) {
-		if (same_answer(&n->records.v[k], &n->records.v[i])) {
-			return true;
-		}
+	const struct dns_question *q = &x->answer->q;
+	char *key = arena_printf(&l->arena, "%s %d %u %s", x->got, x->ok, q->type, q->name);
+	for (char *p = key ? key + strlen(key) - strlen(q->name) : NULL; p && *p; p++) {
+		*p = (char)tolower((unsigned char)*p);
 	}
-	return false;
+	struct told *t = key ? map_gets(&l->by_text, key) : NULL;
+	if (!t) {
+		t = arena_new(&l->arena, struct told);
+		if (!key || !t || map_puts(&l->by_text, key, t) < 0 || array_push(&l->v, t) < 0) {
+			return -ENOMEM;
+		}
+		t->row = x;
+	}
+	if (q->server.family && t->servers++ < SERVERS_SHOWN) {
+		t->q[t->servers - 1] = q;
+	}
+	return 0;
 }
 
-static void add_servers(struct strbuf *b, const struct dns_report *n, size_t i)
+static void told_line(struct strbuf *b, const struct told *t)
 {
-	size_t seen = 0;
-	for (size_t k = i; k < n->records.len; k++) {
-		const struct dns_question *q = &n->records.v[k].answer->q;
-		char buf[IP_ADDR_STRLEN];
-		if (q->server.family && same_answer(&n->records.v[k], &n->records.v[i]) && seen++ < 3) {
-			strbuf_addf(b, "%s%s%s", seen == 1 ? " at " : ", ", ip_addr_format(&q->server, buf), q->tcp ? "/TCP" : "");
-		}
+	struct strbuf line CLEANUP(strbuf_release) = STRBUF_INIT;
+	const struct dns_record_row *x = t->row;
+	char type[DNS_TYPE_STRLEN], buf[IP_ADDR_STRLEN];
+	strbuf_addf(&line, "%s %s", dns_type_name(x->answer->q.type, type), x->answer->q.name);
+	for (size_t i = 0; i < MIN(t->servers, (size_t)SERVERS_SHOWN); i++) {
+		strbuf_addf(&line, "%s%s%s", i ? ", " : " at ", ip_addr_format(&t->q[i]->server, buf), t->q[i]->tcp ? "/TCP" : "");
 	}
-	if (seen > 3) {
-		strbuf_addf(b, " and %zu more", seen - 3);
+	if (t->servers > SERVERS_SHOWN) {
+		strbuf_addf(&line, " and %zu more", t->servers - SERVERS_SHOWN);
 	}
+	strbuf_addf(&line, ": %s", x->got);
+	strbuf_adds(b, x->ok == 0 ? "  differs  " : "  answer   ");
+	strbuf_add_clean(b, strbuf_str(&line));
+	strbuf_addc(b, '\n');
+	if (x->expected && x->ok == 0) {
+		strbuf_adds(b, "           the API says ");
+		strbuf_add_clean(b, x->expected);
+		strbuf_addc(b, '\n');
+	}
+	b->failed |= line.failed;
 }
 
 static void record_lines(const struct report *r, struct strbuf *b, const struct dns_report *n, const struct snap_dns *from)
 {
+	struct told_list l CLEANUP(told_release) = { 0 };
 	for (size_t i = 0; i < n->records.len; i++) {
 		const struct dns_record_row *x = &n->records.v[i];
-		struct strbuf line CLEANUP(strbuf_release) = STRBUF_INIT;
-		char type[DNS_TYPE_STRLEN];
-		if (x->from != from || (x->ok != 0 && !r->verbose) || told_before(n, i)) {
-			continue;
+		if (x->from == from && (x->ok == 0 || r->verbose) && tell(&l, x) < 0) {
+			b->failed = true;
+			return;
 		}
-		strbuf_addf(&line, "%s %s", dns_type_name(x->answer->q.type, type), x->answer->q.name);
-		add_servers(&line, n, i);
-		strbuf_addf(&line, ": %s", x->got);
-		strbuf_adds(b, x->ok == 0 ? "  differs  " : "  answer   ");
-		strbuf_add_clean(b, strbuf_str(&line));
-		strbuf_addc(b, '\n');
-		if (x->expected && x->ok == 0) {
-			strbuf_adds(b, "           the API says ");
-			strbuf_add_clean(b, x->expected);
-			strbuf_addc(b, '\n');
-		}
-		b->failed |= line.failed;
+	}
+	for (size_t i = 0; i < l.v.len; i++) {
+		told_line(b, l.v.v[i]);
 	}
 }
 
