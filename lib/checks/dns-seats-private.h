@@ -69,6 +69,7 @@ struct dns_view {
 	bool domain_configured;	       /* or else the Corefile says it, and no search list */
 	struct dns_seat *seats;
 	size_t nseats;
+	size_t nbad;			    /* in judged: they are bounded, and found faults anyway */
 	ARRAY_OF(struct dns_judged) judged; /* of questions that were asked again, the last word only */
 	struct map expected;		    /* "type name" -> struct dns_expected */
 	struct map questions;		    /* place, server, type and name -> the last number in judged */
