@@ -195,7 +195,8 @@ static bool same_word(const struct dns_judged *x, const struct dns_judged *y)
 }
 
 #define WORDS_MAX 8
-#define JUDGED_MAX 4000 /* they are compared with each other */
+#define JUDGED_MAX 50000
+#define BAD_MAX 2000 /* each is compared with all others */
 
 /*
  * The same question once more, at the same server: what failed once and then did not, did not fail; other records than before stay beside them,
@@ -226,8 +227,11 @@ static void keep(struct dns_view *v, struct dns_judged *j)
 
 	if (!key || replaces(v, j, last))
 		return;
+	if (v->nbad >= BAD_MAX && j->verdict != DNS_FINE && j->verdict != DNS_UNDECIDED)
+		return;
 	j->before = last;
 	run_push(v->r, &v->judged, *j);
+	v->nbad += j->verdict != DNS_FINE && j->verdict != DNS_UNDECIDED;
 	if (!v->r->err && map_puts(&v->questions, key, (void *)(uintptr_t)v->judged.len) < 0)
 		v->r->err = -ENOMEM;
 }
@@ -250,9 +254,22 @@ static void judge_answer(struct dns_view *v, const struct dns_seat *seat, const 
 	keep(v, &j);
 }
 
+/* Where nobody tells the cluster's domain and no name was found in the one that is assumed, it may be another: who has no such names is right. */
+static void forgive(struct dns_view *v)
+{
+	for (size_t i = 0; i < v->judged.len; i++)
+		if (v->judged.v[i].a->rcode == DNS_NOERROR && v->judged.v[i].a->q.type != DNS_PTR)
+			return;
+	for (size_t i = 0; i < v->judged.len; i++)
+		if (v->judged.v[i].a->q.type != DNS_PTR)
+			v->judged.v[i].verdict = DNS_UNDECIDED;
+}
+
 void dns_view_judge(struct dns_view *v)
 {
 	for (size_t i = 0; i < v->nseats; i++)
 		for (size_t k = 0; k < v->seats[i].d->answers.len && !v->r->err; k++)
 			judge_answer(v, &v->seats[i], &v->seats[i].d->answers.v[k]);
+	if (v->domain_assumed)
+		forgive(v);
 }

@@ -39,11 +39,30 @@ static int index_answer(struct dns_lookup *l, const struct dns_answer *a)
 	return array_push(&f->v, a);
 }
 
+static int index_server(struct dns_lookup *l, const struct dns_answer *a)
+{
+	struct dns_heard *h = map_get(&l->by_server, &a->q.server, sizeof(a->q.server));
+
+	if (!a->q.server.family)
+		return 0;
+	if (!h) {
+		h = arena_new(&l->arena, struct dns_heard);
+		if (!h || map_put(&l->by_server, &a->q.server, sizeof(a->q.server), h) < 0)
+			return -ENOMEM;
+	}
+	if (a->q.tcp)
+		return 0;
+	h->answered |= a->end == DNS_ANSWERED;
+	if (a->end != DNS_ANSWERED && a->end != DNS_NOT_ASKED && a->end != DNS_FAILED)
+		h->lost = a;
+	return 0;
+}
+
 int dns_lookup_make(const struct snap_dns *from, struct dns_lookup *ret)
 {
 	ret->from = from;
 	for (size_t i = 0; i < from->answers.len; i++)
-		if (index_answer(ret, &from->answers.v[i]) < 0)
+		if (index_answer(ret, &from->answers.v[i]) < 0 || index_server(ret, &from->answers.v[i]) < 0)
 			return -ENOMEM;
 	return 0;
 }
@@ -57,6 +76,7 @@ void dns_lookup_release(struct dns_lookup *l)
 			array_free(&f->v);
 	}
 	map_release(&l->by_key);
+	map_release(&l->by_server);
 	arena_release(&l->arena);
 }
 
@@ -104,18 +124,9 @@ static const struct dns_answer *of_one(const struct dns_found *f, const struct i
 /* A question to this server that was not answered, though others were asked of it: as far as one can tell it answers nothing. */
 static const struct dns_answer *silence(const struct dns_lookup *l, const struct ip_addr *server)
 {
-	const struct dns_answer *lost = NULL;
+	const struct dns_heard *h = map_get(&l->by_server, server, sizeof(*server));
 
-	for (size_t i = 0; i < l->from->answers.len; i++) {
-		const struct dns_answer *a = &l->from->answers.v[i];
-
-		if (a->q.tcp || !a->q.server.family || !ip_addr_equal(&a->q.server, server))
-			continue;
-		if (a->end == DNS_ANSWERED)
-			return NULL;
-		lost = a->end == DNS_NOT_ASKED || a->end == DNS_FAILED ? lost : a;
-	}
-	return lost;
+	return h && !h->answered ? h->lost : NULL;
 }
 
 static const struct dns_answer *by_order(struct dns_lookup *l, const struct dns_found *f)
@@ -157,10 +168,9 @@ static const struct dns_answer *fastest(struct dns_lookup *l, const struct dns_f
 
 static bool asked_any(const struct dns_lookup *l)
 {
-	for (size_t i = 0; i < l->from->answers.len; i++)
-		for (size_t j = 0; j < l->view->nservers; j++)
-			if (ip_addr_equal(&l->from->answers.v[i].q.server, &l->view->servers[j]))
-				return true;
+	for (size_t j = 0; j < l->view->nservers; j++)
+		if (map_get(&l->by_server, &l->view->servers[j], sizeof(l->view->servers[j])))
+			return true;
 	return false;
 }
 

@@ -74,8 +74,12 @@ struct dns_lookup {
 	const struct snap_dns *from;
 	const struct resolv_view *view; /* whose servers count; NULL: any */
 	struct map by_key;		/* "name type" in lower case -> struct dns_found */
+	struct map by_server;		/* struct ip_addr -> struct dns_heard */
 	struct arena arena;
-	bool failed;
+};
+struct dns_heard {
+	bool answered;		       /* something, over UDP */
+	const struct dns_answer *lost; /* the last over UDP that was not answered; NULL */
 };
 struct dns_found {
 	ARRAY_OF(const struct dns_answer *) v; /* in the order of asking */

@@ -8,7 +8,7 @@
 
 #include "dns-plan-private.h"
 
-enum { ADDRESSES_SHOWN = 4, RECORDS_SHOWN = 4, SERVICES_MAX = 1000 };
+enum { ADDRESSES_SHOWN = 4, RECORDS_SHOWN = 4, RESULTS_MAX = 64, SERVICES_MAX = 1000 };
 
 void dns_report_release(struct dns_report *r)
 {
@@ -257,38 +257,33 @@ static void record_rows(struct place *p)
 
 /* ---- names ---- */
 
-static void collect(struct place *p, const struct dns_answer *a, const char *name, struct dns_record **v, size_t *n)
+static void collect(const struct dns_answer *a, const char *name, const struct dns_record *v[static RESULTS_MAX], size_t *n)
 {
 	size_t len;
 	bool loop;
 	const char *last = a && a->end == DNS_ANSWERED ? dns_chain_end(a, name, &len, &loop) : NULL;
 
-	(void)p;
 	for (size_t i = 0; last && i < a->nanswers; i++)
-		if (a->answers[i].addr.family && *n < 64)
-			(*v)[(*n)++] = a->answers[i];
+		if (a->answers[i].addr.family && *n < RESULTS_MAX)
+			v[(*n)++] = &a->answers[i];
 }
 
 /* Where a libc resolves the name: the addresses; else why not. */
 static const char *result_words(struct place *p, const struct libc_walk *w)
 {
 	CLEANUP(strbuf_release) struct strbuf b = STRBUF_INIT;
-	struct dns_record *v = arena_array(p->a, struct dns_record, 64);
+	const struct dns_record *v[RESULTS_MAX];
 	size_t n = 0;
 
-	if (!v) {
-		p->err = -ENOMEM;
-		return "";
-	}
 	switch (w->result) {
 	case LIBC_RESOLVED:
 		if (w->winner) {
-			collect(p, w->winner->a, w->winner->name, &v, &n);
-			collect(p, w->winner->aaaa, w->winner->name, &v, &n);
+			collect(w->winner->a, w->winner->name, v, &n);
+			collect(w->winner->aaaa, w->winner->name, v, &n);
 		}
 		for (size_t i = 0; i < n && i < ADDRESSES_SHOWN; i++) {
 			strbuf_adds(&b, i ? ", " : "");
-			add_record(&b, &v[i]);
+			add_record(&b, v[i]);
 		}
 		if (n > ADDRESSES_SHOWN)
 			strbuf_addf(&b, " and %zu more", n - ADDRESSES_SHOWN);
@@ -475,21 +470,34 @@ static void name_rows(struct place *p)
 
 /* ---- servers ---- */
 
-static struct dns_server_row *server_row(struct place *p, size_t first, const struct dns_question *q)
+/* The answers of one server over one transport. */
+struct served {
+	const struct dns_answer *const *v; /* in the order of asking */
+	size_t n;
+};
+
+static int server_cmp(const struct dns_question *x, const struct dns_question *y)
 {
-	struct dns_server_row row = { .from = p->from, .addr = q->server, .port = q->port, .tcp = q->tcp, .ok = -1 };
+	int r = ip_addr_cmp(&x->server, &y->server);
 
-	for (size_t i = first; i < p->ret->servers.len; i++) {
-		struct dns_server_row *r = &p->ret->servers.v[i];
+	if (r == 0)
+		r = (x->port > y->port) - (x->port < y->port);
+	return r ? r : x->tcp - y->tcp;
+}
 
-		if (ip_addr_equal(&r->addr, &q->server) && r->port == q->port && r->tcp == q->tcp)
-			return r;
-	}
-	if (array_push(&p->ret->servers, row) < 0) {
-		p->err = -ENOMEM;
-		return NULL;
-	}
-	return &p->ret->servers.v[p->ret->servers.len - 1];
+static int by_server(const void *a, const void *b)
+{
+	const struct dns_answer *const *x = a, *const *y = b;
+	int r = server_cmp(&(*x)->q, &(*y)->q);
+
+	return r ? r : (*x > *y) - (*x < *y);
+}
+
+static int by_first(const void *a, const void *b)
+{
+	const struct served *x = a, *y = b;
+
+	return (*x->v > *y->v) - (*x->v < *y->v);
 }
 
 static int by_us(const void *a, const void *b)
@@ -499,21 +507,13 @@ static int by_us(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static bool of_row(const struct dns_answer *a, const struct dns_server_row *r)
-{
-	return a->q.server.family && ip_addr_equal(&a->q.server, &r->addr) && a->q.port == r->port && a->q.tcp == r->tcp;
-}
-
-static void times(struct place *p, struct dns_server_row *r)
+static void times(struct place *p, const struct served *g, struct dns_server_row *r)
 {
 	ARRAY_OF(uint32_t) us = { 0 };
 
-	for (size_t i = 0; i < p->from->answers.len; i++) {
-		const struct dns_answer *a = &p->from->answers.v[i];
-
-		if (a->end == DNS_ANSWERED && a->us && of_row(a, r) && array_push(&us, a->us) < 0)
+	for (size_t i = 0; i < g->n; i++)
+		if (g->v[i]->end == DNS_ANSWERED && g->v[i]->us && array_push(&us, g->v[i]->us) < 0)
 			p->err = -ENOMEM;
-	}
 	if (us.len) {
 		qsort(us.v, us.len, sizeof(*us.v), by_us);
 		r->min_us = us.v[0];
@@ -524,21 +524,18 @@ static void times(struct place *p, struct dns_server_row *r)
 }
 
 /* The first way in which it did not answer. */
-static const struct dns_answer *first_lost(const struct place *p, const struct dns_server_row *r)
+static const struct dns_answer *first_lost(const struct served *g)
 {
-	for (size_t i = 0; i < p->from->answers.len; i++) {
-		const struct dns_answer *a = &p->from->answers.v[i];
-
-		if (a->end != DNS_ANSWERED && a->end != DNS_NOT_ASKED && of_row(a, r))
-			return a;
-	}
+	for (size_t i = 0; i < g->n; i++)
+		if (g->v[i]->end != DNS_ANSWERED && g->v[i]->end != DNS_NOT_ASKED)
+			return g->v[i];
 	return NULL;
 }
 
-static void server_words(struct place *p, struct dns_server_row *r)
+static void server_words(struct place *p, const struct served *g, struct dns_server_row *r)
 {
 	CLEANUP(strbuf_release) struct strbuf b = STRBUF_INIT;
-	const struct dns_answer *lost = first_lost(p, r);
+	const struct dns_answer *lost = first_lost(g);
 	size_t silent = r->asked - r->answered;
 
 	r->ok = r->asked == 0 ? -1 : silent == 0;
@@ -555,37 +552,60 @@ static void server_words(struct place *p, struct dns_server_row *r)
 	r->result = keep(p, &b);
 }
 
+static void count_answer(struct dns_server_row *r, const struct dns_answer *a)
+{
+	if (a->end == DNS_NOT_ASKED)
+		return;
+	r->asked++;
+	r->answered += a->end == DNS_ANSWERED;
+	r->refused += a->end == DNS_ANSWERED && a->rcode == DNS_REFUSED;
+	r->servfail += a->end == DNS_ANSWERED && a->rcode == DNS_SERVFAIL;
+	r->nxdomain += a->end == DNS_ANSWERED && a->rcode == DNS_NXDOMAIN;
+}
+
+static void server_row(struct place *p, const struct served *g)
+{
+	const struct dns_question *q = &g->v[0]->q;
+	struct dns_server_row row = { .from = p->from, .addr = q->server, .port = q->port, .tcp = q->tcp, .ok = -1 };
+
+	for (size_t i = 0; i < g->n; i++)
+		count_answer(&row, g->v[i]);
+	for (size_t k = 0; k < p->targets.v.len; k++) {
+		const struct dns_target *x = &p->targets.v.v[k];
+
+		if (ip_addr_equal(&x->addr, &row.addr) && (row.tcp ? x->tcp_port : x->port) == row.port) {
+			row.what = x->what;
+			row.node = x->node;
+		}
+	}
+	times(p, g, &row);
+	server_words(p, g, &row);
+	if (array_push(&p->ret->servers, row) < 0)
+		p->err = -ENOMEM;
+}
+
+/* A row for each server and transport, in the order in which they were asked first. */
 static int server_rows(struct place *p)
 {
-	const struct dns_targets *t = &p->targets;
-	size_t first = p->ret->servers.len;
+	const size_t max = p->from->answers.len;
+	const struct dns_answer **v = arena_array(p->a, const struct dns_answer *, max + 1);
+	struct served *groups = arena_array(p->a, struct served, max + 1);
+	size_t n = 0, ngroups = 0;
 
-	for (size_t i = 0; i < p->from->answers.len && !p->err; i++) {
-		const struct dns_answer *a = &p->from->answers.v[i];
-		struct dns_server_row *r = a->q.server.family && a->end != DNS_FAILED ? server_row(p, first, &a->q) : NULL;
-
-		if (!r || a->end == DNS_NOT_ASKED)
-			continue;
-		r->asked++;
-		r->answered += a->end == DNS_ANSWERED;
-		r->refused += a->end == DNS_ANSWERED && a->rcode == DNS_REFUSED;
-		r->servfail += a->end == DNS_ANSWERED && a->rcode == DNS_SERVFAIL;
-		r->nxdomain += a->end == DNS_ANSWERED && a->rcode == DNS_NXDOMAIN;
+	if (!v || !groups)
+		return -ENOMEM;
+	for (size_t i = 0; i < max; i++)
+		if (p->from->answers.v[i].q.server.family && p->from->answers.v[i].end != DNS_FAILED)
+			v[n++] = &p->from->answers.v[i];
+	qsort(v, n, sizeof(*v), by_server);
+	for (size_t i = 0; i < n; i++) {
+		if (i == 0 || server_cmp(&v[i - 1]->q, &v[i]->q) != 0)
+			groups[ngroups++] = (struct served){ v + i, 0 };
+		groups[ngroups - 1].n++;
 	}
-	for (size_t i = first; i < p->ret->servers.len && !p->err; i++) {
-		struct dns_server_row *r = &p->ret->servers.v[i];
-
-		for (size_t k = 0; k < t->v.len; k++) {
-			const struct dns_target *x = &t->v.v[k];
-
-			if (ip_addr_equal(&x->addr, &r->addr) && (r->tcp ? x->tcp_port : x->port) == r->port) {
-				r->what = x->what;
-				r->node = x->node;
-			}
-		}
-		times(p, r);
-		server_words(p, r);
-	}
+	qsort(groups, ngroups, sizeof(*groups), by_first);
+	for (size_t i = 0; i < ngroups && !p->err; i++)
+		server_row(p, &groups[i]);
 	return p->err;
 }
 

@@ -3,11 +3,12 @@
  * The command dns as text: from each place its resolv.conf as libcs take it, each name with what is asked for it, who answers how fast, what
  * differs from the API, and then the causes.
  */
+#include <ctype.h>
 #include <errno.h>
 
 #include "dns-private.h"
 
-enum { STEPS_SHOWN = 8, LEFT_SHOWN = 6, NAME_WIDTH = 44, WIDTH = 100 };
+enum { STEPS_SHOWN = 8, LEFT_SHOWN = 6, SERVERS_SHOWN = 3, NAME_WIDTH = 44, WIDTH = 100 };
 #define CONF_INDENT "               "
 
 static const struct column server_columns[] = {
@@ -22,7 +23,12 @@ static void head(const struct report *r, struct strbuf *b, const struct dns_repo
 	if (r->quiet) {
 		return;
 	}
-	if (s->any_cluster || s->nodes.len > 0 || s->origin) {
+	bool nothing_read = s->live && !s->any_cluster && s->nodes.len == 0 && s->origin;
+	if (nothing_read) {
+		strbuf_adds(b, "looked at: DNS alone; nothing could be read of ");
+		strbuf_add_clean(b, s->origin);
+		strbuf_addc(b, '\n');
+	} else if (s->any_cluster || s->nodes.len > 0 || s->origin) {
 		text_looked_at(r, b, NULL);
 	} else {
 		strbuf_adds(b, "looked at: DNS alone; there is no cluster and no bundle that its answers could be compared with\n");
@@ -148,16 +154,33 @@ static bool same_walk(const struct dns_name_row *a, const struct dns_name_row *b
 	return true;
 }
 
-/* The same name at the same place, of the other libc. */
-static const struct dns_name_row *twin(const struct dns_report *n, const struct dns_name_row *x)
+/* The names of one place, by what is typed, of each libc: those that stand first. */
+struct by_libc {
+	struct map typed[LIBC_COUNT];
+};
+
+static void by_libc_release(struct by_libc *m)
+{
+	for (int l = 0; l < LIBC_COUNT; l++) {
+		map_release(&m->typed[l]);
+	}
+}
+
+static int by_libc_make(const struct dns_report *n, const struct snap_dns *from, struct by_libc *ret)
 {
 	for (size_t i = 0; i < n->names.len; i++) {
-		const struct dns_name_row *y = &n->names.v[i];
-		if (y != x && y->from == x->from && y->libc != x->libc && strcmp(y->typed, x->typed) == 0) {
-			return y;
+		struct dns_name_row *x = &n->names.v[i];
+		if (x->from == from && !map_gets(&ret->typed[x->libc], x->typed) && map_puts(&ret->typed[x->libc], x->typed, x) < 0) {
+			return -ENOMEM;
 		}
 	}
-	return NULL;
+	return 0;
+}
+
+/* The same name at the same place, of the other libc. */
+static const struct dns_name_row *twin(const struct by_libc *m, const struct dns_name_row *x)
+{
+	return map_gets(&m->typed[x->libc == LIBC_GLIBC ? LIBC_MUSL : LIBC_GLIBC], x->typed);
 }
 
 static void step_lines(const struct report *r, struct strbuf *b, const struct libc_walk *w)
@@ -234,9 +257,11 @@ static bool any_asked(const struct dns_report *n, const struct snap_dns *from)
 
 static void names(const struct report *r, struct strbuf *b, const struct dns_report *n, const struct snap_dns *from)
 {
+	struct by_libc m CLEANUP(by_libc_release) = { 0 };
 	bool ways = any_asked(n, from);
+	b->failed |= by_libc_make(n, from, &m) < 0;
 	for (size_t i = 0; i < n->names.len; i++) {
-		const struct dns_name_row *x = &n->names.v[i], *y = twin(n, x);
+		const struct dns_name_row *x = &n->names.v[i], *y = x->from == from ? twin(&m, x) : NULL;
 		bool both = y && same_walk(x, y);
 		if (x->from != from || (both && x->libc != LIBC_GLIBC && !r->verbose)) {
 			continue;
@@ -289,58 +314,96 @@ static void servers(const struct report *r, struct strbuf *b, const struct dns_r
 
 /* ---- answers ---- */
 
-static bool same_answer(const struct dns_record_row *a, const struct dns_record_row *b)
+/* One answer to one question, whoever gave it. */
+struct told {
+	const struct dns_record_row *row; /* the first of them */
+	const struct dns_question *q[SERVERS_SHOWN];
+	size_t servers;
+};
+struct told_list {
+	ARRAY_OF(struct told *) v; /* in the order of asking */
+	struct map by_text;
+	struct arena arena;
+};
+
+static void told_release(struct told_list *l)
 {
-	return a->from == b->from && a->ok == b->ok && a->answer->q.type == b->answer->q.type && strcmp(a->got, b->got) == 0 &&
-	       dns_name_equal(a->answer->q.name, b->answer->q.name);
+	array_free(&l->v);
+	map_release(&l->by_text);
+	arena_release(&l->arena);
 }
 
-static bool told_before(const struct dns_report *n, size_t i)
+/* Each server once, however often it was asked. */
+static int told_by(struct told_list *l, struct told *t, const char *key, const struct dns_question *q)
 {
-	for (size_t k = 0; k < i; k++) {
-		if (same_answer(&n->records.v[k], &n->records.v[i])) {
-			return true;
-		}
+	char buf[IP_ADDR_STRLEN];
+	char *at = arena_printf(&l->arena, "%s\n%s %u %d", key, ip_addr_format(&q->server, buf), q->port, q->tcp);
+	if (at && map_gets(&l->by_text, at)) {
+		return 0;
 	}
-	return false;
+	if (!at || map_puts(&l->by_text, at, t) < 0) {
+		return -ENOMEM;
+	}
+	if (t->servers++ < SERVERS_SHOWN) {
+		t->q[t->servers - 1] = q;
+	}
+	return 0;
 }
 
-static void add_servers(struct strbuf *b, const struct dns_report *n, size_t i)
+static int tell(struct told_list *l, const struct dns_record_row *x)
 {
-	size_t seen = 0;
-	for (size_t k = i; k < n->records.len; k++) {
-		const struct dns_question *q = &n->records.v[k].answer->q;
-		char buf[IP_ADDR_STRLEN];
-		if (q->server.family && same_answer(&n->records.v[k], &n->records.v[i]) && seen++ < 3) {
-			strbuf_addf(b, "%s%s%s", seen == 1 ? " at " : ", ", ip_addr_format(&q->server, buf), q->tcp ? "/TCP" : "");
+	const struct dns_question *q = &x->answer->q;
+	char *key = arena_printf(&l->arena, "%s %d %u %s", x->got, x->ok, q->type, q->name);
+	for (char *p = key ? key + strlen(key) - strlen(q->name) : NULL; p && *p; p++) {
+		*p = (char)tolower((unsigned char)*p);
+	}
+	struct told *t = key ? map_gets(&l->by_text, key) : NULL;
+	if (!t) {
+		t = arena_new(&l->arena, struct told);
+		if (!key || !t || map_puts(&l->by_text, key, t) < 0 || array_push(&l->v, t) < 0) {
+			return -ENOMEM;
 		}
+		t->row = x;
 	}
-	if (seen > 3) {
-		strbuf_addf(b, " and %zu more", seen - 3);
+	return q->server.family ? told_by(l, t, key, q) : 0;
+}
+
+static void told_line(struct strbuf *b, const struct told *t)
+{
+	struct strbuf line CLEANUP(strbuf_release) = STRBUF_INIT;
+	const struct dns_record_row *x = t->row;
+	char type[DNS_TYPE_STRLEN], buf[IP_ADDR_STRLEN];
+	strbuf_addf(&line, "%s %s", dns_type_name(x->answer->q.type, type), x->answer->q.name);
+	for (size_t i = 0; i < MIN(t->servers, (size_t)SERVERS_SHOWN); i++) {
+		strbuf_addf(&line, "%s%s%s", i ? ", " : " at ", ip_addr_format(&t->q[i]->server, buf), t->q[i]->tcp ? "/TCP" : "");
 	}
+	if (t->servers > SERVERS_SHOWN) {
+		strbuf_addf(&line, " and %zu more", t->servers - SERVERS_SHOWN);
+	}
+	strbuf_addf(&line, ": %s", x->got);
+	strbuf_adds(b, x->ok == 0 ? "  differs  " : "  answer   ");
+	strbuf_add_clean(b, strbuf_str(&line));
+	strbuf_addc(b, '\n');
+	if (x->expected && x->ok == 0) {
+		strbuf_adds(b, "           the API says ");
+		strbuf_add_clean(b, x->expected);
+		strbuf_addc(b, '\n');
+	}
+	b->failed |= line.failed;
 }
 
 static void record_lines(const struct report *r, struct strbuf *b, const struct dns_report *n, const struct snap_dns *from)
 {
+	struct told_list l CLEANUP(told_release) = { 0 };
 	for (size_t i = 0; i < n->records.len; i++) {
 		const struct dns_record_row *x = &n->records.v[i];
-		struct strbuf line CLEANUP(strbuf_release) = STRBUF_INIT;
-		char type[DNS_TYPE_STRLEN];
-		if (x->from != from || (x->ok != 0 && !r->verbose) || told_before(n, i)) {
-			continue;
+		if (x->from == from && (x->ok == 0 || r->verbose) && tell(&l, x) < 0) {
+			b->failed = true;
+			return;
 		}
-		strbuf_addf(&line, "%s %s", dns_type_name(x->answer->q.type, type), x->answer->q.name);
-		add_servers(&line, n, i);
-		strbuf_addf(&line, ": %s", x->got);
-		strbuf_adds(b, x->ok == 0 ? "  differs  " : "  answer   ");
-		strbuf_add_clean(b, strbuf_str(&line));
-		strbuf_addc(b, '\n');
-		if (x->expected && x->ok == 0) {
-			strbuf_adds(b, "           the API says ");
-			strbuf_add_clean(b, x->expected);
-			strbuf_addc(b, '\n');
-		}
-		b->failed |= line.failed;
+	}
+	for (size_t i = 0; i < l.v.len; i++) {
+		told_line(b, l.v.v[i]);
 	}
 }
 
@@ -419,7 +482,7 @@ static void verdict(struct strbuf *b, const struct dns_report *n, const struct d
 	} else if (bad + none + unknown == 0 && good > 0 && !d->inconclusive) {
 		strbuf_adds(b, compared ? "\nevery name resolves\n" : "\nevery name resolves; whether to the right addresses cannot be told\n");
 	} else if (bad == 0) {
-		strbuf_adds(b, "\nno fault found\n");
+		strbuf_adds(b, unknown > 0 ? "\nno fault found; of some names not every answer is there\n" : "\nno fault found\n");
 	} else {
 		strbuf_adds(b, "\nsome names do not resolve, and no check tells why\n");
 		strbuf_adds(b, !foreign ? "" : "resolv.conf has no search domain of a cluster: this machine is probably in none (--pid asks as a process of a pod)\n");
@@ -447,6 +510,19 @@ static void not_looked_at(const struct report *r, struct strbuf *b, const struct
 	strbuf_adds(b, ")\n");
 }
 
+/* Without a cluster most checks are skipped, which is no news; what was not asked is. */
+static void unasked(struct strbuf *b, const struct diagnosis *d)
+{
+	for (size_t i = 0; i < d->skipped.len; i++) {
+		const struct skipped_check *s = &d->skipped.v[i];
+		if (strcmp(s->check, "dns") == 0 && s->reason) {
+			strbuf_adds(b, "\nnot checked: ");
+			strbuf_add_clean(b, s->reason);
+			strbuf_addc(b, '\n');
+		}
+	}
+}
+
 static int dns_text(const struct report *r, const struct dns_report *n, const struct diagnosis *d)
 {
 	struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;
@@ -469,6 +545,8 @@ static int dns_text(const struct report *r, const struct dns_report *n, const st
 		from_inside(r, &b, n);
 		if (r->snapshot->any_cluster || r->verbose) {
 			text_skipped(r, &b, d);
+		} else {
+			unasked(&b, d);
 		}
 	}
 	return err < 0 ? err : text_write(r, &b);

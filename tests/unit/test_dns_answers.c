@@ -519,10 +519,30 @@ static void test_places(void **state)
 	lab_release(&w.lab);
 }
 
+/* What many places were answered is judged to the last answer. */
+static void test_many(void **state)
+{
+	static const struct row row = { .changes = { NULL } };
+	struct world w = { 0 };
+	char line[100];
+
+	(void)state;
+	open_row(&w, &row);
+	for (int i = 0; i < 5000; i++) {
+		snprintf(line, sizeof(line), "V A nobody-%d.shop" D " NX", i);
+		answer(&w, line);
+	}
+	answer(&w, "V A web.nowhere" D " 10.96.20.1");
+	judge(&w);
+	assert_non_null(judged(&w, "dns-wrong-record"));
+	lab_release(&w.lab);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows),   cmocka_unit_test(test_conntrack), cmocka_unit_test(test_recorded),
-					    cmocka_unit_test(test_policy), cmocka_unit_test(test_places) };
+					    cmocka_unit_test(test_policy), cmocka_unit_test(test_places),
+					    cmocka_unit_test(test_many) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
