@@ -84,6 +84,15 @@ static bool services_known(const struct context *c)
 /* Was it written as the name of a Service, so that none of that name is a finding? A name with a dot may be any name of the world. */
 static bool means_service(const char *text)
 {
+	const char *svc = strstr(text, ".svc.");
+	size_t dots = 0;
+	for (const char *p = text; svc && p < svc; p++) {
+		dots += *p == '.';
+	}
+	/* names of ports and of endpoints are longer: "_http._tcp.web.shop.svc", "web-0.web.shop.svc" */
+	if (text[0] == '_' || dots > 1) {
+		return false;
+	}
 	return strchr(text, '/') || !strchr(text, '.') || strstr(text, ".svc.") || str_ends(text, ".svc");
 }
 
@@ -192,14 +201,16 @@ static bool is_asked_about(const struct dns_report *n, const struct dns_name_row
 static bool unexplained(const struct dns_report *n, const struct diagnosis *d, const char *name)
 {
 	enum severity worst = SEVERITY_INFO;
+	bool by_policy = false; /* the pod does not want names of the cluster */
 	for (size_t i = 0; i < d->findings.len; i++) {
 		const struct finding *f = d->findings.v[i];
 		bool why = f->severity == SEVERITY_ERROR || strcmp(f->check->id, "dns-name-not-resolved") != 0;
 		worst = why ? MAX(worst, f->severity) : worst;
+		by_policy |= strcmp(f->check->id, "dnspolicy-none-or-default") == 0;
 	}
 	for (size_t i = 0; i < n->names.len; i++) {
 		const struct dns_name_row *x = &n->names.v[i];
-		if (x->ok == 0 && !x->harmless && worst < (is_asked_about(n, x, name) ? SEVERITY_ERROR : SEVERITY_WARNING)) {
+		if (x->ok == 0 && !x->harmless && !(x->control && by_policy) && worst < (is_asked_about(n, x, name) ? SEVERITY_ERROR : SEVERITY_WARNING)) {
 			return true;
 		}
 	}
@@ -211,7 +222,7 @@ static bool is_there(const struct dns_report *n)
 {
 	for (size_t i = 0; i < n->names.len; i++) {
 		const struct dns_name_row *x = &n->names.v[i];
-		if (x->asked && x->walk.result == LIBC_RESOLVED && x->ok == 1 && x->walk.winner && x->full && dns_name_equal(x->walk.winner->name, x->full)) {
+		if (x->asked && x->walk.result == LIBC_RESOLVED && x->ok == 1 && x->walk.winner && x->full) {
 			return true;
 		}
 	}

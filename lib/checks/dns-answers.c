@@ -90,7 +90,8 @@ static void judge_domain(struct dns_view *v, const struct dns_seat *seat)
 /* ---- the zone as a whole ---- */
 
 struct words {
-	size_t all, failing, refusing, denied, of_others; /* of_others: denied by a SOA that is not the cluster's */
+	size_t all, failing, refusing, denied, of_others; /* of_others: denied by a SOA that is not the cluster's, or by none that is shown */
+	bool surely; /* that SOA was seen, or kubernetes.default is denied as well */
 	const struct dns_judged *first;
 };
 
@@ -107,6 +108,7 @@ static void count_words(const struct dns_view *v, struct words *w)
 		w->refusing += j->verdict == DNS_REFUSING;
 		w->denied += j->verdict == DNS_DENIED;
 		w->of_others += j->verdict == DNS_DENIED && (!soa || !dns_name_inside(soa->owner, v->domain));
+		w->surely |= soa || dns_is_control(v, j->name);
 		w->first = w->first ? w->first : j;
 	}
 }
@@ -171,7 +173,7 @@ static void judge_zone(struct dns_view *v)
 		zone_fails(v);
 	else if (w.refusing == w.all)
 		no_zone(v, DNS_REFUSING, "answers REFUSED to names of the cluster:");
-	else if (w.denied == w.all && w.of_others == w.all)
+	else if (w.denied == w.all && w.of_others == w.all && w.surely)
 		no_zone(v, DNS_DENIED, "asks others for names of the cluster, who say that there are none:");
 }
 

@@ -188,6 +188,8 @@ static void not_resolved(struct dns_client *c, const struct dns_name_row *first)
 
 		if (!is_of(c, n) || !is_judged(n) || !same_name(n, first))
 			continue;
+		if (n->asked && !n->service && resolves(n))
+			return; /* its other forms are only made of it: it need not be the name of a Service */
 		if (fails(n) && !bad)
 			bad = n;
 		else if (resolves(n) && !str_ends(n->typed, "."))

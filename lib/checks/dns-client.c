@@ -246,6 +246,23 @@ static bool spec_has_cluster(const struct dns_client *c)
 	return server && search;
 }
 
+/* Whatever was asked about here resolves: then the policy may well be meant so. */
+static bool all_resolve(const struct dns_client *c)
+{
+	size_t good = 0;
+
+	for (size_t i = 0; c->r->dns && i < c->r->dns->names.len; i++) {
+		const struct dns_name_row *n = &c->r->dns->names.v[i];
+
+		if (n->from != c->d || n->control)
+			continue;
+		if (n->walk.result != LIBC_RESOLVED)
+			return false;
+		good++;
+	}
+	return good > 0;
+}
+
 static void other_policy(struct dns_client *c)
 {
 	const char *policy = policy_of(c);
@@ -256,6 +273,8 @@ static void other_policy(struct dns_client *c)
 		return;
 	c->told = true;
 	f = dns_client_finding(c, "dnspolicy-none-or-default", NULL);
+	if (all_resolve(c))
+		finding_severity(f, SEVERITY_INFO);
 	finding_text(c->r, f, "pod %s/%s has dnsPolicy %s%s, and so %s", c->pod->meta.ns, c->pod->meta.name, policy,
 		     c->pod->has_dns_config ? " with a dnsConfig" : "",
 		     has_cluster_server(c) ? "no search list for names of the cluster" : "not the cluster's DNS: names of Services are unknown to it");

@@ -254,9 +254,22 @@ static void judge_answer(struct dns_view *v, const struct dns_seat *seat, const 
 	keep(v, &j);
 }
 
+/* Where nobody tells the cluster's domain and no name was found in the one that is assumed, it may be another: who has no such names is right. */
+static void forgive(struct dns_view *v)
+{
+	for (size_t i = 0; i < v->judged.len; i++)
+		if (v->judged.v[i].a->rcode == DNS_NOERROR && v->judged.v[i].a->q.type != DNS_PTR)
+			return;
+	for (size_t i = 0; i < v->judged.len; i++)
+		if (v->judged.v[i].a->q.type != DNS_PTR)
+			v->judged.v[i].verdict = DNS_UNDECIDED;
+}
+
 void dns_view_judge(struct dns_view *v)
 {
 	for (size_t i = 0; i < v->nseats; i++)
 		for (size_t k = 0; k < v->seats[i].d->answers.len && !v->r->err; k++)
 			judge_answer(v, &v->seats[i], &v->seats[i].d->answers.v[k]);
+	if (v->domain_assumed)
+		forgive(v);
 }

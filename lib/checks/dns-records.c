@@ -238,6 +238,51 @@ static void judge_left(struct dns_view *v, bool stale)
 
 /* ---- headless Services whose endpoints are not ready ---- */
 
+static const struct k8s_slice_group *slices_of(const struct run *r, const struct k8s_service *s)
+{
+	char key[600];
+
+	(void)snprintf(key, sizeof(key), "%s/%s", s->meta.ns, s->meta.name);
+	return map_gets(&r->c->slices_by_service, key);
+}
+
+/* Who leaves has no name any more, and shall have none. */
+static bool is_leaving(const struct run *r, const struct k8s_service *s, const char *hostname)
+{
+	const struct k8s_slice_group *g = hostname ? slices_of(r, s) : NULL;
+
+	for (size_t i = 0; g && i < g->v.len; i++)
+		for (size_t j = 0; j < g->v.v[i]->nendpoints; j++)
+			if (str_is(g->v.v[i]->endpoints[j].hostname, hostname) && g->v.v[i]->endpoints[j].terminating == 1)
+				return true;
+	return false;
+}
+
+static bool any_ready(const struct run *r, const struct k8s_service *s)
+{
+	const struct k8s_slice_group *g = slices_of(r, s);
+
+	for (size_t i = 0; g && i < g->v.len; i++)
+		for (size_t j = 0; j < g->v.v[i]->nendpoints; j++)
+			if (g->v.v[i]->endpoints[j].ready != 0)
+				return true;
+	return false;
+}
+
+/* One endpoint of several that is not ready does not keep clients of the Service away. */
+static struct finding *until_ready(struct dns_view *v, const struct dns_judged *j)
+{
+	bool fresh;
+	struct finding *f = dns_finding_there(v->r, "headless-no-dns-until-ready", j->e->service);
+
+	if (f)
+		return f;
+	f = dns_finding_about(v, "headless-no-dns-until-ready", j, &fresh);
+	if (any_ready(v->r, j->e->service))
+		finding_severity(f, SEVERITY_WARNING);
+	return f;
+}
+
 static void judge_headless(struct dns_view *v)
 {
 	const char *id = "headless-no-dns-until-ready";
@@ -245,13 +290,11 @@ static void judge_headless(struct dns_view *v)
 	for (size_t i = 0; i < v->judged.len && check_find(id) && !v->r->err; i++) {
 		const struct dns_judged *j = &v->judged.v[i];
 		struct finding *f;
-		bool fresh;
 
 		if (j->verdict != DNS_FINE || j->a->rcode != DNS_NXDOMAIN || j->e->kind != DNS_EXPECT_NXDOMAIN || !j->e->service || !j->e->service->headless ||
-		    !j->e->why || !strstr(j->e->why, "ready"))
+		    !j->e->why || !strstr(j->e->why, "ready") || is_leaving(v->r, j->e->service, j->e->hostname))
 			continue;
-		f = dns_finding_there(v->r, id, j->e->service);
-		f = f ? f : dns_finding_about(v, id, j, &fresh);
+		f = until_ready(v, j);
 		if (!f->evidence.len)
 			finding_text(v->r, f, "%.500s: its names are NXDOMAIN until then", dns_clean(v->r, j->e->why));
 		dns_evidence(v, f, j);

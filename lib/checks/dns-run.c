@@ -315,6 +315,9 @@ static int compare_family(struct place *p, const struct dns_name_row *row, const
 		p->err = -ENOMEM;
 		return -1;
 	}
+	/* that there is no such Service says nothing of another name that was found */
+	if (e.kind == DNS_EXPECT_NXDOMAIN && row->walk.winner && !dns_name_equal(row->walk.winner->name, row->full))
+		return -1;
 	/* whatever was appended: what counts is where it leads */
 	return compare(a, &e);
 }
@@ -407,6 +410,20 @@ static void weigh_libcs(struct place *p, size_t first)
 						       strcmp(p->ret->names.v[k].typed, p->ret->names.v[i].typed) == 0;
 }
 
+/* What was typed is found, and is no name of a Service: the forms that were made of it as if it were need not be there. */
+static void weigh_forms(struct place *p, size_t first)
+{
+	for (size_t i = first; i < p->ret->names.len; i++) {
+		struct dns_name_row *x = &p->ret->names.v[i];
+
+		for (size_t k = first; x->ok == 0 && x->full && !x->service && !x->asked && !x->control && k < p->ret->names.len; k++) {
+			const struct dns_name_row *y = &p->ret->names.v[k];
+
+			x->harmless |= y->asked && y->ok == 1 && y->libc == x->libc && y->full && dns_name_equal(y->full, x->full);
+		}
+	}
+}
+
 /* Services of which something was asked here. */
 static int services_here(struct place *p, const struct k8s_service ***ret, size_t *ret_n)
 {
@@ -447,6 +464,7 @@ static void name_rows(struct place *p)
 		if (p->from->libc < 0 || p->from->libc == l)
 			rows_of_libc(p, &typed, (enum libc)l);
 	weigh_libcs(p, first);
+	weigh_forms(p, first);
 	array_free(&typed.v);
 }
 

@@ -65,6 +65,7 @@ struct dns_view {
 	const struct k8s_service *dns; /* the cluster's DNS; NULL: not known */
 	const char *domain;	       /* the cluster's */
 	bool domain_found;	       /* kubernetes.default was found in it */
+	bool domain_assumed;	       /* nothing tells it: names in it need not be there */
 	bool domain_configured;	       /* or else the Corefile says it, and no search list */
 	struct dns_seat *seats;
 	size_t nseats;

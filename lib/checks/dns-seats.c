@@ -225,6 +225,7 @@ static void choose_domain(struct dns_view *v)
 	}
 	len = strlen(x);
 	v->domain = run_printf(v->r, "%.*s", (int)(len - (len && x[len - 1] == '.')), x);
+	v->domain_assumed = !v->domain_found && assumed;
 	v->domain_configured = !v->domain_found && !assumed;
 	for (size_t i = 0; i < v->nseats; i++)
 		v->domain_configured &= !v->seats[i].domain || !dns_name_equal(v->seats[i].domain, v->domain);

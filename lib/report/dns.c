@@ -23,7 +23,12 @@ static void head(const struct report *r, struct strbuf *b, const struct dns_repo
 	if (r->quiet) {
 		return;
 	}
-	if (s->any_cluster || s->nodes.len > 0 || s->origin) {
+	bool nothing_read = s->live && !s->any_cluster && s->nodes.len == 0 && s->origin;
+	if (nothing_read) {
+		strbuf_adds(b, "looked at: DNS alone; nothing could be read of ");
+		strbuf_add_clean(b, s->origin);
+		strbuf_addc(b, '\n');
+	} else if (s->any_cluster || s->nodes.len > 0 || s->origin) {
 		text_looked_at(r, b, NULL);
 	} else {
 		strbuf_adds(b, "looked at: DNS alone; there is no cluster and no bundle that its answers could be compared with\n");
@@ -328,6 +333,23 @@ static void told_release(struct told_list *l)
 	arena_release(&l->arena);
 }
 
+/* Each server once, however often it was asked. */
+static int told_by(struct told_list *l, struct told *t, const char *key, const struct dns_question *q)
+{
+	char buf[IP_ADDR_STRLEN];
+	char *at = arena_printf(&l->arena, "%s\n%s %u %d", key, ip_addr_format(&q->server, buf), q->port, q->tcp);
+	if (at && map_gets(&l->by_text, at)) {
+		return 0;
+	}
+	if (!at || map_puts(&l->by_text, at, t) < 0) {
+		return -ENOMEM;
+	}
+	if (t->servers++ < SERVERS_SHOWN) {
+		t->q[t->servers - 1] = q;
+	}
+	return 0;
+}
+
 static int tell(struct told_list *l, const struct dns_record_row *x)
 {
 	const struct dns_question *q = &x->answer->q;
@@ -343,10 +365,7 @@ static int tell(struct told_list *l, const struct dns_record_row *x)
 		}
 		t->row = x;
 	}
-	if (q->server.family && t->servers++ < SERVERS_SHOWN) {
-		t->q[t->servers - 1] = q;
-	}
-	return 0;
+	return q->server.family ? told_by(l, t, key, q) : 0;
 }
 
 static void told_line(struct strbuf *b, const struct told *t)
@@ -463,7 +482,7 @@ static void verdict(struct strbuf *b, const struct dns_report *n, const struct d
 	} else if (bad + none + unknown == 0 && good > 0 && !d->inconclusive) {
 		strbuf_adds(b, compared ? "\nevery name resolves\n" : "\nevery name resolves; whether to the right addresses cannot be told\n");
 	} else if (bad == 0) {
-		strbuf_adds(b, "\nno fault found\n");
+		strbuf_adds(b, unknown > 0 ? "\nno fault found; of some names not every answer is there\n" : "\nno fault found\n");
 	} else {
 		strbuf_adds(b, "\nsome names do not resolve, and no check tells why\n");
 		strbuf_adds(b, !foreign ? "" : "resolv.conf has no search domain of a cluster: this machine is probably in none (--pid asks as a process of a pod)\n");
@@ -491,6 +510,19 @@ static void not_looked_at(const struct report *r, struct strbuf *b, const struct
 	strbuf_adds(b, ")\n");
 }
 
+/* Without a cluster most checks are skipped, which is no news; what was not asked is. */
+static void unasked(struct strbuf *b, const struct diagnosis *d)
+{
+	for (size_t i = 0; i < d->skipped.len; i++) {
+		const struct skipped_check *s = &d->skipped.v[i];
+		if (strcmp(s->check, "dns") == 0 && s->reason) {
+			strbuf_adds(b, "\nnot checked: ");
+			strbuf_add_clean(b, s->reason);
+			strbuf_addc(b, '\n');
+		}
+	}
+}
+
 static int dns_text(const struct report *r, const struct dns_report *n, const struct diagnosis *d)
 {
 	struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;
@@ -513,6 +545,8 @@ static int dns_text(const struct report *r, const struct dns_report *n, const st
 		from_inside(r, &b, n);
 		if (r->snapshot->any_cluster || r->verbose) {
 			text_skipped(r, &b, d);
+		} else {
+			unasked(&b, d);
 		}
 	}
 	return err < 0 ? err : text_write(r, &b);

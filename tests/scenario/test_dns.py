@@ -177,6 +177,76 @@ def test_nothing_to_show(folder):
     expect("the Service has no endpoint to show" in r.out and "no fault found" in r.out, f"not told: {r.out}")
 
 
+def record(path, text, conf):
+    pod = os.path.join(path, "cluster", "pods", "shop", "client")
+    write(text, os.path.join(pod, "dns.txt"))
+    write(conf, os.path.join(pod, "resolv.conf"))
+
+
+def found(path, *args, codes):
+    return [(f["check"], f["severity"]) for f in run("dns", *args, "--bundle", path, "-o", "json", codes=codes).json["findings"]]
+
+
+def test_policy_on_purpose(folder):
+    """A pod that does not want the cluster's DNS, and resolves what it asks for."""
+    c = Cluster()
+    c.get("pods", "client")["spec"]["dnsPolicy"] = "Default"
+    path = c.bundle(folder)
+    there = {"www.example.com": ("192.0.2.1", None)}
+    names = ["www.example.com", "www.example.com.corp.example", KUBERNETES, "kubernetes.default", "kubernetes.default.corp.example", "web.shop", "web.shop.corp.example"]
+    record(path, "".join(both(n, there, "192.0.2.53") for n in names), "nameserver 192.0.2.53\nsearch corp.example\n")
+    expect_equal(found(path, "www.example.com", codes={0}), [("dnspolicy-none-or-default", "info")], "a name outside")
+    expect(("dnspolicy-none-or-default", "warning") in found(path, "web.shop", codes={0, 1, 2}), "a name of the cluster")
+
+
+def test_other_names(folder):
+    """Names that look like those of Services, and are of ports, of endpoints, or of the world."""
+    path = Cluster().bundle(folder)
+    there = {**TRUE, "git.corp.example": ("192.0.2.7", None), "db-0.db.shop.svc.cluster.local": ("10.244.1.41", None)}
+    typed = ("git", "git.shop", "git.shop.svc.cluster.local", "db-0.db", "db-0.db.shop.svc.cluster.local", "db-0.db.svc.cluster.local")
+    names = sorted({*typed, *(f"{t}.{s}" for t in typed for s in SEARCH), *TYPED, *(f"{t}.{s}" for t in TYPED for s in SEARCH)})
+    record(path, "".join(both(n, there) for n in names), f"search {' '.join(SEARCH)}\nnameserver {VIP}\noptions ndots:5\n")
+    for name in ("git", "db-0.db", "db-0.db.shop.svc.cluster.local"):
+        expect_equal([f for f in found(path, name, codes={0}) if f[1] != "info"], [], name)
+    expect("service-not-found" not in [f[0] for f in found(path, "_http._tcp.web.shop.svc.cluster.local", codes={0, 2})], "a port")
+
+
+def test_one_not_ready(folder):
+    """One of two endpoints of a headless Service has no name yet; one that leaves has none any more."""
+    own = "db-1.db.shop.svc.cluster.local"
+    for conditions, want in (({"ready": False, "serving": False}, [("headless-no-dns-until-ready", "warning")]), ({"ready": False, "terminating": True}, [])):
+        c = Cluster()
+        c.slices("db")[0]["endpoints"][1]["conditions"].update(conditions)
+        path = c.bundle(folder)
+        db = "db.shop.svc.cluster.local"
+        record(path, both(KUBERNETES) + both(db, {db: ("10.244.1.41", None)}) + both(own), f"search {' '.join(SEARCH)}\nnameserver {VIP}\noptions ndots:5\n")
+        expect_equal([f for f in found(path, "db.shop", codes={0, 2}) if f[1] != "info"], want, f"{conditions}")
+
+
+def test_hand_made(folder):
+    """Two files, put together by hand: where nobody tells the domain, a denial is no fault; where it is told, one denial says nothing of the Corefile."""
+    path = os.path.join(folder, "hand")
+    os.makedirs(path)
+    shutil.copy(os.path.join(Cluster().bundle(folder), "cluster", "services.json"), path)
+    write(dig(WEB, "A", None, status="NXDOMAIN"), os.path.join(path, "dns.txt"))
+    for name in ("web", "web.shop"):
+        d = run("dns", name, "-n", "shop", "--bundle", path, "-o", "json", codes={2}).json
+        expect_equal((d["domain_assumed"], [f["check"] for f in d["findings"] if f["severity"] == "error"]), (True, []), "without any domain")
+    path = recorded(folder, dig(WEB, "A", None, status="NXDOMAIN"))
+    os.remove(os.path.join(path, "cluster", "configmaps.json"))
+    d = run("dns", "web", "-n", "shop", "--bundle", path, "-o", "json", codes={1}).json
+    expect_equal([f["check"] for f in d["findings"] if f["severity"] == "error"], ["dns-wrong-record"], "one denial")
+
+
+def test_made_up(folder):
+    """A file with more servers than anybody has, and one that is asked again and again."""
+    path = recorded(folder, walked() + "".join(dig(WEB, "A", "10.96.99.9", f"10.{i >> 8}.{i & 255}.7") for i in range(4000)) + dig(WEB, "A", "10.96.99.9") * 5)
+    r = run("dns", "web", "-n", "shop", "--bundle", path, codes={1})
+    d = run("dns", "web", "-n", "shop", "--bundle", path, "-o", "json", codes={1}).json
+    expect_equal(len(d["servers"]), 4001, "servers")
+    expect(f"{VIP}, {VIP}" not in r.out, f"told twice: {r.out[:3000]}")
+
+
 # ---- asking ----
 
 def nobody(folder):
@@ -293,7 +363,7 @@ def test_forbidden(w, bundle):
         server.rules = {u: [] for u in (*server.rules, "admin")}
         r = run("dns", "web", "--kubeconfig", server.kubeconfig(), "--netns", w.name("cl"), codes={0, 2, 77})
     expect("web   10.96.20.1" in r.out, f"not asked: {r.out} {r.err}")
-    expect("not compared" in r.out or "DNS alone" in r.out, f"not told: {r.out}")
+    expect("not compared" in r.out and r.out.startswith("looked at: DNS alone; nothing could be read of cluster"), f"not told: {r.out}")
 
 
 def test_laptop(w, bundle):
@@ -320,7 +390,8 @@ def test_interrupted(w, bundle):
 
 def main():
     t = Tests()
-    for test in (test_recorded, test_full_name_only, test_differs, test_several_places, test_no_answers, test_hostile_words, test_missing_service, test_namespace, test_nothing_to_show):
+    for test in (test_recorded, test_full_name_only, test_differs, test_several_places, test_no_answers, test_hostile_words, test_missing_service,
+                 test_namespace, test_nothing_to_show, test_policy_on_purpose, test_other_names, test_one_not_ready, test_hand_made, test_made_up):
         with tempfile.TemporaryDirectory(prefix="svcdoctor-dns-") as folder:
             t.run(test.__name__[5:], test, folder)
     t.run("options", test_options)

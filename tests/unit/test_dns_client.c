@@ -63,6 +63,7 @@ static const struct row rows[] = {
 
 	/* policies */
 	{ .spec = "'dnsPolicy':'Default'", "nameserver 192.0.2.53\n", NULL, "dnspolicy-none-or-default", SEVERITY_WARNING, "pod n/client has dnsPolicy Default, and so not the cluster's DNS" },
+	{ .spec = "'dnsPolicy':'Default'", "nameserver 192.0.2.53\n", "s.n", "dnspolicy-none-or-default", SEVERITY_WARNING, "not the cluster's DNS" },
 	{ .spec = "'dnsPolicy':'None','dnsConfig':{'nameservers':['192.0.2.53']}", "nameserver 192.0.2.53\n", NULL, "dnspolicy-none-or-default", SEVERITY_WARNING, "with a dnsConfig" },
 	{ .spec = "'dnsPolicy':'None','dnsConfig':{'nameservers':['10.0.0.10']}", "nameserver 10.0.0.10\n", NULL, "dnspolicy-none-or-default", SEVERITY_WARNING,
 	  "no search list for names of the cluster" },
