@@ -216,7 +216,7 @@ static bool unexplained(const struct dns_report *n, const struct diagnosis *d, c
 			return true;
 		}
 	}
-	return good == 0 && worst < SEVERITY_WARNING;
+	return good == 0 && !dns_any_data(n) && worst < SEVERITY_WARNING;
 }
 
 /* DNS has the very name that was typed, whoever made it: then that there is no such Service is no fault. */

@@ -413,6 +413,8 @@ struct dns_report {
 void dns_report_release(struct dns_report *r);
 /* @ret must be zeroed; it points into the snapshot. 0 or -ENOMEM. */
 int dns_run(const struct snapshot *s, const struct diagnose_options *o, struct dns_report *ret);
+/* Was any question answered with records? */
+bool dns_any_data(const struct dns_report *r);
 /* A live place that is of no node and no pod that is known, and whose resolv.conf has nothing of a cluster. */
 bool dns_looks_foreign(const struct snap_dns *d);
 /* Why this machine is taken for one outside the cluster, of which nothing is asked. */

@@ -638,6 +638,17 @@ static int one_place(const struct snapshot *s, const struct diagnose_options *o,
 	return r < 0 ? r : p.err;
 }
 
+bool dns_any_data(const struct dns_report *r)
+{
+	for (size_t i = 0; i < r->records.len; i++) {
+		const struct dns_answer *a = r->records.v[i].answer;
+
+		if (a->end == DNS_ANSWERED && a->rcode == DNS_NOERROR && (a->nanswers || a->records_unknown))
+			return true;
+	}
+	return false;
+}
+
 /* Other nodes than the one that was asked for say nothing of it. */
 static bool is_wanted(const struct snap_dns *d, const struct diagnose_options *o)
 {

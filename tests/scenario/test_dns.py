@@ -235,6 +235,8 @@ def test_hand_made(folder):
     write(dig("nobody.example", "A", None, status="NXDOMAIN"), os.path.join(path, "dns.txt"))
     r = run("dns", "--bundle", path, codes={2})
     expect("no name that is known to resolve" in r.out, f"taken for health: {r.out}")
+    write(dig(KUBERNETES, "A", "10.96.0.1"), os.path.join(path, "dns.txt"))
+    run("dns", "--bundle", path, codes={0})
     path = recorded(folder, dig(WEB, "A", None, status="NXDOMAIN"))
     os.remove(os.path.join(path, "cluster", "configmaps.json"))
     d = run("dns", "web", "-n", "shop", "--bundle", path, "-o", "json", codes={1}).json
