@@ -2,6 +2,7 @@
 /* svcdoctor collect: writes a bundle, of a cluster or of another bundle. What it says goes to stderr: stdout may be the archive. */
 #include <errno.h>
 #include <pthread.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <svcdoctor/redact.h>
@@ -519,6 +520,17 @@ static void take_place(struct context *c)
 	}
 }
 
+/* What could not be written is not asked for: DNS packets are seen by others. */
+static bool is_there(struct context *c)
+{
+	struct stat st;
+	if (c->o.force || strcmp(c->o.write, "-") == 0 || lstat(c->o.write, &st) < 0) {
+		return false;
+	}
+	complain_of(c, "exists", true, "'%s' is there already (--force replaces it)", c->o.write);
+	return true;
+}
+
 static int run(struct context *c)
 {
 	struct collecting k CLEANUP(collecting_release) = { .c = c, .staged = -1, .source_failed = c->o.bundles.len > 0 };
@@ -533,7 +545,7 @@ static int run(struct context *c)
 		r = setup_open(c);
 	}
 	if (r == 0 && c->o.dns) {
-		r = ask_names(&k);
+		r = is_there(c) ? CODE_USAGE : ask_names(&k);
 	}
 	if (r != 0) {
 		return r;

@@ -208,13 +208,15 @@ static bool unexplained(const struct dns_report *n, const struct diagnosis *d, c
 		worst = why ? MAX(worst, f->severity) : worst;
 		by_policy |= strcmp(f->check->id, "dnspolicy-none-or-default") == 0;
 	}
+	size_t good = 0;
 	for (size_t i = 0; i < n->names.len; i++) {
 		const struct dns_name_row *x = &n->names.v[i];
+		good += x->ok == 1;
 		if (x->ok == 0 && !x->harmless && !(x->control && by_policy) && worst < (is_asked_about(n, x, name) ? SEVERITY_ERROR : SEVERITY_WARNING)) {
 			return true;
 		}
 	}
-	return false;
+	return good == 0 && worst < SEVERITY_WARNING;
 }
 
 /* DNS has the very name that was typed, whoever made it: then that there is no such Service is no fault. */

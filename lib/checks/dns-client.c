@@ -500,21 +500,12 @@ static const struct resolv_conf *file_of_node(const struct run *r, const char *n
 	return NULL;
 }
 
-/* ExpandedDNSConfig is on by default from 1.26. */
-static bool has_old_limits(const struct run *r, const char *node)
-{
-	const struct k8s_node *n = node ? map_gets(&r->c->node_by_name, node) : NULL;
-	const char *version = n ? n->kubelet_version : NULL;
-
-	return version && str_starts(version, "v1.") && strtoul(version + 3, NULL, 10) < 26;
-}
-
 static void want(struct dns_client *c)
 {
 	const struct k8s_service *dns = dns_service_object(c->r);
 	const char *own[4];
 	char buf[IP_ADDR_STRLEN];
-	struct kubelet_dns k = { .cluster_domain = c->domain, .node = file_of_node(c->r, c->node_name), .old_limits = has_old_limits(c->r, c->node_name) };
+	struct kubelet_dns k = { .cluster_domain = c->domain, .node = file_of_node(c->r, c->node_name), .old_limits = dns_kubelet_is_old(c->r->c, c->node_name) };
 	struct pod_dns p;
 
 	if (!c->pod)
@@ -564,19 +555,6 @@ static void client_close(struct dns_client *c)
 	for (int l = 0; l < LIBC_COUNT; l++)
 		resolv_view_release(&c->v[l]);
 	kubelet_resolv_release(&c->want);
-}
-
-const struct dns_name_row *dns_client_row(const struct dns_client *c, const char *typed)
-{
-	const enum libc libc = c->d->libc == LIBC_MUSL ? LIBC_MUSL : LIBC_GLIBC;
-
-	for (size_t i = 0; c->r->dns && i < c->r->dns->names.len; i++) {
-		const struct dns_name_row *n = &c->r->dns->names.v[i];
-
-		if (n->from == c->d && n->libc == libc && strcmp(n->typed, typed) == 0)
-			return n;
-	}
-	return NULL;
 }
 
 int dns_client_control(const struct dns_client *c, int libc)

@@ -45,6 +45,8 @@ int dns_domains(struct arena *a, const struct snapshot *s, const struct snap_dns
 bool dns_place_is_host(const struct snap_dns *from);
 /* Is there a resolv.conf, or on a node what pods would get? */
 bool dns_place_has_view(const struct snapshot *s, const struct snap_dns *from);
+/* ExpandedDNSConfig is on by default from 1.26. False where the kubelet's version is not known. */
+bool dns_kubelet_is_old(const struct k8s_cluster *c, const char *node);
 /* What a libc of this place takes from its resolv.conf; on a node what a pod of @ns (NULL: default) would. 0 or -ENOMEM. */
 int dns_place_view(struct arena *a, const struct snapshot *s, const struct snap_dns *from, const char *ns, enum libc libc, struct resolv_view *ret);
 

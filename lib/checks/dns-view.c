@@ -4,8 +4,6 @@
 
 #include "dns-plan-private.h"
 
-enum { SEARCHES_MAX = 32 };
-
 bool dns_place_is_host(const struct snap_dns *from)
 {
 	if (from->where != DNS_FROM_NODE)
@@ -16,65 +14,100 @@ bool dns_place_is_host(const struct snap_dns *from)
 	return true;
 }
 
-static void add_server(struct resolv_view *v, const struct ip_addr *a)
+/* clusterDNS of a kubelet, else the ClusterIPs of the cluster's DNS, as texts. */
+struct pod_servers {
+	const char *v[3]; /* as many as any libc takes */
+	size_t n;
+	char text[3][IP_ADDR_STRLEN];
+};
+
+static void add_server(struct pod_servers *p, const struct ip_addr *a)
 {
-	for (size_t i = 0; i < v->nservers; i++)
-		if (ip_addr_equal(&v->servers[i], a))
+	char text[IP_ADDR_STRLEN];
+
+	ip_addr_format(a, text);
+	for (size_t i = 0; i < p->n; i++)
+		if (strcmp(p->v[i], text) == 0)
 			return;
-	if (a->family && v->nservers < ARRAY_LEN(v->servers))
-		v->servers[v->nservers++] = *a;
+	if (!a->family || p->n >= ARRAY_LEN(p->v))
+		return;
+	memcpy(p->text[p->n], text, sizeof(text));
+	p->v[p->n] = p->text[p->n];
+	p->n++;
 }
 
-/* clusterDNS of the node's kubelet, else of any, else the ClusterIPs of the cluster's DNS. */
-static void pod_servers(const struct snapshot *s, const struct snap_dns *from, struct resolv_view *v)
+/* Of the node's own kubelet, else of any. */
+static void find_servers(const struct snapshot *s, const struct snap_dns *from, struct pod_servers *ret)
 {
 	const struct k8s_service *dns = dns_service_of(s);
 	struct ip_addr a;
 
-	for (int own = 1; own >= 0 && v->nservers == 0; own--) {
+	*ret = (struct pod_servers){ .n = 0 };
+	for (int own = 1; own >= 0 && ret->n == 0; own--) {
 		for (size_t i = 0; i < s->nodes.len; i++) {
 			const struct snap_node *n = s->nodes.v[i];
 
 			for (size_t j = 0; (!own || str_is(n->name, from->node)) && j < n->kubelet.ncluster_dns; j++)
 				if (ip_addr_parse(n->kubelet.cluster_dns[j], &a) == 0)
-					add_server(v, &a);
+					add_server(ret, &a);
 		}
 	}
-	for (size_t i = 0; dns && v->nservers == 0 && i < dns->ncluster_ips; i++)
-		add_server(v, &dns->cluster_ips[i]);
+	for (size_t i = 0; dns && ret->n == 0 && i < dns->ncluster_ips; i++)
+		add_server(ret, &dns->cluster_ips[i]);
 }
 
 bool dns_place_has_view(const struct snapshot *s, const struct snap_dns *from)
 {
-	struct resolv_view v = { 0 };
+	struct pod_servers p;
 
 	if (!dns_place_is_host(from))
 		return from->has_conf;
-	pod_servers(s, from, &v);
-	return v.nservers > 0;
+	find_servers(s, from, &p);
+	return p.n > 0;
 }
 
-/* As the kubelet writes it for ClusterFirst: pkg/kubelet/network/dns/dns.go. */
-static int pod_view(struct arena *a, const struct snapshot *s, const struct snap_dns *from, const char *ns, enum libc libc, struct resolv_view *v)
+bool dns_kubelet_is_old(const struct k8s_cluster *c, const char *node)
 {
-	const char *domains[DNS_DOMAINS_MAX];
-	bool assumed;
-	int n = dns_domains(a, s, from, domains, &assumed);
+	const struct k8s_node *n = node ? map_gets(&c->node_by_name, node) : NULL;
+	const char *version = n ? n->kubelet_version : NULL;
 
-	*v = (struct resolv_view){ .libc = libc, .ndots = 5, .timeout_s = 5, .attempts = 2 };
-	v->searches = arena_array(a, const char *, SEARCHES_MAX);
-	if (n < 0 || !v->searches)
-		return -ENOMEM;
-	pod_servers(s, from, v);
-	v->searches[v->nsearches++] = arena_printf(a, "%s.svc.%s", ns ? ns : "default", domains[0]);
-	v->searches[v->nsearches++] = arena_printf(a, "svc.%s", domains[0]);
-	v->searches[v->nsearches++] = domains[0];
-	if (!v->searches[0] || !v->searches[1])
-		return -ENOMEM;
-	for (size_t i = 0; from->has_conf && i < from->conf.searches.len && v->nsearches < SEARCHES_MAX; i++)
-		if (*from->conf.searches.v[i].domain)
-			v->searches[v->nsearches++] = from->conf.searches.v[i].domain;
-	return 0;
+	return version && str_starts(version, "v1.") && strtoul(version + 3, NULL, 10) < 26;
+}
+
+static int write_conf(struct arena *a, const struct kubelet_resolv *k, struct resolv_conf *ret)
+{
+	CLEANUP(strbuf_release) struct strbuf b = STRBUF_INIT;
+
+	for (size_t i = 0; i < k->nameservers.len; i++)
+		strbuf_addf(&b, "nameserver %s\n", k->nameservers.v[i]);
+	for (size_t i = 0; i < k->searches.len; i++)
+		strbuf_addf(&b, "%s %s", i ? "" : "search", k->searches.v[i]);
+	for (size_t i = 0; i < k->options.len; i++)
+		strbuf_addf(&b, "%s %s", i ? "" : "\noptions", k->options.v[i]);
+	strbuf_addc(&b, '\n');
+	ret->text = b.failed ? NULL : arena_strdup(a, strbuf_str(&b));
+	return ret->text ? 0 : -ENOMEM;
+}
+
+/* As a pod of ClusterFirst has it there. */
+static int pod_view(struct arena *a, const struct snapshot *s, const struct snap_dns *from, const char *ns, enum libc libc, struct resolv_view *ret)
+{
+	const struct pod_dns pod = { .ns = ns ? ns : "default" };
+	CLEANUP(kubelet_resolv_release) struct kubelet_resolv k = { 0 };
+	struct kubelet_dns kubelet = { .node = from->has_conf ? &from->conf : NULL, .old_limits = dns_kubelet_is_old(&s->cluster, from->node) };
+	struct resolv_conf conf = { 0 };
+	const char *domains[DNS_DOMAINS_MAX];
+	struct pod_servers servers;
+	bool assumed;
+	int r = dns_domains(a, s, from, domains, &assumed);
+
+	find_servers(s, from, &servers);
+	kubelet.cluster_dns = servers.v;
+	kubelet.ncluster_dns = servers.n;
+	kubelet.cluster_domain = r < 0 ? NULL : domains[0];
+	r = r < 0 ? r : kubelet_resolv_make(a, &kubelet, &pod, &k);
+	r = r < 0 ? r : write_conf(a, &k, &conf);
+	return r < 0 ? r : resolv_view_make(a, &conf, libc, ret);
 }
 
 int dns_place_view(struct arena *a, const struct snapshot *s, const struct snap_dns *from, const char *ns, enum libc libc, struct resolv_view *ret)

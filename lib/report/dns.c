@@ -482,7 +482,7 @@ static void verdict(struct strbuf *b, const struct dns_report *n, const struct d
 	} else if (bad + none + unknown == 0 && good > 0 && !d->inconclusive) {
 		strbuf_adds(b, compared ? "\nevery name resolves\n" : "\nevery name resolves; whether to the right addresses cannot be told\n");
 	} else if (bad == 0) {
-		strbuf_adds(b, unknown > 0 ? "\nno fault found; of some names not every answer is there\n" : "\nno fault found\n");
+		strbuf_adds(b, good == 0 && unknown == 0 ? "\nno fault found, and no name that is known to resolve\n" : unknown > 0 ? "\nno fault found; of some names not every answer is there\n" : "\nno fault found\n");
 	} else {
 		strbuf_adds(b, "\nsome names do not resolve, and no check tells why\n");
 		strbuf_adds(b, !foreign ? "" : "resolv.conf has no search domain of a cluster: this machine is probably in none (--pid asks as a process of a pod)\n");

@@ -87,6 +87,8 @@ def test_outside(w, server, folder):
     expect("addresses of the cluster not asked: this machine is not in the cluster" in err and "neither a node nor a pod" in err, err)
     expect(os.path.exists(os.path.join(target, "cluster", "services.json")), "no Services")
     expect(not any("dns.txt" in files for _, _, files in os.walk(target)), "DNS was asked")
+    err = collect(server, os.path.join(folder, "outside"), "--dns", codes=(64,))[1]
+    expect("is there already" in err and "not asked" not in err, f"asked before it was looked where to write: {err}")
 
 
 def test_script(w, server, folder):

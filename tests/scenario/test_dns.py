@@ -250,6 +250,9 @@ def test_hand_made(folder):
     for name in ("web", "web.shop"):
         d = run("dns", name, "-n", "shop", "--bundle", path, "-o", "json", codes={2}).json
         expect_equal((d["domain_assumed"], [f["check"] for f in d["findings"] if f["severity"] == "error"]), (True, []), "without any domain")
+    write(dig("nobody.example", "A", None, status="NXDOMAIN"), os.path.join(path, "dns.txt"))
+    r = run("dns", "--bundle", path, codes={2})
+    expect("no name that is known to resolve" in r.out, f"taken for health: {r.out}")
     path = recorded(folder, dig(WEB, "A", None, status="NXDOMAIN"))
     os.remove(os.path.join(path, "cluster", "configmaps.json"))
     d = run("dns", "web", "-n", "shop", "--bundle", path, "-o", "json", codes={1}).json

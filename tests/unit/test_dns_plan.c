@@ -238,6 +238,29 @@ static void test_outside(void **state)
 	release_world(&w);
 }
 
+/* On a node names are asked for as pods there get them: the kubelet appends the node's search list, and does not read `domain`. */
+static void test_node(void **state)
+{
+	static const char *const confs[] = { "nameserver 192.0.2.53\nsearch corp.example.\n", "nameserver 192.0.2.53\ndomain old.example\n" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(confs); i++) {
+		struct world w;
+
+		make_world(&w, confs[i]);
+		w.from->where = DNS_FROM_NODE;
+		w.from->node = "w1";
+		w.o.name = "s";
+		w.o.ns = "n";
+		ask_all(&w);
+		assert_int_equal(times(&w, "s.n.svc.cluster.local", DNS_A, "10.0.0.10", 0), 1);
+		assert_int_equal(times(&w, "s.cluster.local", DNS_A, "10.0.0.10", 0), 1);
+		assert_int_equal(times(&w, "s.corp.example", DNS_A, NULL, 0) > 0, i == 0);
+		assert_int_equal(times(&w, "s.old.example", DNS_A, NULL, 0), 0);
+		release_world(&w);
+	}
+}
+
 static void test_dead_server(void **state)
 {
 	struct world w;
@@ -451,6 +474,7 @@ int main(void)
 		cmocka_unit_test(test_service),	 cmocka_unit_test(test_outside), cmocka_unit_test(test_dead_server),
 		cmocka_unit_test(test_led_to),	 cmocka_unit_test(test_external_name), cmocka_unit_test(test_pairs),
 		cmocka_unit_test(test_bound),	 cmocka_unit_test(test_tables),	 cmocka_unit_test(test_report),	 cmocka_unit_test(test_no_answers),
+		cmocka_unit_test(test_node),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
