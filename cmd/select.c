@@ -208,7 +208,9 @@ static int explain_missing(const struct missing_service *m, struct finding *miss
 	for (size_t i = 0; i < d->findings.len; i++) {
 		struct finding *f = d->findings.v[i];
 		const char *typed = strrchr(f->id, '/'), *name = strrchr(m->name, '/');
-		if (strcmp(f->check->id, "service-wrong-namespace") != 0 || !typed || strcmp(typed + 1, name ? name + 1 : m->name) != 0) {
+		/* the namespace is that of the search list, which is wrong */
+		bool searched = strcmp(f->check->id, "resolv-conf-search") == 0 && m->nsimilar > 0;
+		if (!searched && (strcmp(f->check->id, "service-wrong-namespace") != 0 || !typed || strcmp(typed + 1, name ? name + 1 : m->name) != 0)) {
 			continue;
 		}
 		missing->explained_by = f;

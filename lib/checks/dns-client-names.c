@@ -176,6 +176,18 @@ static bool is_told_why(const struct dns_client *c, const struct k8s_service *s,
 	return false;
 }
 
+/* A message was lost here, and others were not. */
+static bool is_loss(const struct dns_name_row *n)
+{
+	for (size_t i = 0; i < n->walk.steps.len; i++) {
+		const struct libc_step *s = &n->walk.steps.v[i];
+
+		if (s->needed && ((s->a && s->a->end == DNS_TIMED_OUT) || (s->aaaa && s->aaaa->end == DNS_TIMED_OUT)))
+			return true;
+	}
+	return false;
+}
+
 static void not_resolved(struct dns_client *c, const struct dns_name_row *first)
 {
 	const struct dns_name_row *bad = NULL;
@@ -197,7 +209,8 @@ static void not_resolved(struct dns_client *c, const struct dns_name_row *first)
 	}
 	if (!bad || rightly_empty(c, bad->service) || (!bad->service && wrong_namespace(c, bad)))
 		return;
-	severity = severity_of(c, bad, bad->service != NULL);
+	/* where other forms of it resolve, the loss may be over the next moment */
+	severity = good.len && is_loss(bad) ? SEVERITY_WARNING : severity_of(c, bad, bad->service != NULL);
 	if (is_told_why(c, bad->service, severity) || (bad->libc == LIBC_MUSL && is_told(c, "musl-resolver", "")))
 		return;
 	f = dns_client_finding(c, "dns-name-not-resolved", bad->typed);

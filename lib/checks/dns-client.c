@@ -465,7 +465,7 @@ static void ndots(struct dns_client *c)
 	if (c->told || !c->viewed || !has_cluster_search(c) || n >= NDOTS_MIN)
 		return;
 	f = dns_client_finding(c, "resolv-conf-ndots", NULL);
-	if (c->d->libc == LIBC_GLIBC)
+	if (c->d->libc == LIBC_GLIBC || all_resolve(c))
 		finding_severity(f, SEVERITY_INFO);
 	else if (c->d->libc < 0)
 		finding_severity(f, SEVERITY_WARNING);

@@ -207,7 +207,7 @@ static void failing(struct dns_view *v, struct dns_judged *j)
 
 	j->told = true;
 	/* what the servers outside do not answer */
-	if (str_is(j->e->service->type, "ExternalName"))
+	if (str_is(j->e->service->type, "ExternalName") || (j->a->q.type == DNS_PTR && dns_finding_there(v->r, "coredns-upstream-timeout", NULL)))
 		return;
 	f = dns_finding_about(v, j->verdict == DNS_REFUSING ? "coredns-servfail-no-zone" : "dns-servfail", j, &fresh);
 	if (fresh) {

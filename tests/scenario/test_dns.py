@@ -211,6 +211,24 @@ def test_other_names(folder):
     expect("service-not-found" not in [f[0] for f in found(path, "_http._tcp.web.shop.svc.cluster.local", codes={0, 2})], "a port")
 
 
+def test_lost(folder):
+    """One form of a name was lost, and others of it resolve: that is no error."""
+    path = Cluster().bundle(folder)
+    lost = f"web.shop.svc.{SEARCH[0]}"
+    silent = "".join(f"; <<>> DiG 9.18 <<>> @{VIP} {lost} {t}\n;; communications error to {VIP}#53: timed out\n;; no servers could be reached\n\n" for t in ("A", "AAAA"))
+    record(path, walked().replace(both(lost), silent), f"search {' '.join(SEARCH)}\nnameserver {VIP}\noptions ndots:5\n")
+    expect_equal([s for _, s in found(path, "web.shop", codes={0, 2}) if s == "error"], [], "errors")
+
+
+def test_wrong_search(folder):
+    """The search list is of another namespace than the pod: that says why the bare name is none."""
+    path = Cluster().bundle(folder)
+    searches = ("billing.svc.cluster.local", "svc.cluster.local", "cluster.local")
+    record(path, walked(searches), f"search {' '.join(searches)}\nnameserver {VIP}\noptions ndots:5\n")
+    d = run("dns", "web", "--bundle", path, "-o", "json", codes={1}).json
+    expect_equal([f["check"] for f in d["findings"] if f["id"] in d["causes"] and f["severity"] == "error"], ["resolv-conf-search"], "the causes")
+
+
 def test_one_not_ready(folder):
     """One of two endpoints of a headless Service has no name yet; one that leaves has none any more."""
     own = "db-1.db.shop.svc.cluster.local"
@@ -396,7 +414,7 @@ def test_interrupted(w, bundle):
 def main():
     t = Tests()
     for test in (test_recorded, test_full_name_only, test_differs, test_several_places, test_no_answers, test_hostile_words, test_missing_service,
-                 test_namespace, test_nothing_to_show, test_policy_on_purpose, test_other_names, test_one_not_ready, test_hand_made, test_made_up):
+                 test_namespace, test_nothing_to_show, test_policy_on_purpose, test_other_names, test_one_not_ready, test_lost, test_wrong_search, test_hand_made, test_made_up):
         with tempfile.TemporaryDirectory(prefix="svcdoctor-dns-") as folder:
             t.run(test.__name__[5:], test, folder)
     t.run("options", test_options)
