@@ -25,8 +25,6 @@ struct dns_client {
 	bool told;		    /* a finding says why the file is none for names of the cluster */
 };
 
-/* The row of the name, as the libc of the place takes it: glibc where that is not known. NULL: it was not asked. */
-const struct dns_name_row *dns_client_row(const struct dns_client *c, const char *typed);
 /* kubernetes.default as this libc resolves it: 1, 0, -1 not known. */
 int dns_client_control(const struct dns_client *c, int libc);
 /* A finding about the place, or about a name there: of the cluster, with the node where it is known. */

@@ -557,19 +557,6 @@ static void client_close(struct dns_client *c)
 	kubelet_resolv_release(&c->want);
 }
 
-const struct dns_name_row *dns_client_row(const struct dns_client *c, const char *typed)
-{
-	const enum libc libc = c->d->libc == LIBC_MUSL ? LIBC_MUSL : LIBC_GLIBC;
-
-	for (size_t i = 0; c->r->dns && i < c->r->dns->names.len; i++) {
-		const struct dns_name_row *n = &c->r->dns->names.v[i];
-
-		if (n->from == c->d && n->libc == libc && strcmp(n->typed, typed) == 0)
-			return n;
-	}
-	return NULL;
-}
-
 int dns_client_control(const struct dns_client *c, int libc)
 {
 	for (size_t i = 0; c->r->dns && i < c->r->dns->names.len; i++) {

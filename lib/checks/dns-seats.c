@@ -360,23 +360,6 @@ const char *dns_answer_words(struct run *r, const struct dns_answer *a)
 	return records_words(r, a->answers, a->nanswers);
 }
 
-const char *dns_expected_words(struct run *r, const struct dns_expected *e, uint16_t type)
-{
-	char buf[DNS_TYPE_STRLEN];
-
-	switch (e->kind) {
-	case DNS_EXPECT_RECORDS:
-		return records_words(r, e->records.v, e->records.len);
-	case DNS_EXPECT_NODATA:
-		return run_printf(r, "no %s record", dns_type_name(type, buf));
-	case DNS_EXPECT_NXDOMAIN:
-		return "NXDOMAIN";
-	case DNS_EXPECT_NOTHING:
-		break;
-	}
-	return "not known";
-}
-
 const char *dns_answer_line(struct run *r, const struct dns_seat *seat, const struct dns_server *s, const struct dns_answer *a)
 {
 	CLEANUP(strbuf_release) struct strbuf name = STRBUF_INIT;

@@ -361,7 +361,8 @@ int bundle_member_write(struct bundle_member *m, const void *data, size_t size)
 		return m->err;
 	if (size > sizeof(m->buffer))
 		return put(m, data, size);
-	memcpy(m->buffer + m->fill, data, size);
+	if (size > 0) /* @data may be NULL then */
+		memcpy(m->buffer + m->fill, data, size);
 	m->fill += size;
 	return m->err;
 }
