@@ -30,6 +30,7 @@ class Stage:
 
     def lead_to(self, pods, vip="10.96.0.10"):
         self.w.rules("node1", translate(vip, 80, [f"{ip}:8080" for _, ip, _ in pods]))
+        self.w.inside("node1", "conntrack", "-F")  # who gets an old port again would be led as before
 
     def bundle(self, pods, rules=True, **more):
         self.made += 1
