@@ -63,13 +63,6 @@ static bool proto_fits(const struct trace_place *dst, uint8_t proto)
 
 /* ---- target ports ---- */
 
-static const struct k8s_slice_group *slices_of(const struct context *c, const struct k8s_service *s)
-{
-	struct strbuf key CLEANUP(strbuf_release) = STRBUF_INIT;
-	strbuf_addf(&key, "%s/%s", s->meta.ns, s->meta.name);
-	return map_gets(&c->snapshot.cluster.slices_by_service, strbuf_str(&key));
-}
-
 /* The number that this port has in a slice; 0: it is not there. */
 static uint16_t slice_port(const struct k8s_slice *slice, const struct k8s_service_port *p)
 {
@@ -85,7 +78,7 @@ static uint16_t slice_port(const struct k8s_slice *slice, const struct k8s_servi
 /* A number in the Service, or what a named target port is at the pods. */
 static bool leads_to(const struct context *c, const struct k8s_service *s, const struct k8s_service_port *p, uint16_t port)
 {
-	const struct k8s_slice_group *g = slices_of(c, s);
+	const struct k8s_slice_group *g = k8s_slices_of(&c->snapshot.cluster, s);
 	bool hit = !p->target.name && p->target.number == port;
 	for (size_t i = 0; !hit && g && i < g->v.len; i++) {
 		hit = slice_port(g->v.v[i], p) == port;
@@ -96,7 +89,7 @@ static bool leads_to(const struct context *c, const struct k8s_service *s, const
 /* The port of the pod with this address to which @p leads; 0: the pod is no endpoint of it. */
 static uint16_t port_at(const struct context *c, const struct k8s_service *s, const struct k8s_service_port *p, const struct ip_addr *pod)
 {
-	const struct k8s_slice_group *g = slices_of(c, s);
+	const struct k8s_slice_group *g = k8s_slices_of(&c->snapshot.cluster, s);
 	for (size_t i = 0; g && i < g->v.len; i++) {
 		const struct k8s_slice *slice = g->v.v[i];
 		for (size_t k = 0; k < slice->nendpoints; k++) {
@@ -120,7 +113,7 @@ static bool add_pod(struct strbuf *b, const struct k8s_slice *slice, const struc
 const char *trace_pods_of(struct context *c, const struct k8s_service *s)
 {
 	struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;
-	const struct k8s_slice_group *g = slices_of(c, s);
+	const struct k8s_slice_group *g = k8s_slices_of(&c->snapshot.cluster, s);
 	size_t n = 0;
 	for (size_t i = 0; g && i < g->v.len; i++) {
 		for (size_t k = 0; k < g->v.v[i]->nendpoints && n < MEANT_MAX; k++) {

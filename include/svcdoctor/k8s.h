@@ -481,6 +481,7 @@ int k8s_cluster_join(struct k8s_cluster *c, struct k8s_cluster *from);
 int k8s_cluster_finish(struct k8s_cluster *c);
 
 const struct k8s_service *k8s_find_service(const struct k8s_cluster *c, const char *ns, const char *name);
+const struct k8s_slice_group *k8s_slices_of(const struct k8s_cluster *c, const struct k8s_service *s); /* its EndpointSlices; NULL: there are none */
 const struct k8s_pod *k8s_find_pod(const struct k8s_cluster *c, const char *ns, const char *name);
 const struct k8s_node *k8s_find_node(const struct k8s_cluster *c, const char *name);
 const struct k8s_condition *k8s_condition(const struct k8s_condition *v, size_t n, const char *type);

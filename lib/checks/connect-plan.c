@@ -254,11 +254,9 @@ static bool usable(const struct k8s_endpoint *e, bool fallback)
 /* The endpoints that DNS gives out for a Service without a cluster IP: kube-proxy has nothing to do with it. */
 static bool headless_endpoints(struct planner *x, const struct k8s_service_port *port, bool fallback)
 {
-	const char *key = arena_printf(&x->p->arena, "%s/%s", x->service->meta.ns, x->service->meta.name);
-	const struct k8s_slice_group *g = key ? map_gets(&x->s->cluster.slices_by_service, key) : NULL;
+	const struct k8s_slice_group *g = k8s_slices_of(&x->s->cluster, x->service);
 	bool any = false;
 
-	x->err = key ? x->err : -ENOMEM;
 	for (size_t i = 0; g && i < g->v.len; i++) {
 		const struct k8s_slice *sl = g->v.v[i];
 		for (size_t j = 0; j < sl->nports; j++) {

@@ -127,8 +127,7 @@ static bool on_address(const struct node_socket *k, const struct ip_addr *a)
 /* Is it there for another port of the Service? */
 static bool serves_another(struct run *r, const struct connect_target *t, uint16_t number)
 {
-	const char *key = run_printf(r, "%s/%s", t->service->meta.ns, t->service->meta.name);
-	const struct k8s_slice_group *g = map_gets(&r->c->slices_by_service, key);
+	const struct k8s_slice_group *g = k8s_slices_of(r->c, t->service);
 	bool found = false;
 
 	for (size_t i = 0; g && i < g->v.len && !found; i++) {

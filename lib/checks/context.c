@@ -231,10 +231,7 @@ static bool slice_has_any_port(const struct k8s_service *s, const struct k8s_sli
 
 static void count_slices(struct run *r, struct svc *v)
 {
-	char key[KEY_MAX];
-	int n = snprintf(key, sizeof(key), "%s/%s", v->o->meta.ns, v->o->meta.name);
-
-	v->slices = n > 0 && (size_t)n < sizeof(key) ? map_get(&r->c->slices_by_service, key, (size_t)n) : NULL;
+	v->slices = k8s_slices_of(r->c, v->o);
 	for (size_t i = 0; v->slices && i < v->slices->v.len; i++) {
 		const struct k8s_slice *sl = v->slices->v.v[i];
 		bool port = slice_has_any_port(v->o, sl);

@@ -281,8 +281,7 @@ static void ask_reverse(struct planner *x, const struct dns_target *t, const str
 /* The names of pods behind a headless Service, and the Service's own with an answer that may be large. */
 static void ask_hosts(struct planner *x, const struct dns_target *t, const struct k8s_service *s)
 {
-	const char *key = arena_printf(&x->p->arena, "%s/%s", s->meta.ns, s->meta.name);
-	const struct k8s_slice_group *g = key ? map_gets(&x->s->cluster.slices_by_service, key) : NULL;
+	const struct k8s_slice_group *g = k8s_slices_of(&x->s->cluster, s);
 	size_t n = 0;
 
 	ask(x, t, arena_printf(&x->p->arena, "%s.%s.svc.%s", s->meta.name, s->meta.ns, x->domains[0]), DNS_A, x->o->tcp_only, EDNS_SIZE, 1);

@@ -238,18 +238,10 @@ static void judge_left(struct dns_view *v, bool stale)
 
 /* ---- headless Services whose endpoints are not ready ---- */
 
-static const struct k8s_slice_group *slices_of(const struct run *r, const struct k8s_service *s)
-{
-	char key[600];
-
-	(void)snprintf(key, sizeof(key), "%s/%s", s->meta.ns, s->meta.name);
-	return map_gets(&r->c->slices_by_service, key);
-}
-
 /* Who leaves has no name any more, and shall have none. */
 static bool is_leaving(const struct run *r, const struct k8s_service *s, const char *hostname)
 {
-	const struct k8s_slice_group *g = hostname ? slices_of(r, s) : NULL;
+	const struct k8s_slice_group *g = hostname ? k8s_slices_of(r->c, s) : NULL;
 
 	for (size_t i = 0; g && i < g->v.len; i++)
 		for (size_t j = 0; j < g->v.v[i]->nendpoints; j++)
@@ -260,7 +252,7 @@ static bool is_leaving(const struct run *r, const struct k8s_service *s, const c
 
 static bool any_ready(const struct run *r, const struct k8s_service *s)
 {
-	const struct k8s_slice_group *g = slices_of(r, s);
+	const struct k8s_slice_group *g = k8s_slices_of(r->c, s);
 
 	for (size_t i = 0; g && i < g->v.len; i++)
 		for (size_t j = 0; j < g->v.v[i]->nendpoints; j++)

@@ -15,19 +15,9 @@
 
 /* ---- which server it is ---- */
 
-static const struct k8s_slice_group *dns_slices_of(const struct dns_view *v)
-{
-	CLEANUP(strbuf_release) struct strbuf b = STRBUF_INIT;
-
-	if (!v->dns)
-		return NULL;
-	strbuf_addf(&b, "%s/%s", v->dns->meta.ns, v->dns->meta.name);
-	return map_gets(&v->r->c->slices_by_service, strbuf_str(&b));
-}
-
 static const struct k8s_endpoint *dns_endpoint_of(const struct dns_view *v, const struct ip_addr *a)
 {
-	const struct k8s_slice_group *g = dns_slices_of(v);
+	const struct k8s_slice_group *g = v->dns ? k8s_slices_of(v->r->c, v->dns) : NULL;
 
 	for (size_t i = 0; g && i < g->v.len; i++)
 		for (size_t j = 0; j < g->v.v[i]->nendpoints; j++)

@@ -147,7 +147,7 @@ static void cluster_dns(struct targets *t)
 		if (x)
 			x->tcp_port = service_port(s, IPPROTO_TCP);
 	}
-	g = key ? map_gets(&t->s->cluster.slices_by_service, key) : NULL;
+	g = k8s_slices_of(&t->s->cluster, s);
 	for (size_t i = 0; g && i < g->v.len; i++)
 		slice_endpoints(t, g->v.v[i], &n);
 	t->err = key ? t->err : -ENOMEM;

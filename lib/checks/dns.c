@@ -175,26 +175,18 @@ void check_cluster_dns_address(struct run *r)
 
 /* ---- its pods ---- */
 
-static const struct k8s_slice_group *slices_of(const struct run *r, const struct k8s_service *s)
-{
-	CLEANUP(strbuf_release) struct strbuf b = STRBUF_INIT;
-
-	strbuf_addf(&b, "%s/%s", s->meta.ns, s->meta.name);
-	return map_gets(&r->c->slices_by_service, strbuf_str(&b));
-}
-
 /*
  * Its slices are known: read as a whole, and one is there, as the controller keeps one for each Service with a selector, if an
  * empty one. A list of the cluster without it was hardly taken of that namespace.
  */
 static bool slices_known(const struct run *r, const struct k8s_service *s)
 {
-	return snapshot_has_of_service(r->s, K8S_SLICES, s->meta.ns, s->meta.name) && (slices_of(r, s) || !run_complete(r, K8S_SLICES));
+	return snapshot_has_of_service(r->s, K8S_SLICES, s->meta.ns, s->meta.name) && (k8s_slices_of(r->c, s) || !run_complete(r, K8S_SLICES));
 }
 
 static size_t count_ready(const struct run *r, const struct k8s_service *s)
 {
-	const struct k8s_slice_group *g = slices_of(r, s);
+	const struct k8s_slice_group *g = k8s_slices_of(r->c, s);
 	size_t n = 0;
 
 	for (size_t i = 0; g && i < g->v.len; i++)

@@ -59,8 +59,6 @@ void dns_ask_service(struct dns_ask *q);
 void dns_ask_reverse(struct dns_ask *q);
 /* The name of an endpoint in its Service: its hostname, else its address with dashes; NULL when memory is out. */
 const char *dns_endpoint_name(struct dns_ask *q, const struct k8s_endpoint *e, const char *address);
-/* The slices of a Service; NULL: none. */
-const struct k8s_slice_group *dns_slices(struct dns_ask *q, const struct k8s_service *s);
 /* DNS shows the endpoint: without the condition it counts as ready (object/endpoint.go endpointsliceReady). */
 static inline bool dns_endpoint_shown(const struct k8s_endpoint *e)
 {

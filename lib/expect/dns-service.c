@@ -12,17 +12,6 @@ struct below {
 	const char *port, *protocol; /* without their underscores; NULL: none */
 };
 
-const struct k8s_slice_group *dns_slices(struct dns_ask *q, const struct k8s_service *s)
-{
-	char *key = arena_printf(q->arena, "%s/%s", s->meta.ns, s->meta.name);
-
-	if (!key) {
-		q->err = -ENOMEM;
-		return NULL;
-	}
-	return map_gets(&q->c->slices_by_service, key);
-}
-
 const char *dns_endpoint_name(struct dns_ask *q, const struct k8s_endpoint *e, const char *address)
 {
 	if (e->hostname && *e->hostname) {
@@ -233,7 +222,7 @@ static void ask_address(struct dns_ask *q, const struct k8s_slice *sl, const str
 
 static void each_endpoint(struct dns_ask *q, const struct below *b, struct found *ret)
 {
-	const struct k8s_slice_group *g = dns_slices(q, q->e.service);
+	const struct k8s_slice_group *g = k8s_slices_of(q->c, q->e.service);
 
 	for (size_t i = 0; g && i < g->v.len; i++) {
 		const struct k8s_slice *sl = g->v.v[i];

@@ -102,12 +102,7 @@ static size_t gather(const struct k8s_slice_group *group, const struct expect_no
 static int collect(struct arena *arena, const struct k8s_cluster *cluster, const struct expect_node *node,
 		   struct expect_port *p)
 {
-	const struct k8s_meta *m = &p->service->meta;
-	char *key = arena_printf(arena, "%s/%s", m->ns, m->name);
-	if (!key) {
-		return -ENOMEM;
-	}
-	const struct k8s_slice_group *group = map_gets(&cluster->slices_by_service, key);
+	const struct k8s_slice_group *group = k8s_slices_of(cluster, p->service);
 	size_t n = gather(group, node, p, NULL);
 	if (n == 0) {
 		return 0;

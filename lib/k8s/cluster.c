@@ -414,6 +414,11 @@ const struct k8s_service *k8s_find_service(const struct k8s_cluster *c, const ch
 	return find(&c->service_by_name, ns, name);
 }
 
+const struct k8s_slice_group *k8s_slices_of(const struct k8s_cluster *c, const struct k8s_service *s)
+{
+	return find(&c->slices_by_service, s->meta.ns, s->meta.name);
+}
+
 const struct k8s_pod *k8s_find_pod(const struct k8s_cluster *c, const char *ns, const char *name)
 {
 	return find(&c->pod_by_name, ns, name);
