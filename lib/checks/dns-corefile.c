@@ -189,7 +189,8 @@ static void lint_probes(struct lints *l)
 
 /* ---- which zones plugin kubernetes has ---- */
 
-bool dns_is_name_zone(const char *arg)
+/* Does an argument stand for a zone of names, and not of addresses? "cluster.local", not "in-addr.arpa", "10.0.0.0/8". */
+static bool is_name_zone(const char *arg)
 {
 	struct ip_prefix net;
 
@@ -198,7 +199,7 @@ bool dns_is_name_zone(const char *arg)
 
 static void one_zone(const char *zone, unsigned line, const char *domain, bool *served, const char **ret_zone, unsigned *ret_line)
 {
-	if (!dns_is_name_zone(zone))
+	if (!is_name_zone(zone))
 		return;
 	*served |= dns_name_equal(strcmp(zone, ".") == 0 ? "" : zone, domain);
 	if (!*ret_zone) {
@@ -282,7 +283,7 @@ static void corefile_finding(struct run *r, const struct k8s_configmap *m, const
 	for (size_t i = 0; i < l->v.len; i++)
 		if (!first || l->v.v[i].certain > first->certain)
 			first = &l->v.v[i];
-	f = dns_server_finding(r, "corefile-error", NULL, l->s, 1);
+	f = dns_server_finding(r, "corefile-error", NULL, NULL, l->s, 1);
 	/* what runs keeps what it has; what it does not know for certain may be known to an image of somebody's own */
 	if (ready > 0 || (!t->v.len && !first->certain))
 		finding_severity(f, SEVERITY_WARNING);
@@ -383,7 +384,7 @@ static bool cluster_refused(struct run *r, const struct k8s_configmap *m, const 
 	domain = dns_domain(r, &assumed);
 	if (corefile_block_of(c, domain) || dns_kubernetes_serves(c, domain, &zone, &line) == 0)
 		return false;
-	f = dns_server_finding(r, "coredns-servfail-no-zone", NULL, dns_service_object(r), 2);
+	f = dns_server_finding(r, "coredns-servfail-no-zone", NULL, NULL, dns_service_object(r), 2);
 	if (assumed)
 		finding_severity(f, SEVERITY_WARNING);
 	finding_text(r, f, "the Corefile has no block for names of the cluster (%.253s): CoreDNS refuses them", domain);
@@ -400,7 +401,7 @@ static void others_refused(struct run *r, const struct k8s_configmap *m, const s
 
 	if (b && may_answer(b))
 		return;
-	f = dns_server_finding(r, "coredns-servfail-no-zone", NULL, dns_service_object(r), 6);
+	f = dns_server_finding(r, "coredns-servfail-no-zone", NULL, NULL, dns_service_object(r), 6);
 	finding_severity(f, asked ? SEVERITY_ERROR : SEVERITY_WARNING);
 	finding_partial(f);
 	if (b)

@@ -224,7 +224,7 @@ void check_dns_loop(struct run *r)
 	stands = !t.v.len && has_loop_plugin(&c) && dns_ready(r, s) > 0;
 	if (stands && l.by_policy)
 		return;
-	f = dns_server_finding(r, "coredns-loop", NULL, s, 1);
+	f = dns_server_finding(r, "coredns-loop", NULL, NULL, s, 1);
 	if (stands) {
 		finding_severity(f, SEVERITY_WARNING);
 		finding_evidence(r, f, "DNS pods with plugin loop are ready all the same: the file is newer than they are, or they have another one");

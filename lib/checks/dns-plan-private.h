@@ -27,7 +27,9 @@ struct dns_targets {
 };
 /* @o NULL: none are given. Each address and port once. 0 or -ENOMEM; texts in @a. */
 int dns_targets_make(struct arena *a, const struct snapshot *s, const struct snap_dns *from, const struct dns_plan_options *o, struct dns_targets *ret);
-const struct k8s_service *dns_service_of(const struct snapshot *s); /* of the cluster's DNS; NULL: not known */
+/* The first that @fits of the Services that distributions call the cluster's DNS; NULL: not known. */
+const struct k8s_service *dns_service_find(const struct k8s_cluster *c, bool (*fits)(const struct k8s_service *));
+const struct k8s_service *dns_service_of(const struct snapshot *s); /* that has a cluster IP; NULL: not known */
 
 #define DNS_DOMAINS_MAX 3
 /*

@@ -444,7 +444,7 @@ static void judge_external(struct dns_view *v, const struct dns_judged *j)
 		unresolved(v, j, last, loop);
 }
 
-void dns_records_findings(struct dns_view *v)
+static void dns_records_findings(struct dns_view *v)
 {
 	for (size_t i = 0; i < v->nseats && !v->r->err; i++)
 		judge_chains(v, &v->seats[i]);

@@ -97,7 +97,6 @@ const struct dns_record *dns_soa(const struct dns_answer *a);
 /* ---- words ---- */
 
 const char *dns_clean(struct run *r, const char *text); /* what came from outside, for a terminal; never NULL */
-const char *dns_answer_words(struct run *r, const struct dns_answer *a); /* "10.96.0.10", "NXDOMAIN (there is no such name)", "nothing came back" */
 /* "A web.shop.svc.cluster.local at 10.96.0.10 (cluster DNS ...), from pod shop/client: NXDOMAIN" */
 const char *dns_answer_line(struct run *r, const struct dns_seat *seat, const struct dns_server *s, const struct dns_answer *a);
 const char *dns_way_words(struct run *r, const struct dns_way *w, const char *transport); /* "UDP: 3 of 3 timed out" */
@@ -123,6 +122,5 @@ void dns_servers_before(struct dns_view *v); /* which servers are none of the cl
 void dns_servers_findings(struct dns_view *v);
 void dns_latency_findings(struct dns_view *v);
 void dns_answers_findings(struct dns_view *v);
-void dns_records_findings(struct dns_view *v);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "dns-plan-private.h"
 #include "dns-seats-private.h"
+#include "dns-server-private.h"
 
 #define SERVERS_MAX 64
 #define NODE_LOCAL "169.254.20.10"
@@ -339,7 +340,8 @@ static const char *records_words(struct run *r, const struct dns_record *v, size
 	return run_printf(r, "%s", strbuf_str(&clean));
 }
 
-const char *dns_answer_words(struct run *r, const struct dns_answer *a)
+/* "10.96.0.10", "NXDOMAIN (there is no such name)", "nothing came back" */
+static const char *answer_words(struct run *r, const struct dns_answer *a)
 {
 	if (a->end != DNS_ANSWERED)
 		return end_words(r, a);
@@ -357,7 +359,7 @@ const char *dns_answer_line(struct run *r, const struct dns_seat *seat, const st
 
 	strbuf_add_clean(&name, a->q.name);
 	return run_printf(r, "%s %.253s%s%s%s, from %s: %s", dns_type_name(a->q.type, buf), strbuf_str(&name), s ? " at " : "", s ? s->what : "",
-			  a->q.tcp ? " over TCP" : "", seat->d->label, dns_answer_words(r, a));
+			  a->q.tcp ? " over TCP" : "", seat->d->label, answer_words(r, a));
 }
 
 const char *dns_way_words(struct run *r, const struct dns_way *w, const char *transport)
@@ -387,12 +389,7 @@ struct finding *dns_finding_there(struct run *r, const char *id, const struct k8
 
 struct finding *dns_finding_cluster(struct dns_view *v, const char *id, const char *node, const char *detail)
 {
-	struct finding *f = finding_new(v->r, id, node, detail, v->dns ? run_printf(v->r, "Service %s", dns_dns_words(v)) : "the cluster's DNS");
-
-	finding_cluster(f);
-	if (v->dns && run_svc(v->r, v->dns))
-		finding_concerns(v->r, f, v->dns);
-	return f;
+	return dns_server_finding(v->r, id, node, detail, v->dns, 0);
 }
 
 struct finding *dns_finding_about(struct dns_view *v, const char *id, const struct dns_judged *j, bool *ret_new)

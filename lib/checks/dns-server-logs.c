@@ -48,7 +48,7 @@ static bool check_rbac(struct run *r, const struct k8s_service *s)
 	if (!t.v.len)
 		return false;
 	first = newest(&t);
-	f = dns_server_finding(r, "coredns-rbac", NULL, s, 1);
+	f = dns_server_finding(r, "coredns-rbac", NULL, NULL, s, 1);
 	finding_text(r, f, "%s may not read %s: the ServiceAccount of CoreDNS lacks the right", pods_text(r, &t), first->hit->name ? first->hit->name : "what it needs of the API");
 	may_be_over(r, f, &t);
 	dns_told_evidence(r, f, &t, 4);
@@ -135,7 +135,7 @@ static void check_api(struct run *r, const struct k8s_service *s)
 	dns_told(r, DNS_LOGS_SERVER, waiting_kinds, &waits);
 	if (!t.v.len && !probes && !waits_long(&waits))
 		return;
-	f = dns_server_finding(r, "coredns-api-unreachable", only_node(r, &t), s, 1);
+	f = dns_server_finding(r, "coredns-api-unreachable", only_node(r, &t), NULL, s, 1);
 	api_text(r, f, &t);
 	may_be_over(r, f, &t);
 	/* some of several pods: the others answer */
@@ -197,7 +197,7 @@ void check_dns_upstream(struct run *r)
 	n = newest(&t);
 	if (!n)
 		return;
-	f = dns_server_finding(r, "coredns-upstream-timeout", NULL, dns_service_object(r), 5);
+	f = dns_server_finding(r, "coredns-upstream-timeout", NULL, NULL, dns_service_object(r), 5);
 	finding_partial(f);
 	finding_severity(f, outside_severity(r, t.count));
 	if (n->hit->detail)
@@ -218,7 +218,7 @@ void check_dns_concurrent(struct run *r)
 	dns_told(r, DNS_LOGS_SERVER | DNS_LOGS_CACHE, concurrent_kinds, &t);
 	if (!t.v.len)
 		return;
-	f = dns_server_finding(r, "coredns-max-concurrent", NULL, dns_service_object(r), 6);
+	f = dns_server_finding(r, "coredns-max-concurrent", NULL, NULL, dns_service_object(r), 6);
 	finding_partial(f);
 	finding_severity(f, outside_severity(r, t.count));
 	finding_text(r, f, "%s refused questions for the outside %zu times: more than max_concurrent (%.20s) waited for the upstream DNS", pods_text(r, &t), t.count,

@@ -48,7 +48,7 @@ static void domain_finding(struct run *r, const struct k8s_configmap *m, const s
 
 	if (dns_kubernetes_serves(c, o->domain, &zone, &line) != 0 || is_rewritten(c, o->domain))
 		return;
-	f = dns_server_finding(r, "wrong-cluster-domain", NULL, dns_service_object(r), 2);
+	f = dns_server_finding(r, "wrong-cluster-domain", NULL, NULL, dns_service_object(r), 2);
 	if (c->has_imports) {
 		finding_severity(f, SEVERITY_WARNING);
 		finding_evidence(r, f, "what the Corefile imports is not seen here");
@@ -137,7 +137,7 @@ void check_dns_tcp(struct run *r)
 
 	if (!s || !has_53(s, IPPROTO_UDP) || has_53(s, IPPROTO_TCP))
 		return;
-	f = dns_server_finding(r, "dns-truncation-tcp53", NULL, s, 20);
+	f = dns_server_finding(r, "dns-truncation-tcp53", NULL, NULL, s, 20);
 	finding_partial(f);
 	finding_text(r, f, "%s/%s has port 53 for UDP only: answers that are too long for UDP are lost, or come in part", s->meta.ns, s->meta.name);
 	finding_changed(f, &s->meta);

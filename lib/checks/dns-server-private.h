@@ -25,14 +25,13 @@ const char *dns_map_words(struct run *r, const struct k8s_configmap *m);
 const struct k8s_pod *dns_next_pod(const struct run *r, const struct k8s_service *s, size_t *at);
 /* 1.11.3 as 11103 of all its pods by their images, else of what the logs say; -1: not known, or not the same. */
 int dns_version(const struct run *r, const struct k8s_service *s);
-int dns_version_parse(const char *s); /* "1.11.3", "v1.8.4-eksbuild.1"; -1 */
 const char *dns_version_text(struct run *r, int version);
 /* The domain that the kubelets write into search lists, else that of the Corefile; *@ret_assumed: nobody tells it for certain. */
 const char *dns_domain(const struct run *r, bool *ret_assumed);
 /* Was a name asked for that does not belong to the cluster? */
 bool dns_external_asked(const struct run *r);
-/* A finding about the cluster's DNS; @s NULL: it is not known. @node NULL: not of one node. */
-struct finding *dns_server_finding(struct run *r, const char *id, const char *node, const struct k8s_service *s, int rank);
+/* A finding about the cluster's DNS; @s NULL: it is not known. @node NULL: not of one node. @detail as of finding_new. */
+struct finding *dns_server_finding(struct run *r, const char *id, const char *node, const char *detail, const struct k8s_service *s, int rank);
 
 /* What the logs of DNS pods say that is so now: not what was before a restart, or was over long before the log ends. */
 struct dns_told {
@@ -53,8 +52,6 @@ void dns_told_evidence(struct run *r, struct finding *f, const struct dns_told_l
 
 /* ---- dns-corefile.c ---- */
 
-/* Does an argument stand for a zone of names, and not of addresses? "cluster.local", not "in-addr.arpa", "10.0.0.0/8". */
-bool dns_is_name_zone(const char *arg);
 /* Does plugin kubernetes, wherever it stands here, serve this domain? 1; 0: others only; -1: it serves none, or the file is not whole. @ret_zone: one of the others. */
 int dns_kubernetes_serves(const struct corefile *c, const char *domain, const char **ret_zone, unsigned *ret_line);
 

@@ -75,7 +75,8 @@ const struct k8s_pod *dns_next_pod(const struct run *r, const struct k8s_service
 	return NULL;
 }
 
-int dns_version_parse(const char *s)
+/* "1.11.3", "v1.8.4-eksbuild.1"; -1 */
+static int version_parse(const char *s)
 {
 	unsigned part[3] = { 0 };
 
@@ -109,7 +110,7 @@ static int image_version(const struct k8s_pod *p)
 		if (!image || !(base = path_base(image)) || !strstr(base, "coredns"))
 			continue;
 		tag = strchr(base, ':');
-		return tag ? dns_version_parse(tag + 1) : -1;
+		return tag ? version_parse(tag + 1) : -1;
 	}
 	return -1;
 }
@@ -125,7 +126,7 @@ static int log_version(const struct run *r)
 
 		if (l->program != LOG_COREDNS || l->previous || !l->summary.version || (p && dns_is_node_local(p)))
 			continue;
-		one = dns_version_parse(l->summary.version);
+		one = version_parse(l->summary.version);
 		if (one < 0 || (version >= 0 && one != version))
 			return -1;
 		version = one;
@@ -179,9 +180,9 @@ bool dns_external_asked(const struct run *r)
 	return service_name_split(name, domain, service, ns) < 0 || !map_gets(&r->c->namespace_by_name, ns);
 }
 
-struct finding *dns_server_finding(struct run *r, const char *id, const char *node, const struct k8s_service *s, int rank)
+struct finding *dns_server_finding(struct run *r, const char *id, const char *node, const char *detail, const struct k8s_service *s, int rank)
 {
-	struct finding *f = finding_new(r, id, node, NULL, s ? run_printf(r, "Service %s/%s", s->meta.ns, s->meta.name) : "the cluster's DNS");
+	struct finding *f = finding_new(r, id, node, detail, s ? run_printf(r, "Service %s/%s", s->meta.ns, s->meta.name) : "the cluster's DNS");
 
 	f->rank = rank;
 	finding_cluster(f);

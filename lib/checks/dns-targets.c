@@ -10,7 +10,7 @@
 
 enum { DNS_PORT = 53, ENDPOINTS_MAX = 16, NAMESERVERS_MAX = 3 };
 
-const struct k8s_service *dns_service_of(const struct snapshot *s)
+const struct k8s_service *dns_service_find(const struct k8s_cluster *c, bool (*fits)(const struct k8s_service *))
 {
 	static const struct {
 		const char *ns, *name;
@@ -20,12 +20,22 @@ const struct k8s_service *dns_service_of(const struct snapshot *s)
 		      { "openshift-dns", "dns-default" } };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		const struct k8s_service *v = k8s_find_service(&s->cluster, names[i].ns, names[i].name);
+		const struct k8s_service *s = k8s_find_service(c, names[i].ns, names[i].name);
 
-		if (v && v->ncluster_ips)
-			return v;
+		if (s && fits(s))
+			return s;
 	}
 	return NULL;
+}
+
+static bool has_cluster_ip(const struct k8s_service *s)
+{
+	return s->ncluster_ips > 0;
+}
+
+const struct k8s_service *dns_service_of(const struct snapshot *s)
+{
+	return dns_service_find(&s->cluster, has_cluster_ip);
 }
 
 /* ---- servers ---- */

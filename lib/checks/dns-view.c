@@ -69,9 +69,9 @@ bool dns_place_has_view(const struct snapshot *s, const struct snap_dns *from)
 bool dns_kubelet_is_old(const struct k8s_cluster *c, const char *node)
 {
 	const struct k8s_node *n = node ? map_gets(&c->node_by_name, node) : NULL;
-	const char *version = n ? n->kubelet_version : NULL;
+	int minor = n ? k8s_minor_version(n->kubelet_version) : -1;
 
-	return version && str_starts(version, "v1.") && strtoul(version + 3, NULL, 10) < 26;
+	return minor >= 0 && minor < 26;
 }
 
 static int write_conf(struct arena *a, const struct kubelet_resolv *k, struct resolv_conf *ret)

@@ -7,26 +7,19 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "dns-plan-private.h"
 #include "dns-server-private.h"
 
 /* ---- which Service it is ---- */
 
+static bool has_selector(const struct k8s_service *s)
+{
+	return s->selector.len > 0;
+}
+
 const struct k8s_service *dns_service_object(const struct run *r)
 {
-	static const struct {
-		const char *ns, *name;
-	} names[] = { { "kube-system", "kube-dns" },
-		      { "kube-system", "coredns" },
-		      { "kube-system", "rke2-coredns-rke2-coredns" },
-		      { "openshift-dns", "dns-default" } };
-
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		const struct k8s_service *s = k8s_find_service(r->c, names[i].ns, names[i].name);
-
-		if (s && s->selector.len)
-			return s;
-	}
-	return NULL;
+	return dns_service_find(r->c, has_selector);
 }
 
 static bool answers_dns(const struct k8s_service *s)
@@ -278,17 +271,6 @@ static size_t not_ready_by_probes(const struct run *r, const struct k8s_service 
 	return n;
 }
 
-static struct finding *dns_finding(struct run *r, const struct k8s_service *s)
-{
-	struct finding *f = finding_new(r, "coredns-not-running", NULL, NULL, run_printf(r, "Service %s/%s", s->meta.ns, s->meta.name));
-
-	f->rank = 2;
-	finding_cluster(f);
-	if (run_svc(r, s))
-		finding_concerns(r, f, s);
-	return f;
-}
-
 /* The run need not be about the DNS: every Service depends on it. */
 void check_dns_pods(struct run *r)
 {
@@ -302,12 +284,12 @@ void check_dns_pods(struct run *r)
 	if (count_ready(r, s)) {
 		if (!bad)
 			return;
-		f = dns_finding(r, s);
+		f = dns_server_finding(r, "coredns-not-running", NULL, NULL, s, 2);
 		finding_severity(f, bad == asked ? SEVERITY_ERROR : SEVERITY_WARNING);
 		finding_partial(f);
 		finding_text(r, f, "%zu of %zu pods of the cluster's DNS that were asked say that they are not ready", bad, asked);
 	} else {
-		f = dns_finding(r, s);
+		f = dns_server_finding(r, "coredns-not-running", NULL, NULL, s, 2);
 		finding_text(r, f, "the cluster's DNS, %s/%s, has no ready endpoint: no name of the cluster resolves", s->meta.ns, s->meta.name);
 		pods_evidence(r, f, s);
 		logs_evidence(r, f);
