@@ -480,6 +480,7 @@ int k8s_cluster_join(struct k8s_cluster *c, struct k8s_cluster *from);
 /* After the last object: sorts by namespace and name, drops doubles, builds the maps. 0 or -ENOMEM. Once it has, there is nothing to do. */
 int k8s_cluster_finish(struct k8s_cluster *c);
 
+const char *k8s_configmap_get(const struct k8s_configmap *m, const char *key); /* NULL when absent */
 const struct k8s_service *k8s_find_service(const struct k8s_cluster *c, const char *ns, const char *name);
 const struct k8s_slice_group *k8s_slices_of(const struct k8s_cluster *c, const struct k8s_service *s); /* its EndpointSlices; NULL: there are none */
 const struct k8s_pod *k8s_find_pod(const struct k8s_cluster *c, const char *ns, const char *name);

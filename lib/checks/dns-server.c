@@ -24,14 +24,6 @@ static const struct k8s_configmap *find_map(const struct run *r, const char *ns,
 	return NULL;
 }
 
-static const char *corefile_text(const struct k8s_configmap *m)
-{
-	for (size_t i = 0; m && i < m->ndata; i++)
-		if (strcmp(m->data[i].key, "Corefile") == 0)
-			return m->data[i].value;
-	return NULL;
-}
-
 const struct k8s_configmap *dns_corefile(struct run *r, bool node_local, struct corefile *ret)
 {
 	static const char *const server[][2] = { { "kube-system", "coredns" },
@@ -42,7 +34,7 @@ const struct k8s_configmap *dns_corefile(struct run *r, bool node_local, struct 
 
 	for (size_t i = 0; i < n; i++) {
 		const struct k8s_configmap *m = node_local ? find_map(r, cache[i][0], cache[i][1]) : find_map(r, server[i][0], server[i][1]);
-		const char *text = corefile_text(m);
+		const char *text = m ? k8s_configmap_get(m, "Corefile") : NULL;
 
 		if (!text)
 			continue;
@@ -264,7 +256,7 @@ static bool of_older_file(const struct run *r, const struct log_hit *h)
 	if (last < 0 || !str_is(h->kind->check, "corefile-error"))
 		return false;
 	for (size_t i = 0; i < r->c->configmaps.len; i++)
-		if (corefile_text(r->c->configmaps.v[i]) && strstr(r->c->configmaps.v[i]->meta.name, "coredns") &&
+		if (k8s_configmap_get(r->c->configmaps.v[i], "Corefile") && strstr(r->c->configmaps.v[i]->meta.name, "coredns") &&
 		    seconds_of(r->c->configmaps.v[i]->meta.last_change) > last)
 			return true;
 	return false;

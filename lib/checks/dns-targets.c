@@ -268,16 +268,14 @@ static int from_corefile(struct domains *d, const struct snapshot *s)
 {
 	for (size_t i = 0; i < s->cluster.configmaps.len; i++) {
 		const struct k8s_configmap *m = s->cluster.configmaps.v[i];
+		const char *text = is_corefile(m) ? k8s_configmap_get(m, "Corefile") : NULL;
+		CLEANUP(corefile_release) struct corefile c = { 0 };
 
-		for (size_t j = 0; is_corefile(m) && j < m->ndata; j++) {
-			CLEANUP(corefile_release) struct corefile c = { 0 };
-
-			if (!str_is(m->data[j].key, "Corefile"))
-				continue;
-			if (corefile_read(d->a, m->data[j].value, strlen(m->data[j].value), &c) < 0)
-				return -ENOMEM;
-			corefile_domains(d, &c);
-		}
+		if (!text)
+			continue;
+		if (corefile_read(d->a, text, strlen(text), &c) < 0)
+			return -ENOMEM;
+		corefile_domains(d, &c);
 	}
 	return 0;
 }

@@ -176,14 +176,13 @@ static const char *corefile_text(const struct k8s_cluster *c)
 {
 	for (size_t i = 0; i < c->configmaps.len; i++) {
 		const struct k8s_configmap *m = c->configmaps.v[i];
+		const char *text = k8s_configmap_get(m, "Corefile");
 
 		if (strcmp(m->meta.ns, "kube-system") != 0 || (strcmp(m->meta.name, "coredns") != 0 && strcmp(m->meta.name, "rke2-coredns-rke2-coredns") != 0)) {
 			continue;
 		}
-		for (size_t j = 0; j < m->ndata; j++) {
-			if (strcmp(m->data[j].key, "Corefile") == 0) {
-				return m->data[j].value;
-			}
+		if (text) {
+			return text;
 		}
 	}
 	return NULL;

@@ -401,6 +401,11 @@ int k8s_cluster_finish(struct k8s_cluster *c)
 
 /* ---- lookups ---- */
 
+const char *k8s_configmap_get(const struct k8s_configmap *m, const char *key)
+{
+	return k8s_label_get(&(struct k8s_labels){ m->data, m->ndata }, key);
+}
+
 static const void *find(const struct map *m, const char *ns, const char *name)
 {
 	char key[KEY_SIZE];

@@ -49,7 +49,7 @@ int proxy_config_from_cluster(struct snapshot *s)
 		if (strcmp(c->meta.ns, "kube-system") == 0 && strcmp(c->meta.name, "kube-proxy") == 0)
 			found = c;
 	}
-	text = found ? k8s_label_get(&(struct k8s_labels){ found->data, found->ndata }, "config.conf") : NULL;
+	text = found ? k8s_configmap_get(found, "config.conf") : NULL;
 	if (!text)
 		return 0;
 	r = proxy_config_from_yaml(&s->arena, text, strlen(text), source, &s->notes, &s->configmap_config);

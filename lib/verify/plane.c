@@ -231,12 +231,10 @@ static const char *config_value(const struct snapshot *s, const char *map, const
 {
 	for (size_t i = 0; i < s->cluster.configmaps.len; i++) {
 		const struct k8s_configmap *m = s->cluster.configmaps.v[i];
+		const char *value = str_starts(m->meta.name, map) ? k8s_configmap_get(m, key) : NULL;
 
-		if (!str_starts(m->meta.name, map))
-			continue;
-		for (size_t k = 0; k < m->ndata; k++)
-			if (strcmp(m->data[k].key, key) == 0)
-				return m->data[k].value;
+		if (value)
+			return value;
 	}
 	return NULL;
 }
