@@ -394,6 +394,14 @@ struct kube_proxy_config {
 	const char *bind_address;
 	const char *healthz_bind_address; /* "0.0.0.0:10256"; NULL: not set */
 	const char *ipvs_scheduler; /* "" or NULL: not set, which is rr */
+	const char *metrics_bind_address; /* "127.0.0.1:10249"; NULL: not set */
+	/* As they are written, durations as Go writes them ("30s", "1h0m0s"); NULL: not set. */
+	const char *sync_period, *min_sync_period; /* of the mode that is configured */
+	const char *config_sync_period, *ipvs_tcp_timeout;
+	const char *kubeconfig;		/* clientConnection.kubeconfig: a path; "" is the in-cluster account */
+	int strict_arp;			/* ipvs.strictARP: 0, 1; -1: not known */
+	int64_t conntrack_max_per_core, conntrack_min; /* 0: left as it is; -1: not known */
+	int conntrack_be_liberal;	/* 0, 1; -1: not known */
 };
 
 enum k8s_kind {

@@ -32,18 +32,121 @@ enum snap_dump {
 };
 const char *snap_dump_name(enum snap_dump d); /* "iptables-nft", "iptables-legacy", ... */
 
+/* How a port of kube-proxy answered when it was asked. */
+enum snap_port_end {
+	PORT_NOT_ASKED,	 /* or nobody wrote down how it ended */
+	PORT_ANSWERED,	 /* with this HTTP status */
+	PORT_REFUSED,	 /* nobody listens there */
+	PORT_SILENT,	 /* it took the connection, or not even that, and no answer came in time */
+	PORT_UNREACHABLE, /* any other error of the way there */
+	PORT_STRANGE,	 /* what came is no HTTP, or not what this port answers */
+};
+enum snap_proxy_port { PROXY_HEALTHZ, PROXY_LIVEZ, PROXY_MODE, PROXY_CONFIGZ, PROXY_METRICS, PROXY_PORTS };
+const char *snap_proxy_port_name(enum snap_proxy_port p); /* "healthz", "livez", "proxyMode", "configz", "metrics" */
+struct snap_port {
+	enum snap_port_end end;
+	int status;	   /* of HTTP; 0: not known */
+	const char *error; /* in words: "connection refused"; NULL */
+};
+
+struct snap_bucket {
+	double le;
+	uint64_t count;
+};
+/* What a histogram of Prometheus tells: counts are cumulative, as it writes them. */
+struct snap_histogram {
+	uint64_t count;	/* 0: it is not there, or nothing was counted */
+	double sum;
+	ARRAY_OF(struct snap_bucket) buckets; /* sorted; +Inf left out */
+};
+/* The value below which a share @q of what was counted lies, as histogram_quantile() of Prometheus estimates it; NAN: nothing was counted. */
+double snap_quantile(const struct snap_histogram *h, double q);
+
+/* kube-proxy's /metrics. Times are seconds since 1970; NAN: not told. [0] IPv4, [1] IPv6; where it does not tell families apart (before 1.34), both are the same. */
+struct snap_metrics {
+	bool known;
+	struct snap_metrics_family {
+		double queued, synced;	/* kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds, ..._last_timestamp_seconds; 0: never */
+		double restore_failures, partial_failures, nft_failures, nft_cleanup_failures; /* counters; NAN */
+		double rules_nat, rules_filter, rules_nft; /* that it says it wrote last: ..._iptables_total; NAN */
+		struct snap_histogram sync, full, partial; /* seconds that a sync took */
+	} family[2];
+	bool by_family;
+	struct snap_histogram programming; /* kubeproxy_network_programming_duration_seconds */
+	double endpoints_pending, services_pending; /* changes that wait; NAN */
+	double started;		/* process_start_time_seconds */
+	double api_ok, api_refused, api_failed; /* rest_client_requests_total with 2xx and 3xx; 401 and 403; "<error>" and 5xx. NAN: none is told */
+	double invalid_dropped;	/* kubeproxy_iptables_ct_state_invalid_dropped_packets_total; NAN */
+	const char *version;	/* kubernetes_build_info git_version: "v1.36.2"; NULL */
+};
+
+/* A process of kube-proxy on the node. */
+struct snap_process {
+	uint32_t pid;
+	int64_t seconds;      /* that it has run for; -1: not told */
+	const char *command;  /* its command line */
+};
+
 struct snap_proxy {
 	const char *mode;	/* kube-proxy-mode.txt, trimmed; NULL not known */
 	const char *log_mode;	/* that its log names last: "Using iptables Proxier"; NULL not known */
 	struct kube_proxy_config config; /* from configz; known false: see the cluster's ConfigMap */
-	struct kube_proxy_config flags_config; /* from the FLAG lines of its log */
+	struct kube_proxy_config flags_config; /* from the FLAG lines of its log, or of its command line */
+	struct snap_port ports[PROXY_PORTS];
 	bool healthz_known;
 	bool healthy;
+	int eligible;		/* nodeEligible: 0, 1; -1: not told. 0: the node is being drained, and 503 is as it must be */
 	const char *healthz_last_updated; /* last finished sync */
+	const char *family_updated[2];	/* IPv4, IPv6: its own last finished sync; NULL: not told (before 1.32) */
+	int family_healthy[2];		/* 0, 1; -1: not told */
+	const char *healthz_now;	/* the node's clock when it was asked: RFC 3339; NULL */
 	bool has_log;		/* the log file is there */
+	struct snap_metrics metrics;
 	/* its metrics: has a sync of IPv4, IPv6 rules ever been finished, and has one failed? */
 	bool metrics_known, synced[2], sync_failed[2];
 	const char *missing_extension; /* of iptables, which its log says the kernel does not have: "ipvs"; NULL: none */
+	bool processes_known;	/* the node's processes were looked through */
+	ARRAY_OF(struct snap_process) processes; /* those of kube-proxy */
+	const char *lock_holder; /* who holds /run/xtables.lock: "pid 4711 (fail2ban-server)"; NULL: nobody, or not known */
+};
+
+/* One entry of a node's conntrack table, as `conntrack -L -o extended` prints it. Ports are 0 where the protocol has none. */
+struct snap_flow {
+	uint8_t family, proto;	/* AF_INET, AF_INET6; IPPROTO_* */
+	bool unreplied, assured, offload;
+	uint8_t state;		/* of TCP: enum flow_tcp; else 0 */
+	uint16_t sport, dport, reply_sport, reply_dport;
+	uint16_t zone;
+	uint32_t timeout;	/* seconds; 0: not told */
+	uint32_t mark;
+	struct ip_addr src, dst, reply_src, reply_dst;
+};
+enum flow_tcp { FLOW_TCP_NONE, FLOW_TCP_SYN_SENT, FLOW_TCP_SYN_RECV, FLOW_TCP_ESTABLISHED, FLOW_TCP_FIN_WAIT, FLOW_TCP_CLOSE_WAIT, FLOW_TCP_LAST_ACK, FLOW_TCP_TIME_WAIT, FLOW_TCP_CLOSE, FLOW_TCP_OTHER };
+struct snap_flows {
+	bool known;
+	bool cut;		/* there were more than are kept */
+	size_t total;		/* entries of all protocols, the ones that are not kept included */
+	size_t by_proto[3];	/* TCP, UDP, others */
+	ARRAY_OF(struct snap_flow) v; /* those that are translated, or are of UDP or SCTP */
+};
+
+struct snap_offload {
+	const char *link, *feature;
+	bool on;
+};
+/* What the node's kernel is and counts, beside addresses, routes and sysctls. */
+struct snap_kernel {
+	bool modules_known;	/* lsmod.txt: what is built in does not stand there */
+	struct map modules;	/* name -> itself */
+	bool counters_known;	/* nstat.txt: all of them since boot, or since nstat was asked last */
+	struct map counters;	/* "TcpExtIPReversePathFilter" -> char * */
+	bool log_known;		/* dmesg.txt: it is in snapshot.logs as LOG_KERNEL */
+	ARRAY_OF(struct snap_offload) offloads; /* ethtool.txt: tx-checksum-ip-generic and its like */
+	bool neigh_known;	/* lnstat.txt (/proc/net/stat/arp_cache, ndisc_cache): sums over all processors */
+	uint64_t neigh_entries[2], neigh_table_fulls[2];
+	bool ipvs_timeouts_known;
+	uint32_t ipvs_timeouts[3]; /* ipvsadm-timeout.txt (ipvsadm -l --timeout): tcp, tcpfin, udp, seconds */
+	const char *nft_version, *iptables_version; /* versions.txt: of the tools on the node; NULL */
 };
 
 /* A kubelet's configuration (/configz, or its file). */
@@ -77,7 +180,9 @@ struct snap_node {
 	struct snap_kubelet kubelet;
 	bool cni_known;			/* a file of cni/ was read */
 	bool conntrack_known;		/* conntrack-stats.txt was read: sums over all processors */
-	uint64_t insert_failed, conntrack_drop, early_drop;
+	uint64_t insert_failed, conntrack_drop, early_drop, conntrack_invalid;
+	struct snap_flows flows;	/* conntrack.txt */
+	struct snap_kernel k;
 	ARRAY_OF(struct snap_cni) cni;	/* by file, as the runtime sorts them, and their order in it; after snapshot_finish */
 	const char *kernel;		/* uname.txt or Node object */
 	bool any_rules;			/* at least one rules dump is known */
@@ -166,10 +271,12 @@ struct snap_dns {
 	ARRAY_OF(struct dns_answer) answers; /* in the order of asking: the same question may have been asked several times */
 };
 
-/* The log of a pod's container that was read. */
+/* A log that was read: of a pod's container, of a node's own program (kube-proxy.log, its journal), or of its kernel. */
 struct snap_log {
 	enum log_program program;
-	const char *ns, *pod, *container;
+	const char *ns, *pod, *container; /* NULL: not of a pod */
+	const char *node;	/* NULL: not known */
+	bool journal;		/* it came from the node's journal */
 	bool previous;		/* of the container before this one */
 	bool cut;		/* only its end was read */
 	struct log_summary summary;
@@ -181,6 +288,7 @@ struct snapshot {
 	const char *origin;		/* "bundle 'lab'", "cluster 'prod' at https://10.0.0.1:6443" */
 	bool beside;			/* the kernel is being read meanwhile, and lacks each processor that is taken for this */
 	bool live;			/* read from an API server, which shows no rules of nodes and no DNS answers */
+	int64_t now;			/* seconds since 1970 when it was taken: the clock of a live run, a bundle's "created"; 0: not known */
 	const char *scope;		/* of a live run: "namespace shop", "all namespaces"; NULL */
 	struct k8s_cluster cluster;
 	enum known kinds[K8S_KINDS];

@@ -73,6 +73,8 @@ struct run {
 	const struct k8s_pod *balancer; /* of a controller of load balancers, once it was sought */
 	bool balancer_sought;
 	size_t budget;		   /* comparisons left for searches of what is nearest */
+	struct proxy_view *proxies; /* of every node, by name; made by proxy_views */
+	size_t nproxies;
 	struct dns_report *dns;	   /* the answers of DNS as tables; NULL: there are none */
 	struct finding_full dummy; /* stands in when memory is out */
 };

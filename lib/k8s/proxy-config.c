@@ -164,7 +164,7 @@ static const json_t *unwrap(const json_t *object)
 int kube_proxy_config_decode(struct arena *arena, const struct json_t *object, struct kube_proxy_config *ret)
 {
 	struct config_reader r = { .arena = arena };
-	struct kube_proxy_config c = { .known = true };
+	struct kube_proxy_config c = { .known = true, .strict_arp = -1, .conntrack_max_per_core = -1, .conntrack_min = -1, .conntrack_be_liberal = -1 };
 	const json_t *o = unwrap(object), *local;
 
 	if (!o)

@@ -110,7 +110,7 @@ bool log_row_spans(const struct log_row *row, const char *text, size_t len, stru
 {
 	struct log_span name, detail;
 
-	for (size_t i = 0; i < LOG_FORMS_MAX && row->forms[i].anchor; i++) {
+	for (size_t i = 0; row->forms[i].pattern; i++) {
 		ret->n = 0;
 		if (match(row->forms[i].pattern, text, len, ret, &name, &detail))
 			return true;
@@ -135,17 +135,25 @@ static uint32_t four_bytes(const char *s)
 	return fold(s[0]) | fold(s[1]) << 8 | fold(s[2]) << 16 | fold(s[3]) << 24;
 }
 
+static void add_forms(struct log_index *x, const struct log_row *row)
+{
+	for (const struct log_form *f = row->forms; f->pattern && x->n < LOG_FORMS_MAX; f++) {
+		x->row[x->n] = row;
+		x->form[x->n++] = f;
+	}
+}
+
 void log_index_make(struct log_index *x, enum log_program program)
 {
-	*x = (struct log_index){ .rows = log_rows, .nrows = MIN(log_nrows, LOG_ROWS_MAX), .program = program };
+	*x = (struct log_index){ 0 };
+	for (const struct log_table *const *t = log_tables; *t; t++)
+		for (size_t i = 0; i < (*t)->n; i++)
+			if ((*t)->rows[i].program == program)
+				add_forms(x, &(*t)->rows[i]);
 	/* from the last one, so that a bucket has its rows in their order */
-	for (size_t i = x->nrows * LOG_FORMS_MAX; i-- > 0;) {
-		const struct log_form *f = &x->rows[i / LOG_FORMS_MAX].forms[i % LOG_FORMS_MAX];
-		unsigned b;
+	for (size_t i = x->n; i-- > 0;) {
+		unsigned b = bucket_of(four_bytes(x->form[i]->anchor));
 
-		if (!f->anchor || x->rows[i / LOG_FORMS_MAX].program != program)
-			continue;
-		b = bucket_of(four_bytes(f->anchor));
 		x->next[i] = x->first[b];
 		x->first[b] = (uint16_t)(i + 1);
 	}
@@ -155,7 +163,7 @@ void log_index_make(struct log_index *x, enum log_program program)
 static void anchors_at(const struct log_index *x, unsigned bucket, const char *s, size_t len, unsigned level, uint64_t *forms)
 {
 	for (unsigned i = x->first[bucket]; i; i = x->next[i - 1]) {
-		const struct log_form *f = &x->rows[(i - 1) / LOG_FORMS_MAX].forms[(i - 1) % LOG_FORMS_MAX];
+		const struct log_form *f = x->form[i - 1];
 
 		if ((f->levels & level) != level)
 			continue;
@@ -166,7 +174,7 @@ static void anchors_at(const struct log_index *x, unsigned bucket, const char *s
 
 const struct log_row *log_index_find(const struct log_index *x, const struct log_line *l, struct log_span *ret_name, struct log_span *ret_detail)
 {
-	uint64_t forms[LOG_ROWS_MAX * LOG_FORMS_MAX / 64] = { 0 };
+	uint64_t forms[LOG_FORMS_MAX / 64] = { 0 };
 	uint32_t four = 0;
 
 	for (size_t i = 0; i < l->len; i++) {
@@ -174,19 +182,11 @@ const struct log_row *log_index_find(const struct log_index *x, const struct log
 		if (i >= 3 && x->first[bucket_of(four)])
 			anchors_at(x, bucket_of(four), l->text + i - 3, l->len - i + 3, l->level, forms);
 	}
-	for (size_t i = 0; i < x->nrows * LOG_FORMS_MAX; i++) {
-		const struct log_row *row = &x->rows[i / LOG_FORMS_MAX];
-
+	for (size_t i = 0; i < x->n; i++) {
 		if (!forms[i / 64])
 			i |= 63;
-		else if (forms[i / 64] >> (i % 64) & 1 &&
-			 log_pattern_match(row->forms[i % LOG_FORMS_MAX].pattern, l->text, l->len, ret_name, ret_detail))
-			return row;
+		else if (forms[i / 64] >> (i % 64) & 1 && log_pattern_match(x->form[i]->pattern, l->text, l->len, ret_name, ret_detail))
+			return x->row[i];
 	}
 	return NULL;
-}
-
-const struct log_kind *log_kind_at(size_t i)
-{
-	return i < log_nrows ? &log_rows[i].kind : NULL;
 }

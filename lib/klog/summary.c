@@ -13,7 +13,18 @@
 void log_summary_release(struct log_summary *s)
 {
 	array_free(&s->hits);
+	array_free(&s->unknown);
 	*s = (struct log_summary){ 0 };
+}
+
+enum log_weight log_hit_weight(const struct log_hit *h)
+{
+	return h->reason ? h->reason->weight : h->kind->weight;
+}
+
+const char *log_hit_check(const struct log_hit *h)
+{
+	return h->reason && h->reason->check ? h->reason->check : h->kind->check;
 }
 
 /* Where the first and last line of a hit begin. */

@@ -5,6 +5,7 @@
  */
 
 #include <errno.h>
+#include <math.h>
 
 #include <svcdoctor/snapshot.h>
 
@@ -48,6 +49,7 @@ const char *snap_dump_name(enum snap_dump d)
 
 static const struct kube_proxy_config unknown_config = {
 	.mode = "", .detect_local_mode = "", .masquerade_all = -1, .masquerade_bit = -1, .localhost_node_ports = -1,
+	.strict_arp = -1, .conntrack_max_per_core = -1, .conntrack_min = -1, .conntrack_be_liberal = -1,
 };
 
 void snapshot_init(struct snapshot *s)
@@ -56,12 +58,75 @@ void snapshot_init(struct snapshot *s)
 	k8s_cluster_init(&s->cluster);
 }
 
+static void metrics_init(struct snap_metrics *m)
+{
+	*m = (struct snap_metrics){ .endpoints_pending = NAN, .services_pending = NAN, .started = NAN, .api_ok = NAN, .api_refused = NAN,
+				    .api_failed = NAN, .invalid_dropped = NAN };
+	for (size_t i = 0; i < 2; i++)
+		m->family[i] = (struct snap_metrics_family){ .queued = NAN, .synced = NAN, .restore_failures = NAN, .partial_failures = NAN,
+							     .nft_failures = NAN, .nft_cleanup_failures = NAN, .rules_nat = NAN,
+							     .rules_filter = NAN, .rules_nft = NAN };
+}
+
+static void proxy_init(struct snap_proxy *p)
+{
+	p->config = unknown_config;
+	p->eligible = p->family_healthy[0] = p->family_healthy[1] = -1;
+	metrics_init(&p->metrics);
+}
+
+static void proxy_release(struct snap_proxy *p)
+{
+	for (size_t i = 0; i < 2; i++) {
+		array_free(&p->metrics.family[i].sync.buckets);
+		array_free(&p->metrics.family[i].full.buckets);
+		array_free(&p->metrics.family[i].partial.buckets);
+	}
+	array_free(&p->metrics.programming.buckets);
+	array_free(&p->processes);
+}
+
+static void kernel_release(struct snap_kernel *k)
+{
+	map_release(&k->modules);
+	map_release(&k->counters);
+	array_free(&k->offloads);
+}
+
+const char *snap_proxy_port_name(enum snap_proxy_port p)
+{
+	static const char *const names[] = { "healthz", "livez", "proxyMode", "configz", "metrics" };
+
+	return (unsigned)p < ARRAY_LEN(names) ? names[p] : "";
+}
+
+/* promql/quantile.go: linear within the bucket that has the rank; behind the last bound, that bound. */
+double snap_quantile(const struct snap_histogram *h, double q)
+{
+	double rank = q * (double)h->count, low = 0, below = 0;
+
+	if (!h->count || !h->buckets.len)
+		return NAN;
+	for (size_t i = 0; i < h->buckets.len; i++) {
+		const struct snap_bucket *b = &h->buckets.v[i];
+
+		if ((double)b->count >= rank && (double)b->count > below)
+			return low + (b->le - low) * (rank - below) / ((double)b->count - below);
+		low = b->le;
+		below = (double)b->count;
+	}
+	return low;
+}
+
 void snapshot_release(struct snapshot *s)
 {
 	for (size_t i = 0; i < s->nodes.len; i++) {
 		ruleset_release(&s->nodes.v[i]->rules);
 		node_facts_release(&s->nodes.v[i]->facts);
 		array_free(&s->nodes.v[i]->cni);
+		array_free(&s->nodes.v[i]->flows.v);
+		kernel_release(&s->nodes.v[i]->k);
+		proxy_release(&s->nodes.v[i]->proxy);
 	}
 	array_free(&s->nodes);
 	for (size_t i = 0; i < K8S_KINDS; i++) {
@@ -146,7 +211,7 @@ struct snap_node *snapshot_node(struct snapshot *s, const char *name, bool make)
 		return NULL;
 	ruleset_init(&n->rules);
 	node_facts_init(&n->facts);
-	n->proxy.config = unknown_config;
+	proxy_init(&n->proxy);
 	return n;
 }
 
@@ -157,6 +222,8 @@ void snapshot_node_clear(struct snap_node *n)
 	ruleset_release(&n->rules);
 	node_facts_release(&n->facts);
 	array_free(&n->cni);
+	array_free(&n->flows.v);
+	kernel_release(&n->k);
 	*n = (struct snap_node){ .name = old.name, .proxy = old.proxy, .kubelet = old.kubelet };
 	ruleset_init(&n->rules);
 	node_facts_init(&n->facts);
