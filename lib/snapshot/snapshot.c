@@ -58,7 +58,7 @@ void snapshot_init(struct snapshot *s)
 	k8s_cluster_init(&s->cluster);
 }
 
-static void metrics_init(struct snap_metrics *m)
+void snap_metrics_init(struct snap_metrics *m)
 {
 	*m = (struct snap_metrics){ .endpoints_pending = NAN, .services_pending = NAN, .started = NAN, .api_ok = NAN, .api_refused = NAN,
 				    .api_failed = NAN, .invalid_dropped = NAN };
@@ -68,21 +68,26 @@ static void metrics_init(struct snap_metrics *m)
 							     .rules_filter = NAN, .rules_nft = NAN };
 }
 
+void snap_metrics_release(struct snap_metrics *m)
+{
+	for (size_t i = 0; i < 2; i++) {
+		array_free(&m->family[i].sync.buckets);
+		array_free(&m->family[i].full.buckets);
+		array_free(&m->family[i].partial.buckets);
+	}
+	array_free(&m->programming.buckets);
+}
+
 static void proxy_init(struct snap_proxy *p)
 {
 	p->config = unknown_config;
 	p->eligible = p->family_healthy[0] = p->family_healthy[1] = -1;
-	metrics_init(&p->metrics);
+	snap_metrics_init(&p->metrics);
 }
 
 static void proxy_release(struct snap_proxy *p)
 {
-	for (size_t i = 0; i < 2; i++) {
-		array_free(&p->metrics.family[i].sync.buckets);
-		array_free(&p->metrics.family[i].full.buckets);
-		array_free(&p->metrics.family[i].partial.buckets);
-	}
-	array_free(&p->metrics.programming.buckets);
+	snap_metrics_release(&p->metrics);
 	array_free(&p->processes);
 }
 
