@@ -282,6 +282,7 @@ struct snap_log {
 	bool journal;		/* it came from the node's journal */
 	bool previous;		/* of the container before this one */
 	bool cut;		/* only its end was read */
+	struct kube_proxy_config flags; /* of kube-proxy: from the FLAG lines of its last start; known false: there are none */
 	struct log_summary summary;
 	const char *file;	/* NULL: it came from the API server */
 };
