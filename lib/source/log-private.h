@@ -28,6 +28,13 @@ int log_add(struct snapshot *s, const struct snap_log *what, struct log_intake *
 /* All of it at once; of @what also whether it is cut. */
 int log_use(struct snapshot *s, const struct snap_log *what, size_t lines_max, const char *data, size_t size);
 
+/*
+ * The beginning of one, of which the end may follow: what a start says is kept, and nothing else of it, for what came of that is not known. The end
+ * is that log's then, or, where it was not there before, a log by itself. 0 or -ENOMEM.
+ */
+int log_use_head(struct snapshot *s, const struct snap_log *what, const char *data, size_t size);
+int log_use_tail(struct snapshot *s, const struct snap_log *what, size_t lines_max, const char *data, size_t size);
+
 /* Whose log is it, by the names of pod and container? False: nobody's that is read. */
 bool log_program_of(const char *pod, const char *container, enum log_program *ret);
 
