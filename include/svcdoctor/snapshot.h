@@ -107,6 +107,7 @@ struct snap_proxy {
 	const char *missing_extension; /* of iptables, which its log says the kernel does not have: "ipvs"; NULL: none */
 	bool processes_known;	/* the node's processes were looked through */
 	ARRAY_OF(struct snap_process) processes; /* those of kube-proxy */
+	size_t lock_waiting;	/* how many wait for it, where somebody holds it */
 	const char *lock_holder; /* who holds /run/xtables.lock: "pid 4711 (fail2ban-server)"; NULL: nobody, or not known */
 };
 

@@ -351,6 +351,18 @@ static int read_conntrack(struct node_read *r)
 	return read_conntrack_stats(r->n, r->data, r->size, r->m->path, &r->b->s->notes);
 }
 
+/* ---- what the kernel is and counts ---- */
+
+#define KERNEL_FILE(name, fn) \
+	static int name(struct node_read *r) { return fn(r->b->s, r->n, r->data, r->size); }
+KERNEL_FILE(use_modules, read_lsmod)
+KERNEL_FILE(use_counters, read_nstat)
+KERNEL_FILE(use_offloads, read_ethtool)
+KERNEL_FILE(use_neighbours, read_lnstat)
+KERNEL_FILE(use_timeouts, read_ipvs_timeouts)
+KERNEL_FILE(use_locks, read_locks)
+KERNEL_FILE(use_versions, read_versions)
+
 /* ---- DNS ---- */
 
 static int read_resolv_conf(struct node_read *r)
@@ -397,6 +409,13 @@ static const struct node_file node_files[] = {
 	{ "uname.txt", OTHER(read_uname) },
 	{ "kube-proxy.log", OTHER(read_log) },
 	{ "conntrack-stats.txt", OTHER(read_conntrack) },
+	{ "lsmod.txt", OTHER(use_modules) },
+	{ "nstat.txt", OTHER(use_counters) },
+	{ "ethtool.txt", OTHER(use_offloads) },
+	{ "lnstat.txt", OTHER(use_neighbours) },
+	{ "ipvsadm-timeout.txt", OTHER(use_timeouts) },
+	{ "locks.txt", OTHER(use_locks) },
+	{ "versions.txt", OTHER(use_versions) },
 	{ "resolv.conf", OTHER(read_resolv_conf) },
 	{ "dns.txt", OTHER(read_dns) },
 };

@@ -133,6 +133,15 @@ int dns_log_use(struct snapshot *s, const struct snap_log *what, const char *dat
 /* `conntrack -S` */
 int read_conntrack_stats(struct snap_node *n, const char *data, size_t size, const char *file, struct sd_notes *notes);
 
+/* node-kernel.c: lsmod, nstat and their like. 0 or -ENOMEM */
+int read_lsmod(struct snapshot *s, struct snap_node *n, const char *data, size_t size);
+int read_nstat(struct snapshot *s, struct snap_node *n, const char *data, size_t size);
+int read_ethtool(struct snapshot *s, struct snap_node *n, const char *data, size_t size);
+int read_lnstat(struct snapshot *s, struct snap_node *n, const char *data, size_t size);
+int read_ipvs_timeouts(struct snapshot *s, struct snap_node *n, const char *data, size_t size);
+int read_locks(struct snapshot *s, struct snap_node *n, const char *data, size_t size);
+int read_versions(struct snapshot *s, struct snap_node *n, const char *data, size_t size);
+
 /* proxy-config.c: decodes ConfigMap kube-system/kube-proxy, when it is there, into @s. 0 or -ENOMEM. */
 int proxy_config_from_cluster(struct snapshot *s);
 /* YAML (or JSON) text of a KubeProxyConfiguration. 0, SD_EPARSE with a note, -ENOMEM. */
