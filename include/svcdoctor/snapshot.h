@@ -79,12 +79,15 @@ struct snap_metrics {
 	double invalid_dropped;	/* kubeproxy_iptables_ct_state_invalid_dropped_packets_total; NAN */
 	const char *version;	/* kubernetes_build_info git_version: "v1.36.2"; NULL */
 };
+void snap_metrics_init(struct snap_metrics *m); /* nothing is told */
+void snap_metrics_release(struct snap_metrics *m);
 
 /* A process of kube-proxy on the node. */
 struct snap_process {
 	uint32_t pid;
 	int64_t seconds;      /* that it has run for; -1: not told */
 	const char *command;  /* its command line */
+	const char *inside;   /* the program that has kube-proxy in it: "k3s", "kubelite", "hyperkube"; NULL: it is kube-proxy itself */
 };
 
 struct snap_proxy {
@@ -280,6 +283,7 @@ struct snap_log {
 	bool journal;		/* it came from the node's journal */
 	bool previous;		/* of the container before this one */
 	bool cut;		/* only its end was read */
+	struct kube_proxy_config flags; /* of kube-proxy: from the FLAG lines of its last start; known false: there are none */
 	struct log_summary summary;
 	const char *file;	/* NULL: it came from the API server */
 };

@@ -9,6 +9,7 @@
 
 #include "bundle-private.h"
 #include "live-private.h"
+#include "log-private.h"
 
 enum { DNS_PODS = 4, FACT_MS = 3000, LOG_BYTES = 64 << 10, LOG_BYTES_NAMED = 16 << 10, SMALL_ANSWER = 256 << 10, DNS_LOG_LINES = 200, DNS_LOG_PREVIOUS = 50 };
 
@@ -40,7 +41,7 @@ static int use_file(struct fact *f, char *data, size_t size)
 	int r = -ENOMEM;
 
 	if (m.path && m.node && m.file)
-		r = node_file_use(&b, &m, data, size);
+		r = bundle_use(&b, &m, data, size);
 	else
 		free(data);
 	member_release(&m);
@@ -80,15 +81,11 @@ static bool is_dns_answer(const struct api_result *r)
 /* Nobody misses the log of a container that is gone. */
 static int take_log(struct fact *f, const struct api_result *r, const char *data, size_t size)
 {
-	struct snap_log l = { .ns = f->pod->meta.ns, .pod = f->pod->meta.name, .container = f->container, .previous = f->previous };
-	size_t lines = 0;
+	struct snap_log l = { .program = LOG_COREDNS, .ns = f->pod->meta.ns, .pod = f->pod->meta.name, .container = f->container, .previous = f->previous };
 
 	if (r->outcome != API_OK)
 		return f->previous && r->outcome != API_FORBIDDEN ? 0 : take_failure(f, r);
-	for (size_t i = 0; data && i < size; i++)
-		lines += data[i] == '\n';
-	l.cut = lines >= (f->previous ? DNS_LOG_PREVIOUS : DNS_LOG_LINES);
-	return data ? dns_log_use(f->facts->s, &l, data, size) : 0;
+	return data ? log_use(f->facts->s, &l, f->previous ? DNS_LOG_PREVIOUS : DNS_LOG_LINES, data, size) : 0;
 }
 
 static int on_fact(void *arg, const struct api_result *r, char *data, size_t size)

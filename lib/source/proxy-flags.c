@@ -33,6 +33,22 @@ static const struct flag flags[] = {
 	{ "ipvs-scheduler", FLAG_TEXT, "ipvs", "scheduler" },
 	{ "hostname-override", FLAG_TEXT, NULL, "hostnameOverride" },
 	{ "bind-address", FLAG_TEXT, NULL, "bindAddress" },
+	{ "healthz-bind-address", FLAG_TEXT, NULL, "healthzBindAddress" },
+	{ "metrics-bind-address", FLAG_TEXT, NULL, "metricsBindAddress" },
+	{ "kubeconfig", FLAG_TEXT, "clientConnection", "kubeconfig" },
+	{ "config-sync-period", FLAG_TEXT, NULL, "configSyncPeriod" },
+	/* those of nftables mode, too: cmd/kube-proxy/app/options.go processV1Alpha1Flags, since 1.32 */
+	{ "iptables-sync-period", FLAG_TEXT, "iptables", "syncPeriod" },
+	{ "iptables-sync-period", FLAG_TEXT, "nftables", "syncPeriod" },
+	{ "iptables-min-sync-period", FLAG_TEXT, "iptables", "minSyncPeriod" },
+	{ "iptables-min-sync-period", FLAG_TEXT, "nftables", "minSyncPeriod" },
+	{ "ipvs-sync-period", FLAG_TEXT, "ipvs", "syncPeriod" },
+	{ "ipvs-min-sync-period", FLAG_TEXT, "ipvs", "minSyncPeriod" },
+	{ "ipvs-tcp-timeout", FLAG_TEXT, "ipvs", "tcpTimeout" },
+	{ "ipvs-strict-arp", FLAG_BOOL, "ipvs", "strictARP" },
+	{ "conntrack-max-per-core", FLAG_NUMBER, "conntrack", "maxPerCore" },
+	{ "conntrack-min", FLAG_NUMBER, "conntrack", "min" },
+	{ "conntrack-tcp-be-liberal", FLAG_BOOL, "conntrack", "tcpBeLiberal" },
 	{ "feature-gates", FLAG_GATES, NULL, "featureGates" },
 };
 
