@@ -158,9 +158,13 @@ int proxy_config_from_cluster(struct snapshot *s);
 int proxy_config_from_yaml(struct arena *arena, const char *text, size_t size, const char *file,
 			   struct sd_notes *notes, struct kube_proxy_config *ret);
 /*
- * proxy-flags.c: the FLAG lines of kube-proxy's log. @ret is untouched where there are none, or where they name a file
- * that holds the configuration. 0, SD_EPARSE when they make no configuration, -ENOMEM.
+ * proxy-flags.c: the FLAG lines of kube-proxy's log. @ret is untouched where there are none; where they name a file that holds the configuration, it
+ * gets the hostname_override that counts before that file, and nothing else. 0, SD_EPARSE when they make no configuration, -ENOMEM.
  */
 int proxy_config_from_flags(struct arena *arena, const char *data, size_t size, struct kube_proxy_config *ret);
+/* The same of a command line, its words apart by blanks. */
+int proxy_config_from_command(struct arena *arena, const char *command, struct kube_proxy_config *ret);
+/* The value of @flag there, the last one of several; false: it is not there, or does not fit. */
+bool proxy_command_flag(const char *command, const char *flag, char *value, size_t size);
 
 #endif
