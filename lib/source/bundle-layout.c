@@ -63,7 +63,7 @@ static int classify_top(const struct bundle *b, const char *name, bool in_prefix
 /* Files that commands print and that this version does not read. */
 static bool is_kept_of_node(const char *name)
 {
-	static const char *const names[] = { "conntrack.txt", "lsmod.txt" };
+	static const char *const names[] = { "conntrack.txt" };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		if (strcmp(names[i], name) == 0)
