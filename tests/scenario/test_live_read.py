@@ -119,16 +119,16 @@ def proxy_logs(server):
     path = os.path.join(folder, pods[0]["spec"]["nodeName"], "kube-proxy.log")
     text = server.backends.file("nodes", pods[0]["spec"]["nodeName"], "kube-proxy.log")
     server.backends.files[path] = text + b"I0101 00:00:00.000000       1 x.go:1] nothing\n" * 2000
-    status = pods[0]["status"]
-    before = status.get("containerStatuses")
-    status["containerStatuses"] = [{"name": "c", "ready": True, "restartCount": 2, "image": "x", "state": {"running": {}}}]
+    items = server.cluster.now[server.cluster.key("pods")].items
+    started = [{"name": "c", "ready": True, "restartCount": 2, "image": "x", "state": {"running": {}}}]
+    server.cluster.replace("pods", [{**p, "status": {**p["status"], "containerStatuses": started}} if p is pods[0] else p for p in items])
     try:
         expect_equal(logs("diagnose", "-A"), sorted([head] * len(pods) + ["container=c&tailLines=1000", "container=c&previous=true&tailLines=100"]), "a long log")
         expect_equal(logs("diagnose", "-A", "--axes", "endpoints"), [], "logs for endpoints")
         expect(len(logs("diagnose", "-A", user="joe")) <= 2, "logs where none may be read")
     finally:
         server.backends.files[path] = text
-        status["containerStatuses"] = before or []
+        server.cluster.replace("pods", items)
 
 
 def no_server(server):
