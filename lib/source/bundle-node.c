@@ -195,57 +195,18 @@ static int read_mode(struct node_read *r)
 	return 0;
 }
 
-static int read_flags(struct node_read *r)
-{
-	struct kube_proxy_config *c = &r->n->proxy.flags_config;
-	int result = proxy_config_from_flags(&r->b->s->arena, r->data, r->size, c);
-
-	if (result == SD_EPARSE)
-		sd_note_add(&r->b->s->notes, true, "bad-value", r->m->path, 0, 0, NULL,
-			    "the FLAG lines are no configuration of kube-proxy");
-	else if (result == 0 && c->known)
-		c->source = "the FLAG lines of its log";
-	return result == -ENOMEM ? result : 0;
-}
-
-/* What iptables-restore says of a match or target that the kernel lacks: "Extension ipvs revision 0 not supported, missing kernel module?" */
-static int read_missing_extension(struct node_read *r)
-{
-	static const char before[] = "Extension ", after[] = " not supported, missing kernel module?";
-	const char *end = memmem(r->data, r->size, after, sizeof(after) - 1), *at = end;
-	const size_t head = sizeof(before) - 1;
-	size_t len;
-
-	while (at && at > r->data && at[-1] != '\n' && (size_t)(end - at) < WORD_MAX)
-		at--;
-	at = at ? memmem(at, (size_t)(end - at), before, head) : NULL;
-	if (!at)
-		return 0;
-	at += head;
-	len = strcspn(at, " \t\r\n");
-	r->n->proxy.missing_extension = arena_strndup(&r->b->s->arena, at, len);
-	return r->n->proxy.missing_extension ? 0 : -ENOMEM;
-}
-
-/* cmd/kube-proxy/app/server_linux.go createProxier says it once for each start; the last one counts. */
+/* Logs come in pieces (bundle_log_begin), and not to here. */
 static int read_log(struct node_read *r)
 {
-	static const char *const modes[] = { "iptables", "ipvs", "nftables", "userspace" };
-	static const char before[] = "Using ", after[] = " Proxier";
-	const char *at = r->data, *end = r->data + r->size;
+	(void)r;
+	return 0;
+}
 
-	r->n->proxy.has_log = true;
-	while ((at = memmem(at, (size_t)(end - at), after, sizeof(after) - 1))) {
-		for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
-			size_t len = strlen(modes[i]), back = len + sizeof(before) - 1;
-
-			if ((size_t)(at - r->data) >= back && memcmp(at - len, modes[i], len) == 0 &&
-			    memcmp(at - back, before, sizeof(before) - 1) == 0)
-				r->n->proxy.log_mode = modes[i];
-		}
-		at += sizeof(after) - 1;
-	}
-	return read_missing_extension(r) < 0 ? -ENOMEM : read_flags(r);
+bool node_file_log(const struct node_file *f, struct snap_log *ret_log)
+{
+	ret_log->program = strcmp(f->name, "dmesg.txt") == 0 ? LOG_KERNEL : LOG_KUBE_PROXY;
+	ret_log->previous = str_ends(f->name, ".previous.log");
+	return f->read == read_log;
 }
 
 /* A small JSON document; NULL with a note. The caller releases it. */
@@ -332,6 +293,18 @@ static int read_conntrack(struct node_read *r)
 	return read_conntrack_stats(r->n, r->data, r->size, r->m->path, &r->b->s->notes);
 }
 
+/* ---- what the kernel is and counts ---- */
+
+#define KERNEL_FILE(name, fn) \
+	static int name(struct node_read *r) { return fn(r->b->s, r->n, r->data, r->size); }
+KERNEL_FILE(use_modules, read_lsmod)
+KERNEL_FILE(use_counters, read_nstat)
+KERNEL_FILE(use_offloads, read_ethtool)
+KERNEL_FILE(use_neighbours, read_lnstat)
+KERNEL_FILE(use_timeouts, read_ipvs_timeouts)
+KERNEL_FILE(use_locks, read_locks)
+KERNEL_FILE(use_versions, read_versions)
+
 /* ---- DNS ---- */
 
 static int read_resolv_conf(struct node_read *r)
@@ -380,7 +353,16 @@ static const struct node_file node_files[] = {
 	{ "kubelet-config.json", OTHER(read_kubelet) },
 	{ "uname.txt", OTHER(read_uname) },
 	{ "kube-proxy.log", OTHER(read_log) },
+	{ "kube-proxy.previous.log", OTHER(read_log) },
+	{ "dmesg.txt", OTHER(read_log) },
 	{ "conntrack-stats.txt", OTHER(read_conntrack) },
+	{ "lsmod.txt", OTHER(use_modules) },
+	{ "nstat.txt", OTHER(use_counters) },
+	{ "ethtool.txt", OTHER(use_offloads) },
+	{ "lnstat.txt", OTHER(use_neighbours) },
+	{ "ipvsadm-timeout.txt", OTHER(use_timeouts) },
+	{ "locks.txt", OTHER(use_locks) },
+	{ "versions.txt", OTHER(use_versions) },
 	{ "resolv.conf", OTHER(read_resolv_conf) },
 	{ "dns.txt", OTHER(read_dns) },
 };
@@ -432,7 +414,7 @@ int node_file_mark(struct bundle *b, const struct member *m, enum known why)
 
 	if (!n)
 		return -ENOMEM;
-	n->proxy.has_log |= m->file->read == read_log;
+	n->proxy.has_log |= strcmp(m->file->name, "kube-proxy.log") == 0;
 	if (m->file->dump >= 0 && n->dumps[m->file->dump] == NOT_COLLECTED)
 		n->dumps[m->file->dump] = why;
 	return 0;
