@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * kube-proxy on this machine: its processes, from /proc, and what its own ports answer (proxy-ask.c), as the files of a bundle. Ports are asked only
- * where kube-proxy runs or somebody listens on them, and only at addresses of this machine: those at which a socket listens, or that the flags or the
- * configuration of the process say, else 127.0.0.1.
+ * where somebody listens on them, or where kube-proxy runs and should, and only at addresses of this machine: those at which a socket listens, or that the
+ * flags or the configuration of the process say, else 127.0.0.1.
  */
 
 #include <ctype.h>
@@ -39,6 +39,7 @@ struct looking {
 	struct node_live *l;
 	struct strbuf ps;
 	bool any;	  /* kube-proxy runs */
+	bool settled;	  /* and where its servers are, if not at the addresses of always, is known */
 	bool has_kubelet; /* the node's processes can be seen */
 	struct stat here; /* the network namespace that is looked at */
 	struct target health, metrics;
@@ -101,8 +102,10 @@ static void cut_line(char *command, const char *inside)
 {
 	char *end = command + strcspn(command, " ");
 
-	if (strcmp(inside, "k3s") == 0)
-		end += strspn(end, " ") + strcspn(end + strspn(end, " "), " ");
+	if (strcmp(inside, "hyperkube") == 0) /* which is one program at a time */
+		return;
+	if (str_starts(end, " server") || str_starts(end, " agent"))
+		end += 1 + strcspn(end + 1, " ");
 	*end = '\0';
 }
 
@@ -158,6 +161,7 @@ static int read_config(struct looking *x, const char *pid, const char *path)
 		r = proxy_config_from_yaml(&arena, data, size, path, &notes, &c);
 	if (r < 0)
 		return r == -ENOMEM ? r : 0;
+	x->settled = true;
 	/* in the file "" is the default, and not off */
 	if (c.healthz_bind_address && *c.healthz_bind_address)
 		take_bind(c.healthz_bind_address, HEALTHZ_PORT, &x->health);
@@ -180,6 +184,7 @@ static int take_settings(struct looking *x, const char *pid, const char *command
 
 	if (proxy_command_flag(command, "config", value, sizeof(value)) && *value)
 		return read_config(x, pid, value);
+	x->settled = true;
 	if (proxy_command_flag(command, "healthz-bind-address", value, sizeof(value)))
 		take_bind(value, HEALTHZ_PORT, &x->health);
 	if (proxy_command_flag(command, "metrics-bind-address", value, sizeof(value)))
@@ -217,7 +222,7 @@ static int look_at(struct looking *x, const char *pid)
 	strbuf_addf(&x->ps, " %s\n", command);
 	if (x->ps.failed)
 		return -ENOMEM;
-	if (!inside && !x->any && take_settings(x, pid, command) < 0)
+	if ((!inside || strcmp(inside, "hyperkube") == 0) && !x->any && take_settings(x, pid, command) < 0)
 		return -ENOMEM;
 	x->any = true;
 	return 0;
@@ -304,7 +309,7 @@ static bool choose(const struct looking *x, const struct node_facts *f, const st
 	if (find_socket(f, t, ret))
 		return true;
 	*ret = t->addr.family ? t->addr : loopback(AF_INET);
-	return x->any && is_own(f, ret);
+	return x->settled && is_own(f, ret);
 }
 
 /* ---- what is asked ---- */
