@@ -57,7 +57,7 @@ static int reader_end(struct text_reader *r, struct log_summary *ret)
 struct log_intake {
 	struct arena *arena;
 	enum log_program program;
-	bool cut, has_head;
+	bool cut, has_head, journal, begun;
 	size_t lines_max;
 	struct text_reader *reader; /* NULL: as long as it is held */
 	struct strbuf held;	   /* what was fed before it is known whether the log is cut */
@@ -252,12 +252,26 @@ static int let_go(struct log_intake *in, bool whole)
 	return r;
 }
 
+/* As journalctl prints it: -o json, or its first line. */
+static bool is_of_journal(const char *data, size_t size)
+{
+	static const char *const heads[] = { "-- Logs begin at ", "-- Journal begins at " };
+
+	for (size_t i = 0; i < ARRAY_LEN(heads); i++)
+		if (size > strlen(heads[i]) && memcmp(data, heads[i], strlen(heads[i])) == 0)
+			return true;
+	return *data == '{' && memmem(data, MIN(size, (size_t)PART_MAX), "\"__REALTIME_TIMESTAMP\"", 22);
+}
+
 int log_intake_feed(struct log_intake *in, const char *data, size_t size)
 {
 	int r = in->program == LOG_KUBE_PROXY && size > 0 ? scan_piece(in, data, size) : 0;
 
 	if (r < 0 || size == 0)
 		return r;
+	if (!in->begun)
+		in->journal = is_of_journal(data, size);
+	in->begun = true;
 	if (in->reader)
 		return reader_feed(in->reader, data, size);
 	strbuf_add(&in->held, data, size);
@@ -323,6 +337,7 @@ int log_intake_end(struct log_intake *in, struct snap_log *ret, const char **ret
 		scan(in, in->part.s, in->part.len);
 	r = end_reader(in, &l.summary);
 	l.cut = in->cut;
+	l.journal = in->journal;
 	flags = r == 0 ? read_flags(in, &l.flags) : 0;
 	if (flags == -ENOMEM)
 		r = flags;
@@ -340,6 +355,7 @@ int log_intake_end(struct log_intake *in, struct snap_log *ret, const char **ret
 	}
 	ret->summary = l.summary;
 	ret->cut = l.cut;
+	ret->journal = l.journal;
 	ret->flags = l.flags;
 	return flags == SD_EPARSE ? SD_EPARSE : 0;
 }
