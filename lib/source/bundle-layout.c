@@ -61,7 +61,7 @@ static int classify_top(const struct bundle *b, const char *name, bool in_prefix
 /* Files that commands print and that this version does not read. */
 static bool is_kept_of_node(const char *name)
 {
-	static const char *const names[] = { "conntrack.txt", "lsmod.txt", "kube-proxy.previous.log" };
+	static const char *const names[] = { "lsmod.txt", "kube-proxy.previous.log" };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		if (strcmp(names[i], name) == 0)

@@ -351,6 +351,11 @@ static int read_conntrack(struct node_read *r)
 	return read_conntrack_stats(r->n, r->data, r->size, r->m->path, &r->b->s->notes);
 }
 
+static int read_flows(struct node_read *r)
+{
+	return read_conntrack_flows(&r->n->flows, r->data, r->size, r->m->cut, r->m->path, &r->b->s->notes);
+}
+
 /* ---- DNS ---- */
 
 static int read_resolv_conf(struct node_read *r)
@@ -397,6 +402,7 @@ static const struct node_file node_files[] = {
 	{ "uname.txt", OTHER(read_uname) },
 	{ "kube-proxy.log", OTHER(read_log) },
 	{ "conntrack-stats.txt", OTHER(read_conntrack) },
+	{ "conntrack.txt", OTHER(read_flows) },
 	{ "resolv.conf", OTHER(read_resolv_conf) },
 	{ "dns.txt", OTHER(read_dns) },
 };

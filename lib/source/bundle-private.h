@@ -132,6 +132,11 @@ bool dns_log_is(const char *pod, const char *container);
 int dns_log_use(struct snapshot *s, const struct snap_log *what, const char *data, size_t size);
 /* `conntrack -S` */
 int read_conntrack_stats(struct snap_node *n, const char *data, size_t size, const char *file, struct sd_notes *notes);
+/*
+ * conntrack.c: `conntrack -L`, or /proc/net/nf_conntrack. What @ret held before is gone. @cut: the data end too early. 0 (also with notes) or
+ * -ENOMEM.
+ */
+int read_conntrack_flows(struct snap_flows *ret, const char *data, size_t size, bool cut, const char *file, struct sd_notes *notes);
 
 /* proxy-config.c: decodes ConfigMap kube-system/kube-proxy, when it is there, into @s. 0 or -ENOMEM. */
 int proxy_config_from_cluster(struct snapshot *s);
