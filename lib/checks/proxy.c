@@ -26,6 +26,11 @@ static int64_t seconds_of(const char *t)
 	return (int64_t)timegm(&tm);
 }
 
+int64_t proxy_seconds(const char *t)
+{
+	return seconds_of(t);
+}
+
 int64_t proxy_now(const struct run *r, const struct proxy_view *v)
 {
 	const int64_t own = v && v->n ? seconds_of(v->n->proxy.healthz_now) : -1;
@@ -328,6 +333,11 @@ static bool counts(const struct run *r, const struct proxy_view *v, const struct
 	if (h->over || h->last_line < l->summary.started_line || log_hit_weight(h) < LOG_WARNING)
 		return false;
 	return l->previous || (!ports_say_over(v, h, last) && !not_again(r, v, l, h, last));
+}
+
+bool proxy_hit_counts(const struct run *r, const struct proxy_view *v, const struct snap_log *l, const struct log_hit *h)
+{
+	return counts(r, v, l, h) && (!l->previous || previous_counts(v));
 }
 
 /* Of two that count: the heavier one, then the one whose reason is known, then the later. */
