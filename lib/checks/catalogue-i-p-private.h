@@ -170,7 +170,7 @@
   .lookalikes = "A node that is being drained or deleted answers 503 as well, on purpose (nodeEligible false; /livez tells apart): that is not told. A health port that is green proves no sync: it only knows of changes that wait.",
   .next = "kube-proxy's log on that node; is the API server reachable from it?",
   .fix = "What the log names; then restart kube-proxy on that node.",
-  .explains = EXPLAINS(RULE_FAULTS, "rules-torn"),
+  .explains = EXPLAINS(RULE_FAULTS),
   .source = "pkg/proxy/healthcheck" },
 { .id = "kube-proxy-log-errors", .axis = AXIS_RULES, .severity = SEVERITY_INFO, .scope = SCOPE_NODE, .needs = 0,
   .title = "kube-proxy logs errors that are not known",
