@@ -919,7 +919,9 @@ static void check_dns(const struct snapshot *s)
 	}
 	assert_int_equal(s->dns.v[1]->answers.v[0].end, DNS_PORT_CLOSED);
 	assert_true(str_ends(s->dns.v[1]->answers.v[0].file, "cluster/pods/shop/client/dns.txt"));
-	assert_int_equal(s->logs.len, 2);
+	assert_int_equal(s->logs.len, 3);
+	assert_string_equal(s->logs.v[2].container, "kube-proxy");
+	assert_int_equal(s->logs.v[2].program, LOG_KUBE_PROXY);
 	assert_string_equal(s->logs.v[0].container, "coredns");
 	assert_true(s->logs.v[0].previous != s->logs.v[1].previous);
 	assert_false(s->logs.v[0].cut);
@@ -992,7 +994,7 @@ static void test_dns_damaged(void **state)
 	assert_int_equal(snap.dns.len, 3);
 	assert_int_equal(snap.dns.v[0]->answers.len, 1);
 	assert_int_equal(snap.dns.v[0]->answers.v[0].end, DNS_TIMED_OUT);
-	assert_int_equal(snap.logs.len, 2);
+	assert_int_equal(snap.logs.len, 3);
 	assert_true(has_note(&snap, "bad-line", "nodes/node1/dns.txt"));
 	assert_true(has_note(&snap, "bad-line", "nodes/node1/conntrack-stats.txt"));
 	assert_false(snapshot_node(&snap, "node1", false)->conntrack_known);
