@@ -393,7 +393,7 @@
   .lookalikes = "iptables-restore-failing: there a rule is refused for another reason. nfacct-missing: nfacct is optional, and kube-proxy does without.",
   .next = "cat /proc/net/ip_tables_matches /proc/net/ip_tables_targets; the log of kube-proxy; CONFIG_NETFILTER_XT_MATCH_* in the kernel's configuration.",
   .fix = "modprobe xt_NAME, kept in /etc/modules-load.d; or a kernel that has it.",
-  .explains = EXPLAINS(NODE_RULE_FAULTS, "kube-proxy-wrote-nothing", "rules-torn"),
+  .explains = EXPLAINS(NODE_RULE_FAULTS, "kube-proxy-wrote-nothing", "rules-torn", "kube-proxy-not-syncing", "iptables-restore-failing"),
   .source = "net/netfilter/x_tables.c, k3s-io/k3s issue 11862" },
 { .id = "xt-recent-limit", .axis = AXIS_RULES, .severity = SEVERITY_WARNING, .scope = SCOPE_NODE, .needs = 0,
   .title = "Session affinity forgets clients: the list of an endpoint is full",

@@ -300,8 +300,10 @@ static bool told_before(struct run *r, struct proxy_node *p, const struct snap_l
 {
 	struct finding *f = proxy_found(p, check);
 
-	if (f && !((struct finding_full *)f)->own_rules)
+	if (f && !((struct finding_full *)f)->own_rules) {
+		proxy_adopt(r, p, f);
 		proxy_hit_evidence(r, f, p->v, l, h);
+	}
 	return f != NULL;
 }
 

@@ -29,6 +29,8 @@ bool proxy_is_explained(const struct proxy_node *p, const char *check);
  * worse than @worst. The text is "kube-proxy on node NODE @state: it @why"; @state NULL: as the rules show it; 0 @since: not told for how long.
  */
 struct finding *proxy_cause(struct run *r, struct proxy_node *p, const char *check, const char *state, const char *why, int64_t since);
+/* The same for a finding that others made of it, once the log bears it out. */
+void proxy_adopt(struct run *r, struct proxy_node *p, struct finding *f);
 /* When the last sync was finished, as its ports tell it, seconds since 1970; 0: not known, or never. */
 int64_t proxy_synced(const struct run *r, const struct proxy_view *v);
 /* When the Service or one of its EndpointSlices was changed last; 0: not known. */

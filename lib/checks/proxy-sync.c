@@ -175,6 +175,12 @@ struct finding *proxy_cause(struct run *r, struct proxy_node *p, const char *che
 	return f;
 }
 
+void proxy_adopt(struct run *r, struct proxy_node *p, struct finding *f)
+{
+	full(f)->own_rules = true;
+	stand_for(r, p, f);
+}
+
 /* ---- all nodes ---- */
 
 struct nodes {
