@@ -256,6 +256,7 @@ static void check_bundle(const char *path)
 	assert_int_equal(bundle_open(&s, path), 0);
 	assert_int_equal(snapshot_finish(&s), 0);
 	assert_int_equal(s.logs.len, 6);
+	assert_int_equal(s.now, 1795248000);
 	n1 = snapshot_node(&s, "n1", false);
 	n2 = snapshot_node(&s, "n2", false);
 	assert_non_null(n1);
@@ -284,6 +285,7 @@ static void test_bundle(void **state)
 
 	(void)state;
 	assert_non_null(mkdtemp(dir));
+	put(dir, "bundle.json", "{\"schema\": \"svcdoctor.bundle/1\", \"created\": \"2026-11-21T08:00:00Z\"}");
 	put(dir, "nodes/n1/kube-proxy.log", START "iptables-restore v1.8.9: Extension ipvs revision 0 not supported, missing kernel module?\n");
 	put(dir, "nodes/n1/kube-proxy.previous.log", MODE("ipvs"));
 	put(dir, "nodes/n1/dmesg.txt", "[    1.000000] Linux\n");
