@@ -60,18 +60,6 @@ static int classify_top(const struct bundle *b, const char *name, bool in_prefix
 	return r;
 }
 
-/* Files that commands print and that this version does not read. */
-static bool is_kept_of_node(const char *name)
-{
-	static const char *const names[] = { "conntrack.txt" };
-
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		if (strcmp(names[i], name) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* "NS/POD/FILE" */
 static bool is_kept_of_pod(const char *rest, const char *ending)
 {
@@ -80,16 +68,12 @@ static bool is_kept_of_pod(const char *rest, const char *ending)
 	return b && a > rest && b > a + 1 && b[1] && !strchr(b + 1, '/') && str_ends(b, ending);
 }
 
+/* Files that commands print and that this version does not read. */
 static bool is_kept(const char *rel)
 {
-	const char *rest;
+	const char *rest = inside(rel, "cluster/logs");
 
-	if ((rest = inside(rel, "nodes"))) {
-		const char *slash = strchr(rest, '/');
-
-		return slash && slash > rest && is_kept_of_node(slash + 1);
-	}
-	return (rest = inside(rel, "cluster/logs")) && is_kept_of_pod(rest, ".log");
+	return rest && is_kept_of_pod(rest, ".log");
 }
 
 /* NS/POD/FILE: the file. NULL: it is none; *@ret_err: -ENOMEM or 0. */
