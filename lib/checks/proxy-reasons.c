@@ -414,7 +414,7 @@ static void unknown_finding(struct run *r, struct proxy_node *p)
 		finding_next(r, f, "journalctl -u kube-proxy");
 }
 
-void proxy_log_findings(struct run *r, struct proxy_node *p)
+void proxy_reason_findings(struct run *r, struct proxy_node *p)
 {
 	const struct snap_log *logs[] = { p->v->log, p->v->previous };
 
