@@ -94,7 +94,8 @@ struct snap_proxy {
 	const char *mode;	/* kube-proxy-mode.txt, trimmed; NULL not known */
 	const char *log_mode;	/* that its log names last: "Using iptables Proxier"; NULL not known */
 	struct kube_proxy_config config; /* from configz; known false: see the cluster's ConfigMap */
-	struct kube_proxy_config flags_config; /* from the FLAG lines of its log, or of its command line */
+	/* from the FLAG lines of its log, or from its command line. With --config it is not known, but hostname_override, which counts before the file */
+	struct kube_proxy_config flags_config;
 	struct snap_port ports[PROXY_PORTS];
 	bool healthz_known;
 	bool healthy;

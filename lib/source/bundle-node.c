@@ -5,7 +5,7 @@
 #include <jansson.h>
 
 #include "bundle-private.h"
-#include "proxy-metrics-private.h"
+#include "proxy-private.h"
 
 #define SMALL_JSON_MAX (1u << 20)
 #define WORD_MAX 253
@@ -190,6 +190,8 @@ static int read_mode(struct node_read *r)
 	if (!r->n->proxy.mode)
 		sd_note_add(&r->b->s->notes, false, "bad-value", r->m->path, 1, 1, NULL,
 			    "there is no proxy mode in it");
+	else
+		proxy_port_answered(&r->n->proxy, PROXY_MODE, 200);
 	return 0;
 }
 
@@ -220,45 +222,24 @@ static json_t *load_small(struct node_read *r)
 	return o;
 }
 
-/*
- * When the last sync of rules was done: since 1.32 each family has its own time, and the older one is told,
- * because the newer does not show that the other is stuck. Before, lastUpdated is the present as long as
- * kube-proxy is healthy.
- */
-static const char *last_sync(const json_t *o)
-{
-	static const char *const families[] = { "IPv4", "IPv6" };
-	const json_t *status = json_obj(o, "status");
-	const char *oldest = NULL;
-
-	for (size_t i = 0; i < ARRAY_LEN(families); i++) {
-		const char *at = json_str(json_obj(status, families[i]), "lastUpdated");
-
-		if (at && (!oldest || strcmp(at, oldest) < 0))
-			oldest = at;
-	}
-	return oldest ? oldest : json_str(o, "lastUpdated");
-}
-
-/* pkg/proxy/healthcheck/proxy_health.go */
 static int read_healthz(struct node_read *r)
 {
-	json_t *o = load_small(r);
-	struct snap_proxy *p = &r->n->proxy;
-	const char *updated = json_str(o, "lastUpdated"), *now = json_str(o, "currentTime"),
-		   *sync = last_sync(o);
-	int healthy = json_tri(o, "healthy");
+	return proxy_health_read(r->b->s, &r->n->proxy, PROXY_HEALTHZ, r->data, r->size, r->m->path);
+}
 
-	/* Before "healthy" was told, lastUpdated was set to the current time where all was well. */
-	if (healthy < 0 && updated && now)
-		healthy = strcmp(updated, now) >= 0;
-	if (healthy >= 0) {
-		p->healthz_known = true;
-		p->healthy = healthy;
-		p->healthz_last_updated = arena_strdup(&r->b->s->arena, sync);
-	}
-	json_decref(o);
-	return 0;
+static int read_livez(struct node_read *r)
+{
+	return proxy_health_read(r->b->s, &r->n->proxy, PROXY_LIVEZ, r->data, r->size, r->m->path);
+}
+
+static int read_http(struct node_read *r)
+{
+	return proxy_http_read(r->b->s, &r->n->proxy, r->data, r->size, r->m->path);
+}
+
+static int read_ps(struct node_read *r)
+{
+	return proxy_ps_read(r->b->s, &r->n->proxy, r->data, r->size, r->m->path);
 }
 
 static int read_configz(struct node_read *r)
@@ -269,6 +250,7 @@ static int read_configz(struct node_read *r)
 
 	if (o && result == 0) {
 		c->source = "configz";
+		proxy_port_answered(&r->n->proxy, PROXY_CONFIGZ, 200);
 	} else if (result == SD_EPARSE) {
 		sd_note_add(&r->b->s->notes, true, "bad-json", r->m->path, 1, 0, NULL,
 			    "this is no KubeProxyConfiguration");
@@ -280,8 +262,7 @@ static int read_configz(struct node_read *r)
 
 static int read_metrics(struct node_read *r)
 {
-	proxy_metrics_read(r->data, r->size, &r->n->proxy);
-	return 0;
+	return proxy_metrics_read(&r->b->s->arena, r->data, r->size, &r->n->proxy);
 }
 
 static int read_kubelet(struct node_read *r)
@@ -310,6 +291,11 @@ static int read_uname(struct node_read *r)
 static int read_conntrack(struct node_read *r)
 {
 	return read_conntrack_stats(r->n, r->data, r->size, r->m->path, &r->b->s->notes);
+}
+
+static int read_flows(struct node_read *r)
+{
+	return read_conntrack_flows(&r->n->flows, r->data, r->size, r->m->cut, r->m->path, &r->b->s->notes);
 }
 
 /* ---- what the kernel is and counts ---- */
@@ -364,6 +350,9 @@ static const struct node_file node_files[] = {
 	{ "ss.txt", FACTS(read_ss) },
 	{ "kube-proxy-mode.txt", OTHER(read_mode) },
 	{ "kube-proxy-healthz.json", OTHER(read_healthz) },
+	{ "kube-proxy-livez.json", OTHER(read_livez) },
+	{ "kube-proxy-http.txt", OTHER(read_http) },
+	{ "ps.txt", OTHER(read_ps) },
 	{ "kube-proxy-configz.json", OTHER(read_configz) },
 	{ "kube-proxy-metrics.txt", OTHER(read_metrics) },
 	{ "kubelet-config.json", OTHER(read_kubelet) },
@@ -372,6 +361,7 @@ static const struct node_file node_files[] = {
 	{ "kube-proxy.previous.log", OTHER(read_log) },
 	{ "dmesg.txt", OTHER(read_log) },
 	{ "conntrack-stats.txt", OTHER(read_conntrack) },
+	{ "conntrack.txt", OTHER(read_flows) },
 	{ "lsmod.txt", OTHER(use_modules) },
 	{ "nstat.txt", OTHER(use_counters) },
 	{ "ethtool.txt", OTHER(use_offloads) },

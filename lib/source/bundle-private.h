@@ -142,6 +142,11 @@ int dns_text_use(struct snapshot *s, struct snap_dns *d, const char *data, size_
 bool dns_log_is(const char *pod, const char *container);
 /* `conntrack -S` */
 int read_conntrack_stats(struct snap_node *n, const char *data, size_t size, const char *file, struct sd_notes *notes);
+/*
+ * conntrack.c: `conntrack -L`, or /proc/net/nf_conntrack. What @ret held before is gone. @cut: the data end too early. 0 (also with notes) or
+ * -ENOMEM.
+ */
+int read_conntrack_flows(struct snap_flows *ret, const char *data, size_t size, bool cut, const char *file, struct sd_notes *notes);
 
 /* node-kernel.c: lsmod, nstat and their like. 0 or -ENOMEM */
 int read_lsmod(struct snapshot *s, struct snap_node *n, const char *data, size_t size);
@@ -158,9 +163,13 @@ int proxy_config_from_cluster(struct snapshot *s);
 int proxy_config_from_yaml(struct arena *arena, const char *text, size_t size, const char *file,
 			   struct sd_notes *notes, struct kube_proxy_config *ret);
 /*
- * proxy-flags.c: the FLAG lines of kube-proxy's log. @ret is untouched where there are none, or where they name a file
- * that holds the configuration. 0, SD_EPARSE when they make no configuration, -ENOMEM.
+ * proxy-flags.c: the FLAG lines of kube-proxy's log. @ret is untouched where there are none; where they name a file that holds the configuration, it
+ * gets the hostname_override that counts before that file, and nothing else. 0, SD_EPARSE when they make no configuration, -ENOMEM.
  */
 int proxy_config_from_flags(struct arena *arena, const char *data, size_t size, struct kube_proxy_config *ret);
+/* The same of a command line, its words apart by blanks. */
+int proxy_config_from_command(struct arena *arena, const char *command, struct kube_proxy_config *ret);
+/* The value of @flag there, the last one of several; false: it is not there, or does not fit. */
+bool proxy_command_flag(const char *command, const char *flag, char *value, size_t size);
 
 #endif

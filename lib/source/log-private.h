@@ -15,8 +15,8 @@ int log_intake_gap(struct log_intake *in);
 void log_intake_free(struct log_intake *in); /* of one that is given up; NULL: nothing */
 void log_intake_drop(struct log_intake **in); /* for CLEANUP */
 /*
- * Frees @in. Fills @ret->summary, ->cut and ->flags, and nothing else of it. @ret_extension: of iptables, which the kernel does not have; NULL:
- * none. 0 or -ENOMEM.
+ * Frees @in. Fills @ret->summary, ->cut, ->journal and ->flags, and nothing else of it. @ret_extension: of iptables, which the kernel does not have; NULL:
+ * none. 0; -ENOMEM; SD_EPARSE, when all but the flags is there: they make no configuration.
  */
 int log_intake_end(struct log_intake *in, struct snap_log *ret, const char **ret_extension);
 
@@ -27,6 +27,13 @@ int log_intake_end(struct log_intake *in, struct snap_log *ret, const char **ret
 int log_add(struct snapshot *s, const struct snap_log *what, struct log_intake *in);
 /* All of it at once; of @what also whether it is cut. */
 int log_use(struct snapshot *s, const struct snap_log *what, size_t lines_max, const char *data, size_t size);
+
+/*
+ * The beginning of one, of which the end may follow: what a start says is kept, and nothing else of it, for what came of that is not known. The end
+ * is that log's then, or, where it was not there before, a log by itself. 0 or -ENOMEM.
+ */
+int log_use_head(struct snapshot *s, const struct snap_log *what, const char *data, size_t size);
+int log_use_tail(struct snapshot *s, const struct snap_log *what, size_t lines_max, const char *data, size_t size);
 
 /* Whose log is it, by the names of pod and container? False: nobody's that is read. */
 bool log_program_of(const char *pod, const char *container, enum log_program *ret);

@@ -21,16 +21,16 @@ bool log_program_of(const char *pod, const char *container, enum log_program *re
 
 static bool is_same(const struct snap_log *a, const struct snap_log *b)
 {
-	return a->program == b->program && a->previous == b->previous && a->journal == b->journal && str_same(a->ns, b->ns) && str_same(a->pod, b->pod) &&
+	return a->program == b->program && a->previous == b->previous && str_same(a->ns, b->ns) && str_same(a->pod, b->pod) &&
 	       str_same(a->container, b->container) && str_same(a->node, b->node);
 }
 
-static bool has_log(const struct snapshot *s, const struct snap_log *what)
+static struct snap_log *find_log(const struct snapshot *s, const struct snap_log *what)
 {
 	for (size_t i = 0; i < s->logs.len; i++)
 		if (is_same(&s->logs.v[i], what))
-			return true;
-	return false;
+			return &s->logs.v[i];
+	return NULL;
 }
 
 static int copy_names(struct arena *a, const struct snap_log *what, struct snap_log *ret)
@@ -70,11 +70,11 @@ static int tell_node(struct snapshot *s, const struct snap_log *l, const char *e
 
 int log_add(struct snapshot *s, const struct snap_log *what, struct log_intake *in)
 {
-	struct snap_log l = { .program = what->program, .previous = what->previous, .journal = what->journal };
+	struct snap_log l = { .program = what->program, .previous = what->previous };
 	const char *extension;
 	int r, bad;
 
-	if (has_log(s, what)) {
+	if (find_log(s, what)) {
 		log_intake_free(in);
 		return 0;
 	}
@@ -100,6 +100,50 @@ int log_use(struct snapshot *s, const struct snap_log *what, size_t lines_max, c
 		return log_add(s, what, in);
 	log_intake_free(in);
 	return r;
+}
+
+/* ---- in two parts ---- */
+
+int log_use_head(struct snapshot *s, const struct snap_log *what, const char *data, size_t size)
+{
+	const size_t before = s->logs.len;
+	int r = log_use(s, what, 0, data, size);
+	struct log_summary kept, *l;
+
+	if (r < 0 || s->logs.len == before)
+		return r;
+	l = &s->logs.v[before].summary;
+	kept = (struct log_summary){ .version = l->version, .mode = l->mode, .starts = l->starts };
+	log_summary_release(l);
+	*l = kept;
+	s->logs.v[before].cut = true;
+	return 0;
+}
+
+int log_use_tail(struct snapshot *s, const struct snap_log *what, size_t lines_max, const char *data, size_t size)
+{
+	struct snap_log *head = find_log(s, what), tail = { 0 };
+	struct log_intake *in = log_intake_new(&s->arena, what->program, what->cut, lines_max);
+	const char *extension;
+	int r = in ? log_intake_feed(in, data, size) : -ENOMEM;
+
+	if (r < 0 || !head) {
+		if (r == 0)
+			return log_add(s, what, in);
+		log_intake_free(in);
+		return r;
+	}
+	r = log_intake_end(in, &tail, &extension);
+	if (r < 0 && r != SD_EPARSE)
+		return r;
+	tail.summary.version = tail.summary.version ? tail.summary.version : head->summary.version;
+	tail.summary.mode = tail.summary.mode ? tail.summary.mode : head->summary.mode;
+	tail.summary.starts += head->summary.starts;
+	log_summary_release(&head->summary);
+	head->summary = tail.summary;
+	head->cut = tail.cut;
+	head->flags = tail.flags.known ? tail.flags : head->flags;
+	return 0;
 }
 
 /* ---- named by a user ---- */
