@@ -37,5 +37,7 @@ int node_machine_files(struct node_live *l, struct sd_notes *notes);
  * of the whole reading; 0: none. 0 or -ENOMEM.
  */
 int node_proxy_read(struct node_live *l, int64_t end_ms);
+/* node-logs.c: kube-proxy's log and the kernel's. 0 or -ENOMEM. */
+int node_machine_logs(struct node_live *l);
 
 #endif
