@@ -194,6 +194,10 @@ const struct log_row *log_index_text(const struct log_index *x, const char *text
 struct log_reader *log_reader_of(struct arena *arena, enum log_program program, bool cut, const struct log_table *const *tables,
 				 const struct log_table *const *reasons);
 
+/* ---- parts.c ---- */
+
+int log_each_of(enum log_program program, const struct log_table *const *tables, const char *data, size_t size, log_line_fn *fn, void *arg);
+
 /* ---- summary.c: what is kept of entries ---- */
 
 struct log_counter;

@@ -253,18 +253,17 @@ static int each_line(struct each *e, const char *s, size_t len)
 	return e->program == LOG_KUBE_PROXY ? entry_line(e, e->raw.text, e->raw.len) : plain_line(e);
 }
 
-int log_each(enum log_program program, const char *data, size_t size, log_line_fn *fn, void *arg)
+int log_each_of(enum log_program program, const struct log_table *const *tables, const char *data, size_t size, log_line_fn *fn, void *arg)
 {
-	struct each *e = malloc(sizeof(*e));
-	int r = e ? 0 : -ENOMEM;
+	struct each *e = calloc(1, sizeof(*e));
+	int r = 0;
 
-	if (e) {
-		memset(e, 0, sizeof(*e));
-		e->program = program;
-		e->fn = fn;
-		e->arg = arg;
-		log_index_make(&e->index, program, log_tables);
-	}
+	if (!e)
+		return -ENOMEM;
+	e->program = program;
+	e->fn = fn;
+	e->arg = arg;
+	log_index_make(&e->index, program, tables);
 	while (r == 0 && size) {
 		const char *nl = memchr(data, '\n', size);
 		const size_t n = nl ? (size_t)(nl - data) : size;
@@ -273,8 +272,13 @@ int log_each(enum log_program program, const char *data, size_t size, log_line_f
 		data += n + (nl != NULL);
 		size -= n + (nl != NULL);
 	}
-	if (r == 0 && e->part && e->program != LOG_KUBE_PROXY)
+	if (r == 0 && e->part && program != LOG_KUBE_PROXY)
 		r = one_line(e, e->text, e->len, e->time);
 	free(e);
 	return r;
+}
+
+int log_each(enum log_program program, const char *data, size_t size, log_line_fn *fn, void *arg)
+{
+	return log_each_of(program, log_tables, data, size, fn, arg);
 }
