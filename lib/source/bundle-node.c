@@ -293,6 +293,11 @@ static int read_conntrack(struct node_read *r)
 	return read_conntrack_stats(r->n, r->data, r->size, r->m->path, &r->b->s->notes);
 }
 
+static int read_flows(struct node_read *r)
+{
+	return read_conntrack_flows(&r->n->flows, r->data, r->size, r->m->cut, r->m->path, &r->b->s->notes);
+}
+
 /* ---- what the kernel is and counts ---- */
 
 #define KERNEL_FILE(name, fn) \
@@ -356,6 +361,7 @@ static const struct node_file node_files[] = {
 	{ "kube-proxy.previous.log", OTHER(read_log) },
 	{ "dmesg.txt", OTHER(read_log) },
 	{ "conntrack-stats.txt", OTHER(read_conntrack) },
+	{ "conntrack.txt", OTHER(read_flows) },
 	{ "lsmod.txt", OTHER(use_modules) },
 	{ "nstat.txt", OTHER(use_counters) },
 	{ "ethtool.txt", OTHER(use_offloads) },
