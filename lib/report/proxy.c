@@ -8,7 +8,7 @@
 
 #include "proxy-private.h"
 
-enum { BLOCKS = 2, TABLE_ROWS = 8, LINES_SHOWN = 4, NAMES_SHOWN = 3, UNKNOWN_SHOWN = 3, CAUSES_FULL = 2, CAUSES_SHORT = 8, LOG_TEXT = 160 };
+enum { BLOCKS = 2, TABLE_ROWS = 8, LINES_SHOWN = 4, NAMES_SHOWN = 3, UNKNOWN_SHOWN = 3, CAUSES_FULL = 2, SCREEN = 34, LOG_TEXT = 160 };
 
 static const struct column node_columns[] = {
 	{ "node", "NODE" }, { "state", "STATE" }, { "mode", "MODE" }, { "version", "VERSION" }, { "synced", "SYNCED" }, { "rules", "SERVICE PORTS" }, { "log", "LOG" },
@@ -364,6 +364,21 @@ static void add_when(struct strbuf *b, size_t count, const char *first, const ch
 	}
 }
 
+/* A line as it was written: its beginning, unless all is asked for. */
+static void add_line(const struct report *r, struct strbuf *b, const char *text)
+{
+	struct strbuf clean CLEANUP(strbuf_release) = STRBUF_INIT;
+	strbuf_add_clean(&clean, text);
+	size_t n = r->verbose || clean.len <= LOG_TEXT ? clean.len : LOG_TEXT;
+	while (n < clean.len && n > 0 && ((unsigned char)clean.s[n] & 0xc0) == 0x80) {
+		n--;
+	}
+	strbuf_adds(b, "              ");
+	strbuf_add(b, strbuf_str(&clean), n);
+	strbuf_adds(b, n < clean.len ? " ...\n" : "\n");
+	b->failed |= clean.failed;
+}
+
 static void log_line(const struct report *r, struct strbuf *b, const struct proxy_line *l)
 {
 	const struct log_kind *k = l->hit->reason ? l->hit->reason : l->hit->kind;
@@ -377,9 +392,7 @@ static void log_line(const struct report *r, struct strbuf *b, const struct prox
 	strbuf_addc(b, '\n');
 	const enum log_weight w = log_hit_weight(l->hit);
 	if (l->hit->text && (r->verbose || (!l->history && (w == LOG_ERROR || w == LOG_WARNING)))) {
-		strbuf_adds(b, "              ");
-		strbuf_add_clean(b, l->hit->text);
-		strbuf_addc(b, '\n');
+		add_line(r, b, l->hit->text);
 	}
 	const char *todo = k->todo ? k->todo : l->hit->kind->todo;
 	if (todo && !l->history && (w == LOG_ERROR || w == LOG_WARNING)) {
@@ -395,9 +408,8 @@ static void unknown_lines(const struct report *r, struct strbuf *b, const struct
 		text_styled(r, b, STYLE_WARN, "unknown");
 		strbuf_adds(b, "   an error that is not known here");
 		add_when(b, u->count, u->first, u->last);
-		strbuf_adds(b, "\n              ");
-		strbuf_add_clean(b, u->text ? u->text : "");
 		strbuf_addc(b, '\n');
+		add_line(r, b, u->text ? u->text : "");
 	}
 	if (!r->verbose && l->summary.unknown.len > UNKNOWN_SHOWN) {
 		strbuf_addf(b, "              and %zu more unknown ones (-v shows them)\n", l->summary.unknown.len - UNKNOWN_SHOWN);
@@ -630,10 +642,22 @@ static void head(const struct report *r, struct strbuf *b, const struct proxy_re
 	common_line(b, p, "mode", mode_value);
 }
 
-/* Those that are worth a line: notes only with -v. The first ones in full, where all stays short enough. */
-static void causes(const struct report *r, struct strbuf *b, const struct diagnosis *d)
+static size_t count_lines(const struct strbuf *b)
 {
-	size_t n = 0, left = 0, shown = 0, all = 0;
+	size_t n = 0;
+	for (size_t i = 0; i < b->len; i++) {
+		n += b->s[i] == '\n';
+	}
+	return n;
+}
+
+/*
+ * Those that are worth a line: notes only with -v. In full where there are few; where there are many nodes, as many as a screen has room for: first
+ * short, then a line each.
+ */
+static void causes(const struct report *r, struct strbuf *b, const struct proxy_report *p, const struct diagnosis *d)
+{
+	size_t n = 0, left = 0, all = 0;
 	const struct finding **v = causes_sorted(d, &n);
 	if (!v) {
 		b->failed = true;
@@ -642,21 +666,24 @@ static void causes(const struct report *r, struct strbuf *b, const struct diagno
 	for (size_t i = 0; i < n; i++) {
 		all += v[i]->severity > SEVERITY_INFO;
 	}
+	bool lines = r->quiet;
 	for (size_t i = 0; i < n; i++) {
-		bool full = r->verbose || all <= CAUSES_FULL;
+		const size_t used = count_lines(b);
+		const bool bounded = !r->verbose && !r->quiet && p->rows.len > BLOCKS && i > 0;
 		if (!r->verbose && v[i]->severity == SEVERITY_INFO) {
 			continue;
 		}
-		if (!r->verbose && !r->quiet && shown >= CAUSES_SHORT) {
+		if (bounded && used + 1 > SCREEN) {
 			left++;
 			continue;
 		}
-		strbuf_adds(b, r->quiet ? "" : "\n");
-		text_cause(r, b, v[i], r->quiet ? DETAIL_LINE : full ? DETAIL_FULL : DETAIL_SHORT, true);
-		shown++;
+		bool now = lines || (bounded && used + 6 > SCREEN);
+		strbuf_adds(b, lines ? "" : "\n");
+		lines = now;
+		text_cause(r, b, v[i], now ? DETAIL_LINE : r->verbose || all <= CAUSES_FULL ? DETAIL_FULL : DETAIL_SHORT, true);
 	}
 	if (left) {
-		strbuf_addf(b, "\nand %zu more findings (-v shows them)\n", left);
+		strbuf_addf(b, "and %zu more findings (-v shows them)\n", left);
 	}
 	free(v);
 }
@@ -675,7 +702,7 @@ static int proxy_text(const struct report *r, const struct proxy_report *p, cons
 			node_block(r, &b, &p->rows.v[i]);
 		}
 	}
-	causes(r, &b, d);
+	causes(r, &b, p, d);
 	if (!r->quiet) {
 		text_skipped(r, &b, d);
 	}
