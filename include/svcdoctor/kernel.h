@@ -44,6 +44,7 @@ int kernel_ipvs(struct kernel_text *ret);    /* `ipvsadm -Sn` */
 int kernel_ipvs_ln(struct kernel_text *ret); /* `ipvsadm -ln` */
 /* Both of one reading, which then say the same of everything but connections, that only the second has. Either may be NULL. */
 int kernel_ipvs_both(struct kernel_text *ret_save, struct kernel_text *ret_list);
+int kernel_ipvs_timeouts(struct kernel_text *ret); /* `ipvsadm -l --timeout` */
 
 /* ---- addresses, links, routes ---- */
 
@@ -63,6 +64,11 @@ int kernel_conntrack(struct kernel_text *ret);
 int kernel_sockets(struct kernel_text *ret);	     /* `ss -lntu`, from /proc/net/tcp and its like */
 int kernel_modules(struct kernel_text *ret);	     /* `lsmod` */
 int kernel_uname(struct kernel_text *ret);	     /* `uname -a` */
+int kernel_counters(struct kernel_text *ret);	     /* `nstat -asz`, from /proc/net/netstat, snmp and snmp6 */
+int kernel_neigh_stats(struct kernel_text *ret);     /* /proc/net/stat/arp_cache and ndisc_cache, each with its name before it, as `head` prints several files */
+/* `stat -c '%d %i %n' /run/xtables.lock`, /proc/locks, and `ps -o pid=,comm=` of those who hold that lock. */
+int kernel_locks(struct kernel_text *ret);
+int kernel_offloads(struct kernel_text *ret);	     /* `ethtool -k` of each vxlan and geneve link */
 
 /* ---- where, and with which rights ---- */
 

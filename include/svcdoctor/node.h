@@ -37,6 +37,9 @@ struct node_link {
 	int nf_call_iptables, nf_call_ip6tables; /* bridge: 0, 1; -1: not shown */
 	const char *mac;
 	uint32_t mtu;
+	const char *lower;	/* the link below a tunnel or VLAN; NULL: none is told */
+	bool over_ip6;		/* tunnel: its own packets are of IPv6 */
+	uint32_t tunnel_id, tunnel_port; /* vxlan, geneve: VNI and UDP port; 0: not shown */
 };
 
 enum node_route_type { RT_UNICAST, RT_LOCAL, RT_BROADCAST, RT_ANYCAST, RT_MULTICAST, RT_BLACKHOLE, RT_UNREACHABLE, RT_PROHIBIT, RT_THROW, RT_OTHER };
@@ -89,6 +92,7 @@ struct node_neigh {
 struct node_fdb {
 	const char *mac, *port, *master;
 	bool self, permanent;
+	struct ip_addr dst;	/* of a vxlan link: where it sends packets for this address; family 0: none */
 };
 
 /* A socket that listens in the node's own network. */

@@ -79,19 +79,23 @@ struct snap_metrics {
 	double invalid_dropped;	/* kubeproxy_iptables_ct_state_invalid_dropped_packets_total; NAN */
 	const char *version;	/* kubernetes_build_info git_version: "v1.36.2"; NULL */
 };
+void snap_metrics_init(struct snap_metrics *m); /* nothing is told */
+void snap_metrics_release(struct snap_metrics *m);
 
 /* A process of kube-proxy on the node. */
 struct snap_process {
 	uint32_t pid;
 	int64_t seconds;      /* that it has run for; -1: not told */
 	const char *command;  /* its command line */
+	const char *inside;   /* the program that has kube-proxy in it: "k3s", "kubelite", "hyperkube"; NULL: it is kube-proxy itself */
 };
 
 struct snap_proxy {
 	const char *mode;	/* kube-proxy-mode.txt, trimmed; NULL not known */
 	const char *log_mode;	/* that its log names last: "Using iptables Proxier"; NULL not known */
 	struct kube_proxy_config config; /* from configz; known false: see the cluster's ConfigMap */
-	struct kube_proxy_config flags_config; /* from the FLAG lines of its log, or of its command line */
+	/* from the FLAG lines of its log, or from its command line. With --config it is not known, but hostname_override, which counts before the file */
+	struct kube_proxy_config flags_config;
 	struct snap_port ports[PROXY_PORTS];
 	bool healthz_known;
 	bool healthy;
@@ -107,6 +111,7 @@ struct snap_proxy {
 	const char *missing_extension; /* of iptables, which its log says the kernel does not have: "ipvs"; NULL: none */
 	bool processes_known;	/* the node's processes were looked through */
 	ARRAY_OF(struct snap_process) processes; /* those of kube-proxy */
+	size_t lock_waiting;	/* how many wait for it, where somebody holds it */
 	const char *lock_holder; /* who holds /run/xtables.lock: "pid 4711 (fail2ban-server)"; NULL: nobody, or not known */
 };
 
@@ -279,6 +284,7 @@ struct snap_log {
 	bool journal;		/* it came from the node's journal */
 	bool previous;		/* of the container before this one */
 	bool cut;		/* only its end was read */
+	struct kube_proxy_config flags; /* of kube-proxy: from the FLAG lines of its last start; known false: there are none */
 	struct log_summary summary;
 	const char *file;	/* NULL: it came from the API server */
 };

@@ -13,6 +13,11 @@
 #define SOURCE_FILE_MAX (256u << 20)	/* one member, 256 MiB */
 #define SOURCE_TOTAL_MAX (2048ull << 20) /* all members of one bundle */
 #define SOURCE_MEMBERS_MAX 100000
+/* Logs are read in pieces, and nothing of them is kept: of one that is larger, or when all were so much, its beginning and its end count. */
+#define SOURCE_LOG_MAX (2048ull << 20)
+#define SOURCE_LOGS_MAX (8192ull << 20)
+#define SOURCE_LOG_END (64ull << 20)  /* of each that comes behind so many */
+#define SOURCE_LOG_CUT_MAX (8u << 20) /* a log that was cut to a number of lines is not larger */
 
 /*
  * iptables-save text, ip6tables-save text (@ip6), or `iptables -S` text. Adds to @rs.
@@ -97,6 +102,14 @@ int read_cni(struct snapshot *s, const char *node, const char *name, const char 
 int read_probe(struct snapshot *s, const char *what, const char *ns, const char *pod, const char *data, size_t size, const char *file);
 /* An answer with its status; the first line of @body (NUL behind @len) is kept, cleaned. 0 or -ENOMEM. */
 int probe_add(struct snapshot *s, const char *what, const char *ns, const char *pod, int status, const char *body, size_t len);
+
+/*
+ * A log, from a file of any size or ("-") from stdin until it ends. Texts lie in @arena; log_summary_release frees the rest. 0; -ENOMEM; -errno
+ * or SD_EFORMAT with a note in @notes: it cannot be opened or read, or is compressed.
+ */
+int log_source_read(struct arena *arena, enum log_program program, const char *path, struct log_summary *ret, struct sd_notes *notes);
+/* The same into the snapshot, as the log of @node; NULL: of nobody known. What it says of kube-proxy there (mode, flags) is used. */
+int log_source_add(struct snapshot *s, enum log_program program, const char *path, const char *node);
 
 /* One JSON document of the folder cluster/: items decoded one by one into @s. @name: the file's base name ("services.json"). */
 int read_cluster_json(struct snapshot *s, const char *name, const char *data, size_t size, const char *file);

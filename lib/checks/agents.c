@@ -47,11 +47,6 @@ static const struct plugin *plugin_of(const struct k8s_pod *p)
 	return found;
 }
 
-static bool is_proxy(const struct k8s_pod *p)
-{
-	return str_is(k8s_label_get(&p->meta.labels, "k8s-app"), "kube-proxy") || str_is(k8s_label_get(&p->meta.labels, "component"), "kube-proxy");
-}
-
 /* ---- the nodes that the run is about ---- */
 
 struct node_tally {
@@ -270,7 +265,7 @@ static struct finding *proxy_finding(struct run *r, const char *node)
 static void ready_proxies(struct run *r, struct map *ret)
 {
 	for (size_t i = 0; i < r->c->pods.len; i++)
-		if (is_proxy(r->c->pods.v[i]) && r->c->pods.v[i]->node && pod_counts_ready(r->c->pods.v[i]) &&
+		if (is_proxy_pod(r->c->pods.v[i]) && r->c->pods.v[i]->node && pod_counts_ready(r->c->pods.v[i]) &&
 		    map_puts(ret, r->c->pods.v[i]->node, ret) < 0)
 			r->err = -ENOMEM;
 }
@@ -280,7 +275,7 @@ static void proxy_pod(struct run *r, const struct nodes *n, struct map *seen, co
 	struct pod_view w;
 	struct finding *f;
 
-	if (!is_proxy(p) || !p->node || p->meta.deleted || k8s_pod_terminal(p) || map_gets(seen, p->node) || !is_concerned(r, n, p->node))
+	if (!is_proxy_pod(p) || !p->node || p->meta.deleted || k8s_pod_terminal(p) || map_gets(seen, p->node) || !is_concerned(r, n, p->node))
 		return;
 	pod_view(r, p, &w);
 	if (!is_own_fault(r, p, &w))

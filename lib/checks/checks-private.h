@@ -75,6 +75,7 @@ struct run {
 	size_t budget;		   /* comparisons left for searches of what is nearest */
 	struct proxy_view *proxies; /* of every node, by name; made by proxy_views */
 	size_t nproxies;
+	size_t proxies_judged;	   /* nodes of verify's report that they know of */
 	struct dns_report *dns;	   /* the answers of DNS as tables; NULL: there are none */
 	struct finding_full dummy; /* stands in when memory is out */
 };
@@ -105,6 +106,7 @@ void check_ipvs_filter(struct run *r);
 /* Builds the indexes over the Services that were asked for. */
 void run_index(struct run *r);
 void run_release(struct run *r);
+bool is_proxy_pod(const struct k8s_pod *p); /* of kube-proxy */
 bool run_has(const struct run *r, enum k8s_kind k);	 /* known, at least partly */
 /*
  * Is absence a fact? Of the whole cluster; of a namespace; of what belongs to a Service by selector, label or reference; of one

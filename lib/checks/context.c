@@ -338,6 +338,11 @@ const struct workload_list *run_workloads(const struct run *r, const char *ns)
 	return map_gets(&r->workloads_by_ns, ns);
 }
 
+bool is_proxy_pod(const struct k8s_pod *p)
+{
+	return str_is(k8s_label_get(&p->meta.labels, "k8s-app"), "kube-proxy") || str_is(k8s_label_get(&p->meta.labels, "component"), "kube-proxy");
+}
+
 static void index_nodes(struct run *r)
 {
 	for (size_t i = 0; i < r->c->nodes.len; i++) {
@@ -349,11 +354,13 @@ static void index_nodes(struct run *r)
 				r->err = -ENOMEM;
 	}
 	for (size_t i = 0; i < r->c->pods.len; i++) {
-		struct k8s_pod *p = r->c->pods.v[i];
-		const char *app = k8s_label_get(&p->meta.labels, "k8s-app");
+		struct k8s_pod *p = r->c->pods.v[i], *old;
 
-		if (app && strcmp(app, "kube-proxy") == 0 && p->node && !k8s_pod_terminal(p) &&
-		    map_puts(&r->proxy_pods, p->node, p) < 0)
+		if (!is_proxy_pod(p) || !p->node || k8s_pod_terminal(p))
+			continue;
+		old = map_gets(&r->proxy_pods, p->node);
+		/* while a new one takes its place, there are two */
+		if ((!old || old->meta.deleted || !p->meta.deleted) && map_puts(&r->proxy_pods, p->node, p) < 0)
 			r->err = -ENOMEM;
 	}
 }

@@ -113,10 +113,13 @@ static int log_version(const struct run *r)
 
 	for (size_t i = 0; i < r->s->logs.len; i++) {
 		const struct snap_log *l = &r->s->logs.v[i];
-		const struct k8s_pod *p = k8s_find_pod(r->c, l->ns, l->pod);
+		const struct k8s_pod *p;
 		int one;
 
-		if (l->program != LOG_COREDNS || l->previous || !l->summary.version || (p && dns_is_node_local(p)))
+		if (l->program != LOG_COREDNS || l->previous || !l->summary.version)
+			continue;
+		p = k8s_find_pod(r->c, l->ns, l->pod);
+		if (p && dns_is_node_local(p))
 			continue;
 		one = version_parse(l->summary.version);
 		if (one < 0 || (version >= 0 && one != version))

@@ -2,7 +2,8 @@
 /*
  * KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1), as configz prints it and as kubeadm's ConfigMap
  * holds it: staging/src/k8s.io/kube-proxy/config/v1alpha1/types.go. A member of a wrong type makes the whole
- * unusable.
+ * unusable, but for those that only the command proxy shows: they are not known then. Since 1.12 members were added
+ * and few were taken away, so that one reader does for all; what a version does not have is absent.
  */
 
 #include <errno.h>
@@ -141,6 +142,45 @@ static void read_masquerade(struct config_reader *r, const json_t *o, struct kub
 	c->localhost_node_ports = truth(r, iptables, "localhostNodePorts");
 }
 
+/* Of a wrong type it is as if it were absent. */
+static const char *word(struct config_reader *r, const json_t *o, const char *key)
+{
+	return copy(r, json_string_value(json_object_get(o, key)));
+}
+
+/* -1 where absent, or not one that could be meant. */
+static int64_t number(const json_t *o, const char *key)
+{
+	const json_t *v = json_object_get(o, key);
+
+	return json_is_integer(v) && json_integer_value(v) >= 0 ? json_integer_value(v) : -1;
+}
+
+/*
+ * The periods of the mode that is configured. Each mode has a section of its own; an empty mode is iptables
+ * (cmd/kube-proxy/app/server_linux.go platformApplyDefaults).
+ */
+static void read_periods(struct config_reader *r, const json_t *o, struct kube_proxy_config *c)
+{
+	const char *mode = strcmp(c->mode, "ipvs") == 0 || strcmp(c->mode, "nftables") == 0 ? c->mode : "iptables";
+	const json_t *section = json_object_get(o, mode), *ipvs = json_object_get(o, "ipvs");
+
+	c->sync_period = word(r, section, "syncPeriod");
+	c->min_sync_period = word(r, section, "minSyncPeriod");
+	c->config_sync_period = word(r, o, "configSyncPeriod");
+	c->ipvs_tcp_timeout = word(r, ipvs, "tcpTimeout");
+	c->strict_arp = json_tri(ipvs, "strictARP");
+}
+
+static void read_conntrack(const json_t *o, struct kube_proxy_config *c)
+{
+	const json_t *conntrack = json_object_get(o, "conntrack");
+
+	c->conntrack_max_per_core = number(conntrack, "maxPerCore");
+	c->conntrack_min = number(conntrack, "min");
+	c->conntrack_be_liberal = json_tri(conntrack, "tcpBeLiberal");
+}
+
 /* The configuration itself; NULL when @object is something else. */
 static const json_t *unwrap(const json_t *object)
 {
@@ -164,7 +204,7 @@ static const json_t *unwrap(const json_t *object)
 int kube_proxy_config_decode(struct arena *arena, const struct json_t *object, struct kube_proxy_config *ret)
 {
 	struct config_reader r = { .arena = arena };
-	struct kube_proxy_config c = { .known = true, .strict_arp = -1, .conntrack_max_per_core = -1, .conntrack_min = -1, .conntrack_be_liberal = -1 };
+	struct kube_proxy_config c = { .known = true };
 	const json_t *o = unwrap(object), *local;
 
 	if (!o)
@@ -175,6 +215,8 @@ int kube_proxy_config_decode(struct arena *arena, const struct json_t *object, s
 	c.hostname_override = text(&r, o, "hostnameOverride");
 	c.bind_address = text(&r, o, "bindAddress");
 	c.healthz_bind_address = text(&r, o, "healthzBindAddress");
+	c.metrics_bind_address = word(&r, o, "metricsBindAddress");
+	c.kubeconfig = word(&r, json_object_get(o, "clientConnection"), "kubeconfig");
 	c.detect_local_mode = text(&r, o, "detectLocalMode");
 	if (!c.detect_local_mode)
 		c.detect_local_mode = "";
@@ -183,6 +225,8 @@ int kube_proxy_config_decode(struct arena *arena, const struct json_t *object, s
 	c.interface_prefix = text(&r, local, "interfaceNamePrefix");
 	c.ipvs_scheduler = text(&r, member(&r, o, "ipvs", JSON_OBJECT), "scheduler");
 	read_masquerade(&r, o, &c);
+	read_periods(&r, o, &c);
+	read_conntrack(o, &c);
 	read_cidrs(&r, o, &c);
 	read_strings(&r, o, "nodePortAddresses", &c.node_port_addresses, &c.nnode_port_addresses);
 	read_gates(&r, o, &c);

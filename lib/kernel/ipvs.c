@@ -27,6 +27,8 @@ struct asker {
 	uint32_t service_family; /* of a server without one: Linux before 3.18 */
 	bool done, changed;
 	int error;
+	bool has_config;
+	uint32_t config[3]; /* seconds: tcp, tcpfin, udp */
 };
 
 static void asker_release(struct asker *a)
@@ -271,7 +273,7 @@ static bool put_service(struct nl_msg *msg, const struct ipvs_service *s)
 static int ask(struct asker *a, uint8_t command, const struct ipvs_service *of, int (*take)(struct asker *, struct nlattr **))
 {
 	struct nl_msg *msg = nlmsg_alloc();
-	const bool dump = command != IPVS_CMD_GET_INFO;
+	const bool dump = command != IPVS_CMD_GET_INFO && command != IPVS_CMD_GET_CONFIG;
 	int r;
 
 	a->take = take;
@@ -374,6 +376,14 @@ static int end_both(struct kernel_text *const texts[2], int r)
 	return res;
 }
 
+/* One file in each network namespace, as long as ip_vs is loaded. */
+static int ipvs_is_here(void)
+{
+	if (access("/proc/thread-self/net/ip_vs", F_OK) == 0)
+		return 0;
+	return errno == ENOENT ? -ENODEV : -errno;
+}
+
 int kernel_ipvs_both(struct kernel_text *ret_save, struct kernel_text *ret_list)
 {
 	CLEANUP(ipvs_reading_release) struct ipvs_reading reading = { 0 };
@@ -381,9 +391,7 @@ int kernel_ipvs_both(struct kernel_text *ret_save, struct kernel_text *ret_list)
 	struct kernel_text *const texts[] = { ret_save, ret_list };
 	int r = 0;
 
-	/* One file in each network namespace, as long as ip_vs is loaded. */
-	if (access("/proc/thread-self/net/ip_vs", F_OK) < 0)
-		r = errno == ENOENT ? -ENODEV : -errno;
+	r = ipvs_is_here();
 	r = r < 0 ? r : asker_open(&a);
 	r = r < 0 ? r : read_twice(&a, &reading);
 	if (r != 0)
@@ -403,4 +411,32 @@ int kernel_ipvs(struct kernel_text *ret)
 int kernel_ipvs_ln(struct kernel_text *ret)
 {
 	return kernel_ipvs_both(NULL, ret);
+}
+
+/* ---- time-outs ---- */
+
+static int take_config(struct asker *a, struct nlattr **t)
+{
+	a->config[0] = u32_or_0(t[IPVS_CMD_ATTR_TIMEOUT_TCP]);
+	a->config[1] = u32_or_0(t[IPVS_CMD_ATTR_TIMEOUT_TCP_FIN]);
+	a->config[2] = u32_or_0(t[IPVS_CMD_ATTR_TIMEOUT_UDP]);
+	a->has_config = t[IPVS_CMD_ATTR_TIMEOUT_TCP] && t[IPVS_CMD_ATTR_TIMEOUT_TCP_FIN] && t[IPVS_CMD_ATTR_TIMEOUT_UDP];
+	return 0;
+}
+
+int kernel_ipvs_timeouts(struct kernel_text *ret)
+{
+	CLEANUP(asker_release) struct asker a = { 0 };
+	int r = ipvs_is_here();
+
+	r = r < 0 ? r : asker_open(&a);
+	r = r < 0 ? r : ask(&a, IPVS_CMD_GET_CONFIG, NULL, take_config);
+	if (r == -ENODEV)
+		return kernel_text_end(ret, KERNEL_ABSENT, "ip_vs is not loaded");
+	if (r < 0)
+		return kernel_text_errno(ret, r, "CAP_NET_ADMIN", "reading IPVS");
+	if (!a.has_config) /* a kernel without one of the protocols */
+		return kernel_text_end(ret, KERNEL_ABSENT, "IPVS does not tell its time-outs");
+	strbuf_addf(&ret->text, "Timeout (tcp tcpfin udp): %u %u %u\n", a.config[0], a.config[1], a.config[2]);
+	return kernel_text_end(ret, KERNEL_READ, "%s", "");
 }

@@ -384,7 +384,7 @@ void redact_add_field(struct redact *r, struct strbuf *b, enum redact_field f, c
 		add_flags(r, b, s);
 		break;
 	case FIELD_PATH:
-		strbuf_adds(b, strcmp(s, "/etc/resolv.conf") == 0 || strcmp(s, "/run/systemd/resolve/resolv.conf") == 0 ? s : "/other");
+		strbuf_adds(b, strcmp(s, "/etc/resolv.conf") == 0 || strcmp(s, "/run/systemd/resolve/resolv.conf") == 0 || !*s ? s : "/other");
 		break;
 	default: /* a string where none belongs */
 		break;

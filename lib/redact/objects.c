@@ -33,6 +33,9 @@ enum redact_field redact_proxy_field(const char *key)
 		{ "minSyncPeriod", FIELD_AS_IS },  { "syncPeriod", FIELD_AS_IS },	 { "scheduler", FIELD_AS_IS },
 		{ "strictARP", FIELD_AS_IS },	   { "hostnameOverride", FIELD_NAME },	 { "nodePortAddresses", FIELD_TEXT },
 		{ "featureGates", FIELD_GATES },   { "excludeCIDRs", FIELD_TEXT },	 { "configSyncPeriod", FIELD_AS_IS },
+		{ "tcpTimeout", FIELD_AS_IS },	   { "conntrack", FIELD_DEEP },		 { "maxPerCore", FIELD_AS_IS },
+		{ "min", FIELD_AS_IS },		   { "tcpBeLiberal", FIELD_AS_IS },	 { "clientConnection", FIELD_DEEP },
+		{ "kubeconfig", FIELD_PATH },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -58,7 +58,7 @@ void snapshot_init(struct snapshot *s)
 	k8s_cluster_init(&s->cluster);
 }
 
-static void metrics_init(struct snap_metrics *m)
+void snap_metrics_init(struct snap_metrics *m)
 {
 	*m = (struct snap_metrics){ .endpoints_pending = NAN, .services_pending = NAN, .started = NAN, .api_ok = NAN, .api_refused = NAN,
 				    .api_failed = NAN, .invalid_dropped = NAN };
@@ -68,21 +68,26 @@ static void metrics_init(struct snap_metrics *m)
 							     .rules_filter = NAN, .rules_nft = NAN };
 }
 
+void snap_metrics_release(struct snap_metrics *m)
+{
+	for (size_t i = 0; i < 2; i++) {
+		array_free(&m->family[i].sync.buckets);
+		array_free(&m->family[i].full.buckets);
+		array_free(&m->family[i].partial.buckets);
+	}
+	array_free(&m->programming.buckets);
+}
+
 static void proxy_init(struct snap_proxy *p)
 {
 	p->config = unknown_config;
 	p->eligible = p->family_healthy[0] = p->family_healthy[1] = -1;
-	metrics_init(&p->metrics);
+	snap_metrics_init(&p->metrics);
 }
 
 static void proxy_release(struct snap_proxy *p)
 {
-	for (size_t i = 0; i < 2; i++) {
-		array_free(&p->metrics.family[i].sync.buckets);
-		array_free(&p->metrics.family[i].full.buckets);
-		array_free(&p->metrics.family[i].partial.buckets);
-	}
-	array_free(&p->metrics.programming.buckets);
+	snap_metrics_release(&p->metrics);
 	array_free(&p->processes);
 }
 
@@ -352,6 +357,40 @@ static void rename_dns(struct snapshot *s, const char *from, const char *to)
 	}
 }
 
+static void rename_logs(struct snapshot *s, const char *from, const char *to)
+{
+	for (size_t i = 0; i < s->logs.len; i++)
+		if (str_is(s->logs.v[i].node, from))
+			s->logs.v[i].node = to;
+}
+
+/* What a log of kube-proxy says of itself is its node's; that of the node's own file came first. */
+static void tell_node(struct snapshot *s, const struct snap_log *l)
+{
+	struct snap_node *n = l->node && l->program == LOG_KUBE_PROXY && !l->previous ? snapshot_node(s, l->node, false) : NULL;
+
+	if (!n)
+		return;
+	n->proxy.has_log = true;
+	if (!n->proxy.log_mode)
+		n->proxy.log_mode = l->summary.mode;
+	if (!n->proxy.flags_config.known)
+		n->proxy.flags_config = l->flags;
+}
+
+/* A log of a pod is one of its node. */
+static void finish_logs(struct snapshot *s)
+{
+	for (size_t i = 0; i < s->logs.len; i++) {
+		struct snap_log *l = &s->logs.v[i];
+		const struct k8s_pod *p = l->pod && l->ns && !l->node ? k8s_find_pod(&s->cluster, l->ns, l->pod) : NULL;
+
+		if (p && p->node && *p->node)
+			l->node = p->node;
+		tell_node(s, l);
+	}
+}
+
 /*
  * A bundle of one node is named after its folder. The node's own files may tell its real name: kube-proxy's
  * configuration, or the addresses of exactly one Node object; a cluster of one node leaves no choice.
@@ -376,6 +415,7 @@ static void name_node(struct snapshot *s, struct snap_node *n)
 		found = s->cluster.nodes.v[0];
 	if (found && !snapshot_node(s, found->meta.name, false)) {
 		rename_dns(s, n->name, found->meta.name);
+		rename_logs(s, n->name, found->meta.name);
 		n->name = found->meta.name;
 	}
 }
@@ -384,6 +424,8 @@ int snapshot_finish(struct snapshot *s)
 {
 	int r = k8s_cluster_finish(&s->cluster);
 
+	if (r == 0)
+		finish_logs(s);
 	for (size_t i = 0; r == 0 && i < s->nodes.len; i++)
 		name_node(s, s->nodes.v[i]);
 

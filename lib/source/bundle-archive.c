@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "bundle-private.h"
+#include "log-private.h"
 
 #define READ_BLOCK (64u << 10)
 /* What may be unpacked in order to be passed over: a member that is not read still has to be inflated. */
@@ -165,6 +166,13 @@ static int read_data(struct bundle *b, struct archive *a, char **ret_data, size_
 	return r;
 }
 
+static void note_truncated(struct bundle *b, struct archive *a, struct member *m)
+{
+	m->cut = true;
+	sd_note_add(&b->s->notes, true, "truncated", m->path, 0, 0, NULL,
+		    "the archive ends or is damaged inside this member: %s", why(a));
+}
+
 static int use_member(struct bundle *b, struct archive *a, struct member *m)
 {
 	char *data = NULL;
@@ -176,12 +184,54 @@ static int use_member(struct bundle *b, struct archive *a, struct member *m)
 		note(b, "too-large", m->path, "the member is larger than is accepted and is not read");
 		return bundle_mark(b, m, UNREADABLE);
 	}
-	if (r == SD_ETRUNC) {
-		m->cut = true;
-		sd_note_add(&b->s->notes, true, "truncated", m->path, 0, 0, NULL,
-			    "the archive ends or is damaged inside this member: %s", why(a));
-	}
+	if (r == SD_ETRUNC)
+		note_truncated(b, a, m);
 	return r == -ENOMEM ? r : bundle_use(b, m, data, size);
+}
+
+/* How much of a log of this size is passed over behind its beginning; 0: nothing, or the size is not known. */
+static uint64_t middle_of(struct archive_entry *e, uint64_t max)
+{
+	uint64_t size = archive_entry_size_is_set(e) ? (uint64_t)MAX(archive_entry_size(e), 0) : 0;
+
+	return size > max && size > max + LOG_HEAD_SIZE ? size - max - LOG_HEAD_SIZE : 0;
+}
+
+/* A log in pieces. 0; SD_ETRUNC, what came before is fed; -ENOMEM. */
+static int feed_log(struct archive *a, struct log_intake *in, uint64_t middle, uint64_t *ret_size)
+{
+	char *buf CLEANUP(text_free) = malloc(READ_BLOCK);
+	uint64_t at = 0, end = LOG_HEAD_SIZE + middle;
+	int r = buf ? 0 : -ENOMEM;
+
+	while (r == 0) {
+		const bool passing = middle && at >= LOG_HEAD_SIZE && at < end;
+		const uint64_t left = !middle || at >= end ? READ_BLOCK : passing ? end - at : LOG_HEAD_SIZE - at;
+		ssize_t n = archive_read_data(a, buf, (size_t)MIN(left, (uint64_t)READ_BLOCK));
+
+		if (n == ARCHIVE_RETRY)
+			continue;
+		if (n <= 0)
+			return n < 0 ? SD_ETRUNC : 0;
+		at += (uint64_t)n;
+		r = passing ? log_intake_gap(in) : log_intake_feed(in, buf, (size_t)n);
+		*ret_size += passing ? 0 : (uint64_t)n;
+	}
+	return r;
+}
+
+static int use_log(struct bundle *b, struct archive *a, struct archive_entry *e, struct member *m, struct log_intake *in, uint64_t max)
+{
+	uint64_t size = 0;
+	int r = feed_log(a, in, middle_of(e, max), &size);
+
+	if (r == -ENOMEM) {
+		log_intake_free(in);
+		return r;
+	}
+	if (r == SD_ETRUNC)
+		note_truncated(b, a, m);
+	return bundle_log_end(b, m, in, size);
 }
 
 /* One member whose head was read. 0, or -ENOMEM. */
@@ -189,6 +239,8 @@ static int take_member(struct bundle *b, struct archive *a, struct archive_entry
 {
 	struct member m CLEANUP(member_release) = { 0 };
 	bool regular = archive_entry_filetype(e) == AE_IFREG;
+	struct log_intake *in = NULL;
+	uint64_t max;
 	int r;
 
 	if (*path == '/' || has_dotdot(path)) {
@@ -208,6 +260,9 @@ static int take_member(struct bundle *b, struct archive *a, struct archive_entry
 		note(b, "unreadable", path, "the member is no regular file; it is not read");
 		return bundle_mark(b, &m, UNREADABLE);
 	}
+	r = bundle_log_begin(b, &m, &in, &max);
+	if (r != 0)
+		return r < 0 ? r : use_log(b, a, e, &m, in, max);
 	if (!bundle_admit(b, path,
 			  archive_entry_size_is_set(e) ? (uint64_t)MAX(archive_entry_size(e), 0) : 0))
 		return bundle_mark(b, &m, UNREADABLE);

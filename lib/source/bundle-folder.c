@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "bundle-private.h"
+#include "log-private.h"
 
 #define PATH_SIZE 4096
 #define SAFE_FLAGS (O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
@@ -108,8 +109,8 @@ static int read_all(int fd, size_t size, char **ret_data, size_t *ret_size)
 	return 0;
 }
 
-/* The file's bytes. 1: read; 0: not to be read, noted where it matters; or -ENOMEM. */
-static int read_regular(struct bundle *b, int root, const struct member *m, char **ret_data, size_t *ret_size)
+/* A descriptor to read from; -1: not to be read, noted where it matters and marked; or -ENOMEM. */
+static int open_regular(struct bundle *b, int root, const struct member *m, uint64_t *ret_size)
 {
 	int fd CLEANUP(fd_close) = -1, real CLEANUP(fd_close) = -1, r;
 	struct stat st = { 0 };
@@ -118,11 +119,11 @@ static int read_regular(struct bundle *b, int root, const struct member *m, char
 	fd = open_beneath(root, m->path, O_PATH);
 	r = fd;
 	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
-		return 0;
+		return -1;
 	if (fd >= 0 && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode)) {
 		sd_note_add(&b->s->notes, true, "unreadable", m->path, 0, 0, NULL,
 			    "this is no regular file; it is not read");
-		return bundle_mark(b, m, UNREADABLE);
+		return bundle_mark(b, m, UNREADABLE) < 0 ? -ENOMEM : -1;
 	}
 	if (fd >= 0)
 		r = real = open_beneath(root, m->path, O_RDONLY | SAFE_FLAGS);
@@ -130,29 +131,60 @@ static int read_regular(struct bundle *b, int root, const struct member *m, char
 		r = -errno;
 	if (r < 0) {
 		note_unreadable(b, m->path, r);
-		return bundle_mark(b, m, UNREADABLE);
+		return bundle_mark(b, m, UNREADABLE) < 0 ? -ENOMEM : -1;
 	}
-	if (!bundle_admit(b, m->path, (uint64_t)st.st_size))
+	*ret_size = (uint64_t)st.st_size;
+	r = real;
+	real = -1;
+	return r;
+}
+
+/* The whole file. */
+static int use_file(struct bundle *b, const struct member *m, int fd, uint64_t file_size)
+{
+	char *data = NULL;
+	size_t size = 0;
+	int r;
+
+	if (!bundle_admit(b, m->path, file_size))
 		return bundle_mark(b, m, UNREADABLE);
-	r = read_all(real, (size_t)st.st_size, ret_data, ret_size);
+	r = read_all(fd, (size_t)file_size, &data, &size);
 	if (r == 0)
-		return 1;
+		return bundle_use(b, m, data, size);
 	if (r != -ENOMEM)
 		note_unreadable(b, m->path, r);
 	return r == -ENOMEM ? r : bundle_mark(b, m, UNREADABLE);
 }
 
+static int use_log(struct bundle *b, const struct member *m, struct log_intake *in, int fd, uint64_t size, uint64_t max)
+{
+	int r = log_intake_fd(in, fd, size, max);
+
+	if (r == 0)
+		return bundle_log_end(b, m, in, MIN(size, max));
+	log_intake_free(in);
+	if (r == -ENOMEM)
+		return r;
+	note_unreadable(b, m->path, r);
+	return bundle_mark(b, m, UNREADABLE);
+}
+
 static int read_member(struct bundle *b, int root, const char *path)
 {
 	struct member m CLEANUP(member_release) = { 0 };
-	char *data = NULL;
-	size_t size = 0;
-	int r = bundle_classify(b, path, &m);
+	struct log_intake *in = NULL;
+	uint64_t size = 0, max = 0;
+	int r = bundle_classify(b, path, &m), fd CLEANUP(fd_close) = -1;
 
 	if (r < 0 || m.role == MEMBER_OTHER)
 		return r;
-	r = read_regular(b, root, &m, &data, &size);
-	return r == 1 ? bundle_use(b, &m, data, size) : r;
+	fd = open_regular(b, root, &m, &size);
+	if (fd < 0)
+		return fd == -ENOMEM ? fd : 0;
+	r = bundle_log_begin(b, &m, &in, &max);
+	if (r < 0)
+		return r;
+	return r == 1 ? use_log(b, &m, in, fd, size, max) : use_file(b, &m, fd, size);
 }
 
 /* ---- walking ---- */

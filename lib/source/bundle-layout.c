@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "bundle-private.h"
+#include "log-private.h"
 
 #define BUNDLE_SCHEMA "svcdoctor.bundle/1"
 #define NODE_NAME_MAX 253
@@ -15,6 +16,7 @@ void member_release(struct member *m)
 	free(m->node);
 	free(m->ns);
 	free(m->pod);
+	free(m->container);
 	*m = (struct member){ 0 };
 }
 
@@ -61,7 +63,7 @@ static int classify_top(const struct bundle *b, const char *name, bool in_prefix
 /* Files that commands print and that this version does not read. */
 static bool is_kept_of_node(const char *name)
 {
-	static const char *const names[] = { "conntrack.txt", "lsmod.txt", "kube-proxy.previous.log" };
+	static const char *const names[] = { "conntrack.txt" };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		if (strcmp(names[i], name) == 0)
@@ -126,7 +128,7 @@ static size_t container_len(const char *file, bool *ret_previous)
 
 static int classify_log(const char *rest, struct member *m)
 {
-	char container[64];
+	enum log_program program;
 	bool previous;
 	int r;
 	const char *file = split_pod(rest, m, &r);
@@ -134,9 +136,10 @@ static int classify_log(const char *rest, struct member *m)
 
 	if (!len)
 		return r;
-	memcpy(container, file, len);
-	container[len] = '\0';
-	if (dns_log_is(m->pod, container))
+	m->container = strndup(file, len);
+	if (!m->container)
+		return -ENOMEM;
+	if (log_program_of(m->pod, m->container, &program))
 		m->role = MEMBER_LOG;
 	return r;
 }
@@ -303,26 +306,51 @@ static int use_pod(struct bundle *b, const struct member *m, const char *data, s
 	return (strcmp(m->name, "dns.txt") == 0 ? dns_text_use : dns_conf_use)(b->s, d, data, size, m->path);
 }
 
-static bool has_lines(const char *data, size_t size, size_t n)
-{
-	const char *end = data + size;
+/* ---- logs ---- */
 
-	while (n > 0 && data < end && (data = memchr(data, '\n', (size_t)(end - data)))) {
-		data++;
-		n--;
-	}
-	return n == 0;
+/* @ret points into @m. False: it is none. */
+static bool is_log(const struct member *m, struct snap_log *ret)
+{
+	*ret = (struct snap_log){ .node = m->node, .file = m->path };
+	if (m->role == MEMBER_NODE)
+		return node_file_log(m->file, ret);
+	if (m->role != MEMBER_LOG)
+		return false;
+	ret->ns = m->ns;
+	ret->pod = m->pod;
+	ret->container = m->container;
+	(void)container_len(m->name, &ret->previous);
+	return log_program_of(m->pod, m->container, &ret->program);
 }
 
+int bundle_log_begin(struct bundle *b, const struct member *m, struct log_intake **ret, uint64_t *ret_max)
+{
+	struct snap_log l;
+
+	if (b->each || !is_log(m, &l))
+		return 0;
+	*ret_max = MAX(MIN(SOURCE_LOG_MAX, SOURCE_LOGS_MAX - MIN(b->logs_total, SOURCE_LOGS_MAX)), SOURCE_LOG_END);
+	*ret = log_intake_new(&b->s->arena, l.program, false, BUNDLE_LOG_LINES);
+	return *ret ? 1 : -ENOMEM;
+}
+
+int bundle_log_end(struct bundle *b, const struct member *m, struct log_intake *in, uint64_t size)
+{
+	struct snap_log l;
+
+	(void)is_log(m, &l);
+	b->logs_total += size;
+	b->used++;
+	return log_add(b->s, &l, in);
+}
+
+/* One that lies in memory. */
 static int use_log(struct bundle *b, const struct member *m, const char *data, size_t size)
 {
-	struct snap_log l = { .ns = m->ns, .pod = m->pod, .file = m->path };
-	char container[64] = "";
+	struct snap_log l;
 
-	memcpy(container, m->name, container_len(m->name, &l.previous));
-	l.container = container;
-	l.cut = has_lines(data, size, BUNDLE_LOG_LINES);
-	return dns_log_use(b->s, &l, data, size);
+	b->used++;
+	return is_log(m, &l) ? log_use(b->s, &l, BUNDLE_LOG_LINES, data, size) : 0;
 }
 
 static int hand_out(struct bundle *b, const struct member *m, char *data, size_t size)
@@ -350,13 +378,13 @@ int bundle_use(struct bundle *b, const struct member *m, char *data, size_t size
 	b->total += size;
 	if (b->each)
 		return hand_out(b, m, data, size);
-	if (m->role == MEMBER_NODE)
+	if (m->role == MEMBER_NODE && !node_file_log(m->file, &(struct snap_log){ 0 }))
 		return node_file_use(b, m, data, size);
 	if (m->role == MEMBER_ABOUT)
 		read_about(b, m, data, size);
 	else if (m->role == MEMBER_POD)
 		r = use_pod(b, m, data, size);
-	else if (m->role == MEMBER_LOG)
+	else if (m->role == MEMBER_LOG || m->role == MEMBER_NODE)
 		r = use_log(b, m, data, size);
 	else if (m->role == MEMBER_CLUSTER || (m->role == MEMBER_TOP && is_cluster_part(m, data, size)))
 		r = use_cluster(b, m, data, size);

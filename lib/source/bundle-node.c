@@ -5,7 +5,7 @@
 #include <jansson.h>
 
 #include "bundle-private.h"
-#include "proxy-metrics-private.h"
+#include "proxy-private.h"
 
 #define SMALL_JSON_MAX (1u << 20)
 #define WORD_MAX 253
@@ -190,60 +190,23 @@ static int read_mode(struct node_read *r)
 	if (!r->n->proxy.mode)
 		sd_note_add(&r->b->s->notes, false, "bad-value", r->m->path, 1, 1, NULL,
 			    "there is no proxy mode in it");
+	else
+		proxy_port_answered(&r->n->proxy, PROXY_MODE, 200);
 	return 0;
 }
 
-static int read_flags(struct node_read *r)
-{
-	struct kube_proxy_config *c = &r->n->proxy.flags_config;
-	int result = proxy_config_from_flags(&r->b->s->arena, r->data, r->size, c);
-
-	if (result == SD_EPARSE)
-		sd_note_add(&r->b->s->notes, true, "bad-value", r->m->path, 0, 0, NULL,
-			    "the FLAG lines are no configuration of kube-proxy");
-	else if (result == 0 && c->known)
-		c->source = "the FLAG lines of its log";
-	return result == -ENOMEM ? result : 0;
-}
-
-/* What iptables-restore says of a match or target that the kernel lacks: "Extension ipvs revision 0 not supported, missing kernel module?" */
-static int read_missing_extension(struct node_read *r)
-{
-	static const char before[] = "Extension ", after[] = " not supported, missing kernel module?";
-	const char *end = memmem(r->data, r->size, after, sizeof(after) - 1), *at = end;
-	const size_t head = sizeof(before) - 1;
-	size_t len;
-
-	while (at && at > r->data && at[-1] != '\n' && (size_t)(end - at) < WORD_MAX)
-		at--;
-	at = at ? memmem(at, (size_t)(end - at), before, head) : NULL;
-	if (!at)
-		return 0;
-	at += head;
-	len = strcspn(at, " \t\r\n");
-	r->n->proxy.missing_extension = arena_strndup(&r->b->s->arena, at, len);
-	return r->n->proxy.missing_extension ? 0 : -ENOMEM;
-}
-
-/* cmd/kube-proxy/app/server_linux.go createProxier says it once for each start; the last one counts. */
+/* Logs come in pieces (bundle_log_begin), and not to here. */
 static int read_log(struct node_read *r)
 {
-	static const char *const modes[] = { "iptables", "ipvs", "nftables", "userspace" };
-	static const char before[] = "Using ", after[] = " Proxier";
-	const char *at = r->data, *end = r->data + r->size;
+	(void)r;
+	return 0;
+}
 
-	r->n->proxy.has_log = true;
-	while ((at = memmem(at, (size_t)(end - at), after, sizeof(after) - 1))) {
-		for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
-			size_t len = strlen(modes[i]), back = len + sizeof(before) - 1;
-
-			if ((size_t)(at - r->data) >= back && memcmp(at - len, modes[i], len) == 0 &&
-			    memcmp(at - back, before, sizeof(before) - 1) == 0)
-				r->n->proxy.log_mode = modes[i];
-		}
-		at += sizeof(after) - 1;
-	}
-	return read_missing_extension(r) < 0 ? -ENOMEM : read_flags(r);
+bool node_file_log(const struct node_file *f, struct snap_log *ret_log)
+{
+	ret_log->program = strcmp(f->name, "dmesg.txt") == 0 ? LOG_KERNEL : LOG_KUBE_PROXY;
+	ret_log->previous = str_ends(f->name, ".previous.log");
+	return f->read == read_log;
 }
 
 /* A small JSON document; NULL with a note. The caller releases it. */
@@ -259,45 +222,24 @@ static json_t *load_small(struct node_read *r)
 	return o;
 }
 
-/*
- * When the last sync of rules was done: since 1.32 each family has its own time, and the older one is told,
- * because the newer does not show that the other is stuck. Before, lastUpdated is the present as long as
- * kube-proxy is healthy.
- */
-static const char *last_sync(const json_t *o)
-{
-	static const char *const families[] = { "IPv4", "IPv6" };
-	const json_t *status = json_obj(o, "status");
-	const char *oldest = NULL;
-
-	for (size_t i = 0; i < ARRAY_LEN(families); i++) {
-		const char *at = json_str(json_obj(status, families[i]), "lastUpdated");
-
-		if (at && (!oldest || strcmp(at, oldest) < 0))
-			oldest = at;
-	}
-	return oldest ? oldest : json_str(o, "lastUpdated");
-}
-
-/* pkg/proxy/healthcheck/proxy_health.go */
 static int read_healthz(struct node_read *r)
 {
-	json_t *o = load_small(r);
-	struct snap_proxy *p = &r->n->proxy;
-	const char *updated = json_str(o, "lastUpdated"), *now = json_str(o, "currentTime"),
-		   *sync = last_sync(o);
-	int healthy = json_tri(o, "healthy");
+	return proxy_health_read(r->b->s, &r->n->proxy, PROXY_HEALTHZ, r->data, r->size, r->m->path);
+}
 
-	/* Before "healthy" was told, lastUpdated was set to the current time where all was well. */
-	if (healthy < 0 && updated && now)
-		healthy = strcmp(updated, now) >= 0;
-	if (healthy >= 0) {
-		p->healthz_known = true;
-		p->healthy = healthy;
-		p->healthz_last_updated = arena_strdup(&r->b->s->arena, sync);
-	}
-	json_decref(o);
-	return 0;
+static int read_livez(struct node_read *r)
+{
+	return proxy_health_read(r->b->s, &r->n->proxy, PROXY_LIVEZ, r->data, r->size, r->m->path);
+}
+
+static int read_http(struct node_read *r)
+{
+	return proxy_http_read(r->b->s, &r->n->proxy, r->data, r->size, r->m->path);
+}
+
+static int read_ps(struct node_read *r)
+{
+	return proxy_ps_read(r->b->s, &r->n->proxy, r->data, r->size, r->m->path);
 }
 
 static int read_configz(struct node_read *r)
@@ -308,6 +250,7 @@ static int read_configz(struct node_read *r)
 
 	if (o && result == 0) {
 		c->source = "configz";
+		proxy_port_answered(&r->n->proxy, PROXY_CONFIGZ, 200);
 	} else if (result == SD_EPARSE) {
 		sd_note_add(&r->b->s->notes, true, "bad-json", r->m->path, 1, 0, NULL,
 			    "this is no KubeProxyConfiguration");
@@ -319,8 +262,7 @@ static int read_configz(struct node_read *r)
 
 static int read_metrics(struct node_read *r)
 {
-	proxy_metrics_read(r->data, r->size, &r->n->proxy);
-	return 0;
+	return proxy_metrics_read(&r->b->s->arena, r->data, r->size, &r->n->proxy);
 }
 
 static int read_kubelet(struct node_read *r)
@@ -350,6 +292,18 @@ static int read_conntrack(struct node_read *r)
 {
 	return read_conntrack_stats(r->n, r->data, r->size, r->m->path, &r->b->s->notes);
 }
+
+/* ---- what the kernel is and counts ---- */
+
+#define KERNEL_FILE(name, fn) \
+	static int name(struct node_read *r) { return fn(r->b->s, r->n, r->data, r->size); }
+KERNEL_FILE(use_modules, read_lsmod)
+KERNEL_FILE(use_counters, read_nstat)
+KERNEL_FILE(use_offloads, read_ethtool)
+KERNEL_FILE(use_neighbours, read_lnstat)
+KERNEL_FILE(use_timeouts, read_ipvs_timeouts)
+KERNEL_FILE(use_locks, read_locks)
+KERNEL_FILE(use_versions, read_versions)
 
 /* ---- DNS ---- */
 
@@ -391,12 +345,24 @@ static const struct node_file node_files[] = {
 	{ "ss.txt", FACTS(read_ss) },
 	{ "kube-proxy-mode.txt", OTHER(read_mode) },
 	{ "kube-proxy-healthz.json", OTHER(read_healthz) },
+	{ "kube-proxy-livez.json", OTHER(read_livez) },
+	{ "kube-proxy-http.txt", OTHER(read_http) },
+	{ "ps.txt", OTHER(read_ps) },
 	{ "kube-proxy-configz.json", OTHER(read_configz) },
 	{ "kube-proxy-metrics.txt", OTHER(read_metrics) },
 	{ "kubelet-config.json", OTHER(read_kubelet) },
 	{ "uname.txt", OTHER(read_uname) },
 	{ "kube-proxy.log", OTHER(read_log) },
+	{ "kube-proxy.previous.log", OTHER(read_log) },
+	{ "dmesg.txt", OTHER(read_log) },
 	{ "conntrack-stats.txt", OTHER(read_conntrack) },
+	{ "lsmod.txt", OTHER(use_modules) },
+	{ "nstat.txt", OTHER(use_counters) },
+	{ "ethtool.txt", OTHER(use_offloads) },
+	{ "lnstat.txt", OTHER(use_neighbours) },
+	{ "ipvsadm-timeout.txt", OTHER(use_timeouts) },
+	{ "locks.txt", OTHER(use_locks) },
+	{ "versions.txt", OTHER(use_versions) },
 	{ "resolv.conf", OTHER(read_resolv_conf) },
 	{ "dns.txt", OTHER(read_dns) },
 };
@@ -448,7 +414,7 @@ int node_file_mark(struct bundle *b, const struct member *m, enum known why)
 
 	if (!n)
 		return -ENOMEM;
-	n->proxy.has_log |= m->file->read == read_log;
+	n->proxy.has_log |= strcmp(m->file->name, "kube-proxy.log") == 0;
 	if (m->file->dump >= 0 && n->dumps[m->file->dump] == NOT_COLLECTED)
 		n->dumps[m->file->dump] = why;
 	return 0;

@@ -28,7 +28,7 @@ enum member_role {
 	MEMBER_NODE,	/* nodes/NODE/FILE, or FILE where the bundle is one node */
 	MEMBER_KEPT,	/* of the layout, and not read by this version: only bundle_each hands it out */
 	MEMBER_POD,	/* cluster/pods/NS/POD/FILE */
-	MEMBER_LOG,	/* cluster/logs/NS/POD/CONTAINER.log of the cluster's DNS */
+	MEMBER_LOG,	/* cluster/logs/NS/POD/CONTAINER.log of kube-proxy and the cluster's DNS */
 };
 struct member {
 	enum member_role role;
@@ -36,6 +36,7 @@ struct member {
 	const char *name;	      /* last component of path */
 	char *node;		      /* MEMBER_NODE; owned */
 	char *ns, *pod;		      /* MEMBER_POD, MEMBER_LOG; owned */
+	char *container;	      /* MEMBER_LOG; owned */
 	const struct node_file *file; /* MEMBER_NODE */
 	bool cut;		      /* the data end too early */
 };
@@ -55,7 +56,7 @@ struct bundle {
 	const char *node_name;	       /* of a bundle that is one node */
 	char *prefix;		       /* archive: the folder that everything lies in; NULL: none */
 	size_t members;		       /* seen so far */
-	uint64_t total;		       /* bytes read so far */
+	uint64_t total, logs_total;    /* bytes read so far; of logs, which are not kept */
 	size_t used;		       /* members that were understood */
 	bool full;		       /* SOURCE_TOTAL_MAX or SOURCE_MEMBERS_MAX reached, noted */
 	ARRAY_OF(struct nft_seen) nft; /* read when all other members are */
@@ -84,6 +85,14 @@ bool bundle_count(struct bundle *b);
 /* Whether @size bytes may be read; else notes it for @m. */
 bool bundle_admit(struct bundle *b, const char *path, uint64_t size);
 
+/*
+ * Logs are not read as a whole. 1: the member is one, and *@ret, which may be NULL for one that is there already, takes its pieces; 0: it is none, or
+ * is handed out as it is; -ENOMEM. @ret_max: how much of it is read at most.
+ */
+struct log_intake;
+int bundle_log_begin(struct bundle *b, const struct member *m, struct log_intake **ret, uint64_t *ret_max);
+int bundle_log_end(struct bundle *b, const struct member *m, struct log_intake *in, uint64_t size); /* takes @in. 0 or -ENOMEM */
+
 /* bundle-missing.c: what bundle.json says could not be collected, when all members are there. 0 or -ENOMEM. */
 int bundle_use_missing(struct bundle *b);
 
@@ -109,6 +118,9 @@ void close_dir(DIR **d); /* for CLEANUP; *@d may be NULL */
 
 const struct node_file *node_file_find(const char *name); /* NULL: none of the layout */
 int node_file_dump(const struct node_file *f); /* enum snap_dump; -1: it is none */
+/* Is it a log? @ret_log: whose. */
+struct snap_log;
+bool node_file_log(const struct node_file *f, struct snap_log *ret_log);
 int node_file_use(struct bundle *b, const struct member *m, char *data, size_t size);
 int node_file_mark(struct bundle *b, const struct member *m, enum known why);
 /* Reads xtables text that a user named alone. 0, SD_EFORMAT, -ENOMEM. */
@@ -128,10 +140,17 @@ int dns_conf_use(struct snapshot *s, struct snap_dns *d, const char *data, size_
 int dns_text_use(struct snapshot *s, struct snap_dns *d, const char *data, size_t size, const char *file);
 /* Is it of CoreDNS, or of what stands before it on the nodes? */
 bool dns_log_is(const char *pod, const char *container);
-/* @file NULL: it came from the API server. @cut: only its end. */
-int dns_log_use(struct snapshot *s, const struct snap_log *what, const char *data, size_t size);
 /* `conntrack -S` */
 int read_conntrack_stats(struct snap_node *n, const char *data, size_t size, const char *file, struct sd_notes *notes);
+
+/* node-kernel.c: lsmod, nstat and their like. 0 or -ENOMEM */
+int read_lsmod(struct snapshot *s, struct snap_node *n, const char *data, size_t size);
+int read_nstat(struct snapshot *s, struct snap_node *n, const char *data, size_t size);
+int read_ethtool(struct snapshot *s, struct snap_node *n, const char *data, size_t size);
+int read_lnstat(struct snapshot *s, struct snap_node *n, const char *data, size_t size);
+int read_ipvs_timeouts(struct snapshot *s, struct snap_node *n, const char *data, size_t size);
+int read_locks(struct snapshot *s, struct snap_node *n, const char *data, size_t size);
+int read_versions(struct snapshot *s, struct snap_node *n, const char *data, size_t size);
 
 /* proxy-config.c: decodes ConfigMap kube-system/kube-proxy, when it is there, into @s. 0 or -ENOMEM. */
 int proxy_config_from_cluster(struct snapshot *s);
@@ -139,9 +158,13 @@ int proxy_config_from_cluster(struct snapshot *s);
 int proxy_config_from_yaml(struct arena *arena, const char *text, size_t size, const char *file,
 			   struct sd_notes *notes, struct kube_proxy_config *ret);
 /*
- * proxy-flags.c: the FLAG lines of kube-proxy's log. @ret is untouched where there are none, or where they name a file
- * that holds the configuration. 0, SD_EPARSE when they make no configuration, -ENOMEM.
+ * proxy-flags.c: the FLAG lines of kube-proxy's log. @ret is untouched where there are none; where they name a file that holds the configuration, it
+ * gets the hostname_override that counts before that file, and nothing else. 0, SD_EPARSE when they make no configuration, -ENOMEM.
  */
 int proxy_config_from_flags(struct arena *arena, const char *data, size_t size, struct kube_proxy_config *ret);
+/* The same of a command line, its words apart by blanks. */
+int proxy_config_from_command(struct arena *arena, const char *command, struct kube_proxy_config *ret);
+/* The value of @flag there, the last one of several; false: it is not there, or does not fit. */
+bool proxy_command_flag(const char *command, const char *flag, char *value, size_t size);
 
 #endif

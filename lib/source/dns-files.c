@@ -33,8 +33,6 @@ int dns_text_use(struct snapshot *s, struct snap_dns *d, const char *data, size_
 	return d ? read_dns_text(&s->arena, data, size, file, &s->notes, d) : -ENOMEM;
 }
 
-/* ---- logs ---- */
-
 bool dns_log_is(const char *pod, const char *container)
 {
 	static const char *const containers[] = { "coredns", "node-cache", NULL };
@@ -46,39 +44,6 @@ bool dns_log_is(const char *pod, const char *container)
 		if (strstr(pod, pods[i]))
 			return strcmp(container, "kube-rbac-proxy") != 0;
 	return false;
-}
-
-static bool has_log(const struct snapshot *s, const struct snap_log *what)
-{
-	for (size_t i = 0; i < s->logs.len; i++) {
-		const struct snap_log *l = &s->logs.v[i];
-
-		if (l->previous == what->previous && strcmp(l->ns, what->ns) == 0 && strcmp(l->pod, what->pod) == 0 && str_same(l->container, what->container))
-			return true;
-	}
-	return false;
-}
-
-int dns_log_use(struct snapshot *s, const struct snap_log *what, const char *data, size_t size)
-{
-	struct arena *a = &s->arena;
-	struct snap_log l = { .program = LOG_COREDNS, .previous = what->previous, .cut = what->cut };
-	int r;
-
-	if (has_log(s, what))
-		return 0;
-	l.ns = arena_strdup(a, what->ns);
-	l.pod = arena_strdup(a, what->pod);
-	l.container = arena_strdup(a, what->container);
-	l.file = arena_strdup(a, what->file);
-	if (!l.ns || !l.pod || (what->container && !l.container) || (what->file && !l.file))
-		return -ENOMEM;
-	r = log_read(a, l.program, data, size, l.cut, &l.summary);
-	if (r == 0)
-		r = array_push(&s->logs, l);
-	if (r < 0)
-		log_summary_release(&l.summary);
-	return r;
 }
 
 /* ---- conntrack -S ---- */

@@ -91,10 +91,22 @@ int read_ip_addr(struct node_facts *f, const char *data, size_t size, const char
 
 /* ---- links ---- */
 
+/* Other kinds have such keys too, with other values. */
+static void read_tunnel(const json_t *data, struct node_link *l)
+{
+	const json_int_t id = json_integer_value(json_object_get(data, "id")), port = json_integer_value(json_object_get(data, "port"));
+	const char *local = json_str(data, "local");
+
+	l->over_ip6 = json_str(data, "local6") || json_str(data, "remote6") || json_str(data, "group6") || (local && strchr(local, ':'));
+	l->tunnel_id = id > 0 && id <= UINT32_MAX ? (uint32_t)id : 0;
+	l->tunnel_port = port > 0 && port <= UINT16_MAX ? (uint32_t)port : 0;
+}
+
 static int read_link_info(struct ip_reader *r, const json_t *info, struct node_link *l)
 {
 	const json_t *data = json_obj(info, "info_data"), *port = json_obj(info, "info_slave_data");
 	const char *port_kind = json_str(info, "info_slave_kind");
+	int e;
 
 	l->is_bridge_port = port_kind && strcmp(port_kind, "bridge") == 0;
 	if (l->is_bridge_port) {
@@ -103,6 +115,9 @@ static int read_link_info(struct ip_reader *r, const json_t *info, struct node_l
 	}
 	l->nf_call_iptables = ip_tri(data, "nf_call_iptables");
 	l->nf_call_ip6tables = ip_tri(data, "nf_call_ip6tables");
+	if (!l->lower && (e = ip_copy(r, data, "link", &l->lower)) < 0)
+		return e;
+	read_tunnel(data, l);
 	return ip_copy(r, info, "info_kind", &l->kind);
 }
 
@@ -124,6 +139,8 @@ static int take_link(struct ip_reader *r, const json_t *item)
 	e = ip_copy(r, item, "master", &l.master);
 	if (e == 0)
 		e = ip_copy(r, item, "address", &l.mac);
+	if (e == 0)
+		e = ip_copy(r, item, "link", &l.lower);
 	if (e == 0)
 		e = read_link_info(r, json_obj(item, "linkinfo"), &l);
 	return e < 0 ? e : array_push(&r->f->links, l);

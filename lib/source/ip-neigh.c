@@ -60,6 +60,8 @@ static int take_fdb(struct ip_reader *r, const json_t *item)
 		ip_bad(r, "an entry has no \"mac\" or no \"ifname\"");
 		return 0;
 	}
+	if (ip_address(r, item, "dst", &b.dst) < 0)
+		b.dst = (struct ip_addr){ 0 };
 	b.self = ip_has_word(item, "flags", "self");
 	b.permanent = state && strcmp(state, "permanent") == 0;
 	return array_push(&r->f->fdb, b);

@@ -9,8 +9,13 @@
 
 #include "bundle-private.h"
 #include "live-private.h"
+#include "log-private.h"
 
-enum { DNS_PODS = 4, FACT_MS = 3000, LOG_BYTES = 64 << 10, LOG_BYTES_NAMED = 16 << 10, SMALL_ANSWER = 256 << 10, DNS_LOG_LINES = 200, DNS_LOG_PREVIOUS = 50 };
+enum {
+	DNS_PODS = 4, FACT_MS = 3000, SMALL_ANSWER = 256 << 10, DNS_LOG_LINES = 200, DNS_LOG_PREVIOUS = 50,
+	/* of kube-proxy's log: the beginning, where its mode and flags stand, and the end */
+	LOG_BYTES = 64 << 10, LOG_BYTES_NAMED = 16 << 10, LOG_LINES = 1000, LOG_LINES_NAMED = 100, LOG_LINES_PREVIOUS = 100, LOG_ANSWER = 1 << 20,
+};
 
 struct facts {
 	struct snapshot *s;
@@ -26,10 +31,15 @@ struct fact {
 	struct facts *facts;
 	enum source source;
 	const char *node, *file; /* a node's file of a bundle; NULL: */
-	const struct k8s_pod *pod; /* a DNS pod's readiness, or (container) its log */
+	const struct k8s_pod *pod; /* a DNS pod's readiness, or (container) a pod's log */
 	const char *container;
+	enum log_program program;
 	bool previous;
+	size_t head;  /* bytes that are asked for of the log's beginning; 0: its end is */
+	size_t lines; /* of its end */
 };
+
+static int ask_tail(const struct fact *head);
 
 /* ---- answers ---- */
 
@@ -40,7 +50,7 @@ static int use_file(struct fact *f, char *data, size_t size)
 	int r = -ENOMEM;
 
 	if (m.path && m.node && m.file)
-		r = node_file_use(&b, &m, data, size);
+		r = bundle_use(&b, &m, data, size);
 	else
 		free(data);
 	member_release(&m);
@@ -80,15 +90,22 @@ static bool is_dns_answer(const struct api_result *r)
 /* Nobody misses the log of a container that is gone. */
 static int take_log(struct fact *f, const struct api_result *r, const char *data, size_t size)
 {
-	struct snap_log l = { .ns = f->pod->meta.ns, .pod = f->pod->meta.name, .container = f->container, .previous = f->previous };
-	size_t lines = 0;
+	struct snapshot *s = f->facts->s;
+	struct snap_log l = { .program = f->program, .ns = f->pod->meta.ns, .pod = f->pod->meta.name, .container = f->container,
+			      .node = f->node, .previous = f->previous };
 
 	if (r->outcome != API_OK)
 		return f->previous && r->outcome != API_FORBIDDEN ? 0 : take_failure(f, r);
-	for (size_t i = 0; data && i < size; i++)
-		lines += data[i] == '\n';
-	l.cut = lines >= (f->previous ? DNS_LOG_PREVIOUS : DNS_LOG_LINES);
-	return data ? dns_log_use(f->facts->s, &l, data, size) : 0;
+	if (f->node && !snapshot_node(s, f->node, true))
+		return -ENOMEM;
+	if (!data)
+		return 0;
+	if (f->program == LOG_COREDNS || f->previous)
+		return log_use(s, &l, f->lines, data, size);
+	if (!f->head)
+		return log_use_tail(s, &l, f->lines, data, size);
+	/* all of it, or its beginning */
+	return size < f->head ? log_use(s, &l, 0, data, size) : log_use_head(s, &l, data, size) < 0 ? -ENOMEM : ask_tail(f);
 }
 
 static int on_fact(void *arg, const struct api_result *r, char *data, size_t size)
@@ -126,7 +143,7 @@ static int ask(struct facts *x, struct fact f, const struct api_what *what, cons
 	*own = f;
 	own->facts = x;
 	x->asked++;
-	return api_get(x->api, &(struct api_get){ .what = *what, .path = path, .body_max = max, .may_cut = f.source == OF_LOG, .once = true,
+	return api_get(x->api, &(struct api_get){ .what = *what, .path = path, .body_max = f.program == LOG_KUBE_PROXY ? LOG_ANSWER : max, .may_cut = f.source == OF_LOG, .once = true,
 						  .timeout_ms = FACT_MS, .done = on_fact, .arg = own, .accept = "*/*" });
 }
 
@@ -141,7 +158,7 @@ static int ask_pod(struct facts *x, struct fact f, const struct k8s_pod *p, cons
 	const struct api_what what = { "get", "", f.source == OF_LOG ? "pods/log" : "pods/proxy", p->meta.ns, p->meta.name };
 	CLEANUP(strbuf_release) struct strbuf name = STRBUF_INIT, path = STRBUF_INIT;
 
-	if (!has_room(x, f.source, f.pod != NULL))
+	if (!has_room(x, f.source, f.pod && f.program == LOG_COREDNS))
 		return 0;
 	strbuf_addf(&name, "%s%s", p->meta.name, port);
 	strbuf_adds(&path, "/api/v1/namespaces");
@@ -178,37 +195,84 @@ static const struct k8s_pod *proxy_of(const struct facts *x, const char *node)
 	return NULL;
 }
 
-static int ask_node(struct facts *x, const char *node)
+/* A part of a log: its beginning (@f.head bytes), or its end (@f.lines). */
+static int ask_log_part(struct facts *x, struct fact f)
+{
+	CLEANUP(strbuf_release) struct strbuf below = STRBUF_INIT;
+	char number[24];
+
+	(void)snprintf(number, sizeof(number), "%zu", f.head ? f.head : f.lines);
+	strbuf_adds(&below, "/log");
+	api_query_add(&below, "container", f.container);
+	if (f.previous)
+		api_query_add(&below, "previous", "true");
+	api_query_add(&below, f.head ? "limitBytes" : "tailLines", number); /* limitBytes keeps the beginning */
+	f.source = OF_LOG;
+	return below.failed ? -ENOMEM : ask_pod(x, f, f.pod, "", strbuf_str(&below));
+}
+
+static int ask_tail(const struct fact *head)
+{
+	struct fact f = *head;
+
+	f.head = 0;
+	f.lines = live_scope(f.facts->plan) == LIVE_NAMED ? LOG_LINES_NAMED : LOG_LINES;
+	return ask_log_part(f.facts, f);
+}
+
+static const struct k8s_container *proxy_container(const struct k8s_pod *p)
+{
+	const struct k8s_container *found = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->ncontainers; i++) {
+		if (p->containers[i].init)
+			continue;
+		if (strcmp(p->containers[i].name, "kube-proxy") == 0)
+			return &p->containers[i];
+		found = &p->containers[i];
+		n++;
+	}
+	return n == 1 ? found : NULL;
+}
+
+/* Its mode and flags stand at its beginning, what it does now at its end; and, where it was started again, why it ended. */
+static int ask_proxy_log(struct facts *x, const char *node, const struct k8s_pod *p)
 {
 	const bool named = live_scope(x->plan) == LIVE_NAMED;
+	const struct k8s_container *c = proxy_container(p);
+	struct fact f = { .node = node, .pod = p, .program = LOG_KUBE_PROXY, .head = named ? LOG_BYTES_NAMED : LOG_BYTES };
+	int r;
+
+	if (!c)
+		return 0;
+	f.container = c->name;
+	r = ask_log_part(x, f);
+	if (r < 0 || c->restarts == 0)
+		return r;
+	f.head = 0;
+	f.previous = true;
+	f.lines = LOG_LINES_PREVIOUS;
+	return ask_log_part(x, f);
+}
+
+static int ask_node(struct facts *x, const char *node)
+{
 	const struct k8s_pod *proxy = x->plan->want->axes[2] ? proxy_of(x, node) : NULL;
-	char log[64];
 	int r = 0;
 
-	(void)snprintf(log, sizeof(log), "/log?limitBytes=%d", named ? LOG_BYTES_NAMED : LOG_BYTES);
 	if (proxy)
 		r = ask_pod(x, (struct fact){ .source = OF_PROXY, .node = node, .file = "kube-proxy-healthz.json" }, proxy, ":10256", "/proxy/healthz");
 	/* the address that it gives is held against all Services */
 	if (r == 0 && x->plan->want->axes[0] && live_has_all(x->plan, K8S_SERVICES, NULL))
 		r = ask_kubelet(x, node);
-	/* its mode and flags stand at its beginning */
-	if (r == 0 && proxy && proxy->ncontainers == 1)
-		r = ask_pod(x, (struct fact){ .source = OF_LOG, .node = node, .file = "kube-proxy.log" }, proxy, "", log);
-	return r;
+	return r == 0 && proxy ? ask_proxy_log(x, node, proxy) : r;
 }
 
-/* The end of its log: what it says now. limitBytes would keep the beginning. */
 static int ask_log(struct facts *x, const struct k8s_pod *p, const struct k8s_container *c, bool previous)
 {
-	CLEANUP(strbuf_release) struct strbuf below = STRBUF_INIT;
-
-	strbuf_adds(&below, "/log");
-	api_query_add(&below, "container", c->name);
-	if (previous)
-		api_query_add(&below, "previous", "true");
-	api_query_add(&below, "tailLines", previous ? "50" : "200");
-	return below.failed ? -ENOMEM
-			    : ask_pod(x, (struct fact){ .source = OF_LOG, .pod = p, .container = c->name, .previous = previous }, p, "", strbuf_str(&below));
+	return ask_log_part(x, (struct fact){ .pod = p, .container = c->name, .program = LOG_COREDNS, .previous = previous,
+					      .lines = previous ? DNS_LOG_PREVIOUS : DNS_LOG_LINES });
 }
 
 static int ask_logs(struct facts *x, const struct k8s_pod *p)

@@ -5,6 +5,7 @@
  */
 
 #include <errno.h>
+#include <time.h>
 #include <jansson.h>
 
 #include "bundle-private.h"
@@ -277,6 +278,7 @@ int live_read(struct snapshot *s, struct api *a, const struct api_access *access
 		r = proxy_config_from_cluster(s);
 	if (r == 0)
 		r = live_results(s, &live.plan, ret_worst);
+	s->now = (int64_t)time(NULL);
 	/* what shows rules only has no use for the rest */
 	if (r == 0 && *ret_worst == API_OK && (w->axes[0] || w->axes[1])) {
 		count_used(&live, start);

@@ -56,6 +56,11 @@ READS(read_conntrack, kernel_conntrack_stats)
 READS(read_sockets, kernel_sockets)
 READS(read_modules, kernel_modules)
 READS(read_name, kernel_uname)
+READS(read_counters, kernel_counters)
+READS(read_neigh_stats, kernel_neigh_stats)
+READS(read_locks_held, kernel_locks)
+READS(read_offloads, kernel_offloads)
+READS(read_timeouts, kernel_ipvs_timeouts)
 
 /* In the order in which a bundle's folder would be read, where that matters: texts of iptables before nft's JSON. */
 static const struct reader readers[] = {
@@ -75,6 +80,11 @@ static const struct reader readers[] = {
 	{ { "ss.txt" }, read_sockets, false },
 	{ { "lsmod.txt" }, read_modules, false },
 	{ { "uname.txt" }, read_name, false },
+	{ { "nstat.txt" }, read_counters, false },
+	{ { "lnstat.txt" }, read_neigh_stats, false },
+	{ { "locks.txt" }, read_locks_held, false },
+	{ { "ethtool.txt" }, read_offloads, false },
+	{ { "ipvsadm-timeout.txt" }, read_timeouts, false },
 };
 
 /* One call of a reader, which any of two threads makes. */

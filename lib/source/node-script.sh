@@ -136,6 +136,39 @@ sysctls() {
 	grep -q '^net\.ipv4\.ip_forward ' "$top/sysctl" && cat "$top/sysctl"
 }
 
+# FILE COMMAND... : its output becomes the file, where there is any; nobody misses it
+optional() {
+	file=$1
+	shift
+	"$@" >"$top/part" 2>/dev/null </dev/null
+	[ ! -s "$top/part" ] || mv "$top/part" "$node/$file"
+}
+
+# Of tunnels: what the network card is trusted with.
+offloads() {
+	for kind in vxlan geneve; do
+		look ip -o link show type "$kind" | cut -d: -f2 | cut -d@ -f1 | while read -r link; do look ethtool -k "$link"; done
+	done
+}
+neighbours() {
+	for f in arp_cache ndisc_cache; do
+		[ -r "/proc/net/stat/$f" ] && echo "==> $f <==" && cat "/proc/net/stat/$f"
+	done
+}
+# Who holds the lock of iptables.
+locks() {
+	look stat -c '%d %i %n' /run/xtables.lock || return
+	cat /proc/locks
+	inode=$(stat -c %i /run/xtables.lock)
+	sed -n "s/^[0-9]*: [A-Z]* *[A-Z]* *[A-Z]* *\([0-9]*\) [0-9a-f:]*:$inode .*/\1/p" /proc/locks | head -n 8 | while read -r pid; do
+		look ps -o pid=,comm= -p "$pid"
+	done
+}
+versions() {
+	look nft --version
+	look iptables --version
+}
+
 facts() {
 	keep_json ip-addr.json ip -j addr
 	keep_json ip-link.json ip -j -d link
@@ -144,6 +177,12 @@ facts() {
 	keep ss.txt ss -lntu
 	keep lsmod.txt lsmod
 	keep uname.txt uname -a
+	optional nstat.txt look nstat -asz
+	optional ethtool.txt offloads
+	optional lnstat.txt neighbours
+	optional locks.txt locks
+	optional versions.txt versions
+	[ ! -e /proc/net/ip_vs ] || optional ipvsadm-timeout.txt look ipvsadm -l --timeout
 	for f in ip-route.json:routes ip-rule.json:policy sysctl.txt:sysctls; do
 		if ${f#*:} >"$top/part" 2>/dev/null </dev/null && [ -s "$top/part" ]; then
 			mv "$top/part" "$node/${f%:*}"

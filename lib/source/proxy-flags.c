@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * kube-proxy's configuration from the lines with which it begins its log at -v=1 and above,
- * FLAG: --cluster-cidr="10.244.0.0/16" (staging/src/k8s.io/component-base/cli/flag/flags.go PrintFlags). They are
- * turned into the JSON tree of a KubeProxyConfiguration, which lib/k8s decodes like configz. With --config the flags
- * tell nothing: kube-proxy then takes all of this from that file (cmd/kube-proxy/app/options.go).
+ * kube-proxy's configuration from its flags: from the lines with which it begins its log at -v=1 and above,
+ * FLAG: --cluster-cidr="10.244.0.0/16" (staging/src/k8s.io/component-base/cli/flag/flags.go PrintFlags), or from its command line, as
+ * github.com/spf13/pflag reads it. They are turned into the JSON tree of a KubeProxyConfiguration, which lib/k8s decodes like configz. With
+ * --config the flags tell nothing but the node's name: kube-proxy then takes all else from that file (cmd/kube-proxy/app/options.go).
  */
 
 #include <errno.h>
@@ -11,7 +11,7 @@
 
 #include "bundle-private.h"
 
-enum flag_type { FLAG_TEXT, FLAG_BOOL, FLAG_NUMBER, FLAG_LIST, FLAG_GATES };
+enum flag_type { FLAG_TEXT, FLAG_BOOL, FLAG_NUMBER, FLAG_LIST, FLAG_GATES, FLAG_PORT };
 
 struct flag {
 	const char *name;
@@ -33,10 +33,29 @@ static const struct flag flags[] = {
 	{ "ipvs-scheduler", FLAG_TEXT, "ipvs", "scheduler" },
 	{ "hostname-override", FLAG_TEXT, NULL, "hostnameOverride" },
 	{ "bind-address", FLAG_TEXT, NULL, "bindAddress" },
+	{ "healthz-bind-address", FLAG_TEXT, NULL, "healthzBindAddress" },
+	{ "metrics-bind-address", FLAG_TEXT, NULL, "metricsBindAddress" },
+	{ "healthz-port", FLAG_PORT, NULL, "healthzBindAddress" }, /* until 1.25; addressFromDeprecatedFlags: 0 turns it off */
+	{ "metrics-port", FLAG_PORT, NULL, "metricsBindAddress" },
+	{ "kubeconfig", FLAG_TEXT, "clientConnection", "kubeconfig" },
+	{ "config-sync-period", FLAG_TEXT, NULL, "configSyncPeriod" },
+	/* those of nftables mode, too: cmd/kube-proxy/app/options.go processV1Alpha1Flags, since 1.32 */
+	{ "iptables-sync-period", FLAG_TEXT, "iptables", "syncPeriod" },
+	{ "iptables-sync-period", FLAG_TEXT, "nftables", "syncPeriod" },
+	{ "iptables-min-sync-period", FLAG_TEXT, "iptables", "minSyncPeriod" },
+	{ "iptables-min-sync-period", FLAG_TEXT, "nftables", "minSyncPeriod" },
+	{ "ipvs-sync-period", FLAG_TEXT, "ipvs", "syncPeriod" },
+	{ "ipvs-min-sync-period", FLAG_TEXT, "ipvs", "minSyncPeriod" },
+	{ "ipvs-tcp-timeout", FLAG_TEXT, "ipvs", "tcpTimeout" },
+	{ "ipvs-strict-arp", FLAG_BOOL, "ipvs", "strictARP" },
+	{ "conntrack-max-per-core", FLAG_NUMBER, "conntrack", "maxPerCore" },
+	{ "conntrack-min", FLAG_NUMBER, "conntrack", "min" },
+	{ "conntrack-tcp-be-liberal", FLAG_BOOL, "conntrack", "tcpBeLiberal" },
 	{ "feature-gates", FLAG_GATES, NULL, "featureGates" },
 };
 
 #define GATE_MAX 127u
+#define FLAG_MAX 80u
 
 struct text {
 	const char *p;
@@ -46,6 +65,14 @@ struct text {
 static bool text_is(struct text t, const char *s)
 {
 	return t.len == strlen(s) && memcmp(t.p, s, t.len) == 0;
+}
+
+/* strconv.ParseBool; -1: it is none. */
+static int truth_of(struct text t)
+{
+	static const char *const yes[] = { "1", "t", "T", "true", "TRUE", "True", NULL }, *const no[] = { "0", "f", "F", "false", "FALSE", "False", NULL };
+
+	return str_one_of(t.p, t.len, yes) ? 1 : str_one_of(t.p, t.len, no) ? 0 : -1;
 }
 
 /* The part up to the next comma; false at the end. */
@@ -62,14 +89,15 @@ static bool next_item(struct text *rest, struct text *ret)
 	return true;
 }
 
-/* "[10.0.0.0/8,192.0.2.0/24]" */
+/* "[10.0.0.0/8,192.0.2.0/24]", on a command line without the brackets */
 static json_t *list_value(struct text t)
 {
 	json_t *a = json_array();
 	struct text item;
-	bool ok = a && t.len >= 2 && t.p[0] == '[' && t.p[t.len - 1] == ']';
+	bool ok = a;
 
-	t = ok ? (struct text){ t.p + 1, t.len - 2 } : (struct text){ t.p, 0 };
+	if (t.len >= 2 && t.p[0] == '[' && t.p[t.len - 1] == ']')
+		t = (struct text){ t.p + 1, t.len - 2 };
 	while (ok && next_item(&t, &item))
 		ok = json_array_append_new(a, json_stringn(item.p, item.len)) == 0;
 	if (!ok)
@@ -94,7 +122,7 @@ static json_t *gates_value(struct text t)
 			break;
 		memcpy(name, item.p, len);
 		name[len] = '\0';
-		ok = json_object_set_new(o, name, json_boolean(text_is((struct text){ equals + 1, item.len - len - 1 }, "true"))) == 0;
+		ok = json_object_set_new(o, name, json_boolean(truth_of((struct text){ equals + 1, item.len - len - 1 }) > 0)) == 0;
 	}
 	if (!ok)
 		json_decref(o);
@@ -110,13 +138,15 @@ static json_t *flag_value(enum flag_type type, struct text t)
 	case FLAG_TEXT:
 		return json_stringn(t.p, t.len);
 	case FLAG_BOOL:
-		return text_is(t, "true") ? json_true() : text_is(t, "false") ? json_false() : NULL;
+		return truth_of(t) < 0 ? NULL : json_boolean(truth_of(t));
 	case FLAG_NUMBER:
 		return parse_uint(t.p, t.len, UINT32_MAX, &number) == 0 ? json_integer((json_int_t)number) : NULL;
 	case FLAG_LIST:
 		return list_value(t);
 	case FLAG_GATES:
 		return gates_value(t);
+	case FLAG_PORT:
+		return json_string("");
 	}
 	return NULL;
 }
@@ -143,25 +173,37 @@ static bool split_flag(struct text t, struct text *name, struct text *value)
 	return !memchr(value->p, '\\', value->len);
 }
 
-/* What the FLAG lines say. Of several starts in one log the last one's count, for they stand behind the others. */
+/* What flags say. Of several starts in one log the last one's count, for they stand behind the others. */
 struct flag_lines {
 	json_t *config;
+	struct text hostname; /* of --hostname-override, which counts before the file, too */
 	bool any, from_file, bad;
 };
 
-static void take_line(struct flag_lines *l, struct text line)
+static void take_value(struct flag_lines *l, struct text name, struct text value)
 {
-	struct text name, value;
-
-	if (!split_flag(line, &name, &value))
-		return;
 	if (text_is(name, "config")) {
 		l->from_file = value.len > 0;
 		l->any = true;
 	}
-	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
-		if (text_is(name, flags[i].name) && !take_flag(l->config, &flags[i], value))
+	if (text_is(name, "hostname-override"))
+		l->hostname = value;
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
+		if (!text_is(name, flags[i].name) || (flags[i].type == FLAG_PORT && !text_is(value, "0")))
+			continue;
+		if (!take_flag(l->config, &flags[i], value))
 			l->bad = true;
+	}
+}
+
+static int finish(const struct flag_lines *l, struct arena *arena, struct kube_proxy_config *ret)
+{
+	if (!l->from_file)
+		return l->bad ? SD_EPARSE : kube_proxy_config_decode(arena, l->config, ret);
+	if (!l->hostname.len || ret->known)
+		return 0;
+	ret->hostname_override = arena_strndup(arena, l->hostname.p, l->hostname.len);
+	return ret->hostname_override ? 0 : -ENOMEM;
 }
 
 int proxy_config_from_flags(struct arena *arena, const char *data, size_t size, struct kube_proxy_config *ret)
@@ -169,16 +211,113 @@ int proxy_config_from_flags(struct arena *arena, const char *data, size_t size, 
 	static const char mark[] = "FLAG: ";
 	struct flag_lines l = { .config = json_pack("{s:s}", "kind", "KubeProxyConfiguration") };
 	const char *at = data, *end = data + size;
+	struct text name, value;
 	int r = l.config ? 0 : -ENOMEM;
 
 	while (r == 0 && (at = memmem(at, (size_t)(end - at), mark, sizeof(mark) - 1))) {
 		const char *from = at + sizeof(mark) - 1, *eol = memchr(from, '\n', (size_t)(end - from));
 
 		at = eol ? eol : end;
-		take_line(&l, (struct text){ from, (size_t)(at - from) - (at > from && at[-1] == '\r') });
+		if (split_flag((struct text){ from, (size_t)(at - from) - (at > from && at[-1] == '\r') }, &name, &value))
+			take_value(&l, name, value);
 	}
-	if (r == 0 && l.any && !l.from_file)
-		r = l.bad ? SD_EPARSE : kube_proxy_config_decode(arena, l.config, ret);
+	if (r == 0 && l.any)
+		r = finish(&l, arena, ret);
 	json_decref(l.config);
 	return r;
+}
+
+/* ---- the command line ---- */
+
+static struct text next_arg(const char **at)
+{
+	struct text t;
+
+	*at += strspn(*at, " \t");
+	t.p = *at;
+	t.len = strcspn(*at, " \t");
+	*at += t.len;
+	return t;
+}
+
+static bool is_bool(struct text name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
+		if (text_is(name, flags[i].name))
+			return flags[i].type == FLAG_BOOL;
+	return false;
+}
+
+/*
+ * The next flag of a command line: --NAME=VALUE, --NAME VALUE, or --NAME alone of a switch, which never takes the next word. A flag that is not of the
+ * table takes a word that is no flag: kube-proxy has no arguments beside flags. False at the end, or behind "--".
+ */
+static bool next_flag(const char **at, char name[static FLAG_MAX + 1], struct text *ret_name, struct text *ret_value)
+{
+	struct text t;
+
+	while ((t = next_arg(at)).len && (t.len <= 2 || memcmp(t.p, "--", 2) != 0))
+		if (text_is(t, "--"))
+			return false;
+	if (!t.len)
+		return false;
+	t = (struct text){ t.p + 2, t.len - 2 };
+	*ret_value = (struct text){ "true", 4 };
+	*ret_name = (struct text){ name, MIN(t.len, FLAG_MAX) };
+	for (size_t i = 0; i < ret_name->len; i++) {
+		name[i] = t.p[i] == '_' ? '-' : t.p[i]; /* component-base/cli/flag WordSepNormalizeFunc */
+		if (t.p[i] != '=')
+			continue;
+		*ret_value = (struct text){ t.p + i + 1, t.len - i - 1 };
+		ret_name->len = i;
+		return true;
+	}
+	if (!is_bool(*ret_name)) {
+		const char *ahead = *at;
+		struct text next = next_arg(&ahead);
+
+		if (next.len && next.p[0] != '-') {
+			*ret_value = next;
+			*at = ahead;
+		}
+	}
+	return true;
+}
+
+int proxy_config_from_command(struct arena *arena, const char *command, struct kube_proxy_config *ret)
+{
+	static const char source[] = "its command line";
+	struct flag_lines l = { .config = json_pack("{s:s}", "kind", "KubeProxyConfiguration"), .any = true };
+	char buf[FLAG_MAX + 1];
+	const char *at = command;
+	struct text name, value;
+	int r = l.config ? 0 : -ENOMEM;
+
+	(void)next_arg(&at);
+	while (r == 0 && next_flag(&at, buf, &name, &value))
+		take_value(&l, name, value);
+	if (r == 0)
+		r = finish(&l, arena, ret);
+	json_decref(l.config);
+	if (r == 0 && ret->known)
+		ret->source = source;
+	return r;
+}
+
+bool proxy_command_flag(const char *command, const char *flag, char *value, size_t size)
+{
+	char buf[FLAG_MAX + 1];
+	const char *at = command;
+	struct text name, t;
+	bool found = false;
+
+	(void)next_arg(&at);
+	while (next_flag(&at, buf, &name, &t)) {
+		if (!text_is(name, flag) || t.len >= size)
+			continue;
+		memcpy(value, t.p, t.len);
+		value[t.len] = '\0';
+		found = true;
+	}
+	return found;
 }

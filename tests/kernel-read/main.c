@@ -93,6 +93,11 @@ static const struct reader {
 	{ "sockets", kernel_sockets },
 	{ "modules", kernel_modules },
 	{ "uname", kernel_uname },
+	{ "counters", kernel_counters },
+	{ "neighbours", kernel_neigh_stats },
+	{ "locks", kernel_locks },
+	{ "offloads", kernel_offloads },
+	{ "timeouts", kernel_ipvs_timeouts },
 };
 
 static int show(const struct kernel_text *t, int r)

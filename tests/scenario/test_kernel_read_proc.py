@@ -127,13 +127,56 @@ def modules():
     return None
 
 
+def counters():
+    """In a namespace of its own nothing counts but what is done there."""
+    sh("ip", "link", "set", "lo", "up")
+    for _ in range(PATIENCE):
+        got, want = read("counters"), sh("nstat", "-asz").decode()
+        if sorted(got.splitlines()) == sorted(want.splitlines()):
+            return f"{got.count(chr(10))} lines"
+    return expect_equal(sorted(got.splitlines()), sorted(want.splitlines()), "nstat -asz")
+
+
+def neighbours():
+    """Only the first namespace has them."""
+    if os.path.exists("/proc/thread-self/net/stat/arp_cache"):
+        return "not told here"
+    return read("neighbours", state="absent: /proc/net/stat/arp_cache: the kernel does not have it", code=3)
+
+
+def locks():
+    """The lock of iptables, held by somebody else."""
+    path = "/run/xtables.lock"
+    with tempfile.TemporaryDirectory(prefix="svcdoctor-lock-") as folder, open(f"{folder}/xtables.lock", "w", encoding="ascii"):
+        other = ("unshare", "-m", "sh", "-c", f'touch {folder}/xtables.lock && mount --bind {folder} /run && exec "$@"', "sh")
+        held = ("flock", path, "sh", "-c", '"$@"; :', "sh")
+        got = read("locks", prefix=(*other, *held)).splitlines()
+        device, inode, name = got[0].split()
+        expect_equal((name, int(inode)), (path, os.stat(f"{folder}/xtables.lock").st_ino), "the file")
+        lock = next(x for x in got if f":{inode} " in x).split()
+        expect(any(x.split()[0] == lock[4] and x.split()[1] == "flock" for x in got if len(x.split()) == 2), f"no name of process {lock[4]}: {got}")
+        expect_equal(lock[5], f"{os.major(int(device)):02x}:{os.minor(int(device)):02x}:{inode}", "the device")
+        free = read("locks", prefix=other)
+        expect(not any(f":{inode} " in x for x in free.splitlines()), f"held by nobody: {free}")
+
+
+def offloads():
+    read("offloads", state="absent: there is no tunnel link", code=3)
+    if subprocess.run(("ip", "link", "add", "vx0", "type", "vxlan", "id", "5", "dstport", "4789"), stderr=subprocess.DEVNULL, check=False).returncode != 0:
+        return "there is no vxlan here"
+    got = read("offloads", "--drop")
+    expect(got.startswith("Features for vx0:\n") and "\ntx-checksum-ip-generic: on\n" in got, got)
+    sh("ip", "link", "del", "vx0")
+    return None
+
+
 def main():
     tests = Tests()
     if os.geteuid() != 0:
         tests.skip("kernel_read_proc", "needs root")
         tests.finish()
     unshare(NEWNET)
-    for test in (settings, sockets, name, statistics, modules):
+    for test in (settings, sockets, name, statistics, modules, counters, neighbours, locks, offloads):
         tests.run(test.__name__, test)
     tests.finish()
 

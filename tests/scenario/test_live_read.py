@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A cluster is read through its API server: each command and scope, what is asked for, and what a missing right does."""
 import os
+import re
 
 from api_server import ApiServer, Rule, all_but
 from common import CORPUS, Tests, expect, expect_equal, run
 
 LAB = os.path.join(CORPUS, "lab-iptables-nft")
+PROXIES = ("kube-proxy-0", "kube-proxy-1")
 ROLE = [Rule("get,list", "services,endpoints,pods,events,endpointslices,networkpolicies,ingresses,deployments,replicasets,statefulsets,"
              "daemonsets,jobs,gateways,httproutes,grpcroutes,tlsroutes,tcproutes,udproutes,referencegrants", namespace="shop")]
 
@@ -103,6 +105,32 @@ def dns_logs(server):
     expect(len([s for s in r.json["skipped"] if s["needs"] == "get pods/log in namespace kube-system"]) <= 1, r.json["skipped"])
 
 
+def proxy_logs(server):
+    """Of kube-proxy's log its beginning, and where that is not all of it, its end; of one that was started again, how the one before ended."""
+    def logs(*args, user="admin"):
+        since = len(server.requests)
+        live(server, *args, user=user)
+        return sorted(re.sub(r".*/pods/kube-proxy-\w+/log\?", "", r.target) for r in server.requests[since:] if "/pods/kube-proxy-" in r.target and "/log" in r.target)
+
+    folder = os.path.join(LAB, "nodes")
+    pods = [server.cluster.find("pods", "kube-system", name) for name in PROXIES]
+    head = "container=c&limitBytes=65536"
+    expect_equal(logs("diagnose", "-A"), [head] * len(pods), "logs that fit")
+    path = os.path.join(folder, pods[0]["spec"]["nodeName"], "kube-proxy.log")
+    text = server.backends.file("nodes", pods[0]["spec"]["nodeName"], "kube-proxy.log")
+    server.backends.files[path] = text + b"I0101 00:00:00.000000       1 x.go:1] nothing\n" * 2000
+    items = server.cluster.now[server.cluster.key("pods")].items
+    started = [{"name": "c", "ready": True, "restartCount": 2, "image": "x", "state": {"running": {}}}]
+    server.cluster.replace("pods", [{**p, "status": {**p["status"], "containerStatuses": started}} if p is pods[0] else p for p in items])
+    try:
+        expect_equal(logs("diagnose", "-A"), sorted([head] * len(pods) + ["container=c&tailLines=1000", "container=c&previous=true&tailLines=100"]), "a long log")
+        expect_equal(logs("diagnose", "-A", "--axes", "endpoints"), [], "logs for endpoints")
+        expect(len(logs("diagnose", "-A", user="joe")) <= 2, "logs where none may be read")
+    finally:
+        server.backends.files[path] = text
+        server.cluster.replace("pods", items)
+
+
 def no_server(server):
     r = run("diagnose", "--server", "https://127.0.0.1:1", "--insecure-skip-tls-verify", "--token", "x", codes=[69], env={"HOME": "/nonexistent"})
     expect("127.0.0.1:1" in r.err, r.err)
@@ -117,7 +145,7 @@ def no_server(server):
 def main():
     t = Tests()
     with ApiServer(LAB) as server:
-        for test in (scopes, other_commands, words, one_service_is_read_by_name, role_of_a_namespace, refused, dns_logs, no_server):
+        for test in (scopes, other_commands, words, one_service_is_read_by_name, role_of_a_namespace, refused, dns_logs, proxy_logs, no_server):
             t.run(test.__name__.replace("_", "-"), test, server)
     t.finish()
 

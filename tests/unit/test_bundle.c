@@ -544,6 +544,8 @@ static void test_config_from_flags(void **state)
 		"cluster-cidr", "10.1.0.0/16,fd00::/48") FLAG("detect-local-mode", "BridgeInterface") FLAG("pod-bridge-interface", "cni0")
 		FLAG("masquerade-all", "true") FLAG("iptables-masquerade-bit", "15") FLAG("iptables-localhost-nodeports", "false")
 			FLAG("nodeport-addresses", "[192.0.2.0/24,2001:db8::/32]") FLAG("feature-gates", "A=true,B=false")
+				FLAG("iptables-sync-period", "1m0s") FLAG("ipvs-sync-period", "9s") FLAG("conntrack-min", "5") FLAG("ipvs-strict-arp", "true")
+				FLAG("metrics-bind-address", "127.0.0.1:10249") FLAG("kubeconfig", "/etc/kubernetes/kube-proxy.conf")
 				FLAG("hostname-override", "n") "I1121 FLAG: --no-quotes=1\nFLAG: --proxy-mode=\"iptables\"";
 	struct tar t = { 0 }, file = { 0 }, nft = { 0 }, bad = { 0 }, both = { 0 };
 	const struct kube_proxy_config *c;
@@ -569,6 +571,10 @@ static void test_config_from_flags(void **state)
 	assert_int_equal(c->nnode_port_addresses, 2);
 	assert_string_equal(c->node_port_addresses[1], "2001:db8::/32");
 	assert_int_equal(c->nfeature_gates, 2);
+	assert_string_equal(c->sync_period, "1m0s");
+	assert_string_equal(c->metrics_bind_address, "127.0.0.1:10249");
+	assert_string_equal(c->kubeconfig, "/etc/kubernetes/kube-proxy.conf");
+	assert_true(!c->min_sync_period && c->strict_arp == 1 && c->conntrack_min == 5 && c->conntrack_max_per_core == -1);
 	snapshot_release(&s);
 	/* With a file the flags tell nothing. */
 	tar_file(&file, "nodes/n/iptables-nft-save.txt", RULES);
@@ -913,7 +919,9 @@ static void check_dns(const struct snapshot *s)
 	}
 	assert_int_equal(s->dns.v[1]->answers.v[0].end, DNS_PORT_CLOSED);
 	assert_true(str_ends(s->dns.v[1]->answers.v[0].file, "cluster/pods/shop/client/dns.txt"));
-	assert_int_equal(s->logs.len, 2);
+	assert_int_equal(s->logs.len, 3);
+	assert_string_equal(s->logs.v[2].container, "kube-proxy");
+	assert_int_equal(s->logs.v[2].program, LOG_KUBE_PROXY);
 	assert_string_equal(s->logs.v[0].container, "coredns");
 	assert_true(s->logs.v[0].previous != s->logs.v[1].previous);
 	assert_false(s->logs.v[0].cut);
@@ -986,7 +994,7 @@ static void test_dns_damaged(void **state)
 	assert_int_equal(snap.dns.len, 3);
 	assert_int_equal(snap.dns.v[0]->answers.len, 1);
 	assert_int_equal(snap.dns.v[0]->answers.v[0].end, DNS_TIMED_OUT);
-	assert_int_equal(snap.logs.len, 2);
+	assert_int_equal(snap.logs.len, 3);
 	assert_true(has_note(&snap, "bad-line", "nodes/node1/dns.txt"));
 	assert_true(has_note(&snap, "bad-line", "nodes/node1/conntrack-stats.txt"));
 	assert_false(snapshot_node(&snap, "node1", false)->conntrack_known);

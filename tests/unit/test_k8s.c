@@ -510,6 +510,12 @@ static void test_proxy_config(void **state)
 			 0);
 	assert_int_equal(decode_config(&a, data, &c), 0);
 	free(data);
+	assert_string_equal(c.sync_period, "30s");
+	assert_string_equal(c.min_sync_period, "1s");
+	assert_string_equal(c.config_sync_period, "15m0s");
+	assert_string_equal(c.metrics_bind_address, "127.0.0.1:10249");
+	assert_string_equal(c.kubeconfig, "/var/lib/kube-proxy/kube-proxy.conf");
+	assert_true(c.strict_arp == 0 && c.conntrack_min == 131072 && c.conntrack_be_liberal == 0);
 	assert_true(c.known && c.masquerade_bit == 14 && c.masquerade_all == 0 &&
 		    c.localhost_node_ports == 1);
 	assert_string_equal(c.mode, "iptables");
@@ -526,6 +532,8 @@ static void test_proxy_config(void **state)
 	assert_int_equal(c.ncluster_cidrs, 2);
 	assert_int_equal(c.masquerade_all, 1);
 	assert_int_equal(c.masquerade_bit, -1);
+	assert_true(!c.sync_period && !c.config_sync_period && !c.kubeconfig && !c.metrics_bind_address);
+	assert_true(c.strict_arp == -1 && c.conntrack_max_per_core == -1 && c.conntrack_min == -1 && c.conntrack_be_liberal == -1);
 	assert_string_equal(c.node_port_addresses[0], "primary");
 	assert_string_equal(c.feature_gates[0], "X=false");
 	assert_int_equal(decode_config(&a, "{\"mode\":1}", &c), SD_EPARSE);
@@ -536,9 +544,39 @@ static void test_proxy_config(void **state)
 	arena_release(&a);
 }
 
+/* The periods are those of the mode; a member of a wrong type is not known, and takes nothing else with it. */
+static void test_proxy_config_more(void **state)
+{
+	struct arena a = { 0 };
+	struct kube_proxy_config c = { 0 };
+
+	(void)state;
+	assert_int_equal(decode_config(&a, "{\"mode\":\"ipvs\",\"iptables\":{\"syncPeriod\":\"1s\"},\"ipvs\":{\"syncPeriod\":\"2m0s\",\"minSyncPeriod\":"
+				       "\"10s\",\"strictARP\":true,\"tcpTimeout\":\"15m0s\"},\"conntrack\":{\"maxPerCore\":0,\"min\":null,\"tcpBeLiberal\":true},"
+				       "\"clientConnection\":{\"kubeconfig\":\"\"}}", &c), 0);
+	assert_string_equal(c.sync_period, "2m0s");
+	assert_string_equal(c.min_sync_period, "10s");
+	assert_string_equal(c.ipvs_tcp_timeout, "15m0s");
+	assert_string_equal(c.kubeconfig, "");
+	assert_true(c.strict_arp == 1 && c.conntrack_max_per_core == 0 && c.conntrack_min == -1 && c.conntrack_be_liberal == 1);
+	assert_int_equal(decode_config(&a, "{\"mode\":\"nftables\",\"nftables\":{\"syncPeriod\":30,\"minSyncPeriod\":\"5s\"},\"configSyncPeriod\":[],"
+				       "\"conntrack\":{\"maxPerCore\":-4,\"min\":\"x\"},\"metricsBindAddress\":{},\"clientConnection\":7}", &c), 0);
+	assert_true(!c.sync_period && !c.config_sync_period && !c.metrics_bind_address && !c.kubeconfig);
+	assert_string_equal(c.min_sync_period, "5s");
+	assert_true(c.conntrack_max_per_core == -1 && c.conntrack_min == -1);
+	/* 1.12: no mode yet that is called nftables, and no detectLocal; an unknown mode has the periods of iptables */
+	assert_int_equal(decode_config(&a, "{\"kind\":\"KubeProxyConfiguration\",\"mode\":\"userspace\",\"udpIdleTimeout\":\"250ms\",\"resourceContainer\":\"\","
+				       "\"iptables\":{\"syncPeriod\":\"30s\",\"minSyncPeriod\":\"0s\"},\"conntrack\":{\"max\":0,\"maxPerCore\":32768,"
+				       "\"min\":131072}}", &c), 0);
+	assert_string_equal(c.sync_period, "30s");
+	assert_true(c.conntrack_max_per_core == 32768 && c.conntrack_min == 131072 && c.conntrack_be_liberal == -1);
+	arena_release(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_proxy_config_more),
 		cmocka_unit_test(test_lab_counts),
 		cmocka_unit_test(test_lab_service),
 		cmocka_unit_test(test_lab_pods_and_nodes),
