@@ -43,6 +43,8 @@ struct finding_full {
 	bool partial;		/* concerns some clients or endpoints of a Service, not the Service as a whole */
 	bool cluster;		/* also stands in the list of the cluster */
 	bool dropped;		/* ignored, or of an axis that was not asked for */
+	bool foreign;		/* a rule that is not kube-proxy's makes it */
+	bool own_rules;		/* kube-proxy does not do its work: explains nothing that a stranger's rule makes */
 	bool is_cause;		/* of at least one Service, or of the cluster */
 	size_t kept;		/* Services for which it was not ignored */
 	const struct finding *last_explainer;
@@ -280,7 +282,6 @@ void check_statefulsets(struct run *r);
 void check_nodes(struct run *r);
 void check_host_ports(struct run *r);
 void check_probe_path(struct run *r);
-void check_proxy_health(struct run *r);
 void check_asked_ports(struct run *r);
 void check_external_route(struct run *r);
 void check_external_gate(struct run *r, struct svc *v);
@@ -309,6 +310,27 @@ void check_policy_addresses(struct run *r);
 void check_policy_sources(struct run *r, struct svc *v);
 void check_dns_policy(struct run *r);
 void check_dns_answers(struct run *r);
+void check_cluster_cidr(struct run *r);
+void check_detect_local(struct run *r);
+void check_node_cidr_wait(struct run *r);
+void check_masquerade_all(struct run *r);
+void check_proxy_node_name(struct run *r);
+void check_unknown_mode(struct run *r);
+void check_proxy_mode(struct run *r);
+void check_modes_mixed(struct run *r);
+void check_proxy_version(struct run *r);
+void check_versions_mixed(struct run *r);
+void check_proxy_config_map(struct run *r);
+void check_tw_recycle(struct run *r);
+void check_neighbours(struct run *r);
+void check_six(struct run *r);
+void check_ipvs_kernel(struct run *r);
+void check_ipvs_settings(struct run *r);
+void check_ipvs_arp(struct run *r);
+void check_mtu(struct run *r);
+void check_vxlan_checksum(struct run *r);
+void check_overlay(struct run *r);
+void check_tunnel_address(struct run *r);
 
 /* ---- dns.c ---- */
 
@@ -355,6 +377,11 @@ void delivery_finding(struct run *r, const struct verify_broken *b);
 void hairpin_commands(struct run *r, struct finding *f, const struct snap_node *n, const struct node_link *bridge);
 /* What takes the isolation off them. */
 void isolation_commands(struct run *r, struct finding *f, const struct snap_node *n, const struct node_link *bridge);
+
+/* ---- proxy-sync.c ---- */
+
+/* kube-proxy node by node, after the findings of rules, which it may explain. */
+void proxy_findings(struct run *r);
 
 /* ---- planes.c ---- */
 

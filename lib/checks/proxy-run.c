@@ -158,7 +158,7 @@ static int64_t time_of(double t)
 
 static int64_t recorded(const char *t)
 {
-	const int64_t s = proxy_seconds(t);
+	const int64_t s = proxy_seconds(t, 0);
 
 	return MAX(s, (int64_t)0);
 }

@@ -60,18 +60,6 @@ static int classify_top(const struct bundle *b, const char *name, bool in_prefix
 	return r;
 }
 
-/* Files that commands print and that this version does not read. */
-static bool is_kept_of_node(const char *name)
-{
-	static const char *const names[] = { "conntrack.txt" };
-
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		if (strcmp(names[i], name) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* "NS/POD/FILE" */
 static bool is_kept_of_pod(const char *rest, const char *ending)
 {
@@ -80,16 +68,12 @@ static bool is_kept_of_pod(const char *rest, const char *ending)
 	return b && a > rest && b > a + 1 && b[1] && !strchr(b + 1, '/') && str_ends(b, ending);
 }
 
+/* Files that commands print and that this version does not read. */
 static bool is_kept(const char *rel)
 {
-	const char *rest;
+	const char *rest = inside(rel, "cluster/logs");
 
-	if ((rest = inside(rel, "nodes"))) {
-		const char *slash = strchr(rest, '/');
-
-		return slash && slash > rest && is_kept_of_node(slash + 1);
-	}
-	return (rest = inside(rel, "cluster/logs")) && is_kept_of_pod(rest, ".log");
+	return rest && is_kept_of_pod(rest, ".log");
 }
 
 /* NS/POD/FILE: the file. NULL: it is none; *@ret_err: -ENOMEM or 0. */
@@ -259,6 +243,8 @@ static void read_about(struct bundle *b, const struct member *m, const char *dat
 			    "the bundle has the schema '%.64s', this program knows '%s'", schema,
 			    BUNDLE_SCHEMA);
 	read_extents(b, json_obj(o, "extents"));
+	if (json_str(o, "created"))
+		b->s->now = MAX(b->s->now, log_time(json_str(o, "created"), 0)); /* of several the last one */
 	if (b->about)
 		json_decref(o);
 	else

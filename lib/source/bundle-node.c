@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The files of one node: which there are, and the reader of each. */
 
+#include <ctype.h>
 #include <errno.h>
 #include <jansson.h>
 
@@ -186,7 +187,10 @@ static char *first_word(struct node_read *r, const char *from)
 
 static int read_mode(struct node_read *r)
 {
-	r->n->proxy.mode = first_word(r, r->data + strspn(r->data, " \t\r\n"));
+	const char *text = r->data + strspn(r->data, " \t\r\n");
+	const size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyz");
+
+	r->n->proxy.mode = text[len] == '\0' || isspace((unsigned char)text[len]) ? first_word(r, text) : NULL;
 	if (!r->n->proxy.mode)
 		sd_note_add(&r->b->s->notes, false, "bad-value", r->m->path, 1, 1, NULL,
 			    "there is no proxy mode in it");
@@ -293,6 +297,11 @@ static int read_conntrack(struct node_read *r)
 	return read_conntrack_stats(r->n, r->data, r->size, r->m->path, &r->b->s->notes);
 }
 
+static int read_flows(struct node_read *r)
+{
+	return read_conntrack_flows(&r->n->flows, r->data, r->size, r->m->cut, r->m->path, &r->b->s->notes);
+}
+
 /* ---- what the kernel is and counts ---- */
 
 #define KERNEL_FILE(name, fn) \
@@ -356,6 +365,7 @@ static const struct node_file node_files[] = {
 	{ "kube-proxy.previous.log", OTHER(read_log) },
 	{ "dmesg.txt", OTHER(read_log) },
 	{ "conntrack-stats.txt", OTHER(read_conntrack) },
+	{ "conntrack.txt", OTHER(read_flows) },
 	{ "lsmod.txt", OTHER(use_modules) },
 	{ "nstat.txt", OTHER(use_counters) },
 	{ "ethtool.txt", OTHER(use_offloads) },

@@ -142,6 +142,11 @@ int dns_text_use(struct snapshot *s, struct snap_dns *d, const char *data, size_
 bool dns_log_is(const char *pod, const char *container);
 /* `conntrack -S` */
 int read_conntrack_stats(struct snap_node *n, const char *data, size_t size, const char *file, struct sd_notes *notes);
+/*
+ * conntrack.c: `conntrack -L`, or /proc/net/nf_conntrack. What @ret held before is gone. @cut: the data end too early. 0 (also with notes) or
+ * -ENOMEM.
+ */
+int read_conntrack_flows(struct snap_flows *ret, const char *data, size_t size, bool cut, const char *file, struct sd_notes *notes);
 
 /* node-kernel.c: lsmod, nstat and their like. 0 or -ENOMEM */
 int read_lsmod(struct snapshot *s, struct snap_node *n, const char *data, size_t size);

@@ -81,8 +81,9 @@ static void count_line(const struct counter *counters, size_t n, const char *s, 
 
 int read_conntrack_stats(struct snap_node *n, const char *data, size_t size, const char *file, struct sd_notes *notes)
 {
-	uint64_t failed = 0, drop = 0, early = 0;
-	const struct counter counters[] = { { "insert_failed", &failed }, { "drop", &drop }, { "early_drop", &early } };
+	uint64_t failed = 0, drop = 0, early = 0, invalid = 0;
+	const struct counter counters[] = { { "insert_failed", &failed }, { "drop", &drop }, { "early_drop", &early },
+					    { "invalid", &invalid } };
 	const char *end = data + size;
 	uint32_t line = 0;
 	size_t taken = 0, bad = 0;
@@ -106,5 +107,6 @@ int read_conntrack_stats(struct snap_node *n, const char *data, size_t size, con
 	n->insert_failed = failed;
 	n->conntrack_drop = drop;
 	n->early_drop = early;
+	n->conntrack_invalid = invalid;
 	return 0;
 }

@@ -895,7 +895,8 @@ static void put_dns(const struct scratch *s)
 
 	put_text(s, "nodes/node1/resolv.conf", conf);
 	put_text(s, "nodes/node1/dns.txt", refused);
-	put_text(s, "nodes/node1/conntrack-stats.txt", "cpu=0   \tfound=0 insert_failed=2 drop=1 early_drop=0\ncpu=1   \tfound=0 insert_failed=5 drop=0 early_drop=4\n");
+	put_text(s, "nodes/node1/conntrack-stats.txt", "cpu=0   \tfound=0 insert_failed=2 drop=1 early_drop=0 invalid=40\ncpu=1   \tfound=0 insert_failed=5 drop=0 early_drop=4\n");
+	put_text(s, "nodes/node1/conntrack.txt", "udp 17 30 src=10.0.0.1 dst=10.0.0.2 sport=1 dport=2 src=10.0.0.2 dst=10.0.0.1 sport=2 dport=1 use=1\n");
 	put_text(s, "cluster/pods/shop/client/resolv.conf", conf);
 	put_text(s, "cluster/pods/shop/client/dns.txt", refused);
 	put_text(s, "cluster/pods/shop/other/resolv.conf", conf);
@@ -930,6 +931,9 @@ static void check_dns(const struct snapshot *s)
 	assert_int_equal(n->insert_failed, 7);
 	assert_int_equal(n->conntrack_drop, 1);
 	assert_int_equal(n->early_drop, 4);
+	assert_int_equal(n->conntrack_invalid, 40);
+	assert_true(n->flows.known);
+	assert_int_equal(n->flows.v.len, 1);
 }
 
 static void test_dns(void **state)
