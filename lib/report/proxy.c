@@ -8,7 +8,7 @@
 
 #include "proxy-private.h"
 
-enum { BLOCKS = 2, TABLE_ROWS = 8, LINES_SHOWN = 4, NAMES_SHOWN = 3, UNKNOWN_SHOWN = 3, CAUSES_FULL = 2, SCREEN = 34, LOG_TEXT = 160 };
+enum { BLOCKS = 2, TABLE_ROWS = 8, HISTORY_SHOWN = 3, GOOD_SHOWN = 3, HARMLESS_SHOWN = 2, NAMES_SHOWN = 3, UNKNOWN_SHOWN = 3, CAUSES_FULL = 2, SCREEN = 34, LOG_TEXT = 160 };
 
 static const struct column node_columns[] = {
 	{ "node", "NODE" }, { "state", "STATE" }, { "mode", "MODE" }, { "version", "VERSION" }, { "synced", "SYNCED" }, { "rules", "SERVICE PORTS" }, { "log", "LOG" },
@@ -350,18 +350,23 @@ static enum style line_style(const struct proxy_line *l)
 	return l->history || w == LOG_HARMLESS ? STYLE_DIM : w == LOG_GOOD ? STYLE_GOOD : w == LOG_WARNING ? STYLE_WARN : STYLE_BAD;
 }
 
+/* " (5 times, 07:30 to 07:41)" */
 static void add_when(struct strbuf *b, size_t count, const char *first, const char *last)
 {
+	bool span = first && last && strcmp(first, last) != 0;
+	if (count <= 1 && !last) {
+		return;
+	}
+	strbuf_adds(b, " (");
 	if (count > 1) {
-		strbuf_addf(b, " %zu times", count);
+		strbuf_addf(b, "%zu times%s", count, last ? ", " : "");
 	}
-	if (last) {
-		bool span = first && strcmp(first, last) != 0;
-		strbuf_adds(b, span ? ", " : " at ");
-		strbuf_add_clean(b, span ? first : last);
-		strbuf_adds(b, span ? " to " : "");
-		strbuf_add_clean(b, span ? last : "");
+	if (span) {
+		strbuf_add_clean(b, first);
+		strbuf_adds(b, " to ");
 	}
+	strbuf_add_clean(b, last ? last : "");
+	strbuf_addc(b, ')');
 }
 
 /* A line as it was written: its beginning, unless all is asked for. */
@@ -387,6 +392,10 @@ static void log_line(const struct report *r, struct strbuf *b, const struct prox
 	text_styled(r, b, line_style(l), word);
 	strbuf_addf(b, "%*s", (int)(10 - strlen(word)), "");
 	strbuf_add_clean(b, k->meaning ? k->meaning : k->id);
+	if (l->hit->name) {
+		strbuf_adds(b, ": ");
+		strbuf_add_clean(b, l->hit->name);
+	}
 	strbuf_adds(b, l->log->previous ? " (the container before)" : "");
 	add_when(b, l->hit->count, l->hit->first, l->hit->last);
 	strbuf_addc(b, '\n');
@@ -416,20 +425,77 @@ static void unknown_lines(const struct report *r, struct strbuf *b, const struct
 	}
 }
 
-/* What counts now is all shown; of the rest a few, errors of the past first, then good signs. */
+/* Lines of one kind, whatever they speak of: named apart only with -v. */
+struct kind_line {
+	struct proxy_line line; /* one of them, with the sum of all */
+	struct log_hit sum;
+};
+struct kind_lines {
+	ARRAY_OF(struct kind_line) v;
+	bool failed;
+};
+
+static void kind_lines_release(struct kind_lines *k)
+{
+	array_free(&k->v);
+}
+
+static bool same_kind(const struct proxy_line *a, const struct proxy_line *b)
+{
+	return a->history == b->history && a->log == b->log && a->hit->kind == b->hit->kind && a->hit->reason == b->hit->reason;
+}
+
+static const char *earlier(const char *a, const char *b)
+{
+	return !a || (b && strcmp(b, a) < 0) ? b : a;
+}
+
+static void kind_lines_add(struct kind_lines *k, const struct proxy_line *l)
+{
+	for (size_t i = 0; i < k->v.len; i++) {
+		struct kind_line *x = &k->v.v[i];
+		if (same_kind(&x->line, l)) {
+			x->sum.count += l->hit->count;
+			x->sum.name = x->sum.name && l->hit->name && strcmp(x->sum.name, l->hit->name) == 0 ? x->sum.name : NULL;
+			x->sum.first = earlier(x->sum.first, l->hit->first);
+			x->sum.last = !l->hit->last || (x->sum.last && strcmp(x->sum.last, l->hit->last) > 0) ? x->sum.last : l->hit->last;
+			return;
+		}
+	}
+	k->failed |= array_push(&k->v, ((struct kind_line){ *l, *l->hit })) < 0;
+}
+
+/* What counts now is all shown; of the rest a few of each. */
+static size_t room_for(const struct proxy_line *l)
+{
+	const enum log_weight w = log_hit_weight(l->hit);
+	if (w == LOG_ERROR || w == LOG_WARNING) {
+		return l->history ? HISTORY_SHOWN : SIZE_MAX;
+	}
+	return w == LOG_GOOD ? GOOD_SHOWN : HARMLESS_SHOWN;
+}
+
 static void log_lines(const struct report *r, struct strbuf *b, const struct proxy_row *row)
 {
-	size_t rest = 0, left = 0;
+	struct kind_lines k CLEANUP(kind_lines_release) = { 0 };
+	size_t shown[4][2] = { { 0 } }, left = 0;
 	for (size_t i = 0; i < row->lines.len; i++) {
-		const struct proxy_line *l = &row->lines.v[i];
-		const enum log_weight w = log_hit_weight(l->hit);
-		bool now = !l->history && (w == LOG_ERROR || w == LOG_WARNING);
-		if (now || r->verbose || rest < LINES_SHOWN) {
-			log_line(r, b, l);
-			rest += !now;
+		if (r->verbose) {
+			log_line(r, b, &row->lines.v[i]);
 		} else {
-			left++;
+			kind_lines_add(&k, &row->lines.v[i]);
 		}
+	}
+	for (size_t i = 0; i < k.v.len; i++) {
+		struct kind_line *x = &k.v.v[i];
+		size_t *n = &shown[log_hit_weight(x->line.hit)][x->line.history];
+		if (*n >= room_for(&x->line)) {
+			left++;
+			continue;
+		}
+		(*n)++;
+		x->line.hit = &x->sum;
+		log_line(r, b, &x->line);
 	}
 	if (left) {
 		strbuf_addf(b, "              and %zu more kinds of lines that are good, harmless or history (-v shows them)\n", left);
@@ -437,6 +503,7 @@ static void log_lines(const struct report *r, struct strbuf *b, const struct pro
 	if (row->log) {
 		unknown_lines(r, b, row->log);
 	}
+	b->failed |= k.failed;
 }
 
 static void log_part(const struct report *r, struct strbuf *b, const struct proxy_row *row)
