@@ -23,7 +23,7 @@ static int64_t min_sync_of(const struct proxy_view *v)
 
 static void changed_evidence(struct run *r, struct proxy_node *p, struct finding *f)
 {
-	const int64_t synced = proxy_synced(r, p->v), now = proxy_now(r, p->v);
+	const int64_t told = ((const struct finding_full *)f)->behind_since, synced = told ? told : proxy_synced(r, p->v), now = proxy_now(r, p->v);
 	CLEANUP(strbuf_release) struct strbuf names = STRBUF_INIT;
 	size_t changed = 0;
 
@@ -38,8 +38,8 @@ static void changed_evidence(struct run *r, struct proxy_node *p, struct finding
 	if (changed > NAMES_SHOWN)
 		strbuf_addf(&names, " and %zu more", changed - NAMES_SHOWN);
 	if (changed)
-		finding_evidence(r, f, "changed since its last finished sync%s%s%s: %s", now > synced ? ", " : "", now > synced ? proxy_ago(r, now - synced) : "",
-				 now > synced ? " before" : "", strbuf_str(&names));
+		finding_evidence(r, f, "%zu of these Services changed in the last %s: %s", changed, now > synced ? proxy_ago(r, now - synced) : "minutes",
+				 strbuf_str(&names));
 }
 
 static void peer_evidence(struct run *r, struct proxy_node *p, struct finding *f)

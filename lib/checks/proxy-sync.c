@@ -160,6 +160,7 @@ struct finding *proxy_cause(struct run *r, struct proxy_node *p, const char *che
 
 	f->rank = 1;
 	full(f)->own_rules = true;
+	full(f)->behind_since = since;
 	finding_cluster(f);
 	finding_partial(f);
 	finding_severity(f, MIN(f->check->severity, SEVERITY_WARNING));
