@@ -59,7 +59,7 @@ static void rules_evidence(struct run *r, struct proxy_node *p, struct finding *
 	for (size_t i = 0; i < p->findings.len && shown < 2; i++) {
 		const struct finding *g = p->findings.v[i];
 
-		if (g == f || !g->services.len || ((const struct finding_full *)g)->own_rules || ((const struct finding_full *)g)->foreign)
+		if (g == f || !g->services.len || str_is(g->check->id, "node-differs-from-peers") || ((const struct finding_full *)g)->own_rules || ((const struct finding_full *)g)->foreign)
 			continue;
 		for (size_t k = 0; f->check->explains && f->check->explains[k]; k++)
 			if (strcmp(f->check->explains[k], g->check->id) == 0) {
