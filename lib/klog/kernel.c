@@ -46,14 +46,13 @@ static const struct log_row rows[] = {
 	       FORMS(F(NULL, "*ip_tables: (C) 2000-2006 Netfilter Core Team"), F(NULL, "*Warning: Deprecated Driver is detected: iptables will not be maintained *"))),
 	/* net/bridge/br_netfilter_hooks.c, net/bridge, net/core/dev.c */
 	KERNEL("bridge-filtering", LOG_HARMLESS, NULL, "rules see traffic of bridges only with br_netfilter, which kube-proxy's node loads", NULL,
-	       FORMS(F(NULL, "*bridge: filtering via arp/ip/ip6tables is no longer available by default. Update your scripts to load br_netfilter if you need this"))),
+	       FORMS(F(NULL, "*bridge: filtering via arp/ip/ip6tables is no longer available by default. Update your scripts to load br_netfilter if you need this*"))),
 	KERNEL("promiscuous", LOG_HARMLESS, NULL, "a link takes packets for others, as ports of bridges do", NULL,
 	       FORMS(F(NULL, "*device %n entered promiscuous mode"), F(NULL, "*device %n left promiscuous mode"), F(NULL, "*%n: entered promiscuous mode"),
 		     F(NULL, "*%n: left promiscuous mode"))),
 	/* net/ipv4/tcp_input.c */
 	KERNEL("syn-flooding", LOG_HARMLESS, NULL, "many connections came at once to a port of the node, which answers them all the same", NULL,
-	       FORMS(F(NULL, "*TCP: request_sock_TCP: Possible SYN flooding on port %n"), F(NULL, "*TCP: request_sock_TCPv6: Possible SYN flooding on port %n"),
-		     F(NULL, "*TCP: %w: Possible SYN flooding on port %n. *"))),
+	       FORMS(F(NULL, "*Possible SYN flooding on port %n. *"))),
 	/* mm/oom_kill.c */
 	KERNEL("kube-proxy-killed", LOG_ERROR, "kube-proxy-crashloop", "kube-proxy was killed, as memory was short", "raise the memory limit of kube-proxy",
 	       FORMS(F(NULL, "*Killed process %n (kube-proxy)*"), F(NULL, "*oom-kill:*task=kube-proxy,pid=%n,*"), F(NULL, "*oom_reaper: reaped process %n (kube-proxy)*"))),

@@ -30,10 +30,10 @@ static const struct log_row rows[] = {
 		  F("1.14-1.27", "Invalid entry's protocol: %n, supported protocols are [*]"), F("1.28-1.36", "invalid protocol"))),
 	ERR("set-invalid", CHECK, TOPIC_SYNC, "a set is not described validly", NULL, .name_key = "ipset",
 	    FORMS(F("1.14-1.27", "Failed to parse set %N port range %w for ipset %x"), F("1.28-1.36", "failed to parse set port range"),
-		  F("1.14-1.23", "Currently supported ipset types are: *, %n is not supported"),
-		  F("1.14-1.23", "Currently supported ip set hash families are: *, %n is not supported"),
+		  F("1.14-1.23", "Currently supported ipset types are: [*], %n is not supported"),
+		  F("1.14-1.23", "Currently supported ip set hash families are: [*], %n is not supported"),
 		  F("1.14-1.23", "Invalid hashsize value %w, should be >0"), F("1.14-1.23", "Invalid maxelem value %w, should be >0"),
-		  F("1.14-1.23", "port range should be in the format of `a-b`"), F("1.14-1.23", "Failed to parse %n"))),
+		  F("1.14-1.23", "port range should be in the format of `a-b`"), F("1.14-1.23", "Failed to parse %n, error: %d"))),
 	WARN("set-version-bad", CHECK, TOPIC_START, "the version of ipset cannot be understood", "ipset --version", .name_key = "versionString",
 	     FORMS(F("1.23-1.36", "Got invalid version string"))),
 };

@@ -16,7 +16,7 @@ static const struct log_row rows[] = {
 	    .name_key = "moduleName",
 	    FORMS(F("1.14-1.21", "Failed to load kernel module %n with modprobe. *"), F("1.12-1.21", "Failed to load kernel module %n with modprobe"),
 		  F("1.22", "Failed to load kernel module with modprobe. "), F("1.22", "Failed to load kernel module with modprobe"),
-		  F("1.23-1.26", "Failed to load kernel module with modprobe, "))),
+		  F("1.23-1.26", "Failed to load kernel module with modprobe,"))),
 	ERR("modules-unreadable", "ipvs-modules-missing", TOPIC_START, "it cannot see which modules the kernel has", MODPROBE, .flags = ROW_START,
 	    FORMS(F("1.17", "Failed to read file /proc/modules with error %d. Kube-proxy requires loadable modules support enabled in the kernel"),
 		  F("1.18-1.21", "Failed to read file /proc/modules with error %d. Assuming this is a kernel without loadable modules support enabled"),

@@ -220,12 +220,12 @@ static const struct log_row api[] = {
 	    FORMS(F(NULL, "*server gave HTTP response to HTTPS client*"), F(NULL, "*first record does not look like a TLS handshake*"))),
 	ERR("api-overloaded", API, TOPIC_API, "the API server is too busy, or not ready", NULL,
 	    FORMS(F(NULL, "*the server is currently unable to handle the request*"), F(NULL, "*etcdserver: %d"), F(NULL, "*apiserver not ready*"),
-		  F(NULL, "*the server was unable to return a response in the time allotted*"), F(NULL, "*Too many requests*"),
-		  F(NULL, "*the server has received too many requests*"), F(NULL, "*an error on the server (\"%d\") has prevented the request from succeeding*"))),
+		  F(NULL, "*the server was unable to return a response in the time allotted*"), F(NULL, "*too many requests*"),
+		  F(NULL, "*an error on the server (\"%d\") has prevented the request from succeeding*"))),
 	FINE("api-watch-restarted", "reflector-watch-restart-noise", TOPIC_API, "a watch ended, as when the API server restarts, and is begun anew",
 	     FORMS(F(NULL, "*very short watch*"), F(NULL, "*too old resource version*"), F(NULL, "*http2: client connection lost*"), F(NULL, "*watch closed*"),
 		   F(NULL, "*http2: server sent GOAWAY*"), F(NULL, "*unable to decode an event from the watch stream*"))),
 	ERR("api-connection-lost", API, TOPIC_API, "the API server, or what stands before it, ended the connection", NULL,
-	    FORMS(F(NULL, "*connection reset by peer*"), F(NULL, "*: EOF"), F(NULL, "EOF"), F(NULL, "*unexpected EOF*"), F(NULL, "*broken pipe*"))),
+	    FORMS(F(NULL, "*connection reset by peer*"), F(NULL, "*: EOF"), F(NULL, "*unexpected EOF*"), F(NULL, "*broken pipe*"))),
 };
 const struct log_table log_reasons_api = { .rows = api, .n = ARRAY_LEN(api) };

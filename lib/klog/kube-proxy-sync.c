@@ -23,8 +23,9 @@ static const struct log_row rows[] = {
 		   F("1.29-1.36", "Starting serviceCIDR config controller"))),
 	FINE("controller-stopped", NULL, TOPIC_NONE, "a watch of the API ends with kube-proxy",
 	     FORMS(F("1.12-1.14", "Shutting down endpoints config controller"), F("1.12-1.14", "Shutting down service config controller"))),
-	WARN("not-syncing", "kube-proxy-apiserver-unreachable", TOPIC_API,
-	     "it writes no rules before it has read Services and endpoints; a few times in a start is as it should be", NULL, .flags = ROW_START,
+	/* What is wrong when it does not end, the lines of the reflectors tell. */
+	FINE("not-syncing", "kube-proxy-apiserver-unreachable", TOPIC_API,
+	     "it writes no rules before it has read Services and endpoints; a few times in a start is as it should be", .flags = ROW_START,
 	     .name_key = "ipFamily",
 	     FORMS(F("1.12-1.36", "Not syncing ipvs rules until Services and Endpoints have been received from master"),
 		   F("1.12-1.36", "Not syncing iptables until Services and Endpoints have been received from master"),
@@ -34,14 +35,13 @@ static const struct log_row rows[] = {
 	GOOD("sync-done", TOPIC_NONE, "a round of writing rules ended", .name_key = "ipFamily",
 	     FORMS(F("1.12-1.20", "syncProxyRules took %x"), F("1.21-1.36", "syncProxyRules complete"))),
 	FINE("sync-begins", NULL, TOPIC_NONE, "a round of writing rules begins",
-	     FORMS(F("1.12-1.36", "Syncing iptables rules"), F("1.29-1.36", "Syncing nftables rules"), F("1.12-1.36", "Syncing ipvs Proxier rules"),
-		   F("1.12-1.20", "Syncing ipvs Proxier rules"))),
+	     FORMS(F("1.12-1.36", "Syncing iptables rules"), F("1.29-1.36", "Syncing nftables rules"), F("1.12-1.36", "Syncing ipvs Proxier rules"))),
 	FINE("sync-data", NULL, TOPIC_NONE, "how many rules are written",
 	     FORMS(F("1.24-1.36", "Reloading service iptables data"), F("1.29-1.36", "Reloading service nftables data"))),
 	FINE("sync-runner", NULL, TOPIC_NONE, "when rules are written next", FORMS(F(NULL, "sync-runner: ran, next possible in %x, periodic in %x"))),
 	WARN("sync-slow", "large-cluster-latency", TOPIC_NONE, "a step of writing rules took long",
 	     "use nftables mode, or a kube-proxy that writes only what changed (from 1.28 on)", .flags = ROW_TAIL,
-	     FORMS(F(NULL, "Trace[%#]: \"%n\""), F(NULL, "Trace[%#]: \"%N\" ("))),
+	     FORMS(F(NULL, "Trace[%#]: \"%N\""))),
 	FINE("sync-slow-step", NULL, TOPIC_NONE, "how long a step took", FORMS(F(NULL, "Trace[%#]: [*] [*] %d"), F(NULL, "Trace[%#]: ---\"%d"))),
 };
 TABLE(log_proxy_sync);
