@@ -278,9 +278,9 @@ static int64_t thousandths(const struct log_span *v)
 	for (size_t i = 0; i < v->len; i++) {
 		if (v->s[i] == '.' && !point) {
 			point = true;
-		} else if (!digit(v->s[i]) || n > INT64_C(1000000000000000)) {
+		} else if (!digit(v->s[i]) || (behind < 3 && n > INT64_C(1000000000000000))) {
 			return -1;
-		} else if (!point || behind < 3) {
+		} else if (behind < 3) {
 			behind += point;
 			n = n * 10 + (v->s[i] - '0');
 		}
