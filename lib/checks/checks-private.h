@@ -359,6 +359,11 @@ void dns_axis(struct run *r, struct svc *v, struct axis_result *ret);
 /* After verify: a kube-proxy that does not run is the reason where the node's rules are wrong. */
 void proxy_pods_judged(struct run *r);
 
+/* ---- kernel-path.c ---- */
+
+/* After verify: what the kernel counted and said of packets that it threw away. */
+void kernel_judged(struct run *r);
+
 /* ---- rules.c ---- */
 
 /* Turns what verify found (r->d->verify) into findings. */
