@@ -95,6 +95,7 @@ struct options {
 	uint32_t count, from_pid;
 	bool udp;
 	int64_t try_ms; /* -1: not given */
+	struct string_list logs; /* proxy */
 	struct string_list dns_servers; /* dns, diagnose --dns */
 	const char *resolv_conf;
 	bool dns, dns_tcp, dns_here;
@@ -185,7 +186,7 @@ struct command {
 	int (*run)(struct context *c);
 };
 extern const struct command command_diagnose, command_endpoints, command_rules, command_hairpin, command_trace, command_verify,
-	command_explain, command_collect, command_connect, command_dns,
+	command_explain, command_collect, command_connect, command_dns, command_proxy,
 	command_rbac, command_wait, command_demo, command_version, command_completion;
 extern const struct command *const commands[]; /* ends with NULL */
 const struct command *command_find(const char *name);
@@ -282,6 +283,8 @@ int setup_open(struct context *c);
 int setup_read(struct context *c);
 /* The first of kubectl's flags that choose a cluster or a user; NULL: none was given. */
 const char *setup_cluster_flag(const struct options *o);
+/* Is a log all that is looked at: one was given, and nothing beside it? */
+bool setup_is_log_alone(const struct options *o);
 /* Both, one after the other. */
 int setup_snapshot(struct context *c);
 /* Says on stderr what is wrong with the snapshot, but for what @told has; NULL: nothing. */

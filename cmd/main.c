@@ -7,7 +7,8 @@
 #include "cmd.h"
 
 const struct command *const commands[] = {
-	&command_diagnose, &command_dns,  &command_endpoints, &command_rules,	 &command_hairpin,    &command_trace, &command_verify,
+	&command_diagnose, &command_dns,  &command_endpoints, &command_rules,	 &command_hairpin,    &command_proxy, &command_trace,
+	&command_verify,
 	&command_connect,  &command_wait, &command_collect,   &command_explain, &command_rbac,	     &command_demo,  &command_version,
 	&command_completion, NULL,
 };

@@ -95,6 +95,7 @@ void options_release(struct options *o)
 	array_free(&o->groups);
 	array_free(&o->accounts);
 	array_free(&o->dns_servers);
+	array_free(&o->logs);
 	array_free(&o->bundles);
 	array_free(&o->ignore);
 	array_free(&o->args);

@@ -231,9 +231,34 @@ static int no_rules_there(struct context *c)
 	return CODE_INCONCLUSIVE;
 }
 
+bool setup_is_log_alone(const struct options *o)
+{
+	return o->logs.len > 0 && o->bundles.len == 0 && !setup_cluster_flag(o) && !o->live && !o->netns && !o->pid;
+}
+
+/* stdin can be read once, and by nobody who sits there. 0 or a usage code. */
+static int check_logs(struct context *c)
+{
+	size_t stdins = c->o.bundles.len > 0 && strcmp(c->o.bundles.v[0], "-") == 0;
+	for (size_t i = 0; i < c->o.logs.len; i++) {
+		bool is_stdin = strcmp(c->o.logs.v[i], "-") == 0;
+		if (is_stdin && (stdins > 0 || isatty(STDIN_FILENO) == 1)) {
+			return usage_error(c, stdins > 0 ? "stdin is read once: '-' can only be given once" : "--log - reads a log from stdin, which is a terminal");
+		}
+		stdins += is_stdin;
+	}
+	return 0;
+}
+
 int setup_open(struct context *c)
 {
 	const char *env = getenv("SVCDOCTOR_BUNDLE"), *flag = setup_cluster_flag(&c->o);
+	if (c->o.logs.len > 0) {
+		int bad = check_logs(c);
+		if (bad != 0 || setup_is_log_alone(&c->o)) {
+			return bad;
+		}
+	}
 	if (flag && c->o.bundles.len > 0) {
 		return usage_error(c, "--bundle and --%s exclude each other: a bundle needs no cluster", flag);
 	}
@@ -287,7 +312,8 @@ static const char *run_namespace(const struct context *c)
 /* What the command asks of the cluster. */
 static struct live_want wanted(const struct context *c)
 {
-	bool hairpin = c->command == &command_hairpin; /* about nodes: a pod of any namespace may be there */
+	/* about nodes: a pod of any namespace may be there, and rules are of all Services */
+	bool hairpin = c->command == &command_hairpin || c->command == &command_proxy;
 	struct live_want w = { .all = c->o.all || hairpin, .namespace_ = run_namespace(c), .services = c->o.args.v,
 			       .nservices = c->o.args.len, .node = c->here.wanted ? NULL : c->o.node,
 			       .rollouts = c->command == &command_wait && c->o.wait_for == WAIT_ROLLOUT };
@@ -377,6 +403,27 @@ static int join_node(struct context *c, int others, int node)
 	return CODE_HEALTHY;
 }
 
+/* Logs that somebody named: of --node, or of nobody known. One that cannot be read is told; without anything else that is all there is. */
+static int read_logs(struct context *c, int code)
+{
+	size_t read = 0, forbidden = 0;
+	for (size_t i = 0; i < c->o.logs.len; i++) {
+		int r = log_source_add(&c->snapshot, LOG_KUBE_PROXY, c->o.logs.v[i], c->o.node);
+		if (r == -ENOMEM) {
+			return r;
+		}
+		read += r >= 0;
+		forbidden += r == -EACCES || r == -EPERM;
+	}
+	if (read < c->o.logs.len) {
+		c->code = code_join(c->code, CODE_INCONCLUSIVE);
+	}
+	if (read == 0 && c->o.logs.len > 0 && setup_is_log_alone(&c->o)) {
+		return forbidden == c->o.logs.len ? CODE_NO_RIGHTS : CODE_INCONCLUSIVE;
+	}
+	return code;
+}
+
 int setup_read(struct context *c)
 {
 	snapshot_release(&c->snapshot);
@@ -389,6 +436,7 @@ int setup_read(struct context *c)
 	if (code >= 0 && c->here.wanted) {
 		code = join_node(c, code, node_read(c, &reading));
 	}
+	code = code < 0 ? code : read_logs(c, code);
 	int r = code < 0 ? code : snapshot_finish(&c->snapshot);
 	if (r == 0) {
 		r = verify_services_from_rules(&c->snapshot);

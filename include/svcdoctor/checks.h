@@ -422,4 +422,70 @@ const char *dns_why_outside(const struct snapshot *s);
 /* Adds the commands that ask from inside the cluster: for whoever is not there. 0 or -ENOMEM. */
 int dns_from_inside(const struct snapshot *s, const struct diagnose_options *o, struct dns_report *ret);
 
+/* ---- proxy: kube-proxy of each node ---- */
+
+enum proxy_state { PROXY_WELL, PROXY_WARNED, PROXY_FAULTY, PROXY_UNTOLD /* nothing tells how it does */, PROXY_REPLACED /* another program serves there */ };
+const char *proxy_state_name(enum proxy_state s); /* "well", "warned", "faulty", "unknown", "replaced" */
+
+/* What is set, in the order of enum proxy_key; what kube-proxy does where nobody sets it is `standard`. */
+enum proxy_key {
+	KEY_MODE, KEY_CLUSTER_CIDR, KEY_DETECT_LOCAL, KEY_MASQUERADE_ALL, KEY_MASQUERADE_BIT, KEY_NODE_PORTS, KEY_LOCALHOST_NODE_PORTS,
+	KEY_SYNC_PERIOD, KEY_MIN_SYNC_PERIOD, KEY_SCHEDULER, KEY_STRICT_ARP, KEY_TCP_TIMEOUT, KEY_CONNTRACK_PER_CORE, KEY_CONNTRACK_MIN,
+	KEY_BE_LIBERAL, KEY_HOSTNAME, KEY_BIND, KEY_HEALTHZ, KEY_METRICS, KEY_GATES, KEY_KUBECONFIG, PROXY_KEYS
+};
+const char *proxy_key_name(enum proxy_key k); /* "clusterCIDR", "iptables.minSyncPeriod": as in KubeProxyConfiguration, the mode's section left out */
+struct proxy_setting {
+	const char *value; /* NULL: not known, or it means nothing in this mode */
+	bool standard;
+};
+/* A line of its log that is known. */
+struct proxy_line {
+	const struct log_hit *hit;
+	const struct snap_log *log;
+	bool history; /* it was so once, and does not count any more */
+};
+struct proxy_row {
+	const char *node;	/* NULL: of a log alone */
+	const char *label;	/* the node, or the log's file */
+	const struct snap_node *n; /* NULL: nothing was collected of the node itself */
+	enum proxy_state state;
+	const char *words;	/* the state in a few words: "last sync 41 minutes ago" */
+	const char *pod;	/* "kube-system/kube-proxy-x2x4f"; NULL */
+	const char *runs;	/* "Pod kube-system/kube-proxy-x2x4f, running, 3 restarts"; "pid 4711 on the node"; NULL: not known */
+	int64_t restarts;	/* -1: not known */
+	const char *version;	/* "v1.36.2"; NULL */
+	const char *asked, *mode; /* as in struct proxy_view */
+	const struct kube_proxy_config *config; /* never NULL */
+	struct proxy_setting settings[PROXY_KEYS];
+	const char *health;	/* how its ports answered, in words: "healthz 503, livez 200, metrics refused"; NULL: none was asked */
+	int64_t now;		/* when it was looked at, seconds since 1970; 0: not known */
+	/* [0] IPv4, [1] IPv6; of both at once where they are not told apart. 0: never, or not known */
+	int64_t queued[2], synced[2];
+	bool by_family;
+	double sync_p50, sync_p99, programming_p50, programming_p99; /* seconds; NAN: not known */
+	double restore_failures, nft_failures; /* of both families; NAN: not known */
+	/* Ports of Services, at each address family, that need rules there; those that have all of them, and those that have none. */
+	bool rules_known;
+	size_t wanted, complete, absent;
+	size_t chains_missing;	/* chains, or what stands for them, that are not as they must be */
+	double rules_said;	/* rules that it says it has; NAN */
+	ARRAY_OF(struct proxy_line) lines; /* the worst first */
+	size_t errors, harmless, good, history; /* lines of its log, repeats counted */
+	const struct snap_log *log, *previous; /* NULL: not read */
+	ARRAY_OF(const struct finding *) findings; /* causes of this node, the worst first */
+};
+struct proxy_report {
+	struct arena arena;
+	ARRAY_OF(struct proxy_row) rows; /* by node, logs of none last */
+	const char *cluster_version;	 /* NULL: not known */
+	const char *pod_cidrs;		 /* of the Node objects, in words; NULL: not known */
+	const char *why_no_rules;	 /* why rules were not counted anywhere; NULL */
+};
+void proxy_report_release(struct proxy_report *r);
+/*
+ * The diagnosis of the axis of rules, of which only those findings stay that are about kube-proxy and its nodes, and a row for each node. Both point
+ * into the snapshot, the report into the diagnosis. @ret and @d must be zeroed. 0 or -ENOMEM.
+ */
+int proxy_run(const struct snapshot *s, const struct diagnose_options *o, struct proxy_report *ret, struct diagnosis *d);
+
 #endif

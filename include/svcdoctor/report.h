@@ -70,6 +70,7 @@ int report_verify(const struct report *r, const struct verify_report *v);
 int report_rules(const struct report *r, const struct rules_report *v);
 int report_hairpin(const struct report *r, const struct hairpin_report *h, const struct diagnosis *d);
 int report_endpoints(const struct report *r, const struct endpoints_report *e, const struct diagnosis *d);
+int report_proxy(const struct report *r, const struct proxy_report *p, const struct diagnosis *d);
 int report_dns(const struct report *r, const struct dns_report *n, const struct diagnosis *d);
 /* @p NULL: nothing was tried. */
 int report_connect(const struct report *r, const struct connect_plan *p, const struct diagnosis *d);

@@ -358,27 +358,3 @@ void check_nodes(struct run *r)
 		finding_next(r, f, "kubectl describe node %s", n->meta.name);
 	}
 }
-
-void check_proxy_health(struct run *r)
-{
-	for (size_t i = 0; i < r->s->nodes.len; i++) {
-		const struct snap_node *n = r->s->nodes.v[i];
-		const struct k8s_pod *p = map_gets(&r->proxy_pods, n->name);
-		struct finding *f;
-
-		if (!n->proxy.healthz_known || n->proxy.healthy || (r->o->node && strcmp(r->o->node, n->name) != 0))
-			continue;
-		f = finding_new(r, "kube-proxy-healthz-stale", n->name, NULL, run_printf(r, "Node %s", n->name));
-		f->rank = 5;
-		finding_cluster(f);
-		f->since = n->proxy.healthz_last_updated;
-		finding_text(r, f, "kube-proxy on node %s says that it is not healthy: its rules are not up to date",
-			     n->name);
-		if (n->proxy.healthz_last_updated)
-			finding_evidence(r, f, "its last finished sync was at %s", n->proxy.healthz_last_updated);
-		if (p) {
-			finding_next(r, f, "kubectl -n %s logs %s --tail=50", p->meta.ns, p->meta.name);
-			finding_fix(r, f, "kubectl -n %s delete pod %s", p->meta.ns, p->meta.name);
-		}
-	}
-}

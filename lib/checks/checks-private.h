@@ -43,6 +43,8 @@ struct finding_full {
 	bool partial;		/* concerns some clients or endpoints of a Service, not the Service as a whole */
 	bool cluster;		/* also stands in the list of the cluster */
 	bool dropped;		/* ignored, or of an axis that was not asked for */
+	bool foreign;		/* a rule that is not kube-proxy's makes it */
+	bool own_rules;		/* kube-proxy does not do its work: explains nothing that a stranger's rule makes */
 	bool is_cause;		/* of at least one Service, or of the cluster */
 	size_t kept;		/* Services for which it was not ignored */
 	const struct finding *last_explainer;
@@ -280,7 +282,6 @@ void check_statefulsets(struct run *r);
 void check_nodes(struct run *r);
 void check_host_ports(struct run *r);
 void check_probe_path(struct run *r);
-void check_proxy_health(struct run *r);
 void check_asked_ports(struct run *r);
 void check_external_route(struct run *r);
 void check_external_gate(struct run *r, struct svc *v);
@@ -355,6 +356,11 @@ void delivery_finding(struct run *r, const struct verify_broken *b);
 void hairpin_commands(struct run *r, struct finding *f, const struct snap_node *n, const struct node_link *bridge);
 /* What takes the isolation off them. */
 void isolation_commands(struct run *r, struct finding *f, const struct snap_node *n, const struct node_link *bridge);
+
+/* ---- proxy-sync.c ---- */
+
+/* kube-proxy node by node, after the findings of rules, which it may explain. */
+void proxy_findings(struct run *r);
 
 /* ---- planes.c ---- */
 

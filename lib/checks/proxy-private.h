@@ -32,9 +32,15 @@ const struct proxy_view *proxy_view_of(struct run *r, const char *node); /* NULL
  * its ports tell of. NULL: none. @check NULL: any. Of the log before (a container that failed) when that is why it does not run.
  */
 const struct log_hit *proxy_hit(struct run *r, const struct proxy_view *v, const char *check, const struct snap_log **ret_log);
+/* Does this one count now, by the same rules? */
+bool proxy_hit_counts(const struct run *r, const struct proxy_view *v, const struct snap_log *l, const struct log_hit *h);
 /* The hit as evidence: what the line says, how often and from when to when; and the command that shows the log. */
 void proxy_hit_evidence(struct run *r, struct finding *f, const struct proxy_view *v, const struct snap_log *l, const struct log_hit *h);
 
+/* Seconds since 1970 of a time as objects, ports and logs tell it; -1: it cannot be told. */
+int64_t proxy_seconds(const char *time, int64_t near);
+/* Of the mode that is configured, in seconds; kube-proxy's own where it is not set. */
+int64_t proxy_sync_period(const struct proxy_view *v);
 /* Seconds since 1970 at which the node was looked at: by its own clock where that is told, else by that of the snapshot. 0: not known. */
 int64_t proxy_now(const struct run *r, const struct proxy_view *v);
 /* "41 minutes", "3 hours": in words, as a person would say it. */

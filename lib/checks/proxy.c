@@ -16,14 +16,20 @@
 
 /* ---- times ---- */
 
-/* Seconds since 1970 of an RFC 3339 time in UTC; -1 for any other. */
-static int64_t seconds_of(const char *t)
+/* RFC 3339 in UTC. */
+int64_t proxy_seconds(const char *t, int64_t near)
 {
 	struct tm tm = { 0 };
 
+	(void)near;
 	if (!t || strlen(t) < 20 || t[strlen(t) - 1] != 'Z' || !strptime(t, "%Y-%m-%dT%H:%M:%S", &tm))
 		return -1;
 	return (int64_t)timegm(&tm);
+}
+
+static int64_t seconds_of(const char *t)
+{
+	return proxy_seconds(t, 0);
 }
 
 int64_t proxy_now(const struct run *r, const struct proxy_view *v)
@@ -248,7 +254,7 @@ const struct proxy_view *proxy_view_of(struct run *r, const char *node)
 
 /* ---- which lines count ---- */
 
-static int64_t period_of(const struct proxy_view *v)
+int64_t proxy_sync_period(const struct proxy_view *v)
 {
 	int64_t ms;
 
@@ -272,7 +278,7 @@ static bool synced_since(const struct proxy_view *v, int64_t last)
 	if (!m || !m->known)
 		return false;
 	if (!m->by_family)
-		return is_later(m->family[0].synced, last + 2 * period_of(v) + 10);
+		return is_later(m->family[0].synced, last + 2 * proxy_sync_period(v) + 10);
 	for (size_t i = 0; i < 2; i++) {
 		if (isnan(m->family[i].synced))
 			continue;
@@ -306,7 +312,7 @@ static bool ports_say_over(const struct proxy_view *v, const struct log_hit *h, 
 /* It would have been written again, if it were so still. */
 static bool not_again(const struct run *r, const struct proxy_view *v, const struct snap_log *l, const struct log_hit *h, int64_t last)
 {
-	const int64_t limit = MAX((int64_t)RETRIED_S, 3 * period_of(v)), until = seconds_of(l->summary.until), now = proxy_now(r, v);
+	const int64_t limit = MAX((int64_t)RETRIED_S, 3 * proxy_sync_period(v)), until = seconds_of(l->summary.until), now = proxy_now(r, v);
 
 	if (last < 0 || (h->kind->topic != TOPIC_API && h->kind->topic != TOPIC_SYNC))
 		return false;
@@ -328,6 +334,11 @@ static bool counts(const struct run *r, const struct proxy_view *v, const struct
 	if (h->over || h->last_line < l->summary.started_line || log_hit_weight(h) < LOG_WARNING)
 		return false;
 	return l->previous || (!ports_say_over(v, h, last) && !not_again(r, v, l, h, last));
+}
+
+bool proxy_hit_counts(const struct run *r, const struct proxy_view *v, const struct snap_log *l, const struct log_hit *h)
+{
+	return counts(r, v, l, h) && (!l->previous || previous_counts(v));
 }
 
 /* Of two that count: the heavier one, then the one whose reason is known, then the later. */

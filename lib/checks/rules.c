@@ -471,6 +471,7 @@ static void cause_finding(struct run *r, struct cause *c)
 			shared ? run_printf(r, "Node %s", node)
 			       : run_printf(r, "Service %s/%s", s->meta.ns, s->meta.name));
 	f->rank = shared ? 10 : 20;
+	((struct finding_full *)f)->foreign = c->first->foreign;
 	finding_severity(f, worst_severity(c));
 	if (shared)
 		finding_cluster(f);
@@ -531,13 +532,11 @@ static void undecided_findings(struct run *r)
 }
 
 /* What is a warning by itself, and the cause of an error where that is indeed there. */
-#define FAULTS 3
+#define FAULTS 2
 static const struct {
 	const char *cause, *faults[FAULTS];
 } blamed[] = {
-	/* kube-proxy says that it is behind, and the rules are wrong */
-	{ "kube-proxy-healthz-stale", { "rules-endpoints-diff", "rules-missing-for-service", "node-differs-from-peers" } },
-	{ "mark-bit-conflict", { "masquerade-missing", "rules-needless-masquerade", NULL } },
+	{ "mark-bit-conflict", { "masquerade-missing", "rules-needless-masquerade" } },
 };
 
 static void blame(struct run *r, struct finding *f, const char *const faults[FAULTS])

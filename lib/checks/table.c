@@ -72,7 +72,6 @@ static const struct {
 	{ "nodelocaldns-broken", NULL, check_node_local_dns },
 	{ "wrong-cluster-dns-address", NULL, check_cluster_dns_address },
 	{ "kubelet-probe-path-blocked", NULL, check_probe_path },
-	{ "kube-proxy-healthz-stale", NULL, check_proxy_health },
 	{ "externalip-not-routed", NULL, check_external_route },
 	{ "externalips-gate-off", check_external_gate, NULL },
 	{ "kubernetes-service-vip-hijack", NULL, check_vip_hijack },

@@ -29,6 +29,8 @@ static bool explains(const struct finding *f, const struct finding *g, bool apar
 {
 	if (f == g || f->severity < g->severity || !explains_id(f->check, g->check->id))
 		return false;
+	if (full(f)->own_rules && full(g)->foreign)
+		return false;
 	if (f->check->scope == SCOPE_NODE)
 		return f->node && (g->node ? strcmp(f->node, g->node) == 0 : !apart);
 	/* what it says of one node tells nothing of another */

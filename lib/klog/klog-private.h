@@ -9,31 +9,98 @@
 
 #include <svcdoctor/klog.h>
 
-/* ---- line.c ---- */
+/* ---- json.c: objects of one line, as far as logs need them; what is broken off is read as far as it goes ---- */
+
+struct log_span {
+	const char *s; /* NULL: not there */
+	size_t len;
+};
+struct log_json {
+	const char *at, *end;
+};
+/* False: @s is no object. */
+bool log_json_open(struct log_json *j, const char *s, size_t len);
+/* The next member. @ret_kind: '"' (the value without its quotes, as it is written), '[', '{' (with theirs), or '0' (all else). False: no more. */
+bool log_json_next(struct log_json *j, struct log_span *ret_key, struct log_span *ret_value, char *ret_kind);
+/* Writes the text of a string's inside, of quotes of Go or JSON; how much. */
+size_t log_unquote(const char *s, size_t len, char *buf, size_t size);
+/* The same of "[77,101]", journald's form of what is no UTF-8. */
+size_t log_json_bytes(const char *s, size_t len, char *buf, size_t size);
+/* Behind the quote that ends the string whose inside begins at @s; @end when none does. */
+const char *log_string_end(const char *s, const char *end);
+
+/* ---- time.c ---- */
+
+#define LOG_TIME_MAX 40u
+/* RFC 3339 of milliseconds since 1970; "" when they are out of range. */
+void log_time_write(int64_t ms, char ret[static LOG_TIME_MAX]);
+
+/* ---- line.c: one line of the file, without what stands before it ---- */
+
+#define LOG_LINE_MAX 8192u /* of the text; what stands behind is not looked at */
+#define LOG_RAW_MAX 65536u /* of a line as it lies in the file */
+
+struct log_raw {
+	const char *text;	 /* not terminated; in the line, or in @buf */
+	size_t len;
+	bool part;		 /* it goes on in the next line */
+	bool lines;		 /* it may be of several lines, as one entry of the journal */
+	char time[LOG_TIME_MAX]; /* "": it tells none. RFC 3339 where a year is told */
+	char buf[LOG_LINE_MAX];	 /* what was taken out of JSON */
+};
+void log_raw_read(struct log_raw *l, enum log_program program, const char *s, size_t len);
+
+/* ---- entry.c: what was written at once, which may be several lines ---- */
 
 /* How a line calls itself; bits, so that a form can allow several. */
 enum {
 	LEVEL_NONE = 1 << 0,	/* it says nothing */
 	LEVEL_DEBUG = 1 << 1, LEVEL_INFO = 1 << 2, LEVEL_WARNING = 1 << 3, LEVEL_ERROR = 1 << 4,
 	LEVEL_FATAL = 1 << 5,	/* and panics */
-	LEVEL_KLOG = 1 << 6,	/* beside one of them: klog wrote it, as client-go does */
+	LEVEL_KLOG = 1 << 6,	/* beside one of them: klog wrote it, as client-go does; of kube-proxy, which writes no others, it does not matter */
 	LEVEL_ANY = (1 << 7) - 1,
 };
+enum log_style {
+	STYLE_PLAIN,	  /* not klog's, or of a program whose lines are taken as they are */
+	STYLE_PRINTF,
+	STYLE_STRUCTURED, /* "message" key="value" */
+	STYLE_JSON,
+};
 
-#define LOG_LINE_MAX 8192u /* what stands behind is not looked at */
-
+/* A value of a structured entry, as it is written, without its quotes or marks. */
+struct log_pair {
+	struct log_span key, value;
+	char kind; /* '"', '<' (several lines, each behind a TAB), or '0' */
+};
+#define LOG_PAIRS_MAX 24u
 struct log_line {
 	const char *whole;	/* with its level, without what stands before it; not terminated */
 	size_t whole_len;
 	const char *text;	/* behind the level */
 	size_t len;
 	unsigned level;		/* one of LEVEL_*, with LEVEL_KLOG or without */
-	char time[40];		/* "": it tells none. RFC 3339 where a year is told */
-	char buf[LOG_LINE_MAX];	/* what had to be put together or taken out of JSON */
+	enum log_style style;
+	uint32_t pid;		/* of klog's header; 0: none */
+	struct log_span message; /* of kube-proxy: without the values behind it */
+	struct log_span err;	/* of a structured entry */
+	struct log_pair pairs[LOG_PAIRS_MAX];
+	size_t pairs_n;
+	char time[LOG_TIME_MAX];
+	char buf[LOG_LINE_MAX]; /* what had to be put together or taken out of quotes */
+	size_t used;		/* of @buf */
 };
-
-/* Reads one line at *@at, which goes behind it; of a runtime that cuts long lines, all of its parts. False: the end. Counts lines in @lines. */
-bool log_line_next(const char *data, size_t size, size_t *at, size_t *lines, struct log_line *ret);
+/* Reads what stands in whole, whole_len and time. */
+void log_line_read(struct log_line *l, enum log_program program);
+/* The value of a key; false: it has none. What is quoted is taken out of its quotes, into l->buf. */
+bool log_line_value(struct log_line *l, const char *key, struct log_span *ret);
+/* Values from @s on: ' key="value" key=3'. Keys may have blanks ("primary ipFamily"). */
+void log_read_pairs(struct log_line *l, const char *s, const char *end);
+bool log_klog_begins(const char *s, size_t len); /* "E0613 20:16:33." */
+bool log_is_structured(const char *s, size_t len); /* the first line of an entry */
+bool log_opens_value(const char *s, size_t len);   /* it ends with "=<" */
+bool log_closes_value(const char *s, size_t len);  /* " >" */
+/* Whether a line belongs to the entry of klog before it. @open: that is within a value of several lines. */
+bool log_entry_goes_on(bool open, bool structured, const char *s, size_t len);
 
 /* ---- match.c ---- */
 
@@ -68,40 +135,93 @@ struct log_row {
 	const char *name_key;		/* of structured lines: the key whose value is the name ("type", "ipset"); NULL: none */
 	const char *key, *key_value;	/* of structured lines: only with this value of this key; NULL: any */
 };
-struct log_span {
-	const char *s; /* NULL: not there */
-	size_t len;
+struct log_table {
+	const struct log_row *rows;
+	size_t n;
 };
 #define LOG_SPANS_MAX 16u
 struct log_spans {
 	struct log_span v[LOG_SPANS_MAX]; /* what the wild cards took, in their order */
 	size_t n;
 };
-bool log_pattern_match(const char *pattern, const char *text, size_t len, struct log_span *ret_name, struct log_span *ret_detail);
-
-/* What the wild cards of the row's form took. */
-bool log_row_spans(const struct log_row *row, const char *text, size_t len, struct log_spans *ret);
+/* What may follow behind the pattern. */
+enum log_tail {
+	TAIL_NONE,  /* nothing */
+	TAIL_STOP,  /* a full stop */
+	TAIL_ERROR, /* or ": ERROR" and its like */
+	TAIL_ANY,
+};
+struct log_capture {
+	struct log_span name, detail, err; /* @err: what followed behind the pattern */
+	struct log_spans spans;		   /* what the wild cards took, and last the error, in their order */
+};
+bool log_pattern_match(const char *pattern, enum log_tail tail, const char *text, size_t len, struct log_capture *ret);
 
 #define LOG_FORMS_MAX 4096u
-#define LOG_BUCKETS 1024u
-/* Of all forms of one program: which anchor may begin with four bytes. */
+#define LOG_BUCKETS 4096u
+/*
+ * Of all forms of one program: those that begin with four bytes, and those in which the four first bytes of an anchor stand somewhere.
+ */
 struct log_index {
+	enum log_program program;
+	size_t n;
 	const struct log_row *row[LOG_FORMS_MAX]; /* whose form it is */
 	const struct log_form *form[LOG_FORMS_MAX];
-	size_t n;
-	uint16_t first[LOG_BUCKETS]; /* form + 1; 0: none */
+	uint16_t first_form[LOG_FORMS_MAX]; /* of the same row */
+	struct log_span anchor[LOG_FORMS_MAX];
+	uint32_t four[LOG_FORMS_MAX]; /* the first of the beginning, or of the anchor */
+	uint16_t head[LOG_BUCKETS], first[LOG_BUCKETS]; /* form + 1; 0: none */
 	uint16_t next[LOG_FORMS_MAX];
+	uint8_t seen[8192]; /* bits: four bytes that may be an anchor's */
 };
-void log_index_make(struct log_index *x, enum log_program program);
-/* The first row that the line is of; NULL: none. */
-const struct log_row *log_index_find(const struct log_index *x, const struct log_line *l, struct log_span *ret_name, struct log_span *ret_detail);
+void log_index_make(struct log_index *x, enum log_program program, const struct log_table *const *tables);
+
+struct log_match {
+	const struct log_row *row;
+	size_t first_form;    /* of the row, in the index */
+	struct log_capture c; /* name and detail, as the row wants them */
+	struct log_span err;  /* what reasons are looked for in */
+	bool from_err;	      /* the text of the error was taken for the message ("Unhandled Error") */
+};
+/* The first row that the line is of. */
+bool log_index_find(const struct log_index *x, struct log_line *l, struct log_match *ret);
+/* The first row that a text is of, from its beginning to its end. */
+const struct log_row *log_index_text(const struct log_index *x, const char *text, size_t len, struct log_capture *ret);
+
+/* ---- reader.c ---- */
+
+/* As log_reader_new, with other tables than those of the programs. */
+struct log_reader *log_reader_of(struct arena *arena, enum log_program program, bool cut, const struct log_table *const *tables,
+				 const struct log_table *const *reasons);
+
+/* ---- summary.c: what is kept of entries ---- */
+
+struct log_counter;
+struct log_counter *log_counter_new(struct arena *arena, enum log_program program, bool whole, const struct log_table *const *tables,
+				    const struct log_table *const *reasons);
+/* @first, @last: its lines. */
+int log_counter_add(struct log_counter *c, struct log_line *l, size_t first, size_t last);
+int log_counter_end(struct log_counter *c, size_t lines, struct log_summary *ret);
+void log_counter_free(struct log_counter *c);
+
+/* ---- start.c: where a program starts ---- */
+
+struct log_starts {
+	bool whole;	   /* nothing stands before the first line */
+	bool running;	   /* kube-proxy: the last start is followed */
+	bool banner;	   /* in it */
+	uint32_t pid;
+	size_t run_line;   /* where the run begins whose banner has not come yet; 0: not known */
+	size_t start_line; /* the first of the lines that a start writes; 0: none */
+	size_t others;	   /* lines of no start since the last one of one */
+	const struct log_row *row; /* of the first of them */
+	size_t started_line, starts;
+};
+/* Follows one entry. */
+void log_starts_add(struct log_starts *s, enum log_program program, const struct log_line *l, const struct log_row *row, size_t first, size_t last);
 
 /* ---- the tables: coredns.c, kube-proxy*.c, kernel.c ---- */
 
-struct log_table {
-	const struct log_row *rows;
-	size_t n;
-};
 extern const struct log_table log_coredns;
 extern const struct log_table *const log_tables[]; /* in their order; the first row that fits counts. Ends with NULL */
 /* What texts of errors mean, wherever they stand in one: patterns as "*connection refused*". */

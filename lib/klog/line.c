@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One line of a log: what stands before it is taken off, whoever put it there, and its level and time are read. Runtimes write "TIME stderr F "
- * (CRI) or JSON (docker), kubectl "[pod/x/y] " and a time, journald a date, host and process; CoreDNS a date before 1.4, RFC 3339 from 1.4 to
- * 1.6 and neither since; client-go the header of klog (k8s.io/klog, formatHeader).
+ * One line of a log: what stands before it is taken off, whoever put it there, and its time is read. Runtimes write "TIME stderr F " (CRI) or
+ * JSON (docker), kubectl "[pod/x/y] " and a time, journald a date, host and process, or JSON (journalctl -o json, systemd.journal-fields(7));
+ * CoreDNS a date before 1.4, RFC 3339 from 1.4 to 1.6 and neither since; the kernel, as dmesg shows it, its level and seconds since its start.
  */
 #include <ctype.h>
 
@@ -24,7 +24,7 @@ static size_t time_len(const char *s, size_t len)
 
 	if (len < 20 || !digits(s, "0000-00-00T00:00:00"))
 		return 0;
-	if (s[n] == '.')
+	if (s[n] == '.' || s[n] == ',')
 		for (n++; n < len && isdigit((unsigned char)s[n]); n++)
 			;
 	if (n < len && s[n] == 'Z')
@@ -37,41 +37,67 @@ static size_t time_len(const char *s, size_t len)
 }
 
 /* The time that stands nearest to the beginning is kept: it is that of whoever collected the line, and has a year. */
-static void keep_time(struct log_line *l, const char *s, size_t len)
+static void keep_time(struct log_raw *l, const char *s, size_t len)
 {
 	if (l->time[0] || len >= sizeof(l->time))
 		return;
 	memcpy(l->time, s, len);
 	l->time[len] = '\0';
+	if (len > 19 && l->time[19] == ',') /* dmesg --time-format=iso */
+		l->time[19] = '.';
 }
 
-static bool skip(struct log_line *l, size_t n)
+static bool skip(struct log_raw *l, size_t n)
 {
 	l->text += n;
 	l->len -= n;
 	return true;
 }
 
-static bool starts(const struct log_line *l, const char *s)
+static bool starts(const struct log_raw *l, const char *s)
 {
 	return l->len >= strlen(s) && memcmp(l->text, s, strlen(s)) == 0;
 }
 
-/* "stderr F " behind a time. *@ret_part: the line goes on in the next one. */
-static bool skip_stream(struct log_line *l, bool *ret_part)
+/* "stderr F " behind a time. */
+static bool skip_stream(struct log_raw *l)
 {
 	if (!starts(l, "stdout ") && !starts(l, "stderr "))
 		return false;
 	if (l->len < 8 || (l->text[7] != 'F' && l->text[7] != 'P') || (l->len > 8 && l->text[8] != ' ' && l->text[8] != ':'))
 		return false;
-	*ret_part = l->text[7] == 'P';
+	l->part = l->text[7] == 'P';
 	skip(l, 8);
 	while (l->len && *l->text != ' ')
 		skip(l, 1);
 	return l->len ? skip(l, 1) : true;
 }
 
-static bool skip_rfc3339(struct log_line *l, bool *ret_part)
+/* "node1 coredns[123]: ", "node1 kernel: " behind a time of the journal. */
+static bool skip_process(struct log_raw *l)
+{
+	const size_t most = MIN(l->len, (size_t)400);
+	const char *host = memchr(l->text, ' ', most), *end;
+
+	if (!host || host == l->text)
+		return false;
+	end = memchr(host + 1, ' ', most - (size_t)(host + 1 - l->text));
+	if (!end || end - host < 4 || end[-1] != ':')
+		return false;
+	if (end[-2] == ']') {
+		const char *p = end - 3;
+
+		while (p > host + 1 && isdigit((unsigned char)*p))
+			p--;
+		if (*p != '[' || p == end - 3 || p == host + 1)
+			return false;
+	} else if (end - host != 8 || memcmp(host, " kernel:", 8) != 0) {
+		return false;
+	}
+	return skip(l, (size_t)(end - l->text) + 1);
+}
+
+static bool skip_rfc3339(struct log_raw *l)
 {
 	size_t n = time_len(l->text, l->len);
 
@@ -81,11 +107,12 @@ static bool skip_rfc3339(struct log_line *l, bool *ret_part)
 	skip(l, n);
 	if (l->len)
 		skip(l, 1);
-	skip_stream(l, ret_part);
+	if (!skip_stream(l)) /* journalctl -o short-iso */
+		skip_process(l);
 	return true;
 }
 
-static bool skip_date(struct log_line *l)
+static bool skip_date(struct log_raw *l)
 {
 	char t[20];
 
@@ -99,7 +126,7 @@ static bool skip_date(struct log_line *l)
 }
 
 /* "[pod/coredns-x/coredns] " */
-static bool skip_pod(struct log_line *l)
+static bool skip_pod(struct log_raw *l)
 {
 	const char *end = starts(l, "[pod/") ? memchr(l->text, ']', l->len) : NULL;
 
@@ -108,196 +135,126 @@ static bool skip_pod(struct log_line *l)
 	return skip(l, (size_t)(end - l->text) + 2);
 }
 
-/* "May 01 10:00:00 node1 coredns[123]: " */
-static bool skip_journal(struct log_line *l)
+/* "May 01 10:00:00 node1 coredns[123]: ", also with parts of a second */
+static bool skip_journal(struct log_raw *l)
 {
-	const char *host, *end;
+	const struct log_raw before = { .text = l->text, .len = l->len };
+	size_t n = 15;
 
-	if (l->len < 18 || !isupper((unsigned char)l->text[0]) || l->text[3] != ' ' || !digits(l->text + 6, " 00:00:00 "))
+	if (l->len < 18 || !isupper((unsigned char)l->text[0]) || l->text[3] != ' ' || !digits(l->text + 6, " 00:00:00"))
 		return false;
-	host = memchr(l->text + 16, ' ', l->len - 16);
-	end = host ? memmem(host, (size_t)(l->text + l->len - host), "]: ", 3) : NULL;
-	if (!end || memchr(host + 1, ' ', (size_t)(end - host) - 1))
+	if (l->text[n] == '.')
+		for (n++; n < l->len && isdigit((unsigned char)l->text[n]); n++)
+			;
+	if (n == l->len || l->text[n] != ' ')
 		return false;
-	keep_time(l, l->text, 15);
-	return skip(l, (size_t)(end - l->text) + 3);
-}
-
-/* ---- JSON of docker ---- */
-
-static size_t json_char(const char *s, size_t len, char *ret)
-{
-	static const char from[] = "nrtbf", to[] = "\n\r\t\b\f";
-	const char *known;
-
-	if (*s != '\\' || len < 2) {
-		*ret = *s;
-		return 1;
+	skip(l, n + 1);
+	if (skip_process(l)) {
+		keep_time(l, before.text, 15);
+		return true;
 	}
-	if (s[1] == 'u' && len >= 6) {
-		unsigned v = 0;
+	l->text = before.text;
+	l->len = before.len;
+	return false;
+}
 
-		for (size_t i = 2; i < 6; i++)
-			v = v * 16 + (unsigned)(isdigit((unsigned char)s[i]) ? s[i] - '0' : (s[i] | 0x20) - 'a' + 10);
-		*ret = v < 0x80 ? (char)v : '?';
-		return 6;
+/* ---- JSON of docker and of journald ---- */
+
+static bool is_key(const struct log_span *key, const char *want)
+{
+	return key->len == strlen(want) && memcmp(key->s, want, key->len) == 0;
+}
+
+static void json_time(struct log_raw *l, const struct log_span *key, const struct log_span *value)
+{
+	if (is_key(key, "time")) {
+		if (time_len(value->s, value->len) == value->len)
+			keep_time(l, value->s, value->len);
+	} else if (is_key(key, "__REALTIME_TIMESTAMP")) {
+		int64_t us = 0;
+
+		for (size_t i = 0; i < value->len && i < 18 && isdigit((unsigned char)value->s[i]); i++)
+			us = us * 10 + (value->s[i] - '0');
+		if (us && !l->time[0])
+			log_time_write(us / 1000, l->time);
 	}
-	known = strchr(from, s[1]);
-	*ret = known && *known ? to[known - from] : s[1];
-	return 2;
 }
 
-/* Copies the string behind @key into @buf. */
-static bool json_text(const struct log_line *l, const char *key, char *buf, size_t size, size_t *ret_len)
+/* Which member of the object is the line; NULL: none, it is itself one. klog's own objects begin with these. */
+static bool take_text(struct log_raw *l, struct log_json *j)
 {
-	const char *s = memmem(l->text, l->len, key, strlen(key)), *end = l->text + l->len;
-	size_t n = 0;
+	struct log_span key, v, text = { 0 };
+	bool docker = false;
+	char kind, text_kind = 0;
 
-	if (!s)
-		return false;
-	for (s += strlen(key); s < end && *s != '"' && n < size;)
-		s += json_char(s, (size_t)(end - s), &buf[n++]);
-	*ret_len = n;
-	return true;
-}
-
-static bool take_json(struct log_line *l, bool *ret_part)
-{
-	char t[sizeof(l->time)];
-	size_t n, tn;
-
-	if (!starts(l, "{\"log\":\"") || l->text == l->buf || !json_text(l, "{\"log\":\"", l->buf, sizeof(l->buf), &n))
-		return false;
-	if (json_text(l, "\"time\":\"", t, sizeof(t) - 1, &tn) && time_len(t, tn) == tn)
-		keep_time(l, t, tn);
-	*ret_part = n && l->buf[n - 1] != '\n';
-	while (n && (l->buf[n - 1] == '\n' || l->buf[n - 1] == '\r'))
-		n--;
-	l->text = l->buf;
-	l->len = n;
-	return true;
-}
-
-/* ---- level ---- */
-
-static const struct {
-	const char *word;
-	unsigned level;
-} levels[] = {
-	{ "[INFO] ", LEVEL_INFO },   { "[WARNING] ", LEVEL_WARNING }, { "[ERROR] ", LEVEL_ERROR },
-	{ "[DEBUG] ", LEVEL_DEBUG }, { "[FATAL] ", LEVEL_FATAL },     { "[PANIC] ", LEVEL_FATAL },
-};
-
-/* "E0613 20:16:33.123456       1 reflector.go:138] " */
-static bool klog_header(struct log_line *l)
-{
-	static const char letters[] = "IWEF";
-	static const unsigned of[] = { LEVEL_INFO, LEVEL_WARNING, LEVEL_ERROR, LEVEL_FATAL };
-	const char *letter, *end;
-	char t[16];
-
-	if (l->len < 30 || !digits(l->text + 1, "0000 00:00:00."))
-		return false;
-	letter = strchr(letters, l->text[0]);
-	end = memmem(l->text, MIN(l->len, (size_t)200), "] ", 2);
-	if (!letter || !*letter || !end)
-		return false;
-	l->level = of[letter - letters] | LEVEL_KLOG;
-	snprintf(t, sizeof(t), "%.2s-%.2s %.8s", l->text + 1, l->text + 3, l->text + 6);
-	keep_time(l, t, strlen(t));
-	return skip(l, (size_t)(end - l->text) + 2);
-}
-
-static void read_level(struct log_line *l)
-{
-	l->level = LEVEL_NONE;
-	for (size_t i = 0; i < ARRAY_LEN(levels); i++)
-		if (starts(l, levels[i].word)) {
-			l->level = levels[i].level;
-			skip(l, strlen(levels[i].word));
-			return;
+	for (unsigned i = 0; i < 100 && log_json_next(j, &key, &v, &kind); i++) {
+		if (i == 0 && (is_key(&key, "ts") || is_key(&key, "msg") || is_key(&key, "caller")))
+			return false;
+		if (is_key(&key, "log") || is_key(&key, "MESSAGE")) {
+			docker = key.len == 3;
+			text = v;
+			text_kind = kind;
+		} else if (kind == '"') {
+			json_time(l, &key, &v);
 		}
-	klog_header(l);
+	}
+	if (text_kind != '"' && text_kind != '[')
+		return false;
+	l->len = text_kind == '"' ? log_unquote(text.s, text.len, l->buf, sizeof(l->buf)) : log_json_bytes(text.s, text.len, l->buf, sizeof(l->buf));
+	l->text = l->buf;
+	/* docker cuts long lines, too */
+	l->part = docker && l->len && l->len < sizeof(l->buf) && l->buf[l->len - 1] != '\n';
+	while (l->len && (l->buf[l->len - 1] == '\n' || l->buf[l->len - 1] == '\r'))
+		l->len--;
+	l->lines = !docker;
+	return true;
 }
 
-/* Values of klog are quoted again: what was quoted in them is read as it was. */
-static void unquote(struct log_line *l)
+static bool take_json(struct log_raw *l)
 {
-	size_t n = 0;
+	struct log_json j;
 
-	if (!(l->level & LEVEL_KLOG) || !memmem(l->text, l->len, "\\\"", 2))
+	return l->text != l->buf && log_json_open(&j, l->text, l->len) && take_text(l, &j);
+}
+
+/* ---- dmesg ---- */
+
+/* "[   12.345678] ", "[Fri Nov 20 10:00:00 2026] ". What stands before it is the level, which entry.c reads. */
+static void kernel_time(struct log_raw *l)
+{
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	const char *s = memchr(l->text, '[', MIN(l->len, (size_t)20)), *end = s ? memchr(s, ']', MIN((size_t)(l->text + l->len - s), (size_t)32)) : NULL;
+
+	if (!end || l->time[0])
 		return;
-	for (size_t i = 0; i < l->len && n < sizeof(l->buf); i++)
-		if (l->text[i] != '\\' || i + 1 == l->len || l->text[i + 1] != '"')
-			l->buf[n++] = l->text[i];
-	l->text = l->buf;
-	l->len = n;
+	if (end - s == 25 && digits(s + 11, " 00:00:00 0000"))
+		for (unsigned m = 0; m < 12; m++)
+			if (memcmp(s + 5, months + 3 * (size_t)m, 3) == 0) {
+				snprintf(l->time, sizeof(l->time), "%.4s-%02u-%c%cT%.8s", s + 21, m + 1, s[9] == ' ' ? '0' : s[9], s[10], s + 12);
+				return;
+			}
+	for (s++; s < end && *s == ' '; s++)
+		;
+	for (const char *p = s; p < end; p++)
+		if (!isdigit((unsigned char)*p) && *p != '.')
+			return;
+	keep_time(l, s, (size_t)(end - s));
 }
 
 /* ---- */
 
-/* The next line of the file. @ret_part: it goes on in the one behind it. */
-static void one_line(const char *s, size_t len, struct log_line *l, bool *ret_part)
+void log_raw_read(struct log_raw *l, enum log_program program, const char *s, size_t len)
 {
-	*ret_part = false;
+	while (len && s[len - 1] == '\r')
+		len--;
 	l->text = s;
-	l->len = MIN(len, (size_t)LOG_LINE_MAX);
-	while (skip_pod(l) || skip_rfc3339(l, ret_part) || skip_date(l) || skip_journal(l) || take_json(l, ret_part))
-		;
-}
-
-static bool raw_line(const char *data, size_t size, size_t *at, size_t *lines, const char **ret, size_t *ret_len)
-{
-	const char *end;
-
-	if (*at >= size)
-		return false;
-	end = memchr(data + *at, '\n', size - *at);
-	*ret = data + *at;
-	*ret_len = end ? (size_t)(end - *ret) : size - *at;
-	*at += *ret_len + (end != NULL);
-	++*lines;
-	while (*ret_len && (*ret)[*ret_len - 1] == '\r')
-		--*ret_len;
-	return true;
-}
-
-/* The parts behind the first one, without what stands before them. */
-static void join_parts(const char *data, size_t size, size_t *at, size_t *lines, struct log_line *l)
-{
-	size_t n = MIN(l->len, sizeof(l->buf)), len;
-	bool part = true;
-	const char *s;
-
-	memmove(l->buf, l->text, n);
-	while (part && raw_line(data, size, at, lines, &s, &len)) {
-		struct log_line more = { .time = "" };
-		size_t take;
-
-		one_line(s, len, &more, &part);
-		take = MIN(more.len, sizeof(l->buf) - n);
-		memcpy(l->buf + n, more.text, take);
-		n += take;
-	}
-	l->text = l->buf;
-	l->len = n;
-}
-
-bool log_line_next(const char *data, size_t size, size_t *at, size_t *lines, struct log_line *ret)
-{
-	const char *s;
-	size_t len;
-	bool part;
-
-	ret->time[0] = '\0';
-	if (!raw_line(data, size, at, lines, &s, &len))
-		return false;
-	one_line(s, len, ret, &part);
-	if (part)
-		join_parts(data, size, at, lines, ret);
-	ret->whole = ret->text;
-	ret->whole_len = ret->len;
-	read_level(ret);
-	unquote(ret);
-	return true;
+	l->len = MIN(len, (size_t)LOG_RAW_MAX);
+	l->part = l->lines = false;
+	l->time[0] = '\0';
+	if (!log_klog_begins(l->text, l->len))
+		while (skip_pod(l) || skip_rfc3339(l) || skip_date(l) || skip_journal(l) || take_json(l))
+			;
+	if (program == LOG_KERNEL)
+		kernel_time(l);
+	l->len = MIN(l->len, (size_t)LOG_LINE_MAX);
 }

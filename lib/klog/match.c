@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which known line a line is. Four bytes of every line, at each of its places, are looked up among the beginnings of all anchors, so that
- * the number of known lines does not matter; only a line that has an anchor is held against its pattern.
+ * Which known line a line is. Most forms begin with bytes of their own, by which they are looked up at once; for the others, four bytes of the
+ * text at each of its places are held against a set of those that begin an anchor, so that the number of known lines does not matter. Only what
+ * is found so is held against its pattern.
  */
 #include <ctype.h>
 
@@ -11,7 +12,7 @@
 
 static bool is_wild(const char *p)
 {
-	return *p == '*' || (*p == '%' && p[1] != '%' && p[1] != 'D');
+	return *p == '*' || (*p == '%' && p[1] && p[1] != 'D');
 }
 
 /* How many bytes of the pattern are themselves. */
@@ -24,30 +25,26 @@ static size_t literal_len(const char *p)
 	return n;
 }
 
-static const char *find_case(const char *s, size_t len, const char *what, size_t what_len)
+static const char *skip_marks(const char *p)
 {
-	for (size_t i = 0; i + what_len <= len; i++)
-		if (strncasecmp(s + i, what, what_len) == 0)
-			return s + i;
-	return NULL;
+	while (p[0] == '%' && p[1] == 'D')
+		p += 2;
+	return p;
 }
 
-/* What a wild card takes: up to the bytes that follow it, or all the rest. -1: they do not follow. */
-static ssize_t wild_len(const char *behind, const char *s, size_t len, size_t at_least)
+static char lower(char c)
 {
-	size_t lit = literal_len(behind);
-	const char *end;
+	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
 
-	if (!*behind)
-		return (ssize_t)len;
-	if (len < at_least + lit)
-		return -1;
-	if (!behind[lit]) {
-		end = s + len - lit;
-		return strncasecmp(end, behind, lit) == 0 ? end - s : -1;
-	}
-	end = find_case(s + at_least, len - at_least, behind, lit);
-	return end ? end - s : -1;
+static const char *find_case(const char *s, size_t len, const char *what, size_t what_len)
+{
+	const char first = lower(*what);
+
+	for (size_t i = 0; i + what_len <= len; i++)
+		if (lower(s[i]) == first && strncasecmp(s + i, what, what_len) == 0)
+			return s + i;
+	return NULL;
 }
 
 static bool wild_ok(char kind, const char *s, size_t len)
@@ -61,132 +58,365 @@ static bool wild_ok(char kind, const char *s, size_t len)
 	return kind == '*' || kind == 'd' || len;
 }
 
-static bool match(const char *pattern, const char *text, size_t len, struct log_spans *spans, struct log_span *ret_name, struct log_span *ret_detail)
+static bool starts(const char *s, const char *end, const char *what)
 {
-	struct log_span name = { 0 }, detail = { 0 };
-	const char *p = pattern, *s = text, *end = text + len;
-	size_t lit;
+	return (size_t)(end - s) >= strlen(what) && strncasecmp(s, what, strlen(what)) == 0;
+}
 
+/* Whether what stands from @s on may follow behind the pattern. */
+static bool tail_ok(enum log_tail tail, const char *s, const char *end, struct log_span *ret_err)
+{
+	static const char *const before[] = { ", error: ", ", err: ", ": error: ", ": " };
+
+	if (s == end || tail == TAIL_ANY)
+		return true;
+	if (tail == TAIL_NONE)
+		return false;
+	if (*s == '.' && s + 1 == end)
+		return true;
+	if (tail == TAIL_STOP || (*s != ',' && *s != ':'))
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(before); i++)
+		if (starts(s, end, before[i])) {
+			s += strlen(before[i]);
+			*ret_err = (struct log_span){ s, (size_t)(end - s) };
+			return true;
+		}
+	if (*s == ':' && s + 1 < end && s[1] == '\n') {
+		*ret_err = (struct log_span){ s + 2, (size_t)(end - s) - 2 };
+		return true;
+	}
+	return *s == ':' && s + 1 == end;
+}
+
+/* What a wild card takes whose end is the pattern's: as little as lets the rest follow. -1: nothing does. */
+static ssize_t last_wild(char kind, enum log_tail tail, const char *s, const char *end, struct log_span *ret_err)
+{
+	const bool word = kind == 'w' || kind == 'n' || kind == 'x' || kind == '#';
+
+	if (kind == 'd' || tail == TAIL_NONE || (tail == TAIL_ANY && !word))
+		return end - s;
+	for (const char *e = kind == '*' ? s : s + 1; e <= end; e++) {
+		if (e == end)
+			return end - s;
+		if (tail == TAIL_ANY ? isspace((unsigned char)*e) != 0 : tail_ok(tail, e, end, ret_err))
+			return e - s;
+	}
+	return -1;
+}
+
+/* What a wild card takes that bytes follow. */
+static ssize_t wild_len(const char *behind, enum log_tail tail, const char *s, const char *end, size_t at_least)
+{
+	const size_t lit = literal_len(behind), len = (size_t)(end - s);
+	const char *at = s + at_least;
+
+	if (len < at_least + lit)
+		return -1;
+	if (!behind[lit] && tail == TAIL_NONE)
+		return strncasecmp(end - lit, behind, lit) == 0 ? end - lit - s : -1;
+	if (behind[lit] || !lit) {
+		at = lit ? find_case(at, (size_t)(end - at), behind, lit) : at;
+		return at ? at - s : -1;
+	}
+	/* the pattern ends with these bytes: what follows them must be allowed to */
+	for (; (at = find_case(at, (size_t)(end - at), behind, lit)); at++) {
+		struct log_span err;
+
+		if (tail_ok(tail, at + lit, end, &err))
+			return at - s;
+	}
+	return -1;
+}
+
+static void add_span(struct log_capture *c, const char *s, size_t len)
+{
+	if (c->spans.n < LOG_SPANS_MAX)
+		c->spans.v[c->spans.n++] = (struct log_span){ s, len };
+}
+
+static void keep_wild(struct log_capture *c, char kind, const char *s, size_t len)
+{
+	add_span(c, s, len);
+	if (kind == 'n' || kind == 'N')
+		c->name = (struct log_span){ s, len };
+	else if (kind == 'd' || kind == 'x')
+		c->detail = (struct log_span){ s, len };
+}
+
+/* The wild card at *@p, with what stands for it at *@s. */
+static bool match_wild(const char **p, enum log_tail tail, const char **s, const char *end, struct log_capture *c)
+{
+	const char kind = **p == '*' ? '*' : (*p)[1];
+	const char *behind = *p + (kind == '*' ? 1 : 2);
+	struct log_span err = { 0 };
+	ssize_t n;
+
+	*p = behind;
+	behind = skip_marks(behind);
+	n = *behind ? wild_len(behind, tail, *s, end, kind != '*' && kind != 'd') : last_wild(kind, tail, *s, end, &err);
+	if (n < 0 || !wild_ok(kind, *s, (size_t)n))
+		return false;
+	keep_wild(c, kind, *s, (size_t)n);
+	*s += n;
+	return true;
+}
+
+bool log_pattern_match(const char *pattern, enum log_tail tail, const char *text, size_t len, struct log_capture *ret)
+{
+	const char *p = pattern, *s = text, *end = text + len;
+
+	ret->name = ret->detail = ret->err = (struct log_span){ 0 };
+	ret->spans.n = 0;
 	while (*p) {
 		if (*p == '%' && p[1] == 'D') {
-			detail = (struct log_span){ s, (size_t)(end - s) };
+			ret->detail = (struct log_span){ s, (size_t)(end - s) };
 			p += 2;
 		} else if (is_wild(p)) {
-			char kind = *p == '*' ? '*' : p[1];
-			ssize_t n;
-
-			p += kind == '*' ? 1 : 2;
-			n = wild_len(p, s, (size_t)(end - s), kind != '*' && kind != 'd');
-			if (n < 0 || !wild_ok(kind, s, (size_t)n))
+			if (!match_wild(&p, tail, &s, end, ret))
 				return false;
-			if (spans && spans->n < LOG_SPANS_MAX)
-				spans->v[spans->n++] = (struct log_span){ s, (size_t)n };
-			if (kind == 'n' || kind == 'N')
-				name = (struct log_span){ s, (size_t)n };
-			else if (kind == 'd' || kind == 'x')
-				detail = (struct log_span){ s, (size_t)n };
-			s += n;
 		} else {
-			lit = literal_len(p);
-			if ((size_t)(end - s) < lit || strncasecmp(s, p, lit) != 0)
+			const size_t lit = literal_len(p);
+
+			if (!lit || (size_t)(end - s) < lit || strncasecmp(s, p, lit) != 0)
 				return false;
 			p += lit;
 			s += lit;
 		}
 	}
-	if (s != end)
+	if (!tail_ok(tail, s, end, &ret->err))
 		return false;
-	*ret_name = name;
-	*ret_detail = detail;
+	if (ret->err.s)
+		add_span(ret, ret->err.s, ret->err.len);
+	else if (tail == TAIL_ANY && s < end)
+		add_span(ret, s, (size_t)(end - s));
 	return true;
 }
 
-bool log_pattern_match(const char *pattern, const char *text, size_t len, struct log_span *ret_name, struct log_span *ret_detail)
-{
-	return match(pattern, text, len, NULL, ret_name, ret_detail);
-}
-
-bool log_row_spans(const struct log_row *row, const char *text, size_t len, struct log_spans *ret)
-{
-	struct log_span name, detail;
-
-	for (size_t i = 0; row->forms[i].pattern; i++) {
-		ret->n = 0;
-		if (match(row->forms[i].pattern, text, len, ret, &name, &detail))
-			return true;
-	}
-	return false;
-}
-
-/* ---- anchors ---- */
-
-static unsigned bucket_of(uint32_t four)
-{
-	return (four * 2654435761u) >> 22;
-}
-
-static uint32_t fold(char c)
-{
-	return (uint32_t)(unsigned char)c | 0x20;
-}
+/* ---- the index ---- */
 
 static uint32_t four_bytes(const char *s)
 {
-	return fold(s[0]) | fold(s[1]) << 8 | fold(s[2]) << 16 | fold(s[3]) << 24;
+	uint32_t v;
+
+	memcpy(&v, s, sizeof(v));
+	return v | 0x20202020;
+}
+
+static unsigned bucket_of(uint32_t four)
+{
+	return (four * 2654435761u) >> 20;
+}
+
+/* The bytes that are in every line of the form, by which it is found. */
+static struct log_span anchor_of(const struct log_form *f)
+{
+	const char *p = f->anchor ? f->anchor : f->pattern;
+
+	if (f->anchor)
+		return (struct log_span){ p, strlen(p) };
+	while (*p) {
+		const size_t n = literal_len(p);
+
+		if (n >= 4)
+			return (struct log_span){ p, n };
+		p += n;
+		p += *p == '%' && p[1] ? 2 : *p != '\0';
+	}
+	return (struct log_span){ 0 };
 }
 
 static void add_forms(struct log_index *x, const struct log_row *row)
 {
+	const uint16_t first = (uint16_t)x->n;
+
 	for (const struct log_form *f = row->forms; f->pattern && x->n < LOG_FORMS_MAX; f++) {
+		const struct log_span a = anchor_of(f);
+
+		if (a.len < 4)
+			continue;
 		x->row[x->n] = row;
-		x->form[x->n++] = f;
+		x->form[x->n] = f;
+		x->first_form[x->n] = first;
+		x->anchor[x->n++] = a;
 	}
 }
 
-void log_index_make(struct log_index *x, enum log_program program)
+void log_index_make(struct log_index *x, enum log_program program, const struct log_table *const *tables)
 {
-	*x = (struct log_index){ 0 };
-	for (const struct log_table *const *t = log_tables; *t; t++)
+	*x = (struct log_index){ .program = program };
+	for (const struct log_table *const *t = tables; *t; t++)
 		for (size_t i = 0; i < (*t)->n; i++)
 			if ((*t)->rows[i].program == program)
 				add_forms(x, &(*t)->rows[i]);
 	/* from the last one, so that a bucket has its rows in their order */
 	for (size_t i = x->n; i-- > 0;) {
-		unsigned b = bucket_of(four_bytes(x->form[i]->anchor));
+		const bool head = literal_len(x->form[i]->pattern) >= 4;
+		uint16_t *b;
 
-		x->next[i] = x->first[b];
-		x->first[b] = (uint16_t)(i + 1);
+		x->four[i] = four_bytes(head ? x->form[i]->pattern : x->anchor[i].s);
+		b = &(head ? x->head : x->first)[bucket_of(x->four[i])];
+		if (!head)
+			x->seen[x->four[i] * 2654435761u >> 19] |= (uint8_t)(1u << (x->four[i] * 2654435761u >> 16 & 7));
+		x->next[i] = *b;
+		*b = (uint16_t)(i + 1);
 	}
 }
 
-/* Forms whose anchor is at this place of the line. */
-static void anchors_at(const struct log_index *x, unsigned bucket, const char *s, size_t len, unsigned level, uint64_t *forms)
-{
-	for (unsigned i = x->first[bucket]; i; i = x->next[i - 1]) {
-		const struct log_form *f = x->form[i - 1];
+/* ---- looking up ---- */
 
-		if ((f->levels & level) != level)
+/* What a line is held against. */
+struct asked {
+	const struct log_index *x;
+	struct log_line *l;	   /* NULL: a text alone */
+	const char *text;
+	size_t len;
+	unsigned level;		   /* 0: any */
+	bool all_bits;		   /* of the level a form must have */
+	enum log_tail tail;
+	size_t best;		   /* the form that is found; x->n: none yet */
+	struct log_capture *c;	   /* of it */
+};
+
+static bool key_fits(struct log_line *l, const struct log_row *row)
+{
+	struct log_span v;
+
+	if (!row->key || !row->key_value)
+		return true;
+	return l && log_line_value(l, row->key, &v) && v.len == strlen(row->key_value) && memcmp(v.s, row->key_value, v.len) == 0;
+}
+
+static void try_form(struct asked *a, size_t i)
+{
+	const struct log_row *row = a->x->row[i];
+	const struct log_form *f = a->x->form[i];
+	struct log_capture c;
+
+	if (a->all_bits ? (f->levels & a->level) != a->level : a->level && !(f->levels & a->level))
+		return;
+	if (!log_pattern_match(f->pattern, row->flags & ROW_TAIL ? TAIL_ANY : a->tail, a->text, a->len, &c) || !key_fits(a->l, row))
+		return;
+	/* an anchor may say more than the pattern */
+	if (f->anchor && !find_case(a->text, a->len, f->anchor, strlen(f->anchor)))
+		return;
+	a->best = i;
+	*a->c = c;
+}
+
+/* @tried: forms that were held against it already. */
+static void try_chain(struct asked *a, unsigned chain, uint32_t four, const char *at, uint64_t *tried)
+{
+	for (size_t i; chain && (i = chain - 1u) < a->best; chain = a->x->next[i]) {
+		if (a->x->four[i] != four)
 			continue;
-		if (strlen(f->anchor) <= len && strncasecmp(s, f->anchor, strlen(f->anchor)) == 0)
-			forms[(i - 1) / 64] |= UINT64_C(1) << ((i - 1) % 64);
+		if (at) {
+			const struct log_span *n = &a->x->anchor[i];
+
+			if (tried[i / 64] >> (i % 64) & 1 || (size_t)(a->text + a->len - at) < n->len || strncasecmp(at, n->s, n->len) != 0)
+				continue;
+			tried[i / 64] |= UINT64_C(1) << (i % 64);
+		}
+		try_form(a, i);
 	}
 }
 
-const struct log_row *log_index_find(const struct log_index *x, const struct log_line *l, struct log_span *ret_name, struct log_span *ret_detail)
+static bool look_up(struct asked *a)
 {
-	uint64_t forms[LOG_FORMS_MAX / 64] = { 0 };
-	uint32_t four = 0;
+	uint64_t tried[LOG_FORMS_MAX / 64];
+	bool used = false;
 
-	for (size_t i = 0; i < l->len; i++) {
-		four = four >> 8 | fold(l->text[i]) << 24;
-		if (i >= 3 && x->first[bucket_of(four)])
-			anchors_at(x, bucket_of(four), l->text + i - 3, l->len - i + 3, l->level, forms);
+	a->best = a->x->n;
+	if (a->len < 4)
+		return false;
+	try_chain(a, a->x->head[bucket_of(four_bytes(a->text))], four_bytes(a->text), NULL, NULL);
+	for (const char *s = a->text, *end = a->text + a->len - 3; s < end; s++) {
+		const uint32_t four = four_bytes(s), h = four * 2654435761u;
+
+		if (!(a->x->seen[h >> 19] >> (h >> 16 & 7) & 1))
+			continue;
+		if (!used)
+			memset(tried, 0, sizeof(tried));
+		used = true;
+		try_chain(a, a->x->first[bucket_of(four)], four, s, tried);
 	}
-	for (size_t i = 0; i < x->n; i++) {
-		if (!forms[i / 64])
-			i |= 63;
-		else if (forms[i / 64] >> (i % 64) & 1 && log_pattern_match(x->form[i]->pattern, l->text, l->len, ret_name, ret_detail))
-			return x->row[i];
+	return a->best < a->x->n;
+}
+
+const struct log_row *log_index_text(const struct log_index *x, const char *text, size_t len, struct log_capture *ret)
+{
+	struct asked a = { .x = x, .text = text, .len = len, .tail = TAIL_NONE, .c = ret };
+
+	return look_up(&a) ? x->row[a.best] : NULL;
+}
+
+/* As JSON, klog tells warnings from other lines no more than fatal errors from others. */
+static unsigned level_of(const struct log_line *l)
+{
+	const unsigned level = l->level & ~(unsigned)LEVEL_KLOG;
+
+	if (l->style != STYLE_JSON)
+		return level;
+	return level & LEVEL_ERROR ? LEVEL_ERROR | LEVEL_FATAL : LEVEL_INFO | LEVEL_WARNING | LEVEL_DEBUG;
+}
+
+static bool find_message(struct asked *a, struct log_line *l)
+{
+	static const char unhandled[] = "Unhandled Error";
+
+	a->level = level_of(l);
+	a->text = l->message.s;
+	a->len = l->message.len;
+	a->tail = l->style == STYLE_STRUCTURED ? TAIL_STOP : TAIL_ERROR;
+	/* k8s.io/apimachinery, util/runtime: what was a message is the text of an error from 1.31 on */
+	if (l->err.s && l->message.len == strlen(unhandled) && memcmp(l->message.s, unhandled, l->message.len) == 0) {
+		a->text = l->err.s;
+		a->len = l->err.len;
+		a->tail = TAIL_ERROR;
+		if (look_up(a))
+			return true;
+		a->text = l->message.s;
+		a->len = l->message.len;
 	}
-	return NULL;
+	return look_up(a);
+}
+
+static void take_error(struct log_line *l, struct log_match *m)
+{
+	const struct log_row *row = m->row;
+
+	m->err = m->c.err.s ? m->c.err : l->err.s && !(m->from_err && m->c.detail.s) ? l->err : m->c.detail;
+	if (!m->c.detail.s)
+		m->c.detail = m->err;
+	if (row->name_key && !m->c.name.s)
+		log_line_value(l, row->name_key, &m->c.name);
+	if (row->flags & ROW_TAIL && !l->err.s)
+		m->err = (struct log_span){ 0 };
+}
+
+/* Of CoreDNS, all bits of the level count: lines of client-go are others than its own. */
+static bool find_plain(struct asked *a, const struct log_line *l)
+{
+	a->text = l->text;
+	a->len = l->len;
+	a->tail = TAIL_NONE;
+	a->level = l->level;
+	a->all_bits = true;
+	return look_up(a);
+}
+
+bool log_index_find(const struct log_index *x, struct log_line *l, struct log_match *ret)
+{
+	struct asked a = { .x = x, .l = l, .c = &ret->c };
+	const bool plain = x->program != LOG_KUBE_PROXY;
+
+	if (!(plain ? find_plain(&a, l) : find_message(&a, l)))
+		return false;
+	ret->row = x->row[a.best];
+	ret->first_form = x->first_form[a.best];
+	ret->from_err = !plain && a.text == l->err.s;
+	ret->err = (struct log_span){ 0 };
+	if (!plain)
+		take_error(l, ret);
+	return true;
 }

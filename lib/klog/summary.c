@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What is kept of a log. It is read once from its beginning; of each kind of line only the places of the first and the last one are
- * remembered, and read again when all is counted, so that a long log costs no more memory than a short one.
+ * What is kept of a log: of each kind of line, with what its error is known to mean and with each of a few names, how many there are and the
+ * last one; of errors that are not known a few. So a long log costs no more memory than a short one.
  */
+#include <ctype.h>
 #include <errno.h>
 
 #include "klog-private.h"
 
-#define NAMES_MAX 8	/* of one kind; what has another name is counted together */
+#define NAMES_MAX 8	/* of one kind and reason; what has another name is counted together */
+#define HITS_MAX 600	/* then names and reasons are no longer told apart */
+#define UNKNOWN_MAX 16
 #define TEXT_MAX 400
+#define VERSION_MAX 40
+#define TOPICS (TOPIC_CONNTRACK + 1)
 
 void log_summary_release(struct log_summary *s)
 {
@@ -27,220 +32,344 @@ const char *log_hit_check(const struct log_hit *h)
 	return h->reason && h->reason->check ? h->reason->check : h->kind->check;
 }
 
-/* Where the first and last line of a hit begin. */
-struct place {
-	size_t first, last;
+/* A text as it was read, not cleaned yet. */
+struct text {
+	bool known;
+	uint16_t len;
+	char s[TEXT_MAX];
 };
-struct reading {
+struct held {
+	const struct log_row *row, *reason;
+	size_t count, first_line, last_line;
+	size_t next;		/* of the same kind, + 1 */
+	struct text name, text, detail;
+	char first[LOG_TIME_MAX], last[LOG_TIME_MAX];
+};
+struct unknown {
+	uint64_t key;
+	size_t count, last_line;
+	struct text text;
+	char first[LOG_TIME_MAX], last[LOG_TIME_MAX];
+};
+struct log_counter {
 	struct arena *arena;
-	const char *data;
-	size_t size;
-	struct log_index index;
-	struct log_summary *s;
-	ARRAY_OF(struct place) places;
-	size_t run_line;	/* where the run begins whose banner has not come yet, in a log that is whole; 0: not known */
-	size_t start_line;	/* the first of the lines that a start writes, when nothing else came behind them; 0: none */
-	size_t unknown;		/* where the first unknown error begins */
-	size_t last_time;	/* where the last line begins that tells one */
-	struct log_line line;
+	struct log_index index, reasons;
+	struct log_starts starts;
+	ARRAY_OF(struct held *) held;
+	size_t first_of[LOG_FORMS_MAX]; /* of the row whose first form this is: its first hit, + 1 */
+	struct unknown unknown[UNKNOWN_MAX];
+	size_t unknown_n, errors_unknown;
+	struct text first_unknown, version, mode;
+	size_t mode_line;
+	char until[LOG_TIME_MAX];
 };
 
-static char *clean_text(struct arena *a, const char *s, size_t len)
+static void keep_text(struct text *t, const char *s, size_t len, size_t most)
 {
-	char *copy = arena_strndup(a, s, MIN(len, (size_t)TEXT_MAX));
+	t->known = s != NULL;
+	t->len = (uint16_t)(s ? MIN(len, most) : 0);
+	if (t->len)
+		memcpy(t->s, s, t->len);
+}
 
-	return copy ? arena_clean(a, copy) : NULL;
+static void keep_time(char to[static LOG_TIME_MAX], const struct log_line *l)
+{
+	if (l->time[0])
+		memcpy(to, l->time, LOG_TIME_MAX);
 }
 
 /* ---- counting ---- */
 
-static bool same_name(const struct log_hit *h, const struct log_span *name)
+static bool same_name(const struct held *h, const struct log_span *name)
 {
-	if (!h->name || !name->s)
-		return !h->name && !name->s;
-	return strlen(h->name) == MIN(name->len, (size_t)TEXT_MAX) && strncmp(h->name, name->s, strlen(h->name)) == 0;
+	if (!h->name.known || !name->s)
+		return !h->name.known && !name->s;
+	return h->name.len == MIN(name->len, (size_t)TEXT_MAX) && memcmp(h->name.s, name->s, h->name.len) == 0;
 }
 
-/* The hit of this kind and name; of the kind without a name when there are many. SIZE_MAX: there is none, and *@name is what it is to be called. */
-static size_t find_hit(const struct log_summary *s, const struct log_kind *kind, struct log_span *name)
-{
-	size_t names = 0, nameless = SIZE_MAX;
+/* What is told apart of a line. */
+struct which {
+	const struct log_row *row, *reason;
+	size_t form; /* the first one of the row */
+	struct log_span name;
+};
 
-	for (size_t i = 0; i < s->hits.len; i++) {
-		if (s->hits.v[i].kind != kind)
+/* The hit of this kind, reason and name; without a name when there are many. NULL: there is none, and *@w is what it is to be. */
+static struct held *find_held(const struct log_counter *c, struct which *w)
+{
+	struct held *nameless = NULL;
+	size_t names = 0;
+
+	for (size_t i = c->first_of[w->form]; i; i = c->held.v[i - 1]->next) {
+		struct held *h = c->held.v[i - 1];
+
+		if (h->reason != w->reason)
 			continue;
-		if (same_name(&s->hits.v[i], name))
-			return i;
-		if (s->hits.v[i].name)
+		if (same_name(h, &w->name))
+			return h;
+		if (h->name.known)
 			names++;
 		else
-			nameless = i;
+			nameless = h;
 	}
 	if (names < NAMES_MAX)
-		return SIZE_MAX;
-	*name = (struct log_span){ 0 };
+		return NULL;
+	w->name = (struct log_span){ 0 };
 	return nameless;
 }
 
-static int count_line(struct reading *r, const struct log_row *row, struct log_span name, size_t begin)
+static struct held *held_of(struct log_counter *c, struct which *w)
 {
-	size_t i = find_hit(r->s, &row->kind, &name);
+	struct held *h = find_held(c, w);
 
-	if (i == SIZE_MAX) {
-		struct log_hit h = { .kind = &row->kind };
-
-		/* not cleaned yet: names are compared as they are written */
-		if (name.s && !(h.name = arena_strndup(r->arena, name.s, MIN(name.len, (size_t)TEXT_MAX))))
-			return -ENOMEM;
-		i = r->s->hits.len;
-		if (array_push(&r->places, ((struct place){ begin, begin })) < 0 || array_push(&r->s->hits, h) < 0)
-			return -ENOMEM;
+	if (!h && c->held.len >= HITS_MAX) {
+		w->name = (struct log_span){ 0 };
+		w->reason = NULL;
+		h = find_held(c, w);
 	}
-	r->s->hits.v[i].count++;
-	r->s->hits.v[i].last_line = r->s->lines;
-	r->places.v[i].last = begin;
+	if (h)
+		return h;
+	h = malloc(sizeof(*h));
+	if (!h || array_push(&c->held, h) < 0) {
+		free(h);
+		return NULL;
+	}
+	h->row = w->row;
+	h->reason = w->reason;
+	h->count = 0;
+	h->next = c->first_of[w->form];
+	h->first[0] = h->last[0] = '\0';
+	keep_text(&h->name, w->name.s, w->name.len, TEXT_MAX);
+	c->first_of[w->form] = c->held.len;
+	return h;
+}
+
+/* Only of what may be wrong an error tells more: that a harmless line has one is known. */
+static const struct log_row *reason_of(const struct log_counter *c, struct log_match *m)
+{
+	const struct log_row *reason;
+	struct log_capture found;
+
+	if (!m->err.s || m->row->kind.weight < LOG_WARNING)
+		return NULL;
+	reason = log_index_text(&c->reasons, m->err.s, m->err.len, &found);
+	if (reason && found.name.s)
+		m->c.name = found.name;
+	return reason;
+}
+
+static int count_line(struct log_counter *c, struct log_line *l, struct log_match *m, size_t first, size_t last)
+{
+	struct which w = { .row = m->row, .reason = reason_of(c, m), .form = m->first_form };
+	struct held *h;
+
+	w.name = m->c.name;
+	h = held_of(c, &w);
+	if (!h)
+		return -ENOMEM;
+	if (!h->count++) {
+		h->first_line = first;
+		keep_time(h->first, l);
+	}
+	h->last_line = last;
+	keep_time(h->last, l);
+	keep_text(&h->text, l->whole, l->whole_len, TEXT_MAX);
+	keep_text(&h->detail, m->c.detail.s, m->c.detail.len, TEXT_MAX);
 	return 0;
 }
 
-/* ".:53", "cluster.local.:53": which zones it serves, as it says when it starts. */
-static bool is_zone_line(const struct log_line *l)
-{
-	const char *colon = memrchr(l->text, ':', l->len);
-
-	if (l->level != LEVEL_NONE || !colon || colon == l->text || memchr(l->text, ' ', l->len))
-		return false;
-	for (const char *p = colon + 1; p < l->text + l->len; p++)
-		if (*p < '0' || *p > '9')
-			return false;
-	return colon + 1 < l->text + l->len;
-}
-
-/*
- * A start writes lines before its banner, which belong to it. They begin where the log does, or behind the line that ended the run before;
- * where nothing tells that, behind the last line that no start writes.
- */
-static int follow_start(struct reading *r, const struct log_row *row, const struct log_span *name)
-{
-	if (row && row->flags & ROW_BANNER) {
-		r->s->started_line = r->run_line ? r->run_line : r->start_line ? r->start_line : r->s->lines;
-		r->s->version = name->s ? clean_text(r->arena, name->s, MIN(name->len, (size_t)40)) : NULL;
-		r->start_line = r->run_line = 0;
-		return name->s && !r->s->version ? -ENOMEM : 0;
-	}
-	if (row && row->flags & ROW_END)
-		r->run_line = r->s->lines + 1;
-	if ((row && row->flags & ROW_START) || (!row && is_zone_line(&r->line))) {
-		if (!r->start_line)
-			r->start_line = r->s->lines;
-	} else {
-		r->start_line = 0;
-	}
-	return 0;
-}
+/* ---- errors that are not known ---- */
 
 static bool starts(const struct log_line *l, const char *s)
 {
 	return l->len >= strlen(s) && memcmp(l->text, s, strlen(s)) == 0;
 }
 
-static bool is_unknown_error(const struct log_line *l)
+/* The kernel calls much an error that is none of this program's. */
+static bool is_unknown_error(const struct log_counter *c, const struct log_line *l)
 {
+	if (c->index.program == LOG_KERNEL)
+		return false;
 	return (l->level & (LEVEL_ERROR | LEVEL_FATAL)) ||
 	       (l->level == LEVEL_NONE && (starts(l, "panic: ") || starts(l, "fatal error: ")));
 }
 
-static int one_line(struct reading *r, size_t begin)
+/* Of what the line says; digits are all the same (FNV-1a). */
+static uint64_t key_of(const struct log_line *l)
 {
-	struct log_span name = { 0 }, detail;
-	const struct log_row *row = log_index_find(&r->index, &r->line, &name, &detail);
+	const bool json = l->style == STYLE_JSON;
+	const struct log_span parts[] = { { json ? l->message.s : l->text, json ? l->message.len : l->len }, json ? l->err : (struct log_span){ 0 } };
+	uint64_t key = UINT64_C(14695981039346656037);
+	bool number = false;
 
-	if (r->line.time[0])
-		r->last_time = begin + 1;
-	if (!row && is_unknown_error(&r->line) && !r->s->errors_unknown++)
-		r->unknown = begin;
-	if (row && count_line(r, row, name, begin) < 0)
-		return -ENOMEM;
-	return follow_start(r, row, &name);
+	for (size_t p = 0; p < ARRAY_LEN(parts); p++)
+		for (size_t i = 0; parts[p].s && i < MIN(parts[p].len, (size_t)TEXT_MAX); i++) {
+			const unsigned char ch = (unsigned char)parts[p].s[i];
+			const bool digit = ch >= '0' && ch <= '9';
+
+			if (!digit || !number)
+				key = (key ^ (digit ? '0' : ch)) * UINT64_C(1099511628211);
+			number = digit;
+		}
+	return key;
 }
 
-/* ---- what is kept ---- */
-
-static bool read_again(struct reading *r, size_t begin)
+static void count_unknown(struct log_counter *c, const struct log_line *l, size_t last)
 {
-	size_t at = begin, lines = 0;
+	const uint64_t key = key_of(l);
+	struct unknown *u = c->unknown, *end = c->unknown + c->unknown_n;
 
-	return log_line_next(r->data, r->size, &at, &lines, &r->line);
-}
-
-static int keep_time(struct reading *r, const char **ret)
-{
-	*ret = r->line.time[0] ? arena_strdup(r->arena, r->line.time) : NULL;
-	return r->line.time[0] && !*ret ? -ENOMEM : 0;
-}
-
-static int keep_hit(struct reading *r, struct log_hit *h, const struct place *p)
-{
-	struct log_span name, detail = { 0 };
-
-	if (h->name && !(h->name = arena_clean(r->arena, h->name)))
-		return -ENOMEM;
-	if (read_again(r, p->first) && keep_time(r, &h->first) < 0)
-		return -ENOMEM;
-	if (!read_again(r, p->last))
-		return 0;
-	log_index_find(&r->index, &r->line, &name, &detail);
-	h->text = clean_text(r->arena, r->line.whole, r->line.whole_len);
-	h->detail = detail.s ? clean_text(r->arena, detail.s, detail.len) : NULL;
-	return !h->text || (detail.s && !h->detail) ? -ENOMEM : keep_time(r, &h->last);
-}
-
-static int keep(struct reading *r)
-{
-	for (size_t i = 0; i < r->s->hits.len; i++)
-		if (keep_hit(r, &r->s->hits.v[i], &r->places.v[i]) < 0)
-			return -ENOMEM;
-	if (r->last_time && read_again(r, r->last_time - 1) && keep_time(r, &r->s->until) < 0)
-		return -ENOMEM;
-	if (r->s->errors_unknown && read_again(r, r->unknown))
-		r->s->first_unknown = clean_text(r->arena, r->line.whole, r->line.whole_len);
-	return r->s->errors_unknown && !r->s->first_unknown ? -ENOMEM : 0;
-}
-
-static int read_all(struct reading *r, bool cut)
-{
-	size_t at = 0;
-
-	/* the first line of an end of a log is hardly a whole one */
-	if (cut) {
-		const char *nl = memchr(r->data, '\n', r->size);
-
-		at = nl ? (size_t)(nl - r->data) + 1 : 0;
-		r->s->lines = nl != NULL;
-	} else {
-		r->run_line = 1;
+	if (!c->errors_unknown++)
+		keep_text(&c->first_unknown, l->whole, l->whole_len, TEXT_MAX);
+	while (u < end && u->key != key)
+		u++;
+	if (u == end) {
+		if (c->unknown_n == UNKNOWN_MAX)
+			return;
+		c->unknown_n++;
+		u->key = key;
+		keep_time(u->first, l);
 	}
-	for (size_t begin = at; log_line_next(r->data, r->size, &at, &r->s->lines, &r->line); begin = at)
-		if (one_line(r, begin) < 0)
-			return -ENOMEM;
-	return keep(r);
+	u->count++;
+	u->last_line = last;
+	keep_time(u->last, l);
+	keep_text(&u->text, l->whole, l->whole_len, TEXT_MAX);
 }
 
-int log_read(struct arena *arena, enum log_program program, const char *data, size_t size, bool cut, struct log_summary *ret)
-{
-	struct log_summary s = { 0 };
-	struct reading *r = calloc(1, sizeof(*r));
-	int e;
+/* ---- one entry ---- */
 
-	if (!r)
+struct log_counter *log_counter_new(struct arena *arena, enum log_program program, bool whole, const struct log_table *const *tables,
+				    const struct log_table *const *reasons)
+{
+	struct log_counter *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->arena = arena;
+	c->starts.whole = whole;
+	log_index_make(&c->index, program, tables);
+	log_index_make(&c->reasons, program, reasons);
+	return c;
+}
+
+static void keep_name(struct log_counter *c, const struct log_match *m, size_t first)
+{
+	if (m->row->flags & ROW_BANNER)
+		keep_text(&c->version, m->c.name.s, m->c.name.len, VERSION_MAX);
+	if (m->row->flags & ROW_MODE && m->c.name.s) {
+		keep_text(&c->mode, m->c.name.s, m->c.name.len, VERSION_MAX);
+		c->mode_line = first;
+		for (size_t i = 0; i < c->mode.len; i++)
+			c->mode.s[i] = (char)tolower((unsigned char)c->mode.s[i]);
+	}
+}
+
+int log_counter_add(struct log_counter *c, struct log_line *l, size_t first, size_t last)
+{
+	struct log_match m;
+	const bool known = log_index_find(&c->index, l, &m);
+
+	keep_time(c->until, l);
+	if (known) {
+		keep_name(c, &m, first);
+		if (count_line(c, l, &m, first, last) < 0)
+			return -ENOMEM;
+	} else if (is_unknown_error(c, l)) {
+		count_unknown(c, l, last);
+	}
+	log_starts_add(&c->starts, c->index.program, l, known ? m.row : NULL, first, last);
+	return 0;
+}
+
+void log_counter_free(struct log_counter *c)
+{
+	if (!c)
+		return;
+	for (size_t i = 0; i < c->held.len; i++)
+		free(c->held.v[i]);
+	array_free(&c->held);
+	free(c);
+}
+
+/* ---- the end ---- */
+
+static int give_text(struct arena *a, const struct text *t, const char **ret)
+{
+	char *copy = t->known ? arena_strndup(a, t->s, t->len) : NULL;
+
+	*ret = copy ? arena_clean(a, copy) : NULL;
+	return t->known && !*ret ? -ENOMEM : 0;
+}
+
+static int give_time(struct arena *a, const char *time, const char **ret)
+{
+	*ret = time[0] ? arena_strdup(a, time) : NULL;
+	return time[0] && !*ret ? -ENOMEM : 0;
+}
+
+static int give_hit(struct arena *a, const struct held *h, struct log_summary *s)
+{
+	struct log_hit hit = { .kind = &h->row->kind, .reason = h->reason ? &h->reason->kind : NULL, .count = h->count,
+			       .first_line = h->first_line, .last_line = h->last_line };
+
+	if (give_text(a, &h->name, &hit.name) < 0 || give_text(a, &h->text, &hit.text) < 0 || give_text(a, &h->detail, &hit.detail) < 0 ||
+	    give_time(a, h->first, &hit.first) < 0 || give_time(a, h->last, &hit.last) < 0)
 		return -ENOMEM;
-	*r = (struct reading){ .arena = arena, .data = data, .size = size, .s = &s };
-	log_index_make(&r->index, program);
-	e = size ? read_all(r, cut) : 0;
-	array_free(&r->places);
-	free(r);
-	if (e < 0)
+	return array_push(&s->hits, hit);
+}
+
+static int give_unknown(struct arena *a, const struct unknown *u, struct log_summary *s)
+{
+	struct log_unknown x = { .count = u->count, .last_line = u->last_line };
+
+	if (give_text(a, &u->text, &x.text) < 0 || give_time(a, u->first, &x.first) < 0 || give_time(a, u->last, &x.last) < 0)
+		return -ENOMEM;
+	return array_push(&s->unknown, x);
+}
+
+/* What a later good line of the same topic made history. */
+static void mark_over(struct log_summary *s)
+{
+	size_t good[TOPICS] = { 0 };
+
+	for (size_t i = 0; i < s->hits.len; i++) {
+		const struct log_hit *h = &s->hits.v[i];
+
+		if (h->kind->weight == LOG_GOOD)
+			good[h->kind->topic] = MAX(good[h->kind->topic], h->last_line);
+	}
+	for (size_t i = 0; i < s->hits.len; i++) {
+		struct log_hit *h = &s->hits.v[i];
+
+		h->over = h->kind->topic != TOPIC_NONE && h->kind->weight >= LOG_WARNING && good[h->kind->topic] > h->last_line;
+	}
+}
+
+static int give(struct log_counter *c, size_t lines, struct log_summary *s)
+{
+	*s = (struct log_summary){ .lines = lines, .errors_unknown = c->errors_unknown, .starts = c->starts.starts, .started_line = c->starts.started_line };
+	for (size_t i = 0; i < c->held.len; i++)
+		if (give_hit(c->arena, c->held.v[i], s) < 0)
+			return -ENOMEM;
+	for (size_t i = 0; i < c->unknown_n; i++)
+		if (give_unknown(c->arena, &c->unknown[i], s) < 0)
+			return -ENOMEM;
+	mark_over(s);
+	if (c->mode_line >= c->starts.started_line && give_text(c->arena, &c->mode, &s->mode) < 0)
+		return -ENOMEM;
+	if (give_text(c->arena, &c->first_unknown, &s->first_unknown) < 0 || give_text(c->arena, &c->version, &s->version) < 0)
+		return -ENOMEM;
+	return give_time(c->arena, c->until, &s->until);
+}
+
+int log_counter_end(struct log_counter *c, size_t lines, struct log_summary *ret)
+{
+	struct log_summary s;
+	int r = give(c, lines, &s);
+
+	if (r < 0)
 		log_summary_release(&s);
 	else
 		*ret = s;
-	return e;
+	return r;
 }

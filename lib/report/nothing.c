@@ -58,6 +58,13 @@ static int nothing_dns(const struct report *r)
 	return report_dns(r, &n, &d);
 }
 
+static int nothing_proxy(const struct report *r)
+{
+	const struct proxy_report p = { 0 };
+	const struct diagnosis d = { .healthy = -1, .axis_has_source = { true, true, true } };
+	return report_proxy(r, &p, &d);
+}
+
 /* explain: no check; of the others, what every document has. */
 static int nothing_else(const struct report *r)
 {
@@ -75,7 +82,7 @@ static const struct {
 } documents[] = {
 	{ "diagnose", nothing_diagnose }, { "wait", nothing_diagnose }, { "verify", nothing_verify },	      { "trace", nothing_trace },
 	{ "rules", nothing_rules },	  { "endpoints", nothing_endpoints },	{ "hairpin", nothing_hairpin },	  { "connect", nothing_connect },
-	{ "dns", nothing_dns },
+	{ "dns", nothing_dns },	  { "proxy", nothing_proxy },
 };
 
 int report_nothing(const struct report *r)

@@ -51,7 +51,7 @@ $2" "$work/out" 2>&1); then ok "$name"; else no "$name" "$(printf %s "$why" | ta
 }
 
 lab=lab-iptables-nft
-commands="diagnose dns endpoints rules hairpin trace verify connect wait collect explain rbac demo version completion"
+commands="diagnose dns endpoints rules hairpin proxy trace verify connect wait collect explain rbac demo version completion"
 
 # ---- dispatch ----
 run; expect no-arguments 64 err "examples:" err "commands:" silent
@@ -62,7 +62,7 @@ run --version; expect version-option 0 out "svcdoctor "
 run diagnos; expect did-you-mean-command 64 err "did you mean 'diagnose'" err "see 'svcdoctor --help'" silent
 run xyzzy; expect unknown-command 64 err "unknown command 'xyzzy'" noerr "did you mean"
 run -n shop diagnose; expect command-first 64 err "before its options"
-for c in proxy hairpin connect; do
+for c in proxie hairpins conect; do
 	run "$c"; [ "$rc" -eq 64 ] && ! err "did you mean '$c'" || no "absent-$c" "exit status $rc"
 done
 ok absent-commands
