@@ -124,6 +124,8 @@ static int run_rules(struct run *r)
 		return e;
 	rules_findings(r);
 	proxy_pods_judged(r);
+	conntrack_findings(r);
+	conntrack_node_findings(r);
 	proxy_findings(r);
 	return 0;
 }
