@@ -67,6 +67,8 @@ int kernel_conntrack(struct kernel_text *ret);
 int kernel_sockets(struct kernel_text *ret);	     /* `ss -lntu`, from /proc/net/tcp and its like */
 int kernel_modules(struct kernel_text *ret);	     /* `lsmod` */
 int kernel_uname(struct kernel_text *ret);	     /* `uname -a` */
+/* `dmesg --time-format=iso`: the end of the machine's log, at most 1 MiB. Whoever may not read it gets KERNEL_ABSENT. */
+int kernel_log(struct kernel_text *ret);
 int kernel_counters(struct kernel_text *ret);	     /* `nstat -asz`, from /proc/net/netstat, snmp and snmp6 */
 int kernel_neigh_stats(struct kernel_text *ret);     /* /proc/net/stat/arp_cache and ndisc_cache, each with its name before it, as `head` prints several files */
 /* `stat -c '%d %i %n' /run/xtables.lock`, /proc/locks, and `ps -o pid=,comm=` of those who hold that lock. */

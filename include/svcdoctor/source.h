@@ -223,6 +223,7 @@ struct node_live_want {
 	pid_t pid;	   /* the network namespace of this process; 0 without netns: the one that this program runs in */
 	int64_t limit_ms;  /* what is not begun by then is late; 0: none */
 	bool connections;  /* the table of connections, too */
+	bool logs;	   /* kube-proxy's log and the kernel's, too; a journal is read by journalctl */
 };
 /* What the kernel of this machine, and the files on it, say of a node: its part of a bundle. */
 struct node_live;

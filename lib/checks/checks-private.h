@@ -310,6 +310,16 @@ void check_policy_addresses(struct run *r);
 void check_policy_sources(struct run *r, struct svc *v);
 void check_dns_policy(struct run *r);
 void check_dns_answers(struct run *r);
+void check_tw_recycle(struct run *r);
+void check_neighbours(struct run *r);
+void check_six(struct run *r);
+void check_ipvs_kernel(struct run *r);
+void check_ipvs_settings(struct run *r);
+void check_ipvs_arp(struct run *r);
+void check_mtu(struct run *r);
+void check_vxlan_checksum(struct run *r);
+void check_overlay(struct run *r);
+void check_tunnel_address(struct run *r);
 
 /* ---- dns.c ---- */
 

@@ -108,6 +108,8 @@ static const char *api_why(struct run *r, const struct proxy_node *p, const stru
 	const char *at = server_of(r, h), *words = reason_words(h);
 
 	(void)p;
+	if (!words && !at)
+		return "has not heard from the API server of all that it needs";
 	return run_printf(r, "cannot reach the API server%s%s%s%s%s", at ? " at " : "", at ? at : "", words ? " (" : "", words ? words : "", words ? ")" : "");
 }
 
@@ -182,6 +184,20 @@ static const char *meaning_why(struct run *r, const struct proxy_node *p, const 
 	return run_printf(r, "says: %s", k->meaning ? k->meaning : h->text ? h->text : "an error");
 }
 
+static const char *port_why(struct run *r, const struct proxy_node *p, const struct log_hit *h)
+{
+	(void)p;
+	return run_printf(r, "could not open a port of its own: %s", h->reason && h->reason->meaning ? h->reason->meaning : stderr_words(r, h));
+}
+
+static const char *conntrack_why(struct run *r, const struct proxy_node *p, const struct log_hit *h)
+{
+	(void)r;
+	(void)p;
+	(void)h;
+	return "does not find the program conntrack: UDP clients may go on sending to endpoints that are gone";
+}
+
 enum row_state { OF_SYNC, OF_START, OF_LITTLE /* it syncs, and something beside that fails */ };
 static const struct reason {
 	const char *check;
@@ -195,11 +211,13 @@ static const struct reason {
 	{ "xtables-lock-contention", OF_SYNC, lock_why },
 	{ "iptables-restore-failing", OF_SYNC, restore_why },
 	{ "nft-userdata-incompat", OF_SYNC, nft_why },
+	{ "kube-proxy-not-syncing", OF_SYNC, meaning_why },
 	{ "kube-proxy-crashloop-conntrack-sysctl", OF_START, sysctl_why },
 	{ "kube-proxy-crashloop-ipvs-modules", OF_START, meaning_why },
 	{ "kube-proxy-nft-binary-or-version", OF_START, meaning_why },
-	{ "kube-proxy-healthz-bind-failure", OF_LITTLE, meaning_why },
-	{ "conntrack-binary-missing", OF_LITTLE, meaning_why },
+	{ "kube-proxy-crashloop", OF_START, meaning_why },
+	{ "kube-proxy-healthz-bind-failure", OF_LITTLE, port_why },
+	{ "conntrack-binary-missing", OF_LITTLE, conntrack_why },
 };
 
 static const struct reason *reason_of(const char *check)
@@ -277,9 +295,9 @@ static int64_t since_when(const struct run *r, const struct proxy_node *p, const
 
 static const char *state_of(const struct proxy_node *p, const struct reason *row, const struct log_hit *h)
 {
-	if (row ? row->state == OF_START : h->kind->topic == TOPIC_START)
-		return p->v->pod && pod_counts_ready(p->v->pod) ? "is not as it is set" : "does not start";
-	return NULL;
+	const bool start = row ? row->state == OF_START : h->kind->topic == TOPIC_START;
+
+	return start && !(p->v->pod && pod_counts_ready(p->v->pod)) ? "does not start" : NULL;
 }
 
 static void hit_finding(struct run *r, struct proxy_node *p, const struct snap_log *l, const struct log_hit *h, const char *check)
@@ -314,11 +332,16 @@ static bool of_nodes(const char *check)
 	return c && c->scope == SCOPE_NODE && c->axis == AXIS_RULES && c->severity > SEVERITY_INFO;
 }
 
-/* Which check a line makes: that of its reason, of its kind, or of syncs that fail for a reason that nobody knows. NULL: none. */
+/*
+ * Which check a line makes: that of its reason, of its kind, or of syncs that fail for a reason that nobody knows. NULL: none. A warning only where
+ * the table has it: others look at more than the log before they believe it.
+ */
 static const char *check_of(const struct log_hit *h)
 {
 	const char *check = log_hit_check(h);
 
+	if (log_hit_weight(h) < LOG_ERROR && !reason_of(check))
+		return NULL;
 	if (of_nodes(check))
 		return check;
 	if (log_hit_weight(h) < LOG_ERROR)
@@ -333,6 +356,18 @@ static bool is_reason(const char *check)
 	return strcmp(check, "kube-proxy-not-syncing") != 0;
 }
 
+/* That it waits is what every start says: it counts when it waits for long, or when nothing was written. */
+static bool waits_only(const struct run *r, const struct proxy_node *p, const struct log_hit *h)
+{
+	const int64_t now = proxy_now(r, p->v), first = proxy_seconds(h->first, now);
+
+	if (log_hit_weight(h) > LOG_WARNING || h->kind->topic != TOPIC_API)
+		return false;
+	if (proxy_found(p, "kube-proxy-wrote-nothing") || proxy_found(p, "rules-torn"))
+		return false;
+	return first < 0 || now <= 0 || now - first < 60;
+}
+
 /* Those with a reason first: they explain the others. */
 static void log_pass(struct run *r, struct proxy_node *p, const struct snap_log *l, bool reasons_only)
 {
@@ -341,7 +376,7 @@ static void log_pass(struct run *r, struct proxy_node *p, const struct snap_log 
 		const struct snap_log *log;
 		const char *check = proxy_hit_counts(r, p->v, l, h) ? check_of(h) : NULL;
 
-		if (!check || is_reason(check) != reasons_only)
+		if (!check || is_reason(check) != reasons_only || waits_only(r, p, h))
 			continue;
 		worst = proxy_hit(r, p->v, check, &log);
 		if (!worst) {
@@ -379,7 +414,7 @@ static void unknown_finding(struct run *r, struct proxy_node *p)
 		finding_next(r, f, "journalctl -u kube-proxy");
 }
 
-void proxy_log_findings(struct run *r, struct proxy_node *p)
+void proxy_reason_findings(struct run *r, struct proxy_node *p)
 {
 	const struct snap_log *logs[] = { p->v->log, p->v->previous };
 

@@ -38,7 +38,7 @@ int64_t proxy_changed(struct run *r, const struct k8s_service *s);
 
 /* ---- proxy-reasons.c ---- */
 
-void proxy_log_findings(struct run *r, struct proxy_node *p);
+void proxy_reason_findings(struct run *r, struct proxy_node *p);
 
 /* ---- proxy-health.c ---- */
 

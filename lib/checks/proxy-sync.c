@@ -278,7 +278,7 @@ static void judge_node(struct run *r, struct proxy_node *p)
 
 	if ((r->o->node && strcmp(r->o->node, p->v->node) != 0) || (p->v->n && verify_plane_is_other(r->s, p->v->n, &other)))
 		return;
-	proxy_log_findings(r, p);
+	proxy_reason_findings(r, p);
 	proxy_port_findings(r, p);
 	proxy_stale_findings(r, p);
 	for (size_t i = before; i < p->findings.len; i++)

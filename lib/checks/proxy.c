@@ -6,7 +6,6 @@
  */
 #include <ctype.h>
 #include <math.h>
-#include <time.h>
 
 #include "proxy-private.h"
 
@@ -16,25 +15,14 @@
 
 /* ---- times ---- */
 
-/* RFC 3339 in UTC. */
 int64_t proxy_seconds(const char *t, int64_t near)
 {
-	struct tm tm = { 0 };
-
-	(void)near;
-	if (!t || strlen(t) < 20 || t[strlen(t) - 1] != 'Z' || !strptime(t, "%Y-%m-%dT%H:%M:%S", &tm))
-		return -1;
-	return (int64_t)timegm(&tm);
-}
-
-static int64_t seconds_of(const char *t)
-{
-	return proxy_seconds(t, 0);
+	return t ? log_time(t, near) : -1;
 }
 
 int64_t proxy_now(const struct run *r, const struct proxy_view *v)
 {
-	const int64_t own = v && v->n ? seconds_of(v->n->proxy.healthz_now) : -1;
+	const int64_t own = v && v->n ? proxy_seconds(v->n->proxy.healthz_now, r->s->now) : -1;
 
 	return own > 0 ? own : r->s->now;
 }
@@ -99,11 +87,11 @@ static const char *log_node(const struct run *r, const struct snap_log *l)
 	return r->nproxies == 1 && !l->pod ? r->proxies[0].node : NULL;
 }
 
-static void take_log(const struct snap_log **at, const struct snap_log *l)
+static void take_log(const struct run *r, const struct snap_log **at, const struct snap_log *l)
 {
-	const char *was = *at ? (*at)->summary.until : NULL, *is = l->summary.until;
+	const int64_t was = *at ? proxy_seconds((*at)->summary.until, r->s->now) : -1;
 
-	if (!*at || (is && (!was || (seconds_of(is) >= 0 && seconds_of(is) > seconds_of(was)))))
+	if (!*at || proxy_seconds(l->summary.until, r->s->now) > was)
 		*at = l;
 }
 
@@ -115,7 +103,7 @@ static void take_logs(struct run *r)
 
 		for (size_t k = 0; node && k < r->nproxies; k++)
 			if (strcmp(r->proxies[k].node, node) == 0)
-				take_log(l->previous ? &r->proxies[k].previous : &r->proxies[k].log, l);
+				take_log(r, l->previous ? &r->proxies[k].previous : &r->proxies[k].log, l);
 	}
 }
 
@@ -312,7 +300,7 @@ static bool ports_say_over(const struct proxy_view *v, const struct log_hit *h, 
 /* It would have been written again, if it were so still. */
 static bool not_again(const struct run *r, const struct proxy_view *v, const struct snap_log *l, const struct log_hit *h, int64_t last)
 {
-	const int64_t limit = MAX((int64_t)RETRIED_S, 3 * proxy_sync_period(v)), until = seconds_of(l->summary.until), now = proxy_now(r, v);
+	const int64_t limit = MAX((int64_t)RETRIED_S, 3 * proxy_sync_period(v)), now = proxy_now(r, v), until = proxy_seconds(l->summary.until, now);
 
 	if (last < 0 || (h->kind->topic != TOPIC_API && h->kind->topic != TOPIC_SYNC))
 		return false;
@@ -329,7 +317,7 @@ static bool previous_counts(const struct proxy_view *v)
 
 static bool counts(const struct run *r, const struct proxy_view *v, const struct snap_log *l, const struct log_hit *h)
 {
-	const int64_t last = seconds_of(h->last);
+	const int64_t last = proxy_seconds(h->last, proxy_now(r, v));
 
 	if (h->over || h->last_line < l->summary.started_line || log_hit_weight(h) < LOG_WARNING)
 		return false;
@@ -415,7 +403,7 @@ void proxy_hit_evidence(struct run *r, struct finding *f, const struct proxy_vie
 	finding_evidence(r, f, "%s logs%s: %.300s", log_words(r, v, l), times_words(r, h), h->text ? h->text : "");
 	if (k->meaning)
 		finding_evidence(r, f, "that is: %s", k->meaning);
-	if (!f->since && seconds_of(h->first) >= 0)
+	if (!f->since && h->first && log_time(h->first, 0) >= 0) /* with a year */
 		f->since = h->first;
 	log_commands(r, f, v, l);
 }

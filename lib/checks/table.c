@@ -98,6 +98,16 @@ static const struct {
 	{ "networkpolicy-blocks-service", check_network_policy, check_policy_addresses },
 	{ "networkpolicy-blocks-dns", NULL, check_dns_policy },
 	{ "snat-breaks-networkpolicy", check_policy_sources, NULL },
+	{ "tcp-tw-recycle", NULL, check_tw_recycle },
+	{ "arp-cache-overflow", NULL, check_neighbours },
+	{ "ipv6-disabled-or-ra", NULL, check_six },
+	{ "ipvs-modules-missing", NULL, check_ipvs_kernel },
+	{ "ipvs-conn-reuse", NULL, check_ipvs_settings },
+	{ "ipvs-strict-arp", NULL, check_ipvs_arp },
+	{ "mtu-mismatch", NULL, check_mtu },
+	{ "vxlan-checksum-offload", NULL, check_vxlan_checksum },
+	{ "node-overlay-broken", NULL, check_overlay },
+	{ "networkmanager-interferes", NULL, check_tunnel_address },
 	/* last: what answers show may be told by a finding of objects, and makes that certain */
 	{ "dns-endpoint-not-answering", NULL, check_dns_answers },
 };

@@ -243,6 +243,8 @@ static void read_about(struct bundle *b, const struct member *m, const char *dat
 			    "the bundle has the schema '%.64s', this program knows '%s'", schema,
 			    BUNDLE_SCHEMA);
 	read_extents(b, json_obj(o, "extents"));
+	if (json_str(o, "created"))
+		b->s->now = MAX(b->s->now, log_time(json_str(o, "created"), 0)); /* of several the last one */
 	if (b->about)
 		json_decref(o);
 	else

@@ -15,51 +15,12 @@
 #define PIECE_SIZE (256u << 10)
 #define WORD_MAX 253
 
-/* All of it, as long as lib/klog reads no pieces. */
-struct text_reader {
-	struct arena *arena;
-	enum log_program program;
-	bool cut;
-	struct strbuf text;
-};
-
-static struct text_reader *reader_new(struct arena *arena, enum log_program program, bool cut)
-{
-	struct text_reader *r = calloc(1, sizeof(*r));
-
-	if (r)
-		*r = (struct text_reader){ .arena = arena, .program = program, .cut = cut };
-	return r;
-}
-
-static void reader_free(struct text_reader *r)
-{
-	if (r)
-		strbuf_release(&r->text);
-	free(r);
-}
-
-static int reader_feed(struct text_reader *r, const char *data, size_t size)
-{
-	if (r->text.len + size <= SOURCE_FILE_MAX)
-		strbuf_add(&r->text, data, size);
-	return r->text.failed ? -ENOMEM : 0;
-}
-
-static int reader_end(struct text_reader *r, struct log_summary *ret)
-{
-	int e = log_read(r->arena, r->program, strbuf_str(&r->text), r->text.len, r->cut, ret);
-
-	reader_free(r);
-	return e;
-}
-
 struct log_intake {
 	struct arena *arena;
 	enum log_program program;
-	bool cut, has_head;
+	bool cut, has_head, journal, begun;
 	size_t lines_max;
-	struct text_reader *reader; /* NULL: as long as it is held */
+	struct log_reader *reader; /* NULL: as long as it is held */
 	struct strbuf held;	   /* what was fed before it is known whether the log is cut */
 	struct log_summary head;   /* of what is before the gap */
 	struct strbuf part, flags;
@@ -71,7 +32,7 @@ void log_intake_free(struct log_intake *in)
 {
 	if (!in)
 		return;
-	reader_free(in->reader);
+	log_reader_free(in->reader);
 	log_summary_release(&in->head);
 	strbuf_release(&in->held);
 	strbuf_release(&in->part);
@@ -88,7 +49,7 @@ void log_intake_drop(struct log_intake **in)
 static int begin_reader(struct log_intake *in, bool cut)
 {
 	in->cut |= cut;
-	in->reader = reader_new(in->arena, in->program, cut);
+	in->reader = log_reader_new(in->arena, in->program, cut);
 	return in->reader ? 0 : -ENOMEM;
 }
 
@@ -246,10 +207,21 @@ static int let_go(struct log_intake *in, bool whole)
 	int r = begin_reader(in, !whole && has_lines(&in->held, in->lines_max));
 
 	if (r == 0 && in->held.len > 0)
-		r = reader_feed(in->reader, in->held.s, in->held.len);
+		r = log_reader_feed(in->reader, in->held.s, in->held.len);
 	strbuf_release(&in->held);
 	in->held = (struct strbuf)STRBUF_INIT;
 	return r;
+}
+
+/* As journalctl prints it: -o json, or its first line. */
+static bool is_of_journal(const char *data, size_t size)
+{
+	static const char *const heads[] = { "-- Logs begin at ", "-- Journal begins at " };
+
+	for (size_t i = 0; i < ARRAY_LEN(heads); i++)
+		if (size > strlen(heads[i]) && memcmp(data, heads[i], strlen(heads[i])) == 0)
+			return true;
+	return *data == '{' && memmem(data, MIN(size, (size_t)PART_MAX), "\"__REALTIME_TIMESTAMP\"", 22);
 }
 
 int log_intake_feed(struct log_intake *in, const char *data, size_t size)
@@ -258,8 +230,11 @@ int log_intake_feed(struct log_intake *in, const char *data, size_t size)
 
 	if (r < 0 || size == 0)
 		return r;
+	if (!in->begun)
+		in->journal = is_of_journal(data, size);
+	in->begun = true;
 	if (in->reader)
-		return reader_feed(in->reader, data, size);
+		return log_reader_feed(in->reader, data, size);
 	strbuf_add(&in->held, data, size);
 	if (in->held.failed)
 		return -ENOMEM;
@@ -268,7 +243,7 @@ int log_intake_feed(struct log_intake *in, const char *data, size_t size)
 
 static int end_reader(struct log_intake *in, struct log_summary *ret)
 {
-	struct text_reader *reader = in->reader;
+	struct log_reader *reader = in->reader;
 	int r = 0;
 
 	if (!reader)
@@ -276,8 +251,8 @@ static int end_reader(struct log_intake *in, struct log_summary *ret)
 	reader = in->reader;
 	in->reader = NULL;
 	if (r == 0)
-		return reader_end(reader, ret);
-	reader_free(reader);
+		return log_reader_end(reader, ret);
+	log_reader_free(reader);
 	return r;
 }
 
@@ -323,6 +298,7 @@ int log_intake_end(struct log_intake *in, struct snap_log *ret, const char **ret
 		scan(in, in->part.s, in->part.len);
 	r = end_reader(in, &l.summary);
 	l.cut = in->cut;
+	l.journal = in->journal;
 	flags = r == 0 ? read_flags(in, &l.flags) : 0;
 	if (flags == -ENOMEM)
 		r = flags;
@@ -340,6 +316,7 @@ int log_intake_end(struct log_intake *in, struct snap_log *ret, const char **ret
 	}
 	ret->summary = l.summary;
 	ret->cut = l.cut;
+	ret->journal = l.journal;
 	ret->flags = l.flags;
 	return flags == SD_EPARSE ? SD_EPARSE : 0;
 }

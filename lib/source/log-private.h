@@ -15,8 +15,8 @@ int log_intake_gap(struct log_intake *in);
 void log_intake_free(struct log_intake *in); /* of one that is given up; NULL: nothing */
 void log_intake_drop(struct log_intake **in); /* for CLEANUP */
 /*
- * Frees @in. Fills @ret->summary, ->cut and ->flags, and nothing else of it. @ret_extension: of iptables, which the kernel does not have; NULL:
- * none. 0 or -ENOMEM.
+ * Frees @in. Fills @ret->summary, ->cut, ->journal and ->flags, and nothing else of it. @ret_extension: of iptables, which the kernel does not have; NULL:
+ * none. 0; -ENOMEM; SD_EPARSE, when all but the flags is there: they make no configuration.
  */
 int log_intake_end(struct log_intake *in, struct snap_log *ret, const char **ret_extension);
 

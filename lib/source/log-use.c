@@ -70,7 +70,7 @@ static int tell_node(struct snapshot *s, const struct snap_log *l, const char *e
 
 int log_add(struct snapshot *s, const struct snap_log *what, struct log_intake *in)
 {
-	struct snap_log l = { .program = what->program, .previous = what->previous, .journal = what->journal };
+	struct snap_log l = { .program = what->program, .previous = what->previous };
 	const char *extension;
 	int r, bad;
 

@@ -32,5 +32,7 @@ int node_live_push(struct node_live *l, const char *file, struct strbuf *text);
 /* node-machine.c: the machine's name, and the files of the node that say something of its network. 0 or -ENOMEM. */
 void node_machine_name(char name[static NODE_NAME_SIZE]);
 int node_machine_files(struct node_live *l, struct sd_notes *notes);
+/* node-logs.c: kube-proxy's log and the kernel's. 0 or -ENOMEM. */
+int node_machine_logs(struct node_live *l);
 
 #endif

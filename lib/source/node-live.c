@@ -295,6 +295,8 @@ int node_live_read(const struct node_live_want *w, struct sd_notes *notes, struc
 	}
 	if (r == 0)
 		r = node_machine_files(l, notes);
+	if (r == 0 && w->logs)
+		r = node_machine_logs(l);
 	if (r < 0) {
 		node_live_free(l);
 		return r;
@@ -507,6 +509,21 @@ static int add_conf(struct snapshot *s, const char *name, const struct node_live
 	return t->k.text.len > 0 ? dns_conf_use(s, d, t->k.text.s, t->k.text.len, file) : 0;
 }
 
+static void forget_logs(struct snapshot *s, const char *name)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < s->logs.len; i++) {
+		struct snap_log *l = &s->logs.v[i];
+
+		if (str_is(l->node, name) && !l->pod)
+			log_summary_release(&l->summary);
+		else
+			s->logs.v[kept++] = *l;
+	}
+	s->logs.len = kept;
+}
+
 /* What a bundle said of this node is older than the node itself. */
 static void forget_other(struct snapshot *s, struct snap_node *n)
 {
@@ -531,6 +548,8 @@ int node_live_add(struct snapshot *s, const char *name, struct node_live *l)
 	if (!n)
 		return -ENOMEM;
 	forget_other(s, n);
+	forget_logs(s, name);
+	s->now = (int64_t)time(NULL);
 	n->live = node_live_label(l, name, &s->arena);
 	if (!n->live)
 		return -ENOMEM;

@@ -15,6 +15,7 @@
 #include <svcdoctor/source.h>
 
 #include "lib/source/log-private.h"
+#include "lib/source/run-private.h"
 
 #define FLAG(name, value) "I1121 07:30:59.249815       1 flags.go:64] FLAG: --" name "=\"" value "\"\n"
 #define MODE(mode) "I1121 07:31:00.100000       1 server_linux.go:66] \"Using " mode " Proxier\"\n"
@@ -255,6 +256,7 @@ static void check_bundle(const char *path)
 	assert_int_equal(bundle_open(&s, path), 0);
 	assert_int_equal(snapshot_finish(&s), 0);
 	assert_int_equal(s.logs.len, 6);
+	assert_int_equal(s.now, 1795248000);
 	n1 = snapshot_node(&s, "n1", false);
 	n2 = snapshot_node(&s, "n2", false);
 	assert_non_null(n1);
@@ -283,6 +285,7 @@ static void test_bundle(void **state)
 
 	(void)state;
 	assert_non_null(mkdtemp(dir));
+	put(dir, "bundle.json", "{\"schema\": \"svcdoctor.bundle/1\", \"created\": \"2026-11-21T08:00:00Z\"}");
 	put(dir, "nodes/n1/kube-proxy.log", START "iptables-restore v1.8.9: Extension ipvs revision 0 not supported, missing kernel module?\n");
 	put(dir, "nodes/n1/kube-proxy.previous.log", MODE("ipvs"));
 	put(dir, "nodes/n1/dmesg.txt", "[    1.000000] Linux\n");
@@ -302,11 +305,40 @@ static void test_bundle(void **state)
 	assert_int_equal(system(command), 0);
 }
 
+/* ---- another program's output ---- */
+
+static int run_shell(const char *script, size_t keep, int64_t ms, struct strbuf *ret)
+{
+	const char *const args[] = { "sh", "-c", script, NULL };
+
+	return run_output("/bin/sh", args, keep, ms, ret);
+}
+
+static void test_output(void **state)
+{
+	struct strbuf b = STRBUF_INIT;
+
+	(void)state;
+	assert_int_equal(run_shell("echo hello; echo $LC_ALL; echo $HOME; echo loud >&2; cat; exit 3", 1000, 10000, &b), 3);
+	assert_string_equal(b.s, "hello\nC\n\n");
+	strbuf_reset(&b);
+	assert_int_equal(run_shell("i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i + 1)); done", 100, 10000, &b), 0);
+	assert_true(b.len <= 100 && str_starts(b.s, "line 29") && str_ends(b.s, "line 2999\n"));
+	strbuf_reset(&b);
+	assert_int_equal(run_shell("echo begun; sleep 100 & sleep 100", 1000, 300, &b), -ETIMEDOUT);
+	assert_string_equal(b.s, "begun\n");
+	strbuf_reset(&b);
+	assert_int_equal(run_shell("kill -9 $$", 1000, 10000, &b), -EPIPE);
+	assert_int_equal(run_output("/nonexistent", (const char *const[]){ "x", NULL }, 1000, 1000, &b), -ENOENT);
+	assert_int_equal(b.len, 0);
+	strbuf_release(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pieces), cmocka_unit_test(test_flag_forms), cmocka_unit_test(test_flags_bounds), cmocka_unit_test(test_lines_cut),
-		cmocka_unit_test(test_middle), cmocka_unit_test(test_named),	  cmocka_unit_test(test_bundle),
+		cmocka_unit_test(test_middle), cmocka_unit_test(test_named),	  cmocka_unit_test(test_bundle), cmocka_unit_test(test_output),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
