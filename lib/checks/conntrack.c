@@ -39,7 +39,7 @@ struct group {
 struct service_view {
 	struct svc *svc;
 	struct expect_service expect;
-	bool whole;	 /* all its endpoints are known, and the rules are not the story */
+	bool whole;	 /* all its endpoints are known */
 	int64_t changed; /* its EndpointSlices, last; 0: not told */
 };
 
@@ -49,6 +49,12 @@ struct shared {
 	struct map pods;   /* struct ip_addr -> struct k8s_pod: those that run */
 };
 
+/* A kind of address of a Service port, in one family. */
+struct place {
+	const struct k8s_service_port *port;
+	uint32_t kind, family;
+};
+
 struct look {
 	struct run *r;
 	const struct shared *shared;
@@ -56,7 +62,7 @@ struct look {
 	struct expect_node *expect;
 	bool judged;		/* its rules were compared */
 	int64_t now;
-	struct map differing;	/* Services of which its rules differ */
+	struct map differing;	/* struct place: where its rules differ */
 	struct map views, groups;
 	ARRAY_OF(struct group *) order;
 };
@@ -150,7 +156,7 @@ static struct service_view *view_make(struct look *l, struct svc *v)
 		return NULL;
 	}
 	w->svc = v;
-	w->whole = run_complete_of(r, K8S_SLICES, v) && !map_get(&l->differing, &v->o, sizeof(v->o));
+	w->whole = run_complete_of(r, K8S_SLICES, v);
 	w->changed = newest_change(r, v->o);
 	return w;
 }
@@ -171,6 +177,24 @@ static const struct expect_frontend *frontend_of(const struct look *l, const str
 			return e;
 	}
 	return NULL;
+}
+
+/* The rules themselves go wrong there, for new connections too. */
+static bool rules_differ(const struct look *l, const struct expect_frontend *e)
+{
+	const struct place p = { e->port->port, e->kind, e->port->family };
+
+	return map_get(&l->differing, &p, sizeof(p));
+}
+
+static void note_difference(struct look *l, const struct verify_difference *d)
+{
+	struct place *p = arena_new(&l->r->scratch, struct place);
+
+	if (p)
+		*p = (struct place){ d->port, d->frontend_kind, d->family };
+	if (!p || map_put(&l->differing, p, sizeof(*p), p) < 0)
+		l->r->err = -ENOMEM;
 }
 
 /* ---- an entry ---- */
@@ -352,6 +376,7 @@ static void take_flow(struct look *l, const struct snap_flow *f)
 	w = map_get(&l->views, &v->o, sizeof(v->o));
 	w = w ? w : view_make(l, v);
 	e = w && w->whole ? frontend_of(l, w, f) : NULL;
+	e = e && rules_differ(l, e) ? NULL : e;
 	if (e && f->proto == IPPROTO_UDP)
 		take_udp(l, w, e, f);
 	else if (e)
@@ -549,10 +574,8 @@ static void look_at(struct run *r, const struct shared *shared, const struct sna
 	struct look l = { .r = r, .shared = shared, .n = n, .judged = is_judged(r, n->name), .now = proxy_now(r, proxy_view_of(r, n->name)) };
 
 	for (size_t i = 0; i < v->differences.len; i++) {
-		const struct verify_difference *d = &v->differences.v[i];
-
-		if (strcmp(d->node, n->name) == 0 && d->service && map_put(&l.differing, &d->service, sizeof(d->service), &l) < 0)
-			r->err = -ENOMEM;
+		if (strcmp(v->differences.v[i].node, n->name) == 0 && v->differences.v[i].port)
+			note_difference(&l, &v->differences.v[i]);
 	}
 	for (size_t i = 0; i < n->flows.v.len && !r->err; i++)
 		take_flow(&l, &n->flows.v.v[i]);
