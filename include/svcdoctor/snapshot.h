@@ -82,6 +82,9 @@ struct snap_metrics {
 void snap_metrics_init(struct snap_metrics *m); /* nothing is told */
 void snap_metrics_release(struct snap_metrics *m);
 
+/* The source of a configuration that is made of flags of the command line. */
+#define SNAP_FROM_COMMAND "its command line"
+
 /* A process of kube-proxy on the node. */
 struct snap_process {
 	uint32_t pid;

@@ -364,6 +364,15 @@ static void rename_logs(struct snapshot *s, const char *from, const char *to)
 			s->logs.v[i].node = to;
 }
 
+/* The log tells every flag, the command line those that were given: it counts where no log does. */
+static void tell_flags(struct kube_proxy_config *c, const struct kube_proxy_config *log)
+{
+	if (log->known && (!c->known || str_is(c->source, SNAP_FROM_COMMAND)))
+		*c = *log;
+	else if (!c->known && !c->hostname_override)
+		c->hostname_override = log->hostname_override;
+}
+
 /* What a log of kube-proxy says of itself is its node's; that of the node's own file came first. */
 static void tell_node(struct snapshot *s, const struct snap_log *l)
 {
@@ -374,8 +383,7 @@ static void tell_node(struct snapshot *s, const struct snap_log *l)
 	n->proxy.has_log = true;
 	if (!n->proxy.log_mode)
 		n->proxy.log_mode = l->summary.mode;
-	if (!n->proxy.flags_config.known)
-		n->proxy.flags_config = l->flags;
+	tell_flags(&n->proxy.flags_config, &l->flags);
 }
 
 /* A log of a pod is one of its node. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The files of one node: which there are, and the reader of each. */
 
+#include <ctype.h>
 #include <errno.h>
 #include <jansson.h>
 
@@ -186,7 +187,10 @@ static char *first_word(struct node_read *r, const char *from)
 
 static int read_mode(struct node_read *r)
 {
-	r->n->proxy.mode = first_word(r, r->data + strspn(r->data, " \t\r\n"));
+	const char *text = r->data + strspn(r->data, " \t\r\n");
+	const size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyz");
+
+	r->n->proxy.mode = text[len] == '\0' || isspace((unsigned char)text[len]) ? first_word(r, text) : NULL;
 	if (!r->n->proxy.mode)
 		sd_note_add(&r->b->s->notes, false, "bad-value", r->m->path, 1, 1, NULL,
 			    "there is no proxy mode in it");

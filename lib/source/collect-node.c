@@ -34,7 +34,7 @@ static int miss(const struct node_text *t, const char *node, struct arena *arena
 	return array_push(&ret->missing, m);
 }
 
-/* What is not there as a whole is no file, unless its form says "empty". */
+/* What is not there as a whole is no file, unless its form says "empty", as that of processes does. */
 static const char *text_of(const struct node_text *t)
 {
 	const struct node_file *f = node_file_find(t->file);
@@ -43,7 +43,7 @@ static const char *text_of(const struct node_text *t)
 		return t->k.text.s;
 	if (t->k.state == KERNEL_ABSENT && str_ends(t->file, ".json") && f && node_file_dump(f) < 0)
 		return "[]\n";
-	return f && node_file_dump(f) >= 0 ? "" : NULL;
+	return f && (node_file_dump(f) >= 0 || strcmp(t->file, "ps.txt") == 0) ? "" : NULL;
 }
 
 static int write_text(struct bundle_out *out, const char *name, const struct node_text *t, struct arena *arena, struct collect_report *ret)

@@ -32,6 +32,11 @@ int node_live_push(struct node_live *l, const char *file, struct strbuf *text);
 /* node-machine.c: the machine's name, and the files of the node that say something of its network. 0 or -ENOMEM. */
 void node_machine_name(char name[static NODE_NAME_SIZE]);
 int node_machine_files(struct node_live *l, struct sd_notes *notes);
+/*
+ * proxy-live.c: kube-proxy's processes, and what its ports say, in the network namespace of the calling thread; the kernel's texts are there. @end_ms:
+ * of the whole reading; 0: none. 0 or -ENOMEM.
+ */
+int node_proxy_read(struct node_live *l, int64_t end_ms);
 /* node-logs.c: kube-proxy's log and the kernel's. 0 or -ENOMEM. */
 int node_machine_logs(struct node_live *l);
 

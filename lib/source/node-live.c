@@ -260,6 +260,8 @@ static void *visit(void *arg)
 	v->r = v->want->netns || v->want->pid ? enter(v) : 0;
 	if (v->r == 0)
 		v->r = read_kernel(v->l, v->end_ms);
+	if (v->r == 0)
+		v->r = node_proxy_read(v->l, v->end_ms);
 	if (v->r == 0 && v->want->connections)
 		v->r = read_connections(v->l, v->end_ms);
 	return NULL;

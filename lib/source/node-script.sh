@@ -9,7 +9,7 @@
 # It runs ordinary commands that only look, loads no module, and writes nothing but a temporary folder, which it removes. A command that is
 # missing or fails leaves its file out. A file of 0 bytes means: it is known that there is nothing.
 #
-# It sends nothing to anybody, unless it is told to: with `sh -s -- --dns [NAME...]` it asks the cluster's DNS, as the kubelet is configured, and
+# It asks kube-proxy's own ports on this node, and sends nothing to anybody else, unless it is told to: with `sh -s -- --dns [NAME...]` it asks the cluster's DNS, as the kubelet is configured, and
 # the name servers of this node for kubernetes.default and these names, by dig, kdig or nslookup.
 
 say() { echo "svcdoctor: $*" >&2; }
@@ -251,24 +251,96 @@ names() {
 	fi
 }
 
-# Of kube-proxy on this node's own loopback address.
-get() { # URL [OPTION of curl]
-	if has curl; then
-		"$program" -s --noproxy '*' --max-time 5 ${2:+"$2"} "$1"
-	else
-		wget -q -T 5 -O - "$1"
-	fi
+# kube-proxy's processes in this network namespace, and of programs that have it inside, whose command lines are not shown; $pid is one of the first kind.
+processes() {
+	pid=
+	kubelet=
+	hz=$(getconf CLK_TCK 2>/dev/null)
+	read -r up _ </proc/uptime
+	for p in /proc/[0-9]*; do
+		[ "$p/ns/net" -ef /proc/self/ns/net ] || continue
+		comm=
+		read -r comm <"$p/comm" || continue
+		case $comm in
+		kube-proxy) args=$(tr '\000\n' '  ' <"$p/cmdline") pid=${p#/proc/} ;;
+		hyperkube) args=$(tr '\000\n' '  ' <"$p/cmdline") kubelet=1 ;;
+		k3s-server | k3s-agent | kubelite) args=$comm kubelet=1 ;;
+		kubelet) kubelet=1 && continue ;;
+		*) continue ;;
+		esac
+		start=$(sed 's/.*) //' "$p/stat" | cut -d' ' -f20) # proc(5): field 22, and the first two are cut off
+		[ -n "$start" ] && [ -n "$args" ] && echo "${p#/proc/} $((${up%%.*} - start / ${hz:-100})) ${args% }"
+	done
 }
+# That there is none is known where all processes of the node can be seen.
+sees_all() {
+	[ /proc/1/ns/net -ef /proc/self/ns/net ] || return
+	[ -n "$kubelet" ] || [ "$(readlink /proc/self/ns/pid)" = 'pid:[4026531836]' ]
+}
+
+# FLAG KEY PORT : where a server of kube-proxy is: as its command line or its configuration says; nothing: that is not known
+address() {
+	case " $args" in
+	*" --$1="*) at=${args#*--"$1"=} at=${at%% *} ;;
+	*" --config="*)
+		at=${args#*--config=} at=/proc/$pid/root${at%% *}
+		[ -r "$at" ] || return
+		at=$(sed -n "s/^$2: *[\"']\{0,1\}\([^\"' ]*\).*/\1/p" "$at")
+		;;
+	*" --config "* | *" --$1 "*) return ;;
+	*) at= ;;
+	esac
+	case $at in
+	'' | 0.0.0.0 | ::) echo "127.0.0.1:$3" ;;
+	0.0.0.0:* | '[::]':*) echo "127.0.0.1:${at##*:}" ;;
+	*:*) echo "$at" ;;
+	esac
+}
+
+# NAME FILE ADDRESS : a page of kube-proxy becomes a file, and how it ended a line
+page() {
+	part=$top/http.$1
+	if has curl; then
+		status=$("$program" -sg --noproxy '*' --max-time 3 --max-filesize 16777216 -o "$part" -w '%{http_code}' "http://$3/$1" 2>/dev/null </dev/null)
+		case $? in
+		0) echo "$1 $status" ;;
+		7) [ -n "$pid" ] && echo "$1 refused" ;;
+		28) echo "$1 silent" ;;
+		*) echo "$1 strange" ;;
+		esac >"$part.end"
+	else
+		status=200
+		wget -q -T 3 -O "$part" "http://$3/$1" 2>/dev/null </dev/null || status=
+		echo "$1 ${status:-0}" | grep -v ' 0$' >"$part.end"
+	fi
+	case $status:$1 in
+	200:* | 503:healthz | 503:livez) [ -s "$part" ] && mv "$part" "$node/$2" ;;
+	esac
+}
+# On this node's own addresses.
 proxy() {
 	unset http_proxy https_proxy all_proxy ALL_PROXY
-	for f in kube-proxy-mode.txt:10249/proxyMode kube-proxy-configz.json:10249/configz kube-proxy-metrics.txt:10249/metrics \
-		kube-proxy-healthz.json:10256/healthz; do
-		option=-f
-		case $f in *healthz) option= ;; esac # it is 503 where it is not well, and says why
-		if get "http://127.0.0.1:${f#*:}" $option >"$top/part" 2>/dev/null </dev/null && [ -s "$top/part" ]; then
-			mv "$top/part" "$node/${f%:*}"
-		fi
-	done
+	if processes >"$top/ps" 2>/dev/null && { [ -s "$top/ps" ] || sees_all; }; then
+		mv "$top/ps" "$node/ps.txt"
+	fi
+	args=
+	[ -n "$pid" ] && args=$(tr '\000\n' '  ' <"/proc/$pid/cmdline")
+	health=$(address healthz-bind-address healthzBindAddress 10256)
+	metrics=$(address metrics-bind-address metricsBindAddress 10249)
+	if [ -n "$health" ]; then
+		page healthz kube-proxy-healthz.json "$health" &
+		page livez kube-proxy-livez.json "$health" &
+	fi
+	if [ -n "$metrics" ]; then
+		page proxyMode kube-proxy-mode.txt "$metrics" &
+		page configz kube-proxy-configz.json "$metrics" &
+		page metrics kube-proxy-metrics.txt "$metrics" &
+	fi
+	wait
+	for f in healthz livez proxyMode configz metrics; do
+		[ ! -s "$top/http.$f.end" ] || cat "$top/http.$f.end"
+	done >"$top/part"
+	[ ! -s "$top/part" ] || mv "$top/part" "$node/kube-proxy-http.txt"
 }
 
 # Legacy tables that are there and could not be read are not to be taken as empty.

@@ -286,7 +286,6 @@ static bool next_flag(const char **at, char name[static FLAG_MAX + 1], struct te
 
 int proxy_config_from_command(struct arena *arena, const char *command, struct kube_proxy_config *ret)
 {
-	static const char source[] = "its command line";
 	struct flag_lines l = { .config = json_pack("{s:s}", "kind", "KubeProxyConfiguration"), .any = true };
 	char buf[FLAG_MAX + 1];
 	const char *at = command;
@@ -300,7 +299,7 @@ int proxy_config_from_command(struct arena *arena, const char *command, struct k
 		r = finish(&l, arena, ret);
 	json_decref(l.config);
 	if (r == 0 && ret->known)
-		ret->source = source;
+		ret->source = SNAP_FROM_COMMAND;
 	return r;
 }
 

@@ -21,6 +21,9 @@ void proxy_http_line(struct strbuf *b, enum snap_proxy_port port, enum snap_port
 /* A file with the answer of @port was there; what kube-proxy-http.txt says of it counts before that. */
 void proxy_port_answered(struct snap_proxy *p, enum snap_proxy_port port, int status);
 
+/* proxy-live.c: is this what @port answers? Of /configz what other programs have there is cut from @b. */
+bool proxy_is_answer(enum snap_proxy_port port, struct strbuf *b);
+
 /* proxy-process.c: ps.txt, `ps -C kube-proxy -o pid=,etimes=,args=`. */
 int proxy_ps_read(struct snapshot *s, struct snap_proxy *p, const char *data, size_t size, const char *file);
 /* Is a process with this command line kube-proxy, or (@ret_inside) a program that has it inside? */

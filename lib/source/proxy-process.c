@@ -68,9 +68,18 @@ bool proxy_command(const char *command, size_t len, const char **ret_inside)
 		*ret_inside = "hyperkube";
 	else if (word_is(program, "k3s") && (word_is(first, "server") || word_is(first, "agent")) && !has_no_proxy(rest, end))
 		*ret_inside = "k3s";
+	else if (word_is(program, "k3s-server") || word_is(program, "k3s-agent")) /* as it calls itself */
+		*ret_inside = "k3s";
 	else if (word_is(program, "kubelite"))
 		*ret_inside = "kubelite";
 	return *ret_inside != NULL;
+}
+
+static bool is_of_many(const char *at, const char *end)
+{
+	struct word program = base_of(next_word(&at, end));
+
+	return word_is(program, "hyperkube") || word_is(program, "k3s");
 }
 
 static int take_process(struct snapshot *s, struct snap_proxy *p, struct word pid, struct word seconds, const char *at, const char *end)
@@ -87,14 +96,14 @@ static int take_process(struct snapshot *s, struct snap_proxy *p, struct word pi
 	v.pid = (uint32_t)n;
 	if (parse_uint(seconds.s, seconds.len, INT32_MAX, &n) == 0)
 		v.seconds = (int64_t)n;
-	/* ps was asked for these names: what it gives has one of them, whatever the command line says */
-	(void)proxy_command(at, (size_t)(end - at), &v.inside);
+	/* ps was asked for the name: it is kube-proxy, whatever the command line says, unless that is a program of many */
+	if (!proxy_command(at, (size_t)(end - at), &v.inside) && is_of_many(at, end))
+		return 0;
 	v.command = arena_strndup(&s->arena, at, MIN((size_t)(end - at), (size_t)COMMAND_MAX));
 	v.command = v.command ? arena_clean(&s->arena, v.command) : NULL;
 	return v.command ? array_push(&p->processes, v) : -ENOMEM;
 }
 
-/* A log's FLAG lines say what became of each flag: they count before it, whichever is read first. */
 static int take_flags(struct snapshot *s, struct snap_proxy *p)
 {
 	struct kube_proxy_config *c = &p->flags_config;

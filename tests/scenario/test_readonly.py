@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Looking changes nothing: every command, over a live node, under strace. Nothing is opened for writing but the output that was named, no message
-goes to the kernel but those that read, no option of a socket writes a table, and tables, sets and modules are the same before and after."""
+goes to the kernel but those that read, no option of a socket writes a table, and tables, sets and modules are the same before and after. Of the machine's
+servers kube-proxy's own ports are asked, and none but them."""
 import os
 import re
 import sys
@@ -10,6 +11,7 @@ import tempfile
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from common import CORPUS, Tests, expect, expect_equal, run, short  # noqa: E402
 from node_world import Node, lacks  # noqa: E402
+from proxy_server import ProxyServer  # noqa: E402
 from test_node_live import NO_HOME, TRACED  # noqa: E402
 
 AF_NETLINK = 16
@@ -169,8 +171,25 @@ def packets(path):
             if to:
                 got.add((to[2], int(to[1])))
             else: # of a connection, which was told before
-                expect(m[1] != "connect" and "msg_name=NULL" in m[3], f"what does this send, and to whom: {line}")
+                expect(m[1] != "connect" and ("msg_name=NULL" in m[3] or ", NULL, 0)" in m[3]), f"what does this send, and to whom: {line}")
     return got
+
+
+def only_kube_proxy():
+    """Of a live node kube-proxy's own ports are asked, where they are, each page once, and nobody else; nothing but GET is sent."""
+    pages = ["/configz", "/healthz", "/livez", "/metrics", "/proxyMode"]
+    with Node(None, addresses=False) as node, tempfile.TemporaryDirectory(prefix="svcdoctor-readonly-") as folder:
+        path = os.path.join(folder, "trace")
+        node.run("ip", "link", "set", "lo", "up")
+        with ProxyServer(node, {"configz": "redirect", "healthz": "stale"}):
+            for args in (("diagnose", "-A"), ("verify", "-A"), ("collect", "-w", os.path.join(folder, "made"), "--node", "n1")):
+                r = run(*args, "--netns", node.name, env={**NO_HOME, **TRACED}, codes=(0, 1, 2),
+                        prefix=("strace", "-f", "-qq", "-v", "-s", "256", "-e", "trace=connect,sendto,sendmsg,sendmmsg", "-o", path))
+                expect_equal(packets(path), {("127.0.0.1", 10249), ("127.0.0.1", 10256)}, f"whom {r} sends to; it says {short(r.out + r.err, 600)}")
+                with open(path, encoding="utf-8", errors="replace") as f:
+                    sent = re.findall(r'sendto\(\d+, "((?:GET|POST|PUT|DELETE|HEAD)[^"]*)"', f.read())
+                expect_equal(sorted(s.split(" ")[1] for s in sent if s.startswith("GET ")), pages, f"what {r} asks for")
+                expect_equal(len(sent), len(pages), f"requests of {r}")
 
 
 def only_asked_servers():
@@ -223,6 +242,7 @@ def main():
         t.skip("readonly", missing)
         t.finish()
     t.run("servers", only_asked_servers)
+    t.run("kube-proxy", only_kube_proxy)
     t.run("a fresh namespace", every_command, None, False)
     for lab in ("lab-iptables-nft", "lab-iptables-legacy", "lab-nftables"):
         t.run(lab, every_command, lab, True)

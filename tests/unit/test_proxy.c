@@ -8,6 +8,7 @@
 #include <svcdoctor/source.h>
 
 #include "lib/source/bundle-private.h"
+#include "lib/source/log-private.h"
 #include "lib/source/proxy-private.h"
 
 #include <cmocka.h>
@@ -354,6 +355,8 @@ static void test_ps(void **state)
 				   " 12  - /usr/bin/k3s server --flannel-backend=none\n"
 				   "13 5 /snap/microk8s/x/kubelite --scheduler-args-file=y\r\n"
 				   "\nPID ELAPSED COMMAND\n99\n";
+	static const char flags[] = "I0101 00:00:00.000000 1 flags.go:64] FLAG: --config=\"\"\nI0101 00:00:00.000000 1 flags.go:64] FLAG: --proxy-mode=\"iptables\"\n";
+	const struct snap_log log = { .program = LOG_KUBE_PROXY, .node = "n1", .file = "kube-proxy.log" };
 	struct world w;
 	const struct snap_proxy *p;
 	const struct kube_proxy_config *c;
@@ -383,11 +386,11 @@ static void test_ps(void **state)
 	assert_int_equal(c->nfeature_gates, 2);
 	assert_string_equal(c->healthz_bind_address, "");
 	assert_string_equal(c->hostname_override, "n7");
-	/* what the log says of its flags counts before that, in either order */
-	use(&w, "kube-proxy.log", "I0101 00:00:00.000000 1 flags.go:64] FLAG: --config=\"\"\nI0101 00:00:00.000000 1 flags.go:64] FLAG: --proxy-mode=\"iptables\"\n");
+	/* what the log says of its flags counts before that */
+	assert_int_equal(log_use(&w.s, &log, 0, flags, strlen(flags)), 0);
+	assert_int_equal(snapshot_finish(&w.s), 0);
 	assert_string_equal(c->mode, "iptables");
-	use(&w, "ps.txt", text);
-	assert_string_equal(c->mode, "iptables");
+	assert_string_equal(c->source, "the FLAG lines of its log");
 	/* nobody runs, and that is known */
 	use(&w, "ps.txt", "");
 	assert_true(p->processes_known && p->processes.len == 0);
