@@ -8,7 +8,7 @@
 #   make fuzz       every fuzz target for FUZZ_SECONDS=60
 #   make mutations  1250 random mutations of recorded rules in every mode, judged by the plain evaluators of the tests (make check: a share of them)
 #   make check-kernel  2,000 random rulesets of each backend, judged by the running kernel (make check: 100 of each)
-#   make bench      times, memory and growth on large clusters in every mode, and of a live one
+#   make bench      times, memory and growth on large clusters in every mode, of a live one, and of a log of 1 GiB
 #   make krew       build/krew: archive and manifest of a release for krew; KREW_URI= says where it will lie
 #   make portable   build/svcdoctor-VERSION-x86_64.tar.gz: the program with its libraries, for any folder of any x86-64 Linux
 #   V=1             shows the commands
@@ -64,7 +64,7 @@ CMD_SRC := $(sort $(filter-out cmd/main.c,$(wildcard cmd/*.c)))
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_HELP := $(sort $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c)))
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
-BENCH_SRC := tests/bench/bench.c
+BENCH_SRC := tests/bench/bench.c tests/bench/log.c
 JUDGE_SRC := tests/judge/judge.c
 KERNEL_READ_SRC := tests/kernel-read/main.c
 DNS_SRC := tests/dns/main.c
@@ -138,6 +138,7 @@ bench:
 	$(Q)CC='$(CC)' MODULES='$(MODULES)' scripts/deps.sh install build bench
 	$(SUBMAKE) $(BUILD)/svcdoctor $(BENCH_BIN) $(KERNEL_READ_BIN)
 	$(Q)SVCDOCTOR='$(BUILD)/svcdoctor' BENCH='$(BENCH_BIN)' python3 tests/bench/bench.py '$(BUILD)/bench'
+	$(Q)$(BENCH_BIN) log
 	$(Q)SVCDOCTOR='$(BUILD)/svcdoctor' python3 tests/bench/live.py
 	$(Q)SVCDOCTOR='$(BUILD)/svcdoctor' BENCH='$(BENCH_BIN)' KERNEL_READ='$(KERNEL_READ_BIN)' python3 tests/bench/node.py '$(BUILD)/bench'
 

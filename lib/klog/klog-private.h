@@ -158,9 +158,11 @@ struct log_capture {
 bool log_pattern_match(const char *pattern, enum log_tail tail, const char *text, size_t len, struct log_capture *ret);
 
 #define LOG_FORMS_MAX 4096u
-#define LOG_BUCKETS 4096u
+#define LOG_BUCKETS 2048u
+#define LOG_HEADS 3u /* beginnings of 16, 8 and 4 bytes */
 /*
- * Of all forms of one program: those that begin with four bytes, and those in which the four first bytes of an anchor stand somewhere.
+ * Of all forms of one program: those that begin with so many bytes of their own, and those in which the four first bytes of an anchor stand
+ * somewhere.
  */
 struct log_index {
 	enum log_program program;
@@ -169,8 +171,8 @@ struct log_index {
 	const struct log_form *form[LOG_FORMS_MAX];
 	uint16_t first_form[LOG_FORMS_MAX]; /* of the same row */
 	struct log_span anchor[LOG_FORMS_MAX];
-	uint32_t four[LOG_FORMS_MAX]; /* the first of the beginning, or of the anchor */
-	uint16_t head[LOG_BUCKETS], first[LOG_BUCKETS]; /* form + 1; 0: none */
+	uint32_t key[LOG_FORMS_MAX]; /* of the beginning, or of the anchor's first four bytes */
+	uint16_t head[LOG_HEADS][LOG_BUCKETS], first[LOG_BUCKETS]; /* form + 1; 0: none */
 	uint16_t next[LOG_FORMS_MAX];
 	uint8_t seen[8192]; /* bits: four bytes that may be an anchor's */
 };
@@ -193,6 +195,10 @@ const struct log_row *log_index_text(const struct log_index *x, const char *text
 /* As log_reader_new, with other tables than those of the programs. */
 struct log_reader *log_reader_of(struct arena *arena, enum log_program program, bool cut, const struct log_table *const *tables,
 				 const struct log_table *const *reasons);
+
+/* ---- parts.c ---- */
+
+int log_each_of(enum log_program program, const struct log_table *const *tables, const char *data, size_t size, log_line_fn *fn, void *arg);
 
 /* ---- summary.c: what is kept of entries ---- */
 

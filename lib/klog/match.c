@@ -195,6 +195,8 @@ bool log_pattern_match(const char *pattern, enum log_tail tail, const char *text
 
 /* ---- the index ---- */
 
+static const size_t head_len[LOG_HEADS] = { 16, 8, 4 };
+
 static uint32_t four_bytes(const char *s)
 {
 	uint32_t v;
@@ -203,9 +205,24 @@ static uint32_t four_bytes(const char *s)
 	return v | 0x20202020;
 }
 
-static unsigned bucket_of(uint32_t four)
+static uint32_t hash_of(uint32_t four)
 {
-	return (four * 2654435761u) >> 20;
+	return four * 2654435761u;
+}
+
+/* Of so many bytes, in letters of any case. */
+static uint32_t head_key(const char *s, size_t len)
+{
+	uint32_t key = 0;
+
+	for (size_t i = 0; i < len; i += 4)
+		key = hash_of(key ^ four_bytes(s + i)) ^ key >> 15;
+	return key;
+}
+
+static unsigned bucket_of(uint32_t key)
+{
+	return hash_of(key) >> 21;
 }
 
 /* The bytes that are in every line of the form, by which it is found. */
@@ -242,6 +259,28 @@ static void add_forms(struct log_index *x, const struct log_row *row)
 	}
 }
 
+/* By the longest of the beginnings that the form has, or else by its anchor. */
+static void add_key(struct log_index *x, size_t i)
+{
+	const size_t lit = literal_len(x->form[i]->pattern);
+	uint16_t *chain;
+	size_t h = 0;
+
+	while (h < LOG_HEADS && head_len[h] > lit)
+		h++;
+	if (h < LOG_HEADS) {
+		x->key[i] = head_key(x->form[i]->pattern, head_len[h]);
+		chain = &x->head[h][bucket_of(x->key[i])];
+	} else {
+		const uint32_t hash = hash_of(x->key[i] = four_bytes(x->anchor[i].s));
+
+		x->seen[hash >> 19] |= (uint8_t)(1u << (hash >> 16 & 7));
+		chain = &x->first[bucket_of(x->key[i])];
+	}
+	x->next[i] = *chain;
+	*chain = (uint16_t)(i + 1);
+}
+
 void log_index_make(struct log_index *x, enum log_program program, const struct log_table *const *tables)
 {
 	*x = (struct log_index){ .program = program };
@@ -250,17 +289,8 @@ void log_index_make(struct log_index *x, enum log_program program, const struct 
 			if ((*t)->rows[i].program == program)
 				add_forms(x, &(*t)->rows[i]);
 	/* from the last one, so that a bucket has its rows in their order */
-	for (size_t i = x->n; i-- > 0;) {
-		const bool head = literal_len(x->form[i]->pattern) >= 4;
-		uint16_t *b;
-
-		x->four[i] = four_bytes(head ? x->form[i]->pattern : x->anchor[i].s);
-		b = &(head ? x->head : x->first)[bucket_of(x->four[i])];
-		if (!head)
-			x->seen[x->four[i] * 2654435761u >> 19] |= (uint8_t)(1u << (x->four[i] * 2654435761u >> 16 & 7));
-		x->next[i] = *b;
-		*b = (uint16_t)(i + 1);
-	}
+	for (size_t i = x->n; i-- > 0;)
+		add_key(x, i);
 }
 
 /* ---- looking up ---- */
@@ -305,10 +335,10 @@ static void try_form(struct asked *a, size_t i)
 }
 
 /* @tried: forms that were held against it already. */
-static void try_chain(struct asked *a, unsigned chain, uint32_t four, const char *at, uint64_t *tried)
+static void try_chain(struct asked *a, unsigned chain, uint32_t key, const char *at, uint64_t *tried)
 {
 	for (size_t i; chain && (i = chain - 1u) < a->best; chain = a->x->next[i]) {
-		if (a->x->four[i] != four)
+		if (a->x->key[i] != key)
 			continue;
 		if (at) {
 			const struct log_span *n = &a->x->anchor[i];
@@ -329,9 +359,14 @@ static bool look_up(struct asked *a)
 	a->best = a->x->n;
 	if (a->len < 4)
 		return false;
-	try_chain(a, a->x->head[bucket_of(four_bytes(a->text))], four_bytes(a->text), NULL, NULL);
+	for (size_t h = 0; h < LOG_HEADS; h++)
+		if (a->len >= head_len[h]) {
+			const uint32_t key = head_key(a->text, head_len[h]);
+
+			try_chain(a, a->x->head[h][bucket_of(key)], key, NULL, NULL);
+		}
 	for (const char *s = a->text, *end = a->text + a->len - 3; s < end; s++) {
-		const uint32_t four = four_bytes(s), h = four * 2654435761u;
+		const uint32_t four = four_bytes(s), h = hash_of(four);
 
 		if (!(a->x->seen[h >> 19] >> (h >> 16 & 7) & 1))
 			continue;

@@ -96,22 +96,32 @@ static void open_pair(struct opens *o, const struct log_line *l, const struct lo
 	add_open(o, l, p->value.s, p->value.len);
 }
 
-static void open_json(struct opens *o, const struct log_line *l, const struct log_match *m)
+static bool is_form(const struct log_pair *p)
 {
+	return (key_is(p, "ts") || key_is(p, "v") || key_is(p, "caller") || key_is(p, "time") || key_is(p, "level")) && plain_word(&p->value, ".:/-_");
+}
+
+/* The message is one of the values. */
+static void open_values(struct opens *o, const struct log_line *l, const struct log_match *m)
+{
+	bool message = false;
+
 	for (size_t i = 0; i < l->pairs_n; i++) {
 		const struct log_pair *p = &l->pairs[i];
 
-		if (key_is(p, "msg"))
+		if (!message && key_is(p, "msg")) {
+			message = true;
 			open_message(o, l, m, &p->value);
-		else if (!(key_is(p, "ts") || key_is(p, "v") || key_is(p, "caller")) || !plain_word(&p->value, ".:/-_"))
+		} else if (!is_form(p)) {
 			open_pair(o, l, p);
+		}
 	}
 }
 
 static void open_parts(struct opens *o, const struct log_line *l, const struct log_match *m)
 {
-	if (l->style == STYLE_JSON) {
-		open_json(o, l, m);
+	if (l->style == STYLE_JSON || (l->style == STYLE_STRUCTURED && *l->text != '"')) {
+		open_values(o, l, m);
 		return;
 	}
 	if (l->style == STYLE_STRUCTURED) {
@@ -125,13 +135,17 @@ static void open_parts(struct opens *o, const struct log_line *l, const struct l
 	open_message(o, l, m, &(struct log_span){ l->text, l->len });
 }
 
-/* Where values are left out that are open, the rest is of the form. */
+/* What is not open is of the form. */
 static void split(const char *s, const char *end, const struct opens *o, struct log_parts *p)
 {
 	for (size_t i = 0; i < o->n; i++) {
-		p->v[p->n++] = (struct log_part){ s, (size_t)(o->v[i].s - s), false };
-		p->v[p->n++] = (struct log_part){ o->v[i].s, o->v[i].len, true };
-		s = o->v[i].s + o->v[i].len;
+		const char *from = MAX(o->v[i].s, s), *to = o->v[i].s + o->v[i].len;
+
+		if (to < from || from > end)
+			continue;
+		p->v[p->n++] = (struct log_part){ s, (size_t)(from - s), false };
+		p->v[p->n++] = (struct log_part){ from, (size_t)(to - from), true };
+		s = to;
 	}
 	p->v[p->n++] = (struct log_part){ s, (size_t)(end - s), false };
 }
@@ -253,18 +267,17 @@ static int each_line(struct each *e, const char *s, size_t len)
 	return e->program == LOG_KUBE_PROXY ? entry_line(e, e->raw.text, e->raw.len) : plain_line(e);
 }
 
-int log_each(enum log_program program, const char *data, size_t size, log_line_fn *fn, void *arg)
+int log_each_of(enum log_program program, const struct log_table *const *tables, const char *data, size_t size, log_line_fn *fn, void *arg)
 {
-	struct each *e = malloc(sizeof(*e));
-	int r = e ? 0 : -ENOMEM;
+	struct each *e = calloc(1, sizeof(*e));
+	int r = 0;
 
-	if (e) {
-		memset(e, 0, sizeof(*e));
-		e->program = program;
-		e->fn = fn;
-		e->arg = arg;
-		log_index_make(&e->index, program, log_tables);
-	}
+	if (!e)
+		return -ENOMEM;
+	e->program = program;
+	e->fn = fn;
+	e->arg = arg;
+	log_index_make(&e->index, program, tables);
 	while (r == 0 && size) {
 		const char *nl = memchr(data, '\n', size);
 		const size_t n = nl ? (size_t)(nl - data) : size;
@@ -273,8 +286,13 @@ int log_each(enum log_program program, const char *data, size_t size, log_line_f
 		data += n + (nl != NULL);
 		size -= n + (nl != NULL);
 	}
-	if (r == 0 && e->part && e->program != LOG_KUBE_PROXY)
+	if (r == 0 && e->part && program != LOG_KUBE_PROXY)
 		r = one_line(e, e->text, e->len, e->time);
 	free(e);
 	return r;
+}
+
+int log_each(enum log_program program, const char *data, size_t size, log_line_fn *fn, void *arg)
+{
+	return log_each_of(program, log_tables, data, size, fn, arg);
 }

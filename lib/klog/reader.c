@@ -105,7 +105,8 @@ static int add_text(struct log_reader *r, const char *s, size_t len)
 		append(r, s, len);
 		r->open = r->open ? !log_closes_value(s, len) || log_opens_value(s, len) : false;
 	} else {
-		if (end_entry(r, r->lines - 1) < 0)
+		/* one line of the journal's JSON may hold several entries */
+		if (end_entry(r, MAX(r->first, r->lines - 1)) < 0)
 			return -ENOMEM;
 		begin_entry(r, s, len);
 	}

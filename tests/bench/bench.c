@@ -5,6 +5,7 @@
  * nft-ruleset.json, if it has one. Prints one JSON object; bench.py makes the table.
  *
  *   bench BUNDLE NODE POD POD-INTERFACE OUTSIDE OUTSIDE-INTERFACE
+ *   bench log [MIB]			another measure: log.c
  *
  * POD is an address of a pod there, OUTSIDE one of a client; the interfaces are those they come in by. Each time is the best of
  * RUNS, in seconds, by the clock and of the processors; peaks are of the whole process so far, which is why the rules alone come
@@ -21,6 +22,8 @@
 #include <svcdoctor/nat.h>
 #include <svcdoctor/source.h>
 #include <svcdoctor/verify.h>
+
+#include "bench-private.h"
 
 enum { RUNS = 3, WALKS = 50000, SPORT = 40000 };
 
@@ -352,8 +355,10 @@ int main(int argc, char **argv)
 {
 	struct bench b = { .node = argc == 7 ? argv[2] : NULL };
 
+	if (argc > 1 && strcmp(argv[1], "log") == 0)
+		return bench_log(argc - 2, argv + 2);
 	if (argc != 7 || ip_addr_parse(argv[3], &b.pod) < 0 || ip_addr_parse(argv[5], &b.outside) < 0) {
-		fprintf(stderr, "usage: bench BUNDLE NODE POD POD-INTERFACE OUTSIDE OUTSIDE-INTERFACE\n");
+		fprintf(stderr, "usage: bench BUNDLE NODE POD POD-INTERFACE OUTSIDE OUTSIDE-INTERFACE\n       bench log [MIB]\n");
 		return 64;
 	}
 	b.pod_iif = argv[4];

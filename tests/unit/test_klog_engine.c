@@ -170,11 +170,508 @@ static void near_misses(void **state)
 	}
 }
 
+/* ---- what stands before a line ---- */
+
+#define WRONG "Failed to execute iptables-restore"
+#define KLOG "E0613 20:16:33.345678       1 proxier.go:138] \"" WRONG "\" err=\"exit status 4\""
+#define SAID "exit status 4"
+
+static const struct {
+	const char *line, *time;
+} wraps[] = {
+	{ KLOG, "06-13 20:16:33" },
+	{ KLOG "\r\n", "06-13 20:16:33" },
+	{ "2024-05-01T10:00:00.123456789Z stderr F " KLOG, "2024-05-01T10:00:00.123456789Z" },
+	{ "2024-05-01T10:00:00.5Z stderr P E0613 20:16:33.345678       1 proxier.go:138] \"Failed to exe\n2024-05-01T10:00:00.6Z stderr P cute iptables-restore\" er\n"
+	  "2024-05-01T10:00:00.7Z stderr F r=\"exit status 4\"\n",
+	  "2024-05-01T10:00:00.5Z" },
+	{ "[pod/kube-proxy-x/kube-proxy] 2024-05-01T10:00:00Z " KLOG, "2024-05-01T10:00:00Z" },
+	{ "May 01 10:00:00 node-7 kube-proxy[123]: " KLOG, "May 01 10:00:00" },
+	{ "May 01 10:00:00.123456 node-7 kube-proxy[123]: " KLOG, "May 01 10:00:00" },
+	{ "2024-05-01T10:00:00+0200 node-7 kube-proxy[123]: " KLOG, "2024-05-01T10:00:00+0200" },
+	{ "2024-05-01T10:00:00.123456+02:00 node-7 k3s[123]: " KLOG, "2024-05-01T10:00:00.123456+02:00" },
+	{ "{\"log\":\"E0613 20:16:33.345678       1 proxier.go:138] \\\"" WRONG "\\\" err=\\\"exit status 4\\\"\\n\",\"stream\":\"stderr\",\"time\":\"2024-05-01T10:00:00.5Z\"}",
+	  "2024-05-01T10:00:00.5Z" },
+	{ "{\"log\":\"E0613 20:16:33.345678       1 proxier.go:138] \\\"Failed\",\"stream\":\"stderr\",\"time\":\"2024-05-01T10:00:00.5Z\"}\n"
+	  "{\"log\":\" to execute iptables-restore\\\" err=\\\"exit status 4\\\"\\n\",\"time\":\"2024-05-01T10:00:01Z\"}\n",
+	  "2024-05-01T10:00:00.5Z" },
+	{ "{\"attrs\":{\"log\":\"x\"},\"log\":\"{\\\"ts\\\":1714557600000.5,\\\"msg\\\":\\\"" WRONG "\\\",\\\"err\\\":\\\"exit status 4\\\"}\\n\"}", "2024-05-01T10:00:00.000Z" },
+	{ "{ \"__CURSOR\" : \"s=1;i=2\", \"__REALTIME_TIMESTAMP\":\"1714557600123456\",\"PRIORITY\":\"6\",\"MESSAGE\":\"E0613 20:16:33.345678       1 proxier.go:138] \\\"" WRONG
+	  "\\\" err=\\\"exit status 4\\\"\",\"_SYSTEMD_UNIT\":\"kube-proxy.service\"}",
+	  "2024-05-01T10:00:00.123Z" },
+	/* lines of one entry of the journal, and a text that is no UTF-8 */
+	{ "{\"MESSAGE\":\"I0613 20:16:32.345678       1 proxier.go:138] Nothing\\nE0613 20:16:33.345678       1 proxier.go:138] \\\"" WRONG
+	  "\\\" err=<\\n\\texit status 4\\n >\",\"__REALTIME_TIMESTAMP\":\"1714557600123456\"}",
+	  "2024-05-01T10:00:00.123Z" },
+	{ "{\"__REALTIME_TIMESTAMP\":\"1714557600123456\",\"MESSAGE\":[69,48,54,49,51,32,50,48,58,49,54,58,51,51,46,51,52,53,54,55,56,32,49,32,97,46,103,111,58,49,93,32,"
+	  "70,97,105,108,101,100,32,116,111,32,101,120,101,99,117,116,101,32,105,112,116,97,98,108,101,115,45,114,101,115,116,111,114,101,58,32,"
+	  "101,120,105,116,32,115,116,97,116,117,115,32,52]}",
+	  "2024-05-01T10:00:00.123Z" },
+	{ "{\"ts\":1714557600123.4,\"caller\":\"iptables/proxier.go:1500\",\"msg\":\"" WRONG "\",\"err\":\"exit status 4\"}", "2024-05-01T10:00:00.123Z" },
+	{ "{\"ts\":1714557600.25,\"caller\":\"iptables/proxier.go:1500\",\"msg\":\"" WRONG "\",\"err\":\"exit status 4\"}", "2024-05-01T10:00:00.250Z" },
+	{ "{\"ts\":\"2024-05-01T10:00:00Z\",\"msg\":\"" WRONG "\",\"err\":\"exit \\u0073tatus 4\"}", "2024-05-01T10:00:00Z" },
+};
+
+static void what_stands_before(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(wraps); i++) {
+		CLEANUP(arena_release) struct arena a = { 0 };
+		CLEANUP(log_summary_release) struct log_summary s = read_log(&a, wraps[i].line);
+		const struct log_hit *h = find(&s, "restore");
+
+		if (!h || s.hits.len != 1 || s.errors_unknown)
+			fail_msg("%zu hits in '%s'", s.hits.len, wraps[i].line);
+		assert_int_equal(h->count, 1);
+		assert_text(wraps[i].line, h->detail, SAID);
+		assert_text(wraps[i].line, h->first, wraps[i].time);
+		assert_text(wraps[i].line, s.until, wraps[i].time);
+	}
+}
+
+static void kernel_lines(void **state)
+{
+	static const struct {
+		const char *line, *time;
+	} lines[] = {
+		{ "[12345.678901] ", "12345.678901" },
+		{ "[    5.678901] ", "5.678901" },
+		{ "[Fri Nov 20 10:00:00 2026] ", "2026-11-20T10:00:00" },
+		{ "<4>[12345.678901] ", "12345.678901" },
+		{ "2026-11-20T10:00:00,123456+00:00 ", "2026-11-20T10:00:00.123456+00:00" },
+		{ "Nov 20 10:00:00 node-7 kernel: ", "Nov 20 10:00:00" },
+		{ "2026-11-20T10:00:00+0000 node-7 kernel: ", "2026-11-20T10:00:00+0000" },
+		{ "", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+		CLEANUP(arena_release) struct arena a = { 0 };
+		CLEANUP(log_summary_release) struct log_summary s = { 0 };
+		char text[200];
+		int n = snprintf(text, sizeof(text), "%snf_conntrack: nf_conntrack: table full, dropping packet\n", lines[i].line);
+
+		s = read_pieces(&a, LOG_KERNEL, text, (size_t)n, false, 7);
+		assert_int_equal(s.hits.len, 1);
+		assert_text(lines[i].line, s.hits.v[0].last, lines[i].time);
+	}
+}
+
+/* ---- pieces ---- */
+
+static void assert_same(const struct log_summary *x, const struct log_summary *y)
+{
+	assert_int_equal(x->hits.len, y->hits.len);
+	assert_int_equal(x->unknown.len, y->unknown.len);
+	assert_int_equal(x->lines, y->lines);
+	assert_int_equal(x->errors_unknown, y->errors_unknown);
+	assert_int_equal(x->started_line, y->started_line);
+	assert_int_equal(x->starts, y->starts);
+	assert_text("until", x->until, y->until);
+	assert_text("mode", x->mode, y->mode);
+	assert_text("version", x->version, y->version);
+	for (size_t i = 0; i < x->hits.len; i++) {
+		const struct log_hit *h = &x->hits.v[i], *g = &y->hits.v[i];
+
+		assert_ptr_equal(h->kind, g->kind);
+		assert_ptr_equal(h->reason, g->reason);
+		assert_int_equal(h->count, g->count);
+		assert_int_equal(h->first_line, g->first_line);
+		assert_int_equal(h->last_line, g->last_line);
+		assert_int_equal(h->over, g->over);
+		assert_text("text", h->text, g->text);
+		assert_text("name", h->name, g->name);
+		assert_text("detail", h->detail, g->detail);
+		assert_text("last", h->last, g->last);
+	}
+	for (size_t i = 0; i < x->unknown.len; i++) {
+		assert_text("unknown", x->unknown.v[i].text, y->unknown.v[i].text);
+		assert_int_equal(x->unknown.v[i].count, y->unknown.v[i].count);
+	}
+}
+
+/* All forms and prefixes one behind the other, with lines longer than what is kept of one. */
+static void fill(struct strbuf *b)
+{
+	for (size_t i = 0; i < ARRAY_LEN(forms); i++)
+		strbuf_addf(b, "%s\n", forms[i].line);
+	for (size_t i = 0; i < ARRAY_LEN(wraps); i++)
+		strbuf_addf(b, "%s\n", wraps[i].line);
+	strbuf_adds(b, E "\"" WRONG "\" err=\"exit status 1\" rules=\"");
+	for (size_t i = 0; i < 30000; i++)
+		strbuf_adds(b, "-A X\\n");
+	strbuf_adds(b, "\"\n" E "Something else that went wrong\n" I "\"Caches are synced\"");
+	assert_false(b->failed);
+}
+
+static void pieces(void **state)
+{
+	static const size_t sizes[] = { 1, 2, 3, 7, 64, 1000, 4096, 65536 };
+	CLEANUP(strbuf_release) struct strbuf b = STRBUF_INIT;
+	CLEANUP(arena_release) struct arena a = { 0 };
+	CLEANUP(log_summary_release) struct log_summary whole = { 0 };
+
+	(void)state;
+	fill(&b);
+	whole = read_pieces(&a, LOG_KUBE_PROXY, strbuf_str(&b), b.len, false, b.len);
+	assert_true(whole.hits.len > 10);
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		CLEANUP(log_summary_release) struct log_summary s = read_pieces(&a, LOG_KUBE_PROXY, strbuf_str(&b), b.len, false, sizes[i]);
+
+		assert_same(&whole, &s);
+	}
+}
+
+static void given_up(void **state)
+{
+	CLEANUP(arena_release) struct arena a = { 0 };
+	struct log_reader *r = log_reader_new(&a, LOG_KUBE_PROXY, true);
+
+	(void)state;
+	assert_non_null(r);
+	assert_int_equal(log_reader_feed(r, E "x", strlen(E "x")), 0);
+	log_reader_free(r);
+	log_reader_free(NULL);
+}
+
+static void cut_log(void **state)
+{
+	static const char text[] = WRONG ": half a line\n" E WRONG ": x\n";
+	CLEANUP(arena_release) struct arena a = { 0 };
+	CLEANUP(log_summary_release) struct log_summary s = read_pieces(&a, LOG_KUBE_PROXY, text, sizeof(text) - 1, true, 5);
+
+	(void)state;
+	assert_int_equal(s.lines, 2);
+	assert_int_equal(s.hits.len, 1);
+	assert_int_equal(s.hits.v[0].first_line, 2);
+}
+
+/* ---- entries of several lines ---- */
+
+static void several_lines(void **state)
+{
+	static const char text[] =
+		E WRONG ": exit status 1 (Another app\nstopped waiting\n)\n"		       /* 1 to 3 */
+		I "\"Caches are synced\"\n"					       /* 4 */
+		"this line is of nobody\n"					       /* 5 */
+		E "\"" WRONG "\" err=<\n\texit status 1: connection refused\n\t > no end\n" /* 6 to 8 */
+		E "\"" WRONG "\" err=<\n\tcertificate has expired\n > rules=<\n\t*nat\n > ipFamily=\"IPv6\"\n" /* 9 to 13 */
+		E "broken off\npanic: runtime error\n\ngoroutine 1 [running]:\nmain.main()\n"; /* 14 to 18 */
+	CLEANUP(arena_release) struct arena a = { 0 };
+	CLEANUP(log_summary_release) struct log_summary s = read_log(&a, text);
+
+	(void)state;
+	assert_int_equal(s.lines, 18);
+	assert_int_equal(s.hits.len, 4);
+	assert_text("printf", s.hits.v[0].detail, "exit status 1 (Another app stopped waiting )");
+	assert_int_equal(s.hits.v[0].first_line, 1);
+	assert_int_equal(s.hits.v[0].last_line, 3);
+	assert_text("without its end", s.hits.v[2].reason->id, "refused");
+	assert_text("the next value", s.hits.v[3].name, "IPv6");
+	assert_text("its error", s.hits.v[3].detail, "certificate has expired");
+	assert_int_equal(s.hits.v[3].last_line, 13);
+	assert_int_equal(s.unknown.len, 2);
+	assert_text("unknown", s.unknown.v[1].text, "panic: runtime error");
+}
+
+/* ---- errors that are not known ---- */
+
+static void unknown_errors(void **state)
+{
+	CLEANUP(arena_release) struct arena a = { 0 };
+	CLEANUP(strbuf_release) struct strbuf b = STRBUF_INIT;
+	CLEANUP(log_summary_release) struct log_summary s = { 0 };
+
+	(void)state;
+	for (unsigned i = 0; i < 100; i++)
+		strbuf_addf(&b, "E0613 20:%02u:33.345678    %u x.go:%u] The \x1b[1mwheel %u of %c is off\n", i / 2, i, i, i, 'a' + i % 20);
+	assert_false(b.failed);
+	s = read_log(&a, strbuf_str(&b));
+	assert_int_equal(s.errors_unknown, 100);
+	assert_int_equal(s.unknown.len, 16);
+	assert_int_equal(s.unknown.v[0].count, 5);
+	assert_int_equal(s.unknown.v[0].last_line, 81);
+	assert_text("first", s.unknown.v[0].first, "06-13 20:00:33");
+	assert_text("last", s.unknown.v[0].last, "06-13 20:40:33");
+	assert_text("text", s.unknown.v[1].text, "E0613 20:40:33.345678    81 x.go:81] The ?[1mwheel 81 of b is off");
+	assert_non_null(strstr(s.first_unknown, "wheel 0 of a"));
+}
+
+/* ---- what is kept is bounded ---- */
+
+static void names_are_few(void **state)
+{
+	CLEANUP(arena_release) struct arena a = { 0 };
+	CLEANUP(strbuf_release) struct strbuf b = STRBUF_INIT;
+	CLEANUP(log_summary_release) struct log_summary s = { 0 };
+	size_t all = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 5000; i++)
+		strbuf_addf(&b, "%sError creating chain KUBE-%u: %s\n", E, i, i % 2 ? "connection refused" : "x");
+	assert_false(b.failed);
+	s = read_log(&a, strbuf_str(&b));
+	assert_int_equal(s.hits.len, 18);
+	for (size_t i = 0; i < s.hits.len; i++) {
+		all += s.hits.v[i].count;
+		assert_true(!s.hits.v[i].text || strlen(s.hits.v[i].text) <= 400);
+	}
+	assert_int_equal(all, 5000);
+}
+
+/* ---- starts, topics ---- */
+
+#define P(pid, text) "I0613 20:16:33.345678    " pid " server.go:138] " text "\n"
+#define FLAGS(pid) P(pid, "FLAG: --bind-address=\"0.0.0.0\"") P(pid, "FLAG: --help=\"false\"")
+#define WORK "I0613 20:16:34.345678       1 x.go:1] \"Nothing to tell\"\n"
+#define WORK10 WORK WORK WORK WORK WORK WORK WORK WORK WORK WORK
+#define WORK50 WORK10 WORK10 WORK10 WORK10 WORK10
+
+static void starts(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t line, starts;
+		const char *mode, *version;
+		bool cut;
+	} logs[] = {
+		{ WORK50, 0, 0, NULL, NULL, false },
+		/* a log that begins with a start, and one that does not */
+		{ I "Using iptables Proxier\n" WORK50, 1, 1, "iptables", NULL, false },
+		{ WORK WORK I "Using iptables Proxier\n" I "Version: v1.12.2\n" WORK50, 1, 1, "iptables", "v1.12.2", false },
+		{ "x\n" WORK WORK I "Using iptables Proxier\n" I "Version: v1.12.2\n" WORK50, 4, 1, "iptables", "v1.12.2", true },
+		{ WORK50 I "Using iptables Proxier\n" WORK50, 0, 0, "iptables", NULL, false },
+		{ WORK50 I "Using iptables Proxier\n" I "Successfully retrieved node IP: 10.0.0.1\n" WORK50, 51, 1, "iptables", NULL, false },
+		/* by its banner, with other lines of the start between */
+		{ WORK50 I "Using ipvs Proxier\n" WORK WORK I "Version: v1.20.0\n", 51, 1, "ipvs", "v1.20.0", false },
+		{ WORK50 I "Version: v1.20.0\n" I "Using ipvs Proxier\n" WORK50, 51, 1, "ipvs", "v1.20.0", false },
+		{ I "Using ipvs Proxier\n" I "Version: v1.20.0\n" WORK50 I "Using iptables Proxier\n" I "Version: v1.20.1\n", 53, 2, "iptables", "v1.20.1", false },
+		{ I "Using ipvs Proxier\n" I "Version: v1.20.0\n" WORK I "Using iptables Proxier\n" I "Version: v1.20.1\n", 4, 2, "iptables", "v1.20.1", false },
+		/* by its flags, and by the number of its process */
+		{ WORK50 FLAGS("1") WORK50, 51, 1, NULL, NULL, false },
+		{ FLAGS("1") I "Version: v1.20.0\n" WORK FLAGS("1") WORK, 5, 2, NULL, "v1.20.0", false },
+		{ P("7", "x") WORK50, 2, 1, NULL, NULL, false },
+		{ P("7", "Using ipvs Proxier") P("7", "Version: v1.20.0") P("8", "Hello") P("8", "Using iptables Proxier") P("8", "Version: v1.21.0"), 3, 2, "iptables", "v1.21.0",
+		  false },
+		/* a start that comes to nothing, and the mode of the one before */
+		{ I "Using ipvs Proxier\n" F "failed validate: x\n" WORK I "Successfully retrieved node IP: 10.0.0.1\n" F "failed validate: x\n", 3, 2, NULL, NULL, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(logs); i++) {
+		CLEANUP(arena_release) struct arena a = { 0 };
+		CLEANUP(log_summary_release) struct log_summary s = read_pieces(&a, LOG_KUBE_PROXY, logs[i].text, strlen(logs[i].text), logs[i].cut, 100);
+
+		if (s.started_line != logs[i].line || s.starts != logs[i].starts)
+			fail_msg("log %zu: starts %zu, the last one at line %zu", i, s.starts, s.started_line);
+		assert_text("mode", s.mode, logs[i].mode);
+		assert_text("version", s.version, logs[i].version);
+	}
+}
+
+static void over(void **state)
+{
+	static const char text[] = E "\"Failed to watch\" err=\"connection refused\" type=\"*v1.Node\"\n" E WRONG ": x\n" I "Caches are synced for node config\n"
+		E "\"Failed to watch\" err=\"connection refused\" type=\"*v1.Service\"\n";
+	CLEANUP(arena_release) struct arena a = { 0 };
+	CLEANUP(log_summary_release) struct log_summary s = read_log(&a, text);
+
+	(void)state;
+	assert_int_equal(s.hits.len, 4);
+	assert_true(s.hits.v[0].over);
+	assert_false(s.hits.v[1].over);
+	assert_false(s.hits.v[2].over);
+	assert_false(s.hits.v[3].over);
+	assert_int_equal(log_hit_weight(&s.hits.v[0]), LOG_ERROR);
+}
+
+/* ---- hostile input ---- */
+
+static void hostile(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t len;
+	} logs[] = {
+		{ "\0\0\0\n\0", 5 },
+		{ "E0613 20:16:33.345678 1 a.go:1] \0\"x\0\n", 37 },
+		{ "E0613 20:16:33.345678 1 a.go:1]", 31 },
+		{ "E0613 20:16:33.345678 1 a.go:1] ", 32 },
+		{ "E0613 20:16:33.345678 1 a.go:1] \"", 33 },
+		{ "E0613 20:16:33.345678 1 a.go:1] \"\\", 34 },
+		{ "E0613 20:16:33.345678 1 a.go:1] \"x\" =", 37 },
+		{ "E0613 20:16:33.345678 1 a.go:1] \"x\" a=<", 39 },
+		{ "E0613 20:16:33.345678 1 a.go:1] \"x\" a=[[[", 41 },
+		{ "E0613 20:16:33.345678 1 a.go:1] \"x\" a=<\n\n >\n", 44 },
+	};
+	static const char *const json[] = { "{", "{\"", "{\"ts", "{\"ts\"", "{\"ts\":", "{\"ts\":1,", "{\"ts\":1e999,\"msg\":\"x", "{\"msg\":\"\\u12", "{\"msg\":\"\\ud800\\\"", "{\"MESSAGE\":[",
+					    "{\"MESSAGE\":[999999999999,-1]}", "{\"MESSAGE\":{}}", "{\"MESSAGE\":null}", "{\"log\":[[[", "{\"a\":{\"b\":[\"]\"}", "{\"ts\":\"\",\"msg\":\"\"}",
+					    "{\"__REALTIME_TIMESTAMP\":\"99999999999999999999\",\"MESSAGE\":\"x\"}" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(logs); i++) {
+		CLEANUP(arena_release) struct arena a = { 0 };
+		CLEANUP(log_summary_release) struct log_summary s = read_pieces(&a, LOG_KUBE_PROXY, logs[i].text, logs[i].len, false, 3);
+
+		assert_int_equal(s.hits.len, 0);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(json); i++) {
+		CLEANUP(arena_release) struct arena a = { 0 };
+		CLEANUP(log_summary_release) struct log_summary s = read_log(&a, json[i]);
+
+		assert_int_equal(s.hits.len, 0);
+		assert_int_equal(s.lines, 1);
+	}
+}
+
+/* A line that never ends, quotes that are never closed, a value of several lines that goes on for ever. */
+static void endless(void **state)
+{
+	static const char *const begins[] = { E "\"" WRONG "\" err=\"", E WRONG ": ", "{\"log\":\"", "{\"ts\":1,\"msg\":\"", E "\"" WRONG "\" err=<\n", "2024-05-01T10:00:00Z stderr P " };
+	char piece[1000];
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(piece); k++)
+		piece[k] = k % 100 == 99 ? '\n' : k % 7 ? 'x' : ':';
+	for (size_t i = 0; i < 2 * ARRAY_LEN(begins); i++) {
+		CLEANUP(arena_release) struct arena a = { 0 };
+		CLEANUP(log_summary_release) struct log_summary s = { 0 };
+		struct log_reader *r = log_reader_of(&a, LOG_KUBE_PROXY, false, tables, reasons);
+		const char *begin = begins[i / 2];
+
+		assert_non_null(r);
+		assert_int_equal(log_reader_feed(r, begin, strlen(begin)), 0);
+		for (size_t k = 0; k < 200; k++)
+			assert_int_equal(log_reader_feed(r, piece, i % 2 ? sizeof(piece) : 99), 0);
+		assert_int_equal(log_reader_end(r, &s), 0);
+		assert_true(s.hits.len <= 1);
+		assert_true(a.used < 40000);
+	}
+}
+
+/* ---- parts ---- */
+
+/* Head and parts of a line; what is open stands in braces. */
+static int write_parts(void *arg, const struct log_parts *line)
+{
+	struct strbuf *b = arg;
+
+	strbuf_addf(b, "%zu|", line->lines);
+	strbuf_add(b, line->head, line->head_len);
+	for (size_t i = 0; i < line->n; i++) {
+		if (line->v[i].open)
+			strbuf_addc(b, '{');
+		strbuf_add(b, line->v[i].s, line->v[i].len);
+		if (line->v[i].open)
+			strbuf_addc(b, '}');
+	}
+	strbuf_adds(b, line->n ? "\n" : line->blank ? "blank\n" : "-\n");
+	return b->failed ? -1 : 0;
+}
+
+static void parts(void **state)
+{
+	static const struct {
+		const char *text, *want;
+	} t[] = {
+		{ I "Using iptables Proxier\n", "1|" I "Using {iptables} Proxier\n" },
+		{ I "Nobody knows this\n\n" KLOG "\n", "1|" I "-\n2|blank\n3|" E "\"" WRONG "\" err=\"{exit status 4}\"\n" },
+		{ E WRONG ": exit status 1 (a\n  b\n)\n" I "c\n", "1|" E WRONG ": {exit status 1 (a}\n2|  {b}\n3|{)}\n4|" I "-\n" },
+		{ E "\"" WRONG "\" err=<\n\ta b=c\n > primary ipFamily=\"IPv4\" n=3 o/x!=[1 2]\n",
+		  "1|" E "\"" WRONG "\" err=<{}\n2|\t{a b=c}\n3| > primary ipFamily=\"{IPv4}\" n={3} {o/x!}={[1 2]}\n" },
+		{ E "\"Keyed \\\"line\\\"\" err=<\n\ta\n >\n", "1|" E "-\n2|-\n3|-\n" },
+		{ E "\"Error creating chain K\" x=\"1\\\"2\"\n", "1|" E "\"Error creating chain {K}\" x=\"{1\\\"2}\"\n" },
+		{ E "\"Error creating chain K\\\\U\" x=\"1\"\n", "1|" E "\"{Error creating chain K\\\\U}\" x=\"{1}\"\n" },
+		{ I "Some settings of mine\n", "1|" I "Some settings{ of mine}\n" },
+		{ J("\"msg\":\"Failed to watch\",\"type\":\"*v1.Service\",\"err\":\"no \\\"way\\\"\"") "\n",
+		  "1|" J("\"msg\":\"Failed to watch\",\"type\":\"{*v1.Service}\",\"err\":\"{no \\\"way\\\"}\"") "\n" },
+		{ "{\"msg\":\"Error creating chain K\",\"ts\":5,\"v\":\"my\\\"secret\",\"msg\":\"Error creating chain U\"}\n",
+		  "1|{\"msg\":\"Error creating chain {K}\",\"ts\":5,\"v\":\"{my\\\"secret}\",\"msg\":\"{Error creating chain U}\"}\n" },
+		{ "time=\"2026-11-21T07:32:33Z\" level=warning msg=\"Error creating chain K: \" x=\"y\"\n",
+		  "1|-\n" },
+		{ "time=\"2026-11-21T07:32:33Z\" level=warning msg=\"Error creating chain K\" x=\"y\"\n",
+		  "1|time=\"2026-11-21T07:32:33Z\" level=warning msg=\"Error creating chain {K}\" x=\"{y}\"\n" },
+		{ "2024-05-01T10:00:00Z stderr P " E WRONG ": exit\n2024-05-01T10:00:00Z stderr F  status 1\n", "1|" E WRONG ": {exit}\n2| {status 1}\n" },
+		{ E "\"Unhandled Error\" err=\"factory.go:160: Failed to watch *v1.Node: failed to list *v1.Node: x\" logger=\"y\"\n",
+		  "1|" E "\"Unhandled Error\" err=\"{factory.go:160: Failed to watch *v1.Node: failed to list *v1.Node: x}\" logger=\"{y}\"\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+		CLEANUP(strbuf_release) struct strbuf b = STRBUF_INIT;
+
+		assert_int_equal(log_each_of(LOG_KUBE_PROXY, tables, t[i].text, strlen(t[i].text), write_parts, &b), 0);
+		assert_text("parts", strbuf_str(&b), t[i].want);
+	}
+}
+
+/* More values than there are parts: the rest is open. */
+static void many_values(void **state)
+{
+	CLEANUP(strbuf_release) struct strbuf text = STRBUF_INIT, b = STRBUF_INIT;
+
+	(void)state;
+	strbuf_adds(&text, E "\"" WRONG "\"");
+	for (unsigned i = 0; i < 60; i++)
+		strbuf_addf(&text, " key%u=\"secret\"", i);
+	assert_false(text.failed);
+	assert_int_equal(log_each_of(LOG_KUBE_PROXY, tables, strbuf_str(&text), text.len, write_parts, &b), 0);
+	assert_non_null(strstr(strbuf_str(&b), "key14=\"{secret}\" key15=\"{secret\" key16=\"secret\""));
+	assert_text("end", strbuf_str(&b) + b.len - 10, "\"secret\"}\n");
+}
+
+/* ---- times ---- */
+
+static void times(void **state)
+{
+	static const struct {
+		const char *time;
+		int64_t near, want;
+	} t[] = {
+		{ "1970-01-01T00:00:00Z", 0, 0 },
+		{ "2024-05-01T10:00:00Z", 0, 1714557600 },
+		{ "2024-05-01T10:00:00.123456789Z", 5, 1714557600 },
+		{ "2024-05-01T12:00:00+02:00", 0, 1714557600 },
+		{ "2024-05-01T07:30:00-0230", 0, 1714557600 },
+		{ "2024-05-01T10:00:00", 0, 1714557600 },
+		{ "2024-02-29T23:59:60Z", 0, 1709251200 },
+		{ "2023-02-29T00:00:00Z", 0, -1 },
+		{ "2024-13-01T00:00:00Z", 0, -1 },
+		{ "2024-05-01T24:00:00Z", 0, -1 },
+		{ "2024-05-01T10:00:00X", 0, -1 },
+		{ "2024-05-01", 0, -1 },
+		{ "05-01 10:00:00", 1714557600, 1714557600 },
+		{ "05-01 10:00:00", 0, -1 },
+		{ "12-31 23:59:59", 1704067200, 1704067199 }, /* a second before the year began */
+		{ "01-01 00:00:01", 1704067199, 1704067201 },
+		{ "02-29 00:00:00", 1704067200, 1709164800 },
+		{ "May 01 10:00:00", 1714557601, 1714557600 },
+		{ "May  1 10:00:00", 1714557601, 1714557600 },
+		{ "Mai 01 10:00:00", 1714557601, -1 },
+		{ "12345.678901", 1714557601, -1 },
+		{ "", 5, -1 },
+		{ NULL, 5, -1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(t); i++)
+		if (log_time(t[i].time, t[i].near) != t[i].want)
+			fail_msg("'%s' is %lld", t[i].time, (long long)log_time(t[i].time, t[i].near));
+	for (int64_t day = 0; day < 300 * 366; day++) {
+		char s[LOG_TIME_MAX];
+
+		log_time_write((day * 86400 + 3723) * 1000 + 7, s);
+		assert_int_equal(log_time(s, 0), day * 86400 + 3723);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_form), cmocka_unit_test(near_misses),
+		cmocka_unit_test(every_form), cmocka_unit_test(near_misses), cmocka_unit_test(what_stands_before), cmocka_unit_test(kernel_lines),
+		cmocka_unit_test(pieces), cmocka_unit_test(given_up), cmocka_unit_test(cut_log), cmocka_unit_test(several_lines), cmocka_unit_test(unknown_errors),
+		cmocka_unit_test(names_are_few), cmocka_unit_test(starts), cmocka_unit_test(over), cmocka_unit_test(hostile), cmocka_unit_test(endless),
+		cmocka_unit_test(parts), cmocka_unit_test(many_values), cmocka_unit_test(times),
 	};
-	(void)find;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
