@@ -230,7 +230,7 @@ class Served:
     def health(self, what):
         """What the ports of each node are said to answer, and what was asked of whom."""
         r = run("proxy", "-o", "json", env={"KUBECONFIG": self.server.kubeconfig(), "HOME": "/nonexistent"}, codes=(0, 1, 2))
-        asked = [re.sub(r".*/pods/kube-proxy-(\d):(\d+)/proxy", r"\1:\2", q.target) for q in self.server.requests if "/pods/kube-proxy-" in q.target and "/proxy/" in q.target]
+        asked = [re.sub(r".*/pods/kube-proxy-(\d)%3A(\d+)/proxy", r"\1:\2", q.target) for q in self.server.requests if "/pods/kube-proxy-" in q.target and "/proxy/" in q.target]
         self.nodes = {n["node"]: n for n in r.json["nodes"]}
         return {name: {p: v.get("status") or v["end"] for p, v in n["health"].items() if isinstance(v, dict)} for name, n in self.nodes.items()}, sorted(asked), what
 
@@ -275,7 +275,7 @@ def api_refused():
         got, _, _ = s.health("nobody knows where it should be")
         expect_equal(got, {"node1": {"healthz": 200}, "node2": {}}, "ports")
     with Served({"node2/kube-proxy-healthz.json": "<html>"}) as s:
-        s.server.hook = lambda q: Answer(200, b"<html>hello", "text/html") if "kube-proxy-1:10256" in q.target else None
+        s.server.hook = lambda q: Answer(200, b"<html>hello", "text/html") if "kube-proxy-1%3A10256" in q.target else None
         got, _, _ = s.health("something else")
         expect_equal(got, {"node1": {"healthz": 200}, "node2": {"healthz": "strange"}}, "ports")
 
