@@ -103,5 +103,7 @@ struct log_parts {
 typedef int log_line_fn(void *arg, const struct log_parts *line);
 /* Each line of a log; @fn's negative code ends it. 0 or that, or -ENOMEM. */
 int log_each(enum log_program program, const char *data, size_t size, log_line_fn *fn, void *arg);
+/* The words of all known lines and errors that the programs write themselves, in lower case, into @ret (a set); they lie in @arena. 0 or -ENOMEM. */
+int log_own_words(struct arena *arena, struct map *ret);
 
 #endif

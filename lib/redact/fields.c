@@ -239,9 +239,12 @@ enum redact_field redact_field_of(const char *key)
 
 /* ---- strings ---- */
 
+/* RFC 3339, or Go's String(): "2023-05-01 10:00:00.123456789 +0000 UTC m=+100.5" */
 static bool is_time(const char *s)
 {
-	return s[strspn(s, "0123456789TZ:.+-")] == '\0';
+	const size_t n = strspn(s, "0123456789TZ:.+-"), zone = n + strspn(s + n, "0123456789:.+- UTCm=");
+
+	return s[n] == '\0' || (n >= 10 && s[n] == ' ' && s[zone] == '\0' && zone < 80);
 }
 
 /* "v1.36.2", "6.1.0-18-amd64", "Debian GNU/Linux 12 (bookworm)": numbers and known words stay. */

@@ -132,40 +132,6 @@ static int mode_file(const char *data, size_t size, struct strbuf *b)
 	return 0;
 }
 
-/* "NAME{ip_family="IPv4"} 1.7e+09": one of the metrics that are read, with a number. */
-static bool is_metric(const char *s, size_t len)
-{
-	static const char *const names[] = { "last_timestamp_seconds", "last_queued_timestamp_seconds", "iptables_restore_failures_total",
-					     "nftables_sync_failures_total" };
-	static const char head[] = "kubeproxy_sync_proxy_rules_";
-	static const char *const labels[] = { "{ip_family=\"IPv4\"}", "{ip_family=\"IPv6\"}", "" };
-	size_t n = sizeof(head) - 1;
-
-	for (size_t i = 0; len > n && memcmp(s, head, n) == 0 && i < ARRAY_LEN(names) * ARRAY_LEN(labels); i++) {
-		const char *name = names[i / ARRAY_LEN(labels)], *label = labels[i % ARRAY_LEN(labels)];
-		size_t k = n + strlen(name), m = k + strlen(label);
-
-		if (len > m && memcmp(s + n, name, k - n) == 0 && memcmp(s + k, label, m - k) == 0 && s[m] == ' ')
-			return strspn(s + m, "0123456789.e+- ") >= len - m;
-	}
-	return false;
-}
-
-static int metrics_file(const char *data, size_t size, struct strbuf *b)
-{
-	const char *end = data + size;
-
-	strbuf_adds(b, "# of kube-proxy\nkubeproxy_redacted 1\n");
-	while (data < end) {
-		const char *nl = memchr(data, '\n', (size_t)(end - data)), *to = nl ? nl : end;
-
-		if (is_metric(data, (size_t)(to - data)) && to - data < 256)
-			strbuf_addf(b, "%.*s\n", (int)(to - data), data);
-		data = nl ? nl + 1 : end;
-	}
-	return 1;
-}
-
 /* "Linux node1 6.1.0-18-amd64 #1 SMP ... x86_64 GNU/Linux": the kernel's name and release. */
 static int uname_file(struct redact *r, const char *data, size_t size, struct strbuf *b)
 {
@@ -302,77 +268,9 @@ static void ss_line(struct redact *r, struct strbuf *b, const char *s, const cha
 	strbuf_addc(b, '\n');
 }
 
-/* ---- logs ---- */
+/* ---- all of them ---- */
 
-/*
- * Of a log go through: kube-proxy's flags, which proxier it uses, and what iptables says it lacks; with the time. All the rest names
- * whatever there is.
- */
-static void log_flag(struct redact *r, struct strbuf *b, const char *flag, const char *end)
-{
-	const char *eq = memchr(flag, '=', (size_t)(end - flag));
-	static const char *const kept[] = {
-		"--bind-address", "--cluster-cidr", "--detect-local-mode", "--feature-gates", "--healthz-bind-address", "--hostname-override", "--ipvs-scheduler",
-		"--iptables-localhost-nodeports", "--iptables-masquerade-bit", "--masquerade-all", "--nodeport-addresses", "--pod-bridge-interface",
-		"--pod-interface-name-prefix", "--proxy-mode", "--iptables-sync-period", "--iptables-min-sync-period", "--ipvs-strict-arp", "--config",
-	};
-
-	for (size_t i = 0; eq && i < ARRAY_LEN(kept); i++) {
-		size_t n = strlen(kept[i]);
-		const char *v = eq + 1;
-		struct strbuf value CLEANUP(strbuf_release) = STRBUF_INIT;
-
-		if ((size_t)(eq - flag) != n || memcmp(flag, kept[i], n) != 0)
-			continue;
-		strbuf_addf(b, "%s=\"", kept[i]);
-		while (v < end && *v == '"')
-			v++;
-		while (end > v && (end[-1] == '"' || end[-1] == '\r'))
-			end--;
-		if (strcmp(kept[i], "--config") == 0)
-			strbuf_adds(&value, end > v ? "/var/lib/kube-proxy/config.conf" : "");
-		else if (strcmp(kept[i], "--feature-gates") == 0)
-			strbuf_add(&value, v, memchr(v, ' ', (size_t)(end - v)) ? 0 : (size_t)(end - v));
-		else if (strstr(kept[i], "interface"))
-			redact_add_link(r, &value, v, (size_t)(end - v));
-		else if (strcmp(kept[i], "--hostname-override") == 0)
-			redact_add_name(r, &value, v, (size_t)(end - v));
-		else
-			redact_add_text(r, &value, v, (size_t)(end - v));
-		strbuf_addf(b, "%s\"", strbuf_str(&value));
-		r->failed |= value.failed;
-		return;
-	}
-}
-
-static void log_line(struct redact *r, struct strbuf *b, const char *s, const char *end)
-{
-	static const char flag[] = "] FLAG: ";
-	static const char *const whole[] = { "Using iptables Proxier", "Using ipvs Proxier", "Using nftables Proxier", "Using userspace Proxier" };
-	static const char before[] = "Extension ", after[] = " not supported, missing kernel module?";
-	size_t len = (size_t)(end - s);
-	const char *at = memmem(s, len, flag, sizeof(flag) - 1), *from, *to;
-	size_t time = strspn(s, "IWEF0123456789 :."); /* "I1121 07:30:59.249815     822 " */
-	struct strbuf line CLEANUP(strbuf_release) = STRBUF_INIT;
-
-	if (at) {
-		log_flag(r, &line, at + sizeof(flag) - 1, end);
-		if (line.len > 0)
-			strbuf_addf(b, "%.*sflags.go:64] FLAG: %s\n", (int)MIN(time, (size_t)40), s, line.s);
-		return;
-	}
-	for (size_t i = 0; i < ARRAY_LEN(whole); i++) {
-		if (memmem(s, len, whole[i], strlen(whole[i])))
-			strbuf_addf(b, "%.*sserver_linux.go:1] \"%s\"\n", (int)MIN(time, (size_t)40), s, whole[i]);
-	}
-	from = memmem(s, len, before, sizeof(before) - 1);
-	to = from ? memmem(from, (size_t)(end - from), after, sizeof(after) - 1) : NULL;
-	if (to && to - from < 64 && (size_t)(to - from) == sizeof(before) - 1 + strspn(from + sizeof(before) - 1, "abcdefghijklmnopqrstuvwxyz 0123456789"))
-		strbuf_addf(b, "%.*s\n", (int)(to - from + (ptrdiff_t)sizeof(after) - 1), from);
-}
-
-static int each_line(struct redact *r, const char *data, size_t size, struct strbuf *b,
-		     void (*fn)(struct redact *r, struct strbuf *b, const char *s, const char *end))
+int redact_each_line(struct redact *r, const char *data, size_t size, struct strbuf *b, redact_line_fn *fn)
 {
 	const char *end = data + size;
 
@@ -385,20 +283,13 @@ static int each_line(struct redact *r, const char *data, size_t size, struct str
 	return 1;
 }
 
-int redact_log(struct redact *r, const char *data, size_t size, struct strbuf *b)
-{
-	return each_line(r, data, size, b, log_line);
-}
-
-/* ---- all of them ---- */
-
 static const struct {
 	const char *name;
 	redact_field_fn *field_of;
 } json_files[] = {
 	{ "ip-addr.json", ip_field },	{ "ip-link.json", ip_field },	 { "ip-route.json", ip_field },
 	{ "ip-rule.json", ip_field },	{ "ip-neigh.json", ip_field },	 { "bridge-fdb.json", ip_field },
-	{ "kube-proxy-healthz.json", healthz_field }, { "kube-proxy-configz.json", redact_proxy_field }, { "kubelet-config.json", kubelet_field },
+	{ "kube-proxy-healthz.json", healthz_field }, { "kube-proxy-livez.json", healthz_field }, { "kube-proxy-configz.json", redact_proxy_field }, { "kubelet-config.json", kubelet_field },
 };
 
 int redact_node_file(struct redact *r, const char *name, const char *data, size_t size, struct strbuf *b)
@@ -418,22 +309,22 @@ int redact_node_file(struct redact *r, const char *name, const char *data, size_
 	if (strcmp(name, "nft-ruleset.json") == 0)
 		return size == 0 ? 1 : redact_nft(r, data, size, b);
 	if (strcmp(name, "sysctl.txt") == 0)
-		return each_line(r, data, size, b, sysctl_line);
+		return redact_each_line(r, data, size, b, sysctl_line);
 	if (strcmp(name, "ss.txt") == 0)
-		return each_line(r, data, size, b, ss_line);
+		return redact_each_line(r, data, size, b, ss_line);
 	if (strcmp(name, "uname.txt") == 0)
 		return uname_file(r, data, size, b);
 	if (strcmp(name, "kube-proxy-mode.txt") == 0)
 		return mode_file(data, size, b);
-	if (strcmp(name, "kube-proxy-metrics.txt") == 0)
-		return metrics_file(data, size, b);
-	if (strcmp(name, "kube-proxy.log") == 0)
-		return redact_log(r, data, size, b);
+	if (strcmp(name, "kube-proxy.log") == 0 || strcmp(name, "kube-proxy.previous.log") == 0)
+		return redact_log(r, LOG_KUBE_PROXY, data, size, b);
+	if (strcmp(name, "dmesg.txt") == 0)
+		return redact_log(r, LOG_KERNEL, data, size, b);
 	if (strcmp(name, "resolv.conf") == 0)
 		return redact_resolv_conf(r, data, size, b);
 	if (strcmp(name, "dns.txt") == 0)
 		return redact_dns_text(r, data, size, b);
 	if (strcmp(name, "conntrack-stats.txt") == 0)
 		return redact_conntrack_stats(r, data, size, b);
-	return 0;
+	return redact_node_more(r, name, data, size, b);
 }

@@ -5,7 +5,7 @@
 /*
  * What the files of lib/redact share. prf.c: the keyed function that everything random comes from; address.c; words.c: which words stay;
  * names.c: names and their words; text.c: free text; fields.c: which JSON fields go through, and as what; objects.c: the API's objects;
- * chains.c: names that are hashes; rules.c, nft.c, node.c: files of nodes.
+ * chains.c: names that are hashes; rules.c, nft.c, node.c, node-more.c: files of nodes; logs.c: lines that are known.
  *
  * Everything goes the same way twice: while @learning, words and chains are noted, and what comes out is thrown away.
  */
@@ -13,6 +13,7 @@
 #include <jansson.h>
 
 #include <svcdoctor/expect.h>
+#include <svcdoctor/klog.h>
 #include <svcdoctor/redact.h>
 
 struct redact_word;
@@ -28,6 +29,8 @@ struct redact {
 	struct map taken_near; /* the same without one of their letters */
 	struct map near;       /* a word, or one without one of its letters -> struct redact_word */
 	struct map names;      /* whole names of objects, which no text may show */
+	struct map log_words;  /* of known lines of logs, in lower case; empty: not needed so far */
+	bool in_log;	       /* these stay, too */
 	struct map chains;     /* "ABCDEFGHIJKLMNOP" of KUBE-SVC- and others -> the new one */
 };
 
@@ -122,7 +125,14 @@ int redact_ipset(struct redact *r, const char *data, size_t size, struct strbuf 
 int redact_ipvs(struct redact *r, const char *data, size_t size, struct strbuf *b);
 int redact_nft(struct redact *r, const char *data, size_t size, struct strbuf *b);
 int redact_node_file(struct redact *r, const char *name, const char *data, size_t size, struct strbuf *b);
-int redact_log(struct redact *r, const char *data, size_t size, struct strbuf *b);
+typedef void redact_line_fn(struct redact *r, struct strbuf *b, const char *s, const char *end);
+int redact_each_line(struct redact *r, const char *data, size_t size, struct strbuf *b, redact_line_fn *fn); /* 1 */
+/* ---- node-more.c: what a node's kernel counts, and kube-proxy's ports and processes ---- */
+int redact_node_more(struct redact *r, const char *name, const char *data, size_t size, struct strbuf *b);
+bool redact_is_module(const char *s, size_t len); /* of the kernel, by its name */
+/* ---- logs.c: 1 or -ENOMEM ---- */
+int redact_log(struct redact *r, enum log_program program, const char *data, size_t size, struct strbuf *b);
+void redact_add_flag(struct redact *r, struct strbuf *b, const char *s, const char *end); /* --NAME="VALUE" of kube-proxy, where it may be told */
 
 /* ---- dns.c. 1 ---- */
 /* Label by label: "web.shop.svc.cluster.local", "_http._tcp.web", "7.96.10.in-addr.arpa", "10-244-1-5.web". */
@@ -131,7 +141,6 @@ int redact_dns_text(struct redact *r, const char *data, size_t size, struct strb
 int redact_resolv_conf(struct redact *r, const char *data, size_t size, struct strbuf *b);
 int redact_conntrack_stats(struct redact *r, const char *data, size_t size, struct strbuf *b);
 /* ---- dns-server.c ---- */
-int redact_dns_log(struct redact *r, const char *data, size_t size, struct strbuf *b); /* 1 or -ENOMEM */
 void redact_corefile(struct redact *r, struct strbuf *b, const char *s);
 
 #endif

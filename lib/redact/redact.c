@@ -33,6 +33,7 @@ void redact_free(struct redact *r)
 	map_release(&r->near);
 	map_release(&r->names);
 	map_release(&r->chains);
+	map_release(&r->log_words);
 	arena_release(&r->arena);
 	explicit_bzero(r->key, sizeof(r->key));
 	free(r);
@@ -92,18 +93,19 @@ static int pod_path(struct redact *r, const char *rest, const char *data, size_t
 	return 1;
 }
 
-/* "NS/POD/CONTAINER.log", "NS/POD/CONTAINER.previous.log" of the cluster's DNS: whose it is is told by the names that everybody's has. */
+/* "NS/POD/CONTAINER.log", "NS/POD/CONTAINER.previous.log" of kube-proxy and the cluster's DNS: whose it is is told by the names that everybody's has. */
 static int log_path(struct redact *r, const char *rest, const char *data, size_t size, struct strbuf *path, struct strbuf *b)
 {
 	static const char *const pods[] = { "coredns", "kube-dns", "node-local-dns", "nodelocaldns" };
 	const char *pod = strchr(rest, '/'), *file = pod ? strchr(pod + 1, '/') : NULL, *dot = file ? strchr(file, '.') : NULL;
-	bool is_dns = false;
+	bool is_dns = false, is_proxy;
 
 	if (!dot || dot == file + 1 || strchr(file + 1, '/') || (strcmp(dot, ".log") != 0 && strcmp(dot, ".previous.log") != 0))
 		return 0;
 	for (size_t i = 0; i < ARRAY_LEN(pods); i++)
 		is_dns |= str_starts(pod + 1, pods[i]);
-	if (!is_dns)
+	is_proxy = !is_dns && (str_starts(pod + 1, "kube-proxy") || str_starts(file + 1, "kube-proxy."));
+	if (!is_dns && !is_proxy)
 		return 0;
 	strbuf_adds(path, "cluster/logs/");
 	redact_add_name(r, path, rest, (size_t)(pod - rest));
@@ -112,7 +114,7 @@ static int log_path(struct redact *r, const char *rest, const char *data, size_t
 	strbuf_addc(path, '/');
 	redact_add_name(r, path, file + 1, (size_t)(dot - file - 1));
 	strbuf_adds(path, dot);
-	return redact_dns_log(r, data, size, b);
+	return redact_log(r, is_proxy ? LOG_KUBE_PROXY : LOG_COREDNS, data, size, b);
 }
 
 /* Files of lists have names that people choose: those of kinds stay. */

@@ -56,10 +56,22 @@ static bool is_object(const struct redact *r, const char *s, size_t len)
 	return map_get(&r->names, s, len);
 }
 
+/* Of a log also the words of known lines, which are the programs' own. */
+static bool is_log_word(const struct redact *r, const char *s, size_t len)
+{
+	char word[64];
+
+	if (!r->in_log || len >= sizeof(word))
+		return false;
+	for (size_t i = 0; i < len; i++)
+		word[i] = (char)tolower((unsigned char)s[i]);
+	return map_get(&r->log_words, word, len);
+}
+
 /* A name, or a word of the sentence. */
 static void add_word(struct redact *r, struct strbuf *b, const char *s, size_t len)
 {
-	if (is_number(s, len) || (!is_object(r, s, len) && all_vocabulary(s, len)))
+	if (is_number(s, len) || (!is_object(r, s, len) && (all_vocabulary(s, len) || is_log_word(r, s, len))))
 		strbuf_add(b, s, len);
 	else
 		redact_add_name(r, b, s, len);

@@ -224,7 +224,7 @@ static void chains(void **state)
 static void unknown_files(void **state)
 {
 	static const char *const known[] = { "cart", NULL };
-	static const char *const paths[] = { "nodes/n/notes.txt", "nodes/n/a/b", "secrets.txt", "cluster/logs/a/b/c.log", "nodes/n/lsmod.txt", "nodes" };
+	static const char *const paths[] = { "nodes/n/notes.txt", "nodes/n/a/b", "secrets.txt", "cluster/logs/a/b/c.log", "nodes/n/lsmod", "nodes" };
 	struct redact *r = learned(known);
 
 	(void)state;
@@ -306,6 +306,76 @@ static void dns_logs(void **state)
 	}
 }
 
+/* ---- kube-proxy, and what a node's kernel counts ---- */
+
+/* What is of a known form stays, with other names; "geheim" and 203.0.113.7 are in each of them, and in none that comes out. */
+static void node_files(void **state)
+{
+	static const struct {
+		const char *file, *text, *kept[8];
+	} rows[] = {
+		{ "lsmod.txt", "Module                  Size  Used by\nxt_nat   16384  2 geheim\ngeheim 1 1\n", { "Module  ", "xt_nat ", " 16384 2\n" } },
+		{ "nstat.txt", "#kernel\nTcpExtIPReversePathFilter 7 0.0\nUdpInErrors 3\ngeheim 3 0.0\nTcpExt203.0.113.7 3 0.0\n", { "TcpExtIPReversePathFilter 7 0.0\n", "UdpInErrors 3\n" } },
+		{ "lnstat.txt", "==> arp_cache <==\nentries allocs table_fulls\n0000000a 00000001 00000004\n==> geheim <==\ngeheim 1\n",
+		  { "==> arp_cache <==\nentries allocs table_fulls\n0000000a 00000001 00000004\n" } },
+		{ "locks.txt", "27 1234 /run/xtables.lock\n27 99 /run/geheim\n1: FLOCK  ADVISORY  WRITE 4711 00:1b:1234 0 EOF\n4711 geheim\n",
+		  { "27 1234 /run/xtables.lock\n", "1: FLOCK  ADVISORY  WRITE 4711 00:1b:1234 0 EOF\n", "\n4711 " } },
+		{ "ethtool.txt", "Features for geheim0:\ntx-checksumming: on\n\ttx-checksum-ip-generic: off [fixed]\ngeheim geheim\n",
+		  { "Features for ", "tx-checksumming: on\n", "tx-checksum-ip-generic: off [fixed]\n" } },
+		{ "ipvsadm-timeout.txt", "Timeout (tcp tcpfin udp): 900 120 300\nTimeout (geheim): 1\n", { "Timeout (tcp tcpfin udp): 900 120 300\n" } },
+		{ "versions.txt", "nftables v1.0.6 (geheim)\niptables v1.8.9 (nf_tables)\ngeheim v1.0\n", { "nftables v1.0.6\n", "iptables v1.8.9 (nf_tables)\n" } },
+		{ "ps.txt", " 4711  86400 /geheim/kube-proxy --config=/var/geheim --hostname-override=geheim1 --geheim=x --cluster-cidr=203.0.113.7/32\n1 1 geheim\n",
+		  { "4711 86400 kube-proxy --config=/var/lib/kube-proxy/config.conf", " --hostname-override=", " --cluster-cidr=" } },
+		{ "kube-proxy-http.txt", "healthz 503\nmetrics refused\nlivez unreachable (geheim no route to host)\ngeheim 200\n", { "healthz 503\n", "metrics refused\n", "livez unreachable (" } },
+		{ "kube-proxy-livez.json", "{\"healthy\": false, \"lastUpdated\": \"2026-11-21T07:31:00Z\", \"geheim\": 1}", { "\"healthy\":false", "2026-11-21T07:31:00Z" } },
+		{ "kube-proxy-livez.json", "{\"lastUpdated\": \"2023-05-01 10:00:00.123456789 +0000 UTC m=+100.5\", \"currentTime\": \"geheim\"}", { "\"2023-05-01 10:00:00.123456789 +0000 UTC m=+100.5\"" } },
+		{ "conntrack.txt", "ipv4     2 udp      17 29 src=10.244.1.9 dst=203.0.113.7 sport=4711 dport=53 [UNREPLIED] src=10.244.2.3 dst=10.244.1.9 sport=53 dport=4711 secctx=geheim mark=0 use=1\ngeheim\n",
+		  { "ipv4 2 udp 17 29 src=10.", " sport=4711 dport=53 [UNREPLIED] src=10.", " sport=53 dport=4711 mark=0 use=1\n" } },
+		{ "kube-proxy-metrics.txt", "# HELP geheim\nrest_client_requests_total{code=\"200\",host=\"203.0.113.7:6443\",method=\"GET\"} 12\nkubeproxy_sync_proxy_rules_duration_seconds_bucket{ip_family=\"IPv4\",le=\"0.001\"} 5\n"
+		  "kubernetes_build_info{git_commit=\"geheim\",git_version=\"v1.36.2-geheim.1\"} 1\nkubeproxy_network_programming_duration_seconds_bucket{le=\"+Inf\"} 3\nprocess_start_time_seconds 1.7e+09\ngeheim 1\n",
+		  { "rest_client_requests_total{code=\"200\",method=\"GET\"} 12\n", "duration_seconds_bucket{ip_family=\"IPv4\",le=\"0.001\"} 5\n", "kubernetes_build_info{git_version=\"v1.36.2\"} 1\n",
+		    "_bucket{le=\"+Inf\"} 3\n", "process_start_time_seconds 1.7e+09\n" } },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct strbuf out CLEANUP(strbuf_release) = STRBUF_INIT;
+		char path[64];
+
+		snprintf(path, sizeof(path), "nodes/n1/%s", rows[i].file);
+		redact_one(path, rows[i].text, strlen(rows[i].text), &out);
+		for (size_t k = 0; k < ARRAY_LEN(rows[i].kept) && rows[i].kept[k]; k++)
+			if (!strstr(out.s, rows[i].kept[k]))
+				fail_msg("%s: no '%s' in: %s", rows[i].file, rows[i].kept[k], out.s);
+		if (strstr(out.s, "geheim") || strstr(out.s, "203.0.113.7"))
+			fail_msg("%s: %s", rows[i].file, out.s);
+	}
+}
+
+/* In whichever form: the flags that count, and no line that is not known. */
+static void proxy_logs(void **state)
+{
+	static const char *const texts[] = {
+		"I1121 07:30:59.249815     822 flags.go:64] FLAG: --proxy-mode=\"ipvs\"\nI1121 07:30:59.249815     822 flags.go:64] FLAG: --geheim=\"203.0.113.7\"\n"
+		"I1121 07:30:59.249815     822 flags.go:64] FLAG: --config=\"/geheim\"\nE1121 07:31:00.000000     822 proxier.go:1] geheim 203.0.113.7\ngeheim\n",
+		"{\"log\":\"I1121 07:30:59.249815 822 flags.go:64] FLAG: --proxy-mode=\\\"ipvs\\\"\\n\",\"stream\":\"stderr\",\"time\":\"2026-11-21T07:30:59Z\"}\n{\"log\":\"geheim\\n\"}\n",
+		"{\"__REALTIME_TIMESTAMP\":\"1795246260000000\",\"MESSAGE\":\"I1121 07:30:59.249815 822 flags.go:64] FLAG: --proxy-mode=\\\"ipvs\\\"\",\"_HOSTNAME\":\"geheim\"}\n",
+		"2026-11-21T07:30:59.249815Z stderr F I1121 07:30:59.249815 822 flags.go:64] FLAG: --proxy-mode=\"ipvs\"\n2026-11-21T07:30:59.249815Z stderr F geheim\n",
+		"{\"ts\":1795246260000.1,\"caller\":\"flag/flags.go:64\",\"msg\":\"FLAG: --proxy-mode=\\\"ipvs\\\"\\n\",\"v\":1}\n{\"ts\":1.0,\"msg\":\"geheim\"}\n",
+	};
+	static const char *const paths[] = { "nodes/n1/kube-proxy.log", "nodes/n1/kube-proxy.previous.log", "cluster/logs/kube-system/kube-proxy-x/kube-proxy.log" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(texts) * ARRAY_LEN(paths); i++) {
+		struct strbuf out CLEANUP(strbuf_release) = STRBUF_INIT;
+		const char *text = texts[i / ARRAY_LEN(paths)];
+
+		redact_one(paths[i % ARRAY_LEN(paths)], text, strlen(text), &out);
+		if (!strstr(out.s, "flags.go:64] FLAG: --proxy-mode=\"ipvs\"\n") || strstr(out.s, "geheim") || strstr(out.s, "203.0.113.7"))
+			fail_msg("%s", out.s);
+	}
+}
+
 /* The same blocks and directives, in the same lines. */
 static void corefile(void **state)
 {
@@ -333,6 +403,8 @@ int main(void)
 		cmocka_unit_test(prefixes), cmocka_unit_test(ranges), cmocka_unit_test(names), cmocka_unit_test(texts),
 		cmocka_unit_test(chains),   cmocka_unit_test(unknown_files), cmocka_unit_test(routing_rules),
 		cmocka_unit_test(dns_logs),
+		cmocka_unit_test(node_files),
+		cmocka_unit_test(proxy_logs),
 		cmocka_unit_test(corefile),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
