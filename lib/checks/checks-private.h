@@ -45,6 +45,7 @@ struct finding_full {
 	bool dropped;		/* ignored, or of an axis that was not asked for */
 	bool foreign;		/* a rule that is not kube-proxy's makes it */
 	bool own_rules;		/* kube-proxy does not do its work: explains nothing that a stranger's rule makes */
+	int64_t behind_since;	/* own_rules: seconds since 1970; 0: not known */
 	bool is_cause;		/* of at least one Service, or of the cluster */
 	size_t kept;		/* Services for which it was not ignored */
 	const struct finding *last_explainer;
