@@ -85,7 +85,7 @@ static const struct log_row start[] = {
 	    FORMS(F(NULL, "*listen %w %n: bind: cannot assign requested address*"))),
 	ERR("kubeconfig-missing", "kube-proxy-crashloop", TOPIC_START, "the file with the way to the API server is missing, or says nothing",
 	    "check the volumes of kube-proxy, and clientConnection.kubeconfig",
-	    FORMS(F(NULL, "*invalid configuration: no configuration has been provided*"), F(NULL, "*stat %n: no such file or directory"),
+	    FORMS(F(NULL, "*invalid configuration: no configuration has been provided*"), F(NULL, "*stat *conf*: no such file or directory"),
 		  F(NULL, "*unable to load in-cluster configuration*"), F(NULL, "*error loading config file \"%n\"*"),
 		  F(NULL, "*/serviceaccount/token: no such file or directory*"))),
 	ERR("config-unreadable", "kube-proxy-crashloop", TOPIC_START, "its configuration is not valid", "correct the ConfigMap kube-proxy",

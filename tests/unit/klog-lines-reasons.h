@@ -53,7 +53,7 @@
 { "address-in-use", "sctp: bind: address already in use", NULL, "sctp: bind: closed" },
 { "address-not-here", "listen tcp 192.0.2.99:10256: bind: cannot assign requested address", "192.0.2.99:10256", "cannot assign requested memory" },
 { "kubeconfig-missing", "invalid configuration: no configuration has been provided, try setting KUBERNETES_MASTER environment variable", NULL, "invalid configuration: some has been provided" },
-{ "kubeconfig-missing", "stat /var/lib/kube-proxy/kubeconfig.conf: no such file or directory", "/var/lib/kube-proxy/kubeconfig.conf", "stat /var/lib/kube-proxy/kubeconfig.conf: is a directory" },
+{ "kubeconfig-missing", "stat /var/lib/kp/kubeconfig: no such file or directory", NULL, "stat /usr/sbin/iptables: no such file or directory" },
 { "kubeconfig-missing", "unable to load in-cluster configuration, KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT must be defined", NULL, "able to load in-cluster configuration" },
 { "kubeconfig-missing", "error loading config file \"/etc/kp/kubeconfig\": yaml: line 3", "/etc/kp/kubeconfig", "error loading a file" },
 { "kubeconfig-missing", "open /var/run/secrets/kubernetes.io/serviceaccount/token: no such file or directory", NULL, "open /serviceaccount/token: busy" },
