@@ -19,7 +19,7 @@ static const struct log_row start[] = {
 	/* ---- IPVS: from 1.26 on kube-proxy ends, before it took iptables, which its line tells ---- */
 	ERR("ipvs-modules-missing", CRASH_IPVS, TOPIC_START, "modules that IPVS needs are not loaded", MODPROBE,
 	    FORMS(F("1.26", USELESS "*required kernel modules are not loaded: [%N]*"))),
-	ERR("ipvs-unsupported", CRASH_IPVS, TOPIC_START, "the kernel cannot do IPVS", MODPROBE, FORMS(F("1.27-1.36", USELESS "*ipvs not supported*"))),
+	ERR("ipvs-unsupported", CRASH_IPVS, TOPIC_START, "the kernel cannot do IPVS", MODPROBE, FORMS(F("1.27-1.36", "*ipvs not supported*"))),
 	ERR("ipset-too-old", CRASH_IPVS, TOPIC_START, "ipset is too old, or does not tell its version", "ipset --version",
 	    FORMS(F("1.26-1.36", USELESS "*ipset version: %n is less than min required version*"), F("1.26-1.36", USELESS "*no ipset version found in string*"))),
 	ERR("ipset-missing", CRASH_IPVS, TOPIC_START, "the program ipset is missing, or does not run", "install ipset where kube-proxy runs",
@@ -30,7 +30,6 @@ static const struct log_row start[] = {
 	ERR("ipvs-modules-unknown", "ipvs-modules-missing", TOPIC_START, "it cannot see which modules the kernel has", MODPROBE,
 	    FORMS(F("1.14-1.26", "*error getting installed ipvs required kernel modules: *"), F("1.14-1.26", "*failed to find loaded kernel modules: *"),
 		  F("1.17-1.26", "*failed to read file /proc/modules with error *"), F("1.14-1.26", "*error getting ipvs kernel modules*"))),
-	ERR("ipvs-kernel-lacks", NULL, TOPIC_START, "the kernel cannot do IPVS", MODPROBE, FORMS(F("1.27-1.36", "*ipvs not supported*"))),
 	ERR("ipset-outdated", NULL, TOPIC_START, "ipset is too old, or does not tell its version", "ipset --version",
 	    FORMS(F("1.12-1.25", "*ipset version: %n is less than min required version*"), F("1.12-1.25", "*no ipset version found in string*"))),
 	ERR("ipset-not-run", NULL, TOPIC_START, "the program ipset is missing, or does not run", "install ipset where kube-proxy runs",
