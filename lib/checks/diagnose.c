@@ -124,6 +124,7 @@ static int run_rules(struct run *r)
 		return e;
 	rules_findings(r);
 	proxy_pods_judged(r);
+	kernel_judged(r);
 	proxy_findings(r);
 	return 0;
 }

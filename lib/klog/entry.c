@@ -268,24 +268,45 @@ static void read_klog(struct log_line *l)
 	read_err(l);
 }
 
+/* Thousandths of what is written, "1700000000000.1"; -1: it is no plain number. */
+static int64_t thousandths(const struct log_span *v)
+{
+	int64_t n = 0;
+	unsigned behind = 0;
+	bool point = false;
+
+	for (size_t i = 0; i < v->len; i++) {
+		if (v->s[i] == '.' && !point) {
+			point = true;
+		} else if (!digit(v->s[i]) || (behind < 3 && n > INT64_C(1000000000000000))) {
+			return -1;
+		} else if (behind < 3) {
+			behind += point;
+			n = n * 10 + (v->s[i] - '0');
+		}
+	}
+	for (; behind < 3 && n < INT64_C(100000000000000000); behind++)
+		n *= 10;
+	return v->len && behind == 3 ? n : -1;
+}
+
 /* "ts": milliseconds, or seconds; also a text. */
 static void json_time(struct log_line *l, const struct log_pair *p)
 {
-	char t[32];
-	double v;
+	char t[LOG_TIME_MAX] = "";
+	int64_t n;
 
-	if (l->time[0] || !p->value.len || p->value.len >= sizeof(t))
+	if (l->time[0] || p->value.len >= sizeof(t))
 		return;
-	memcpy(t, p->value.s, p->value.len);
-	t[p->value.len] = '\0';
 	if (p->kind == '"') {
+		memcpy(t, p->value.s, p->value.len);
 		if (log_time(t, 0) >= 0)
 			memcpy(l->time, t, sizeof(t));
 		return;
 	}
-	v = strtod(t, NULL);
-	if (v > 0 && v < 1e15)
-		log_time_write((int64_t)(v < 1e11 ? v * 1000 : v), l->time);
+	n = thousandths(&p->value);
+	if (n > 0)
+		log_time_write(n < INT64_C(100000000000000) ? n : n / 1000, l->time);
 }
 
 static bool read_json(struct log_line *l)
@@ -387,7 +408,7 @@ void log_line_read(struct log_line *l, enum log_program program)
 
 bool log_is_structured(const char *s, size_t len)
 {
-	const char *end = log_klog_begins(s, len) ? header_end(s, len) : NULL;
+	const char *end = header_end(s, len);
 
 	return end && end + 2 < s + len && end[2] == '"';
 }
@@ -410,8 +431,6 @@ bool log_entry_goes_on(bool open, bool structured, const char *s, size_t len)
 {
 	static const char *const new[] = { "{\"", "time=\"", "panic: ", "fatal error: ", "goroutine ", "SIGQUIT", "Error: " };
 
-	if (log_klog_begins(s, len))
-		return false;
 	if (open || structured)
 		return open;
 	for (size_t i = 0; i < ARRAY_LEN(new); i++)
