@@ -64,15 +64,12 @@ static int tell_node(struct snapshot *s, const struct snap_log *l)
 	return 0;
 }
 
-int log_add(struct snapshot *s, const struct snap_log *what, struct log_intake *in)
+/* Takes @in. */
+static int push_log(struct snapshot *s, const struct snap_log *what, struct log_intake *in)
 {
 	struct snap_log l = { .program = what->program, .previous = what->previous };
 	int r, bad;
 
-	if (find_log(s, what)) {
-		log_intake_free(in);
-		return 0;
-	}
 	bad = log_intake_end(in, &l);
 	r = bad < 0 && bad != SD_EPARSE ? bad : copy_names(&s->arena, what, &l);
 	if (r == 0 && bad == SD_EPARSE)
@@ -84,6 +81,14 @@ int log_add(struct snapshot *s, const struct snap_log *what, struct log_intake *
 	if (r < 0)
 		log_summary_release(&l.summary);
 	return r;
+}
+
+int log_add(struct snapshot *s, const struct snap_log *what, struct log_intake *in)
+{
+	if (!find_log(s, what))
+		return push_log(s, what, in);
+	log_intake_free(in);
+	return 0;
 }
 
 int log_use(struct snapshot *s, const struct snap_log *what, size_t lines_max, const char *data, size_t size)
@@ -219,5 +224,5 @@ int log_source_add(struct snapshot *s, enum log_program program, const char *pat
 	struct log_intake *in = NULL;
 	int r = read_path(&s->arena, program, path, &in, &s->notes);
 
-	return r < 0 ? r : log_add(s, &(struct snap_log){ .program = program, .node = node, .file = path }, in);
+	return r < 0 ? r : push_log(s, &(struct snap_log){ .program = program, .node = node, .file = path }, in);
 }
