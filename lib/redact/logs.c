@@ -213,7 +213,7 @@ static bool add_flag_line(struct log_out *o, const struct log_parts *line, const
 	static const char mark[] = "FLAG: --";
 	const char *at = memmem(s, len, mark, sizeof(mark) - 1);
 	struct strbuf flag CLEANUP(strbuf_release) = STRBUF_INIT, plain CLEANUP(strbuf_release) = STRBUF_INIT;
-	size_t name, head = 0; /* "I1121 07:30:59.249815     822 " */
+	size_t head = 0; /* "I1121 07:30:59.249815     822 " */
 
 	if (!at)
 		return false;
@@ -226,11 +226,7 @@ static bool add_flag_line(struct log_out *o, const struct log_parts *line, const
 		else if (at + 1 < s + len && at[1] == 'n')
 			break;
 	redact_add_flag(o->r, &flag, strbuf_str(&plain), strbuf_str(&plain) + plain.len);
-	/* of others the name: it is the program's own */
-	name = strspn(strbuf_str(&plain), "abcdefghijklmnopqrstuvwxyz0123456789-");
-	if (flag.len == 0)
-		strbuf_addf(&flag, "%.*s=\"\"", (int)MIN(name, (size_t)60), strbuf_str(&plain));
-	strbuf_addf(o->b, "%.*sflags.go:64] FLAG: %s", head > 20 ? (int)head : 0, line->head, strbuf_str(&flag));
+	strbuf_addf(o->b, "%.*sflags.go:64] FLAG: %s", head > 20 ? (int)head : 0, line->head, flag.len > 0 ? flag.s : "--other=\"\"");
 	o->r->failed |= plain.failed || flag.failed;
 	return true;
 }
