@@ -94,7 +94,7 @@ def test_many():
             text = run("proxy", "--bundle", folder, codes={0, 1}).out
             expect(len(text.splitlines()) <= LINES_MOST, f"{len(text.splitlines())} lines:\n{text}")
             expect("iptables on 19 nodes; ipvs on node-04" in text and "node-05" in text, text)
-            expect("kube-proxy on node node-05" in text, text)
+            expect("kube-proxy on node-05" in text, text)
             doc = proxy("--bundle", folder, codes=(0, 1))
             expect_equal(len(doc["nodes"]), 20, "nodes")
             states = [n["state"] for n in doc["nodes"]]
