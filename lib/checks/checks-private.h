@@ -45,6 +45,7 @@ struct finding_full {
 	bool dropped;		/* ignored, or of an axis that was not asked for */
 	bool foreign;		/* a rule that is not kube-proxy's makes it */
 	bool own_rules;		/* kube-proxy does not do its work: explains nothing that a stranger's rule makes */
+	int64_t behind_since;	/* own_rules: seconds since 1970; 0: not known */
 	bool is_cause;		/* of at least one Service, or of the cluster */
 	size_t kept;		/* Services for which it was not ignored */
 	const struct finding *last_explainer;
@@ -357,6 +358,11 @@ void dns_axis(struct run *r, struct svc *v, struct axis_result *ret);
 
 /* After verify: a kube-proxy that does not run is the reason where the node's rules are wrong. */
 void proxy_pods_judged(struct run *r);
+
+/* ---- kernel-path.c ---- */
+
+/* After verify: what the kernel counted and said of packets that it threw away. */
+void kernel_judged(struct run *r);
 
 /* ---- rules.c ---- */
 

@@ -126,6 +126,7 @@ static int run_rules(struct run *r)
 	proxy_pods_judged(r);
 	conntrack_findings(r);
 	conntrack_node_findings(r);
+	kernel_judged(r);
 	proxy_findings(r);
 	return 0;
 }

@@ -307,6 +307,8 @@ static const char *way_fault(struct run *r, const struct way *w)
 		return run_printf(r, "%s sends to UDP port %u, and there it listens on %u", w->l->name, w->l->tunnel_port, p->tunnel_port);
 	if (p && p->mac && w->mac && strcasecmp(p->mac, w->mac) != 0)
 		return run_printf(r, "packets are sent to the hardware address %s, and %s there has %s", w->mac, p->name, p->mac);
+	if (!w->mac && w->l->learning == 0 && w->n->facts.neigh_known)
+		return run_printf(r, "%s does not know the hardware address of %s (ip neigh)", w->l->name, ip_addr_format(&w->route->gateway, buf));
 	if (w->mac && w->n->facts.fdb_known && !w->to)
 		return run_printf(r, "%s does not know where %s is (bridge fdb)", w->l->name, w->mac);
 	if (w->to && is_of_peer(r, w) == TRI_FALSE)

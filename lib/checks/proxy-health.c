@@ -89,7 +89,7 @@ static void stale_health(struct run *r, struct proxy_node *p)
 	if (x->healthz_known && x->healthz_last_updated && !str_starts(x->healthz_last_updated, "0001-"))
 		f->since = x->healthz_last_updated;
 	if (!f->services.len && !strstr(f->text, " for "))
-		finding_text(r, f, "kube-proxy on node %s says that it is not healthy: its rules are not up to date", p->v->node);
+		finding_text(r, f, "kube-proxy on %s says that it is not healthy: its rules are not up to date", p->v->node);
 	else
 		finding_evidence(r, f, "its health port says that it is not healthy");
 	family_evidence(r, f, x);
@@ -212,7 +212,7 @@ static void silent_ports(struct run *r, struct proxy_node *p)
 		f = finding_new(r, "kube-proxy-port-silent", p->v->node, snap_proxy_port_name(ports[i]), run_printf(r, "Node %s", p->v->node));
 		f->rank = 6;
 		finding_cluster(f);
-		finding_text(r, f, "kube-proxy runs on node %s, and its %s port %s", p->v->node, health ? "health" : "metrics",
+		finding_text(r, f, "kube-proxy runs on %s, and its %s port %s", p->v->node, health ? "health" : "metrics",
 			     refused ? "refuses connections" : "does not answer");
 		if (port->error)
 			finding_evidence(r, f, "%s: %.200s", snap_proxy_port_name(ports[i]), port->error);

@@ -232,7 +232,7 @@ static const struct reason *reason_of(const char *check)
 
 static void counter_evidence(struct run *r, struct finding *f, const struct snap_metrics *m)
 {
-	if (!m->known || (isnan(m->api_ok) && isnan(m->api_failed) && isnan(m->api_refused)))
+	if (!m->known || !(m->api_failed > 0 || m->api_refused > 0))
 		return;
 	finding_evidence(r, f, "of its requests to the API server %.0f were answered, %.0f refused, and %.0f failed", isnan(m->api_ok) ? 0 : m->api_ok,
 			 isnan(m->api_refused) ? 0 : m->api_refused, isnan(m->api_failed) ? 0 : m->api_failed);
@@ -309,7 +309,8 @@ static void hit_finding(struct run *r, struct proxy_node *p, const struct snap_l
 
 	proxy_hit_evidence(r, f, p->v, l, h);
 	more_of(r, f, p->v);
-	if (!f->fix.len && p->v->pod)
+	/* where it could not read the API, or write, a new one cannot either, and has forgotten what it knew */
+	if (str_is(check, "kube-proxy-not-syncing") && p->v->pod)
 		finding_fix(r, f, "kubectl -n %s delete pod %s", p->v->pod->meta.ns, p->v->pod->meta.name);
 }
 
@@ -403,7 +404,7 @@ static void unknown_finding(struct run *r, struct proxy_node *p)
 			f = finding_new(r, "kube-proxy-log-errors", p->v->node, NULL, run_printf(r, "Node %s", p->v->node));
 			finding_cluster(f);
 			f->rank = 30;
-			finding_text(r, f, "kube-proxy on node %s logs errors that are not known here", p->v->node);
+			finding_text(r, f, "kube-proxy on %s logs errors that are not known here", p->v->node);
 		}
 		finding_evidence(r, f, "%s%s%s%.300s", u->count > 1 ? run_printf(r, "%zu times, ", u->count) : "", u->last ? u->last : "", u->last ? ": " : "",
 				 u->text ? u->text : "");

@@ -23,7 +23,7 @@ static int64_t min_sync_of(const struct proxy_view *v)
 
 static void changed_evidence(struct run *r, struct proxy_node *p, struct finding *f)
 {
-	const int64_t synced = proxy_synced(r, p->v), now = proxy_now(r, p->v);
+	const int64_t told = ((const struct finding_full *)f)->behind_since, synced = told ? told : proxy_synced(r, p->v), now = proxy_now(r, p->v);
 	CLEANUP(strbuf_release) struct strbuf names = STRBUF_INIT;
 	size_t changed = 0;
 
@@ -38,8 +38,8 @@ static void changed_evidence(struct run *r, struct proxy_node *p, struct finding
 	if (changed > NAMES_SHOWN)
 		strbuf_addf(&names, " and %zu more", changed - NAMES_SHOWN);
 	if (changed)
-		finding_evidence(r, f, "changed since its last finished sync%s%s%s: %s", now > synced ? ", " : "", now > synced ? proxy_ago(r, now - synced) : "",
-				 now > synced ? " before" : "", strbuf_str(&names));
+		finding_evidence(r, f, "%zu of these Services changed in the last %s: %s", changed, now > synced ? proxy_ago(r, now - synced) : "minutes",
+				 strbuf_str(&names));
 }
 
 static void peer_evidence(struct run *r, struct proxy_node *p, struct finding *f)
@@ -59,7 +59,7 @@ static void rules_evidence(struct run *r, struct proxy_node *p, struct finding *
 	for (size_t i = 0; i < p->findings.len && shown < 2; i++) {
 		const struct finding *g = p->findings.v[i];
 
-		if (g == f || !g->services.len || ((const struct finding_full *)g)->own_rules || ((const struct finding_full *)g)->foreign)
+		if (g == f || !g->services.len || str_is(g->check->id, "node-differs-from-peers") || ((const struct finding_full *)g)->own_rules || ((const struct finding_full *)g)->foreign)
 			continue;
 		for (size_t k = 0; f->check->explains && f->check->explains[k]; k++)
 			if (strcmp(f->check->explains[k], g->check->id) == 0) {

@@ -26,7 +26,7 @@ struct finding *proxy_found(const struct proxy_node *p, const char *check);
 bool proxy_is_explained(const struct proxy_node *p, const char *check);
 /*
  * A finding of the node that stands for everything there that its check explains: its severity and its Services are those of what it explains. No
- * worse than @worst. The text is "kube-proxy on node NODE @state: it @why"; @state NULL: as the rules show it; 0 @since: not told for how long.
+ * worse than @worst. The text is "kube-proxy on NODE @state: it @why"; @state NULL: as the rules show it; 0 @since: not told for how long.
  */
 struct finding *proxy_cause(struct run *r, struct proxy_node *p, const char *check, const char *state, const char *why, int64_t since);
 /* The same for a finding that others made of it, once the log bears it out. */

@@ -147,7 +147,7 @@ static const char *state_words(struct run *r, const struct proxy_node *p, const 
 	const int64_t now = proxy_now(r, p->v);
 
 	if (has_wrong_rules(p))
-		return "has not written its rules";
+		return proxy_found(p, "rules-torn") ? "has not finished a sync" : "has written nothing";
 	if (since > 0 && now > 0 && now - since >= 60)
 		return run_printf(r, "has not synced for %s", proxy_ago(r, now - since));
 	return f->services.len ? "does not sync" : NULL;
@@ -160,17 +160,18 @@ struct finding *proxy_cause(struct run *r, struct proxy_node *p, const char *che
 
 	f->rank = 1;
 	full(f)->own_rules = true;
+	full(f)->behind_since = since;
 	finding_cluster(f);
 	finding_partial(f);
 	finding_severity(f, MIN(f->check->severity, SEVERITY_WARNING));
 	stand_for(r, p, f);
 	state = state ? state : state_words(r, p, f, since);
 	if (!why)
-		finding_text(r, f, "kube-proxy on node %s %s", node, state ? state : "does not sync");
+		finding_text(r, f, "kube-proxy on %s %s", node, state ? state : "does not sync");
 	else if (state)
-		finding_text(r, f, "kube-proxy on node %s %s: it %s", node, state, why);
+		finding_text(r, f, "kube-proxy on %s %s: it %s", node, state, why);
 	else
-		finding_text(r, f, "kube-proxy on node %s %s", node, why);
+		finding_text(r, f, "kube-proxy on %s %s", node, why);
 	run_push(r, &p->findings, f);
 	return f;
 }

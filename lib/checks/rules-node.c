@@ -447,7 +447,11 @@ static void delivery_commands(struct run *r, struct finding *f, const struct ver
 
 		isolation_commands(r, f, n, bridge_in_text(n, b->by.text));
 	} else if (str_is(id, "rp-filter-strict")) {
+		const char *at = b->by.text ? strstr(b->by.text, " on ") : NULL;
+
 		finding_next(r, f, "sysctl -a -r 'net.ipv4.conf.*rp_filter'");
+		if (at) /* "rp_filter = 1 on eth1: ...": loose there outweighs strict in "all" */
+			finding_fix(r, f, "sudo sysctl -w net.ipv4.conf.%t.rp_filter=2", run_printf(r, "%.*s", (int)strcspn(at + 4, ":"), at + 4));
 	} else {
 		finding_next(r, f, "ip route show table all");
 		finding_next(r, f, "ip addr");

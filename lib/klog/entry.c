@@ -268,24 +268,45 @@ static void read_klog(struct log_line *l)
 	read_err(l);
 }
 
+/* Thousandths of what is written, "1700000000000.1"; -1: it is no plain number. */
+static int64_t thousandths(const struct log_span *v)
+{
+	int64_t n = 0;
+	unsigned behind = 0;
+	bool point = false;
+
+	for (size_t i = 0; i < v->len; i++) {
+		if (v->s[i] == '.' && !point) {
+			point = true;
+		} else if (!digit(v->s[i]) || (behind < 3 && n > INT64_C(1000000000000000))) {
+			return -1;
+		} else if (behind < 3) {
+			behind += point;
+			n = n * 10 + (v->s[i] - '0');
+		}
+	}
+	for (; behind < 3 && n < INT64_C(100000000000000000); behind++)
+		n *= 10;
+	return v->len && behind == 3 ? n : -1;
+}
+
 /* "ts": milliseconds, or seconds; also a text. */
 static void json_time(struct log_line *l, const struct log_pair *p)
 {
-	char t[32];
-	double v;
+	char t[LOG_TIME_MAX] = "";
+	int64_t n;
 
-	if (l->time[0] || !p->value.len || p->value.len >= sizeof(t))
+	if (l->time[0] || p->value.len >= sizeof(t))
 		return;
-	memcpy(t, p->value.s, p->value.len);
-	t[p->value.len] = '\0';
 	if (p->kind == '"') {
+		memcpy(t, p->value.s, p->value.len);
 		if (log_time(t, 0) >= 0)
 			memcpy(l->time, t, sizeof(t));
 		return;
 	}
-	v = strtod(t, NULL);
-	if (v > 0 && v < 1e15)
-		log_time_write((int64_t)(v < 1e11 ? v * 1000 : v), l->time);
+	n = thousandths(&p->value);
+	if (n > 0)
+		log_time_write(n < INT64_C(100000000000000) ? n : n / 1000, l->time);
 }
 
 static bool read_json(struct log_line *l)
@@ -300,6 +321,8 @@ static bool read_json(struct log_line *l)
 		verbose |= is(&p.key, "v");
 		if (is(&p.key, "ts"))
 			json_time(l, &p);
+		if (is(&p.key, "level")) /* of others than klog; what they say of an error is no less */
+			verbose |= p.kind == '"' && !is(&p.value, "error") && !is(&p.value, "fatal") && !is(&p.value, "panic");
 		if (is(&p.key, "msg") && p.kind == '"' && !message) {
 			message = true;
 			l->message = unquoted(l, p.value.s, p.value.len);
@@ -339,11 +362,25 @@ static bool read_logfmt(struct log_line *l)
 	return true;
 }
 
+/* "kern  :warn  : ", as dmesg -x decodes it. */
+static void kernel_words(struct log_line *l)
+{
+	const char *end = l->text + MIN(l->len, (size_t)20), *first = memchr(l->text, ':', (size_t)(end - l->text));
+	const char *second = first ? memchr(first + 1, ':', (size_t)(end - first - 1)) : NULL;
+
+	if (!second || second + 1 == l->text + l->len || second[1] != ' ' || first - l->text != 6 || second - first != 7)
+		return;
+	l->level = memcmp(first + 1, "warn", 4) == 0 ? LEVEL_WARNING : memcmp(first + 1, "info", 4) == 0 || memcmp(first + 1, "noti", 4) == 0 ? LEVEL_INFO :
+		   memcmp(first + 1, "debu", 4) == 0 ? LEVEL_DEBUG : LEVEL_ERROR;
+	skip(l, (size_t)(second - l->text) + 2);
+}
+
 /* "<4>" and the time of dmesg. */
 static void read_kernel(struct log_line *l)
 {
 	const char *end;
 
+	kernel_words(l);
 	if (l->len > 2 && l->text[0] == '<' && digit(l->text[1]) && (end = memchr(l->text, '>', MIN(l->len, (size_t)5)))) {
 		const unsigned n = (unsigned)strtoul(l->text + 1, NULL, 10) & 7; /* the rest is the facility */
 
@@ -387,7 +424,7 @@ void log_line_read(struct log_line *l, enum log_program program)
 
 bool log_is_structured(const char *s, size_t len)
 {
-	const char *end = log_klog_begins(s, len) ? header_end(s, len) : NULL;
+	const char *end = header_end(s, len);
 
 	return end && end + 2 < s + len && end[2] == '"';
 }
@@ -410,8 +447,6 @@ bool log_entry_goes_on(bool open, bool structured, const char *s, size_t len)
 {
 	static const char *const new[] = { "{\"", "time=\"", "panic: ", "fatal error: ", "goroutine ", "SIGQUIT", "Error: " };
 
-	if (log_klog_begins(s, len))
-		return false;
 	if (open || structured)
 		return open;
 	for (size_t i = 0; i < ARRAY_LEN(new); i++)

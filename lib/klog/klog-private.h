@@ -96,10 +96,10 @@ bool log_line_value(struct log_line *l, const char *key, struct log_span *ret);
 /* Values from @s on: ' key="value" key=3'. Keys may have blanks ("primary ipFamily"). */
 void log_read_pairs(struct log_line *l, const char *s, const char *end);
 bool log_klog_begins(const char *s, size_t len); /* "E0613 20:16:33." */
-bool log_is_structured(const char *s, size_t len); /* the first line of an entry */
+bool log_is_structured(const char *s, size_t len); /* of a line that log_klog_begins */
 bool log_opens_value(const char *s, size_t len);   /* it ends with "=<" */
 bool log_closes_value(const char *s, size_t len);  /* " >" */
-/* Whether a line belongs to the entry of klog before it. @open: that is within a value of several lines. */
+/* Whether a line that does not begin as klog's belongs to the entry before it. @open: that is within a value of several lines. */
 bool log_entry_goes_on(bool open, bool structured, const char *s, size_t len);
 
 /* ---- match.c ---- */
@@ -160,6 +160,13 @@ bool log_pattern_match(const char *pattern, enum log_tail tail, const char *text
 #define LOG_FORMS_MAX 4096u
 #define LOG_BUCKETS 2048u
 #define LOG_HEADS 3u /* beginnings of 16, 8 and 4 bytes */
+/* A message that was met, and which form it is of: those of structured lines are always the same. */
+struct log_memo {
+	uint32_t form;
+	uint8_t len, level, tail;
+	char s[56];
+};
+#define LOG_MEMOS 256u
 /*
  * Of all forms of one program: those that begin with so many bytes of their own, and those in which the four first bytes of an anchor stand
  * somewhere.
@@ -174,7 +181,9 @@ struct log_index {
 	uint32_t key[LOG_FORMS_MAX]; /* of the beginning, or of the anchor's first four bytes */
 	uint16_t head[LOG_HEADS][LOG_BUCKETS], first[LOG_BUCKETS]; /* form + 1; 0: none */
 	uint16_t next[LOG_FORMS_MAX];
+	size_t anchored; /* the first form that is found by its anchor */
 	uint8_t seen[8192]; /* bits: four bytes that may be an anchor's */
+	struct log_memo memo[LOG_MEMOS];
 };
 void log_index_make(struct log_index *x, enum log_program program, const struct log_table *const *tables);
 
@@ -186,7 +195,7 @@ struct log_match {
 	bool from_err;	      /* the text of the error was taken for the message ("Unhandled Error") */
 };
 /* The first row that the line is of. */
-bool log_index_find(const struct log_index *x, struct log_line *l, struct log_match *ret);
+bool log_index_find(struct log_index *x, struct log_line *l, struct log_match *ret);
 /* The first row that a text is of, from its beginning to its end. */
 const struct log_row *log_index_text(const struct log_index *x, const char *text, size_t len, struct log_capture *ret);
 

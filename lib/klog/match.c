@@ -37,12 +37,18 @@ static char lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
+/* Most are spelled as the pattern is. */
+static bool same_case(const char *s, const char *what, size_t len)
+{
+	return lower(*s) == lower(*what) && (memcmp(s, what, len) == 0 || strncasecmp(s, what, len) == 0);
+}
+
 static const char *find_case(const char *s, size_t len, const char *what, size_t what_len)
 {
 	const char first = lower(*what);
 
 	for (size_t i = 0; i + what_len <= len; i++)
-		if (lower(s[i]) == first && strncasecmp(s + i, what, what_len) == 0)
+		if (lower(s[i]) == first && same_case(s + i, what, what_len))
 			return s + i;
 	return NULL;
 }
@@ -178,7 +184,7 @@ bool log_pattern_match(const char *pattern, enum log_tail tail, const char *text
 		} else {
 			const size_t lit = literal_len(p);
 
-			if (!lit || (size_t)(end - s) < lit || strncasecmp(s, p, lit) != 0)
+			if (!lit || (size_t)(end - s) < lit || !same_case(s, p, lit))
 				return false;
 			p += lit;
 			s += lit;
@@ -274,6 +280,7 @@ static void add_key(struct log_index *x, size_t i)
 	} else {
 		const uint32_t hash = hash_of(x->key[i] = four_bytes(x->anchor[i].s));
 
+		x->anchored = i;
 		x->seen[hash >> 19] |= (uint8_t)(1u << (hash >> 16 & 7));
 		chain = &x->first[bucket_of(x->key[i])];
 	}
@@ -288,6 +295,7 @@ void log_index_make(struct log_index *x, enum log_program program, const struct 
 		for (size_t i = 0; i < (*t)->n; i++)
 			if ((*t)->rows[i].program == program)
 				add_forms(x, &(*t)->rows[i]);
+	x->anchored = x->n;
 	/* from the last one, so that a bucket has its rows in their order */
 	for (size_t i = x->n; i-- > 0;)
 		add_key(x, i);
@@ -304,6 +312,7 @@ struct asked {
 	unsigned level;		   /* 0: any */
 	bool all_bits;		   /* of the level a form must have */
 	enum log_tail tail;
+	bool keyed;		   /* values of the line mattered */
 	size_t best;		   /* the form that is found; x->n: none yet */
 	struct log_capture *c;	   /* of it */
 };
@@ -317,6 +326,25 @@ static bool key_fits(struct log_line *l, const struct log_row *row)
 	return l && log_line_value(l, row->key, &v) && v.len == strlen(row->key_value) && memcmp(v.s, row->key_value, v.len) == 0;
 }
 
+/* Without the spans that it does not have. */
+static void copy_capture(struct log_capture *to, const struct log_capture *from)
+{
+	to->name = from->name;
+	to->detail = from->detail;
+	to->err = from->err;
+	to->spans.n = from->spans.n;
+	memcpy(to->spans.v, from->spans.v, from->spans.n * sizeof(*from->spans.v));
+}
+
+/* "*some text*": its anchor is all of it. */
+static bool is_anchor_alone(const struct log_index *x, size_t i)
+{
+	const char *p = x->form[i]->pattern;
+	const size_t n = x->anchor[i].len;
+
+	return p[0] == '*' && x->anchor[i].s == p + 1 && p[n + 1] == '*' && !p[n + 2];
+}
+
 static void try_form(struct asked *a, size_t i)
 {
 	const struct log_row *row = a->x->row[i];
@@ -325,13 +353,20 @@ static void try_form(struct asked *a, size_t i)
 
 	if (a->all_bits ? (f->levels & a->level) != a->level : a->level && !(f->levels & a->level))
 		return;
+	/* nobody asks what stands before and behind it */
+	if (!a->l && is_anchor_alone(a->x, i)) {
+		*a->c = (struct log_capture){ .spans.n = 0 };
+		a->best = i;
+		return;
+	}
+	a->keyed |= row->key != NULL;
 	if (!log_pattern_match(f->pattern, row->flags & ROW_TAIL ? TAIL_ANY : a->tail, a->text, a->len, &c) || !key_fits(a->l, row))
 		return;
 	/* an anchor may say more than the pattern */
 	if (f->anchor && !find_case(a->text, a->len, f->anchor, strlen(f->anchor)))
 		return;
 	a->best = i;
-	*a->c = c;
+	copy_capture(a->c, &c);
 }
 
 /* @tried: forms that were held against it already. */
@@ -343,7 +378,7 @@ static void try_chain(struct asked *a, unsigned chain, uint32_t key, const char 
 		if (at) {
 			const struct log_span *n = &a->x->anchor[i];
 
-			if (tried[i / 64] >> (i % 64) & 1 || (size_t)(a->text + a->len - at) < n->len || strncasecmp(at, n->s, n->len) != 0)
+			if (tried[i / 64] >> (i % 64) & 1 || (size_t)(a->text + a->len - at) < n->len || !same_case(at, n->s, n->len))
 				continue;
 			tried[i / 64] |= UINT64_C(1) << (i % 64);
 		}
@@ -365,7 +400,7 @@ static bool look_up(struct asked *a)
 
 			try_chain(a, a->x->head[h][bucket_of(key)], key, NULL, NULL);
 		}
-	for (const char *s = a->text, *end = a->text + a->len - 3; s < end; s++) {
+	for (const char *s = a->text, *end = a->text + a->len - 3; s < end && a->best > a->x->anchored; s++) {
 		const uint32_t four = four_bytes(s), h = hash_of(four);
 
 		if (!(a->x->seen[h >> 19] >> (h >> 16 & 7) & 1))
@@ -395,13 +430,37 @@ static unsigned level_of(const struct log_line *l)
 	return level & LEVEL_ERROR ? LEVEL_ERROR | LEVEL_FATAL : LEVEL_INFO | LEVEL_WARNING | LEVEL_DEBUG;
 }
 
-static bool find_message(struct asked *a, struct log_line *l)
+static struct log_memo *memo_of(struct log_index *x, const struct asked *a)
+{
+	if (a->len < 16 || a->len > sizeof(x->memo->s))
+		return NULL;
+	return &x->memo[bucket_of(head_key(a->text, 16) ^ head_key(a->text + a->len - 8, 8)) % LOG_MEMOS];
+}
+
+/* As look_up, of a message that may have come before. */
+static bool look_up_again(struct log_index *x, struct asked *a)
+{
+	struct log_memo *m = memo_of(x, a);
+
+	if (m && m->len == a->len && m->level == a->level && m->tail == a->tail && memcmp(m->s, a->text, a->len) == 0) {
+		a->best = x->n;
+		if (m->form < x->n)
+			try_form(a, m->form);
+		return a->best < x->n;
+	}
+	look_up(a);
+	if (m && !a->keyed) {
+		*m = (struct log_memo){ .form = (uint32_t)a->best, .len = (uint8_t)a->len, .level = (uint8_t)a->level, .tail = (uint8_t)a->tail };
+		memcpy(m->s, a->text, a->len);
+	}
+	return a->best < x->n;
+}
+
+static bool find_message(struct log_index *x, struct asked *a, struct log_line *l)
 {
 	static const char unhandled[] = "Unhandled Error";
 
 	a->level = level_of(l);
-	a->text = l->message.s;
-	a->len = l->message.len;
 	a->tail = l->style == STYLE_STRUCTURED ? TAIL_STOP : TAIL_ERROR;
 	/* k8s.io/apimachinery, util/runtime: what was a message is the text of an error from 1.31 on */
 	if (l->err.s && l->message.len == strlen(unhandled) && memcmp(l->message.s, unhandled, l->message.len) == 0) {
@@ -410,10 +469,10 @@ static bool find_message(struct asked *a, struct log_line *l)
 		a->tail = TAIL_ERROR;
 		if (look_up(a))
 			return true;
-		a->text = l->message.s;
-		a->len = l->message.len;
 	}
-	return look_up(a);
+	a->text = l->message.s;
+	a->len = l->message.len;
+	return l->style == STYLE_PRINTF ? look_up(a) : look_up_again(x, a);
 }
 
 static void take_error(struct log_line *l, struct log_match *m)
@@ -440,12 +499,12 @@ static bool find_plain(struct asked *a, const struct log_line *l)
 	return look_up(a);
 }
 
-bool log_index_find(const struct log_index *x, struct log_line *l, struct log_match *ret)
+bool log_index_find(struct log_index *x, struct log_line *l, struct log_match *ret)
 {
 	struct asked a = { .x = x, .l = l, .c = &ret->c };
 	const bool plain = x->program != LOG_KUBE_PROXY;
 
-	if (!(plain ? find_plain(&a, l) : find_message(&a, l)))
+	if (!(plain ? find_plain(&a, l) : find_message(x, &a, l)))
 		return false;
 	ret->row = x->row[a.best];
 	ret->first_form = x->first_form[a.best];

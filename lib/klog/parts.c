@@ -238,7 +238,7 @@ static int next_line(struct each *e, const char *s, size_t len, bool closes)
 
 static int entry_line(struct each *e, const char *s, size_t len)
 {
-	const bool follows = e->klog && log_entry_goes_on(e->open, e->structured, s, len);
+	const bool klog = log_klog_begins(s, len), follows = e->klog && !klog && log_entry_goes_on(e->open, e->structured, s, len);
 	bool closes;
 	int r;
 
@@ -250,7 +250,7 @@ static int entry_line(struct each *e, const char *s, size_t len)
 		e->open = e->open && (!closes || log_opens_value(s, len));
 	} else {
 		r = one_line(e, s, len, e->raw.time);
-		e->klog = log_klog_begins(s, len);
+		e->klog = klog;
 		e->structured = e->klog && log_is_structured(s, len);
 		e->open = e->klog && log_opens_value(s, len);
 	}

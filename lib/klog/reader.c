@@ -78,29 +78,25 @@ static void append(struct log_reader *r, const char *s, size_t len)
 	r->len += n;
 }
 
-static void begin_entry(struct log_reader *r, const char *s, size_t len)
+static void begin_entry(struct log_reader *r, const char *s, size_t len, bool klog)
 {
 	r->begun = true;
 	r->first = r->lines;
 	r->len = 0;
 	append(r, s, len);
 	memcpy(r->line.time, r->raw.time, sizeof(r->line.time));
-	r->klog = r->program == LOG_KUBE_PROXY && log_klog_begins(s, len);
-	if (r->klog)
-		r->structured = log_is_structured(s, len);
-	r->open = r->klog && log_opens_value(s, len);
-}
-
-static bool follows(const struct log_reader *r, const char *s, size_t len)
-{
-	return r->klog && log_entry_goes_on(r->open, r->structured, s, len);
+	r->klog = klog;
+	r->structured = klog && log_is_structured(s, len);
+	r->open = klog && log_opens_value(s, len);
 }
 
 static int add_text(struct log_reader *r, const char *s, size_t len)
 {
+	const bool klog = r->program == LOG_KUBE_PROXY && log_klog_begins(s, len);
+
 	if (r->begun && r->part) {
 		append(r, s, len);
-	} else if (r->begun && follows(r, s, len)) {
+	} else if (r->begun && r->klog && !klog && log_entry_goes_on(r->open, r->structured, s, len)) {
 		append(r, "\n", 1);
 		append(r, s, len);
 		r->open = r->open ? !log_closes_value(s, len) || log_opens_value(s, len) : false;
@@ -108,7 +104,7 @@ static int add_text(struct log_reader *r, const char *s, size_t len)
 		/* one line of the journal's JSON may hold several entries */
 		if (end_entry(r, MAX(r->first, r->lines - 1)) < 0)
 			return -ENOMEM;
-		begin_entry(r, s, len);
+		begin_entry(r, s, len, klog);
 	}
 	r->part = r->raw.part;
 	return 0;

@@ -174,6 +174,7 @@ static void sysctl_line(struct redact *r, struct strbuf *b, const char *s, const
 {
 	static const char *const whole[] = {
 		"net.ipv4.ip_forward", "net.ipv4.ip_local_port_range", "net.ipv4.ip_nonlocal_bind", "net.ipv4.tcp_tw_recycle", "net.ipv4.tcp_tw_reuse",
+		"net.ipv4.tcp_keepalive_time", "net.ipv4.tcp_timestamps", "net.ipv4.ip_local_reserved_ports",
 		"net.ipv4.fib_multipath_hash_policy", "net.ipv4.vs.cache_bypass", "net.ipv4.vs.conn_reuse_mode", "net.ipv4.vs.conntrack",
 		"net.ipv4.vs.expire_nodest_conn", "net.ipv4.vs.expire_quiescent_template", "net.ipv4.vs.snat_reroute", "net.bridge.bridge-nf-call-arptables",
 		"net.bridge.bridge-nf-call-ip6tables", "net.bridge.bridge-nf-call-iptables", "net.netfilter.nf_conntrack_count",

@@ -98,6 +98,7 @@ static void read_tunnel(const json_t *data, struct node_link *l)
 	const char *local = json_str(data, "local");
 
 	l->over_ip6 = json_str(data, "local6") || json_str(data, "remote6") || json_str(data, "group6") || (local && strchr(local, ':'));
+	l->learning = ip_tri(data, "learning");
 	l->tunnel_id = id > 0 && id <= UINT32_MAX ? (uint32_t)id : 0;
 	l->tunnel_port = port > 0 && port <= UINT16_MAX ? (uint32_t)port : 0;
 }
@@ -123,7 +124,7 @@ static int read_link_info(struct ip_reader *r, const json_t *info, struct node_l
 
 static int take_link(struct ip_reader *r, const json_t *item)
 {
-	struct node_link l = { .hairpin = -1, .nf_call_iptables = -1, .nf_call_ip6tables = -1 };
+	struct node_link l = { .hairpin = -1, .nf_call_iptables = -1, .nf_call_ip6tables = -1, .learning = -1 };
 	uint32_t n;
 	int e = read_name(r, item, &l.name, &l.ifindex);
 

@@ -80,7 +80,7 @@ static const struct {
 } lines[] = {
 	{ HIT(&failed_list, &expired, .detail = LIST "tls: failed to verify certificate: x509: certificate has expired or is not yet valid: current time"),
 	  "kube-proxy-apiserver-unreachable",
-	  "kube-proxy on node w1 has not synced for 41 minutes: it cannot reach the API server at https://10.1.2.3:6443 (x509: certificate has expired)" },
+	  "kube-proxy on w1 has not synced for 41 minutes: it cannot reach the API server at https://10.1.2.3:6443 (x509: certificate has expired)" },
 	{ HIT(&failed_list, NULL, .detail = LIST "dial tcp 10.1.2.3:6443: connect: connection refused"), "kube-proxy-apiserver-unreachable", "(connection refused)" },
 	{ HIT(&failed_list, NULL, .detail = LIST "dial tcp 10.1.2.3:6443: i/o timeout"), "kube-proxy-apiserver-unreachable", "(time-out)" },
 	{ HIT(&failed_list, NULL, .text = "E1121 failed to list: Get \"https://api.example:6443/x\": dial tcp: lookup api.example on 8.8.8.8:53: no such host"),
@@ -97,7 +97,7 @@ static const struct {
 	{ HIT(&sync_failed, &nft, .detail = "Error: Could not process rule"), "nft-userdata-incompat", "nft refuses them: nft refuses a rule" },
 	{ HIT(&sync_failed, NULL, .text = "Sync failed"), "kube-proxy-not-syncing", "has not synced for 41 minutes" },
 	{ HIT(&ends, &sysctl, .detail = "open /proc/sys/net/netfilter/nf_conntrack_max: permission denied"), "kube-proxy-crashloop-conntrack-sysctl",
-	  "kube-proxy on node w1 does not start: it may not write /proc/sys/net/netfilter/nf_conntrack_max" },
+	  "kube-proxy on w1 does not start: it may not write /proc/sys/net/netfilter/nf_conntrack_max" },
 	{ HIT(&ends, &no_ipvs, .detail = "can't use the IPVS proxier"), "kube-proxy-crashloop-ipvs-modules", "does not start: it says: the kernel cannot do IPVS" },
 	{ HIT(&ends, &no_nft, .detail = "could not find nftables binary"), "kube-proxy-nft-binary-or-version", "there is no nft" },
 	{ HIT(&serves, NULL, .detail = "listen tcp 0.0.0.0:10256: bind: address already in use"), "kube-proxy-healthz-bind-failure", "address already in use" },
