@@ -164,6 +164,11 @@ locks() {
 		look ps -o pid=,comm= -p "$pid"
 	done
 }
+# How many clients session affinity keeps, of how many at most.
+recent() {
+	grep -H . /sys/module/xt_recent/parameters/ip_list_tot
+	find /proc/net/xt_recent/ -type f -exec wc -l {} +
+}
 versions() {
 	look nft --version
 	look iptables --version
@@ -182,6 +187,7 @@ facts() {
 	optional lnstat.txt neighbours
 	optional locks.txt locks
 	optional versions.txt versions
+	[ ! -d /proc/net/xt_recent ] || optional xt-recent.txt recent
 	[ ! -e /proc/net/ip_vs ] || optional ipvsadm-timeout.txt look ipvsadm -l --timeout
 	for f in ip-route.json:routes ip-rule.json:policy sysctl.txt:sysctls; do
 		if ${f#*:} >"$top/part" 2>/dev/null </dev/null && [ -s "$top/part" ]; then
