@@ -61,7 +61,7 @@ static void skew_by_log(struct run *r, const struct proxy_view *v, int server)
 	finding_cluster(f);
 	finding_partial(f);
 	finding_severity(f, log_hit_weight(h) == LOG_ERROR ? SEVERITY_ERROR : SEVERITY_WARNING);
-	finding_text(r, f, "kube-proxy on node %s asks for objects in a form that the API server does not have: its version does not fit", v->node);
+	finding_text(r, f, "kube-proxy on %s asks for objects in a form that the API server does not have: its version does not fit", v->node);
 	proxy_hit_evidence(r, f, v, l, h);
 }
 
