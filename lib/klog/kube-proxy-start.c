@@ -7,7 +7,8 @@
 
 static const struct log_row rows[] = {
 	/* ---- the process ---- */
-	FINE("version", NULL, TOPIC_START, "kube-proxy has started", .flags = ROW_START | ROW_BANNER, .name_key = "version",
+	/* This, and the mode, come after lines of the same start: they make none of them history. */
+	GOOD("version", TOPIC_NONE, "kube-proxy has started", .flags = ROW_START | ROW_BANNER, .name_key = "version",
 	     FORMS(F("1.23-1.36", "Version info"), F("1.12-1.22", "Version: %n"))),
 	FINE("go-settings", NULL, TOPIC_NONE, "settings of its runtime", .flags = ROW_START, FORMS(F("1.24-1.36", "Golang settings"))),
 	FINE("flag", NULL, TOPIC_NONE, "a flag that it was started with", .flags = ROW_START, FORMS(F(NULL, "FLAG: --%n=%d"))),
@@ -75,21 +76,24 @@ static const struct log_row rows[] = {
 	    "find who holds the port: ss -ltnp | grep 10249", FORMS(F(NULL, "starting metrics server failed"))),
 
 	/* ---- the node ---- */
-	ERR("node-info-failed", "kube-proxy-nodename-mismatch", TOPIC_START, "it did not get the Node of its name from the API server",
+	/* They are tried again, some times: in the end it has the address, or assumes one. */
+	ERR("node-info-failed", "kube-proxy-nodename-mismatch", TOPIC_API, "it did not get the Node of its name from the API server",
 	    "compare --hostname-override, or the host's name, with the names of the Nodes", .flags = ROW_START,
 	    FORMS(F("1.12-1.33", "Failed to retrieve node info"))),
-	ERR("node-ip-failed", "kube-proxy-nodename-mismatch", TOPIC_START, "the Node of its name has no address",
+	ERR("node-ip-failed", "kube-proxy-nodename-mismatch", TOPIC_API, "the Node of its name has no address",
 	    "compare --hostname-override, or the host's name, with the names of the Nodes", .flags = ROW_START,
-	    FORMS(F("1.12-1.30", "Failed to retrieve node IP"), F("1.29-1.33", "Failed to retrieve node IPs"))),
+	    FORMS(F("1.12-1.30", "Failed to retrieve node IP"), F("1.29-1.33", "Failed to retrieve node IPs"),
+		  F("1.34-1.36", "Failed to retrieve NodeIPs"))),
 	WARN("node-ip-assumed", "kube-proxy-nodename-mismatch", TOPIC_START,
 	     "it does not know the addresses of its node, and takes loopback: local endpoints and node ports suffer",
 	     "compare --hostname-override, or the host's name, with the names of the Nodes", .flags = ROW_START,
 	     FORMS(F("1.12-1.16", "invalid nodeIP, initializing kube-proxy with 127.0.0.1 as nodeIP"),
 		   F("1.17-1.28", "can't determine this node's IP, assuming 127.0.0.1; if this is incorrect, please set the --bind-address flag"),
 		   F("1.29-1.36", "Can't determine this node's IP, assuming loopback; if this is incorrect, please set the --bind-address flag"))),
-	GOOD("node-ip", TOPIC_NONE, "the addresses of its node are known", .flags = ROW_START, .name_key = "NodeIPs",
-	     FORMS(F("1.16-1.30", "Successfully retrieved node IP: %n"), F("1.21-1.22", "Detected node IP %n"), F("1.23-1.27", "Detected node IP"),
-		   F("1.29-1.33", "Successfully retrieved node IP(s)"), F("1.34-1.36", "Successfully retrieved NodeIPs"))),
+	GOOD("node-ip", TOPIC_API, "the addresses of its node are known", .flags = ROW_START, .name_key = "NodeIPs",
+	     FORMS(F("1.16-1.30", "Successfully retrieved node IP: %n"), F("1.29-1.33", "Successfully retrieved node IP(s)"), F("1.34-1.36", "Successfully retrieved NodeIPs"))),
+	GOOD("node-ip-used", TOPIC_NONE, "which address it takes for its node's", .flags = ROW_START, .name_key = "address",
+	     FORMS(F("1.21-1.22", "Detected node IP %n"), F("1.23-1.27", "Detected node IP"))),
 	FINE("node-ip-changed", NULL, TOPIC_START, "the addresses of its node changed, and it ends so as to be started anew", .flags = ROW_END,
 	     .name_key = "node", FORMS(F("1.34-1.36", "NodeIPs changed for the node"))),
 	ERR("node-of-another-name", "kube-proxy-nodename-mismatch", TOPIC_START, "it was told of a Node that is not its own", NULL, .name_key = "eventNode",
@@ -110,7 +114,9 @@ static const struct log_row rows[] = {
 		   F("1.34-1.36", "PodCIDRs changed for the node"))),
 	FINE("pod-cidr-set", NULL, TOPIC_NONE, "the podCIDRs of its Node", .flags = ROW_START, FORMS(F("1.26-1.33", "Setting current PodCIDRs"))),
 	FINE("node-deleted", "kube-proxy-healthz-stale", TOPIC_NONE, "its Node is being deleted: its health port says so to load balancers, as it should",
-	     .name_key = "node", FORMS(F("1.26-1.33", "Current Node is being deleted"), F("1.34-1.36", "Node is being deleted"))),
+	     .name_key = "node", FORMS(F("1.26-1.33", "Current Node is being deleted"))),
+	FINE("node-gone", NULL, TOPIC_NONE, "its Node was deleted, and it ended", .flags = ROW_END, .name_key = "node",
+	     FORMS(F("1.34-1.36", "Node is being deleted"))),
 
 	/* ---- the mode ---- */
 	ERR("ipvs-unusable", "ipvs-silent-fallback", TOPIC_START, "IPVS cannot be used, and iptables is used instead",
@@ -135,7 +141,7 @@ static const struct log_row rows[] = {
 	     "correct mode in the ConfigMap kube-proxy, and restart kube-proxy", .flags = ROW_START, .name_key = "proxyMode",
 	     FORMS(F("1.12-1.16", "Flag proxy-mode=\"%n\" unknown, assuming iptables proxy"),
 		   F("1.17-1.22", "Unknown proxy mode \"%n\", assuming iptables proxy"), F("1.23-1.25", "Unknown proxy mode, assuming iptables proxy"))),
-	GOOD("mode", TOPIC_START, "the mode that kube-proxy runs in", .flags = ROW_START | ROW_MODE,
+	GOOD("mode", TOPIC_NONE, "the mode that kube-proxy runs in", .flags = ROW_START | ROW_MODE,
 	     FORMS(F("1.2-1.36", "Using %n Proxier"))),
 	FINE("mode-iptables-chosen", NULL, TOPIC_NONE, "no mode is configured, so iptables is used", .flags = ROW_START,
 	     FORMS(F("1.26-1.36", "Using iptables proxy"))),

@@ -141,7 +141,9 @@ static bool skip_journal(struct log_raw *l)
 	const struct log_raw before = { .text = l->text, .len = l->len };
 	size_t n = 15;
 
-	if (l->len < 18 || !isupper((unsigned char)l->text[0]) || l->text[3] != ' ' || !digits(l->text + 6, " 00:00:00"))
+	if (l->len < 18 || !isupper((unsigned char)l->text[0]) || l->text[3] != ' ' || !digits(l->text + 5, "0 00:00:00"))
+		return false;
+	if (!islower((unsigned char)l->text[1]) || !islower((unsigned char)l->text[2]) || (l->text[4] != ' ' && !isdigit((unsigned char)l->text[4])))
 		return false;
 	if (l->text[n] == '.')
 		for (n++; n < l->len && isdigit((unsigned char)l->text[n]); n++)
@@ -156,6 +158,32 @@ static bool skip_journal(struct log_raw *l)
 	l->text = before.text;
 	l->len = before.len;
 	return false;
+}
+
+/* "Fri 2026-05-01 10:00:00 UTC node1 coredns[123]: ", journalctl -o short-full; of other zones the time is not kept, since their names tell little */
+static bool skip_full(struct log_raw *l)
+{
+	const struct log_raw before = { .text = l->text, .len = l->len };
+	const char *zone_end;
+	char t[21];
+
+	if (l->len < 30 || !isupper((unsigned char)l->text[0]) || l->text[3] != ' ' || !digits(l->text + 4, "0000-00-00 00:00:00 "))
+		return false;
+	zone_end = memchr(l->text + 24, ' ', MIN(l->len - 24, (size_t)8));
+	if (!zone_end)
+		return false;
+	skip(l, (size_t)(zone_end - l->text) + 1);
+	if (!skip_process(l)) {
+		l->text = before.text;
+		l->len = before.len;
+		return false;
+	}
+	memcpy(t, before.text + 4, 19);
+	t[10] = 'T';
+	t[19] = 'Z';
+	if (zone_end - before.text == 27 && memcmp(before.text + 24, "UTC", 3) == 0)
+		keep_time(l, t, 20);
+	return true;
 }
 
 /* ---- JSON of docker and of journald ---- */
@@ -223,11 +251,11 @@ static bool take_json(struct log_raw *l)
 static void kernel_time(struct log_raw *l)
 {
 	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-	const char *s = memchr(l->text, '[', MIN(l->len, (size_t)20)), *end = s ? memchr(s, ']', MIN((size_t)(l->text + l->len - s), (size_t)32)) : NULL;
+	const char *s = memchr(l->text, '[', MIN(l->len, (size_t)24)), *end = s ? memchr(s, ']', MIN((size_t)(l->text + l->len - s), (size_t)32)) : NULL;
 
 	if (!end || l->time[0])
 		return;
-	if (end - s == 25 && digits(s + 11, " 00:00:00 0000"))
+	if (end - s == 25 && digits(s + 10, "0 00:00:00 0000") && (s[9] == ' ' || isdigit((unsigned char)s[9])))
 		for (unsigned m = 0; m < 12; m++)
 			if (memcmp(s + 5, months + 3 * (size_t)m, 3) == 0) {
 				snprintf(l->time, sizeof(l->time), "%.4s-%02u-%c%cT%.8s", s + 21, m + 1, s[9] == ' ' ? '0' : s[9], s[10], s + 12);
@@ -252,7 +280,7 @@ void log_raw_read(struct log_raw *l, enum log_program program, const char *s, si
 	l->part = l->lines = false;
 	l->time[0] = '\0';
 	if (!log_klog_begins(l->text, l->len))
-		while (skip_pod(l) || skip_rfc3339(l) || skip_date(l) || skip_journal(l) || take_json(l))
+		while (skip_pod(l) || skip_rfc3339(l) || skip_date(l) || skip_journal(l) || skip_full(l) || take_json(l))
 			;
 	if (program == LOG_KERNEL)
 		kernel_time(l);

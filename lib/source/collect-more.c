@@ -10,7 +10,7 @@
 #include "collect-private.h"
 #include "proxy-private.h"
 
-#define LOG_MAX (2u << 20)  /* bytes of one log */
+#define LOG_MAX (8u << 20)  /* bytes of one log, which its end must fit into */
 #define LOG_LINES "5000"
 #define LOGS_MAX 100	    /* containers: every node has a kube-proxy */
 #define NODES_MAX 100	    /* that are asked */

@@ -188,6 +188,8 @@ static const struct {
 	{ "[pod/kube-proxy-x/kube-proxy] 2024-05-01T10:00:00Z " KLOG, "2024-05-01T10:00:00Z" },
 	{ "May 01 10:00:00 node-7 kube-proxy[123]: " KLOG, "May 01 10:00:00" },
 	{ "May 01 10:00:00.123456 node-7 kube-proxy[123]: " KLOG, "May 01 10:00:00" },
+	{ "Wed 2024-05-01 10:00:00 UTC node-7 kube-proxy[123]: " KLOG, "2024-05-01T10:00:00Z" },
+	{ "Wed 2024-05-01 10:00:00 CEST node-7 kube-proxy[123]: " KLOG, "06-13 20:16:33" },
 	{ "2024-05-01T10:00:00+0200 node-7 kube-proxy[123]: " KLOG, "2024-05-01T10:00:00+0200" },
 	{ "2024-05-01T10:00:00.123456+02:00 node-7 k3s[123]: " KLOG, "2024-05-01T10:00:00.123456+02:00" },
 	{ "{\"log\":\"E0613 20:16:33.345678       1 proxier.go:138] \\\"" WRONG "\\\" err=\\\"exit status 4\\\"\\n\",\"stream\":\"stderr\",\"time\":\"2024-05-01T10:00:00.5Z\"}",
@@ -211,6 +213,7 @@ static const struct {
 	{ "{\"ts\":1714557600.25,\"caller\":\"iptables/proxier.go:1500\",\"msg\":\"" WRONG "\",\"err\":\"exit status 4\"}", "2024-05-01T10:00:00.250Z" },
 	{ "{\"ts\":1714557600123.4567,\"msg\":\"" WRONG "\",\"err\":\"exit status 4\"}", "2024-05-01T10:00:00.123Z" },
 	{ "{\"ts\":1714557600,\"msg\":\"" WRONG "\",\"err\":\"exit status 4\"}", "2024-05-01T10:00:00.000Z" },
+	{ "{\"level\":\"error\",\"ts\":\"2024-05-01T10:00:00Z\",\"msg\":\"" WRONG "\",\"error\":\"exit status 4\"}", "2024-05-01T10:00:00Z" },
 	{ "{\"ts\":\"2024-05-01T10:00:00Z\",\"msg\":\"" WRONG "\",\"err\":\"exit \\u0073tatus 4\"}", "2024-05-01T10:00:00Z" },
 };
 
@@ -240,6 +243,8 @@ static void kernel_lines(void **state)
 		{ "[    5.678901] ", "5.678901" },
 		{ "[Fri Nov 20 10:00:00 2026] ", "2026-11-20T10:00:00" },
 		{ "<4>[12345.678901] ", "12345.678901" },
+		{ "kern  :warn  : [12345.678901] ", "12345.678901" },
+		{ "kern  :warn  : [Fri Nov 20 10:00:00 2026] ", "2026-11-20T10:00:00" },
 		{ "2026-11-20T10:00:00,123456+00:00 ", "2026-11-20T10:00:00.123456+00:00" },
 		{ "Nov 20 10:00:00 node-7 kernel: ", "Nov 20 10:00:00" },
 		{ "2026-11-20T10:00:00+0000 node-7 kernel: ", "2026-11-20T10:00:00+0000" },
@@ -510,6 +515,9 @@ static void hostile(void **state)
 					    "{\"MESSAGE\":[999999999999,-1]}", "{\"MESSAGE\":{}}", "{\"MESSAGE\":null}", "{\"log\":[[[", "{\"a\":{\"b\":[\"]\"}", "{\"ts\":\"\",\"msg\":\"\"}",
 					    "{\"__REALTIME_TIMESTAMP\":\"99999999999999999999\",\"MESSAGE\":\"x\"}" };
 
+	static const char *const times_not[] = { "time=\"20\x1b[1m\" level=info msg=\"Some settings\"", "M\x1b[ 01 10:00:00 node-7 kube-proxy[1]: Some settings",
+						 "[Fri Nov \x1b" "0 10:00:00 2026] x", "[Fri Nov 20 10:00:00\x1b" "2026] x" };
+
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(logs); i++) {
 		CLEANUP(arena_release) struct arena a = { 0 };
@@ -523,6 +531,13 @@ static void hostile(void **state)
 
 		assert_int_equal(s.hits.len, 0);
 		assert_int_equal(s.lines, 1);
+	}
+	/* what is no time is not kept as one */
+	for (size_t i = 0; i < ARRAY_LEN(times_not); i++) {
+		CLEANUP(arena_release) struct arena a = { 0 };
+		CLEANUP(log_summary_release) struct log_summary s = read_pieces(&a, i < 2 ? LOG_KUBE_PROXY : LOG_KERNEL, times_not[i], strlen(times_not[i]), false, 9);
+
+		assert_null(s.until);
 	}
 }
 
