@@ -30,7 +30,7 @@ static bool starts(const struct log_line *l, const char *s)
 
 static bool is(const struct log_span *v, const char *want)
 {
-	return v->s && v->len == strlen(want) && memcmp(v->s, want, v->len) == 0;
+	return v->len == strlen(want) && v->len && *v->s == *want && memcmp(v->s, want, v->len) == 0;
 }
 
 /* Taken out of its quotes; what is in them already stays where it is. */
