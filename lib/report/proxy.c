@@ -372,6 +372,11 @@ static void log_line(const struct report *r, struct strbuf *b, const struct prox
 	text_styled(r, b, line_style(l), word);
 	strbuf_addf(b, "%*s", (int)(10 - strlen(word)), "");
 	strbuf_add_clean(b, k->meaning ? k->meaning : k->id);
+	if (l->hit->name && *l->hit->name) {
+		strbuf_adds(b, " (");
+		strbuf_add_clean(b, l->hit->name);
+		strbuf_addc(b, ')');
+	}
 	strbuf_adds(b, l->log->previous ? " (the container before)" : "");
 	add_when(b, l->hit->count, l->hit->first, l->hit->last);
 	strbuf_addc(b, '\n');
