@@ -321,6 +321,8 @@ static bool read_json(struct log_line *l)
 		verbose |= is(&p.key, "v");
 		if (is(&p.key, "ts"))
 			json_time(l, &p);
+		if (is(&p.key, "level")) /* of others than klog; what they say of an error is no less */
+			verbose |= p.kind == '"' && !is(&p.value, "error") && !is(&p.value, "fatal") && !is(&p.value, "panic");
 		if (is(&p.key, "msg") && p.kind == '"' && !message) {
 			message = true;
 			l->message = unquoted(l, p.value.s, p.value.len);
@@ -360,11 +362,25 @@ static bool read_logfmt(struct log_line *l)
 	return true;
 }
 
+/* "kern  :warn  : ", as dmesg -x decodes it. */
+static void kernel_words(struct log_line *l)
+{
+	const char *end = l->text + MIN(l->len, (size_t)20), *first = memchr(l->text, ':', (size_t)(end - l->text));
+	const char *second = first ? memchr(first + 1, ':', (size_t)(end - first - 1)) : NULL;
+
+	if (!second || second + 1 == l->text + l->len || second[1] != ' ' || first - l->text != 6 || second - first != 7)
+		return;
+	l->level = memcmp(first + 1, "warn", 4) == 0 ? LEVEL_WARNING : memcmp(first + 1, "info", 4) == 0 || memcmp(first + 1, "noti", 4) == 0 ? LEVEL_INFO :
+		   memcmp(first + 1, "debu", 4) == 0 ? LEVEL_DEBUG : LEVEL_ERROR;
+	skip(l, (size_t)(second - l->text) + 2);
+}
+
 /* "<4>" and the time of dmesg. */
 static void read_kernel(struct log_line *l)
 {
 	const char *end;
 
+	kernel_words(l);
 	if (l->len > 2 && l->text[0] == '<' && digit(l->text[1]) && (end = memchr(l->text, '>', MIN(l->len, (size_t)5)))) {
 		const unsigned n = (unsigned)strtoul(l->text + 1, NULL, 10) & 7; /* the rest is the facility */
 

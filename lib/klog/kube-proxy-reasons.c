@@ -6,6 +6,7 @@
 #include "kube-proxy-private.h"
 
 #define CRASH_IPVS "kube-proxy-crashloop-ipvs-modules"
+#define USELESS "*can't use the IPVS proxier: "
 #define MODPROBE "modprobe ip_vs ip_vs_rr ip_vs_wrr ip_vs_sh nf_conntrack"
 #define ASK_LOCK "find who holds /run/xtables.lock: grep FLOCK /proc/locks"
 #define FAMILY "dual-stack-family-mismatch"
@@ -15,19 +16,25 @@ static const struct log_row start[] = {
 	     FORMS(F("1.31-1.36", "*nodePortAddresses is unset; NodePort connections will be accepted on all local IPs*"))),
 	FINE("config-changed-on-disk", "kube-proxy-config-lenient-decoding", TOPIC_START, "its configuration changed on disk, and it ends so as to be started anew",
 	     FORMS(F(NULL, "*content of the proxy server's configuration file was updated*"))),
-	/* ---- IPVS ---- */
-	ERR("ipvs-modules-missing", "ipvs-modules-missing", TOPIC_START, "modules that IPVS needs are not loaded", MODPROBE,
-	    FORMS(F("1.12-1.26", "*required kernel modules are not loaded: [%N]*"))),
+	/* ---- IPVS: from 1.26 on kube-proxy ends, before it took iptables, which its line tells ---- */
+	ERR("ipvs-modules-missing", CRASH_IPVS, TOPIC_START, "modules that IPVS needs are not loaded", MODPROBE,
+	    FORMS(F("1.26", USELESS "*required kernel modules are not loaded: [%N]*"))),
+	ERR("ipvs-unsupported", CRASH_IPVS, TOPIC_START, "the kernel cannot do IPVS", MODPROBE, FORMS(F("1.27-1.36", USELESS "*ipvs not supported*"))),
+	ERR("ipset-too-old", CRASH_IPVS, TOPIC_START, "ipset is too old, or does not tell its version", "ipset --version",
+	    FORMS(F("1.26-1.36", USELESS "*ipset version: %n is less than min required version*"), F("1.26-1.36", USELESS "*no ipset version found in string*"))),
+	ERR("ipset-missing", CRASH_IPVS, TOPIC_START, "the program ipset is missing, or does not run", "install ipset where kube-proxy runs",
+	    FORMS(F("1.26-1.36", USELESS "*error getting ipset version, error: *"))),
+	ERR("ipvs-unusable", CRASH_IPVS, TOPIC_START, "IPVS cannot be used", MODPROBE, FORMS(F("1.26-1.36", USELESS "*"))),
+	ERR("ipvs-modules-unloaded", "ipvs-silent-fallback", TOPIC_START, "modules that IPVS needs are not loaded", MODPROBE,
+	    FORMS(F("1.12-1.25", "*required kernel modules are not loaded: [%N]*"))),
 	ERR("ipvs-modules-unknown", "ipvs-modules-missing", TOPIC_START, "it cannot see which modules the kernel has", MODPROBE,
 	    FORMS(F("1.14-1.26", "*error getting installed ipvs required kernel modules: *"), F("1.14-1.26", "*failed to find loaded kernel modules: *"),
 		  F("1.17-1.26", "*failed to read file /proc/modules with error *"), F("1.14-1.26", "*error getting ipvs kernel modules*"))),
-	ERR("ipvs-unsupported", CRASH_IPVS, TOPIC_START, "the kernel cannot do IPVS", MODPROBE,
-	    FORMS(F("1.27-1.36", "*ipvs not supported*"))),
-	ERR("ipset-too-old", CRASH_IPVS, TOPIC_START, "ipset is too old, or does not tell its version", "ipset --version",
-	    FORMS(F("1.12-1.36", "*ipset version: %n is less than min required version*"), F("1.12-1.36", "*no ipset version found in string*"))),
-	ERR("ipset-missing", CRASH_IPVS, TOPIC_START, "the program ipset is missing, or does not run", "install ipset where kube-proxy runs",
-	    FORMS(F("1.12-1.36", "*error getting ipset version, error: *"))),
-	ERR("ipvs-unusable", CRASH_IPVS, TOPIC_START, "IPVS cannot be used", MODPROBE, FORMS(F("1.20-1.36", "*can't use the IPVS proxier*"))),
+	ERR("ipvs-kernel-lacks", NULL, TOPIC_START, "the kernel cannot do IPVS", MODPROBE, FORMS(F("1.27-1.36", "*ipvs not supported*"))),
+	ERR("ipset-outdated", NULL, TOPIC_START, "ipset is too old, or does not tell its version", "ipset --version",
+	    FORMS(F("1.12-1.25", "*ipset version: %n is less than min required version*"), F("1.12-1.25", "*no ipset version found in string*"))),
+	ERR("ipset-not-run", NULL, TOPIC_START, "the program ipset is missing, or does not run", "install ipset where kube-proxy runs",
+	    FORMS(F("1.12-1.25", "*error getting ipset version, error: *"))),
 	/* ---- other modes ---- */
 	ERR("mode-invalid", "kube-proxy-unknown-mode", TOPIC_START, "the mode that is configured is not known to this kube-proxy",
 	    "correct mode in the ConfigMap kube-proxy, and restart kube-proxy",

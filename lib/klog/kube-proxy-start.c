@@ -7,7 +7,8 @@
 
 static const struct log_row rows[] = {
 	/* ---- the process ---- */
-	FINE("version", NULL, TOPIC_START, "kube-proxy has started", .flags = ROW_START | ROW_BANNER, .name_key = "version",
+	/* This, and the mode, come after lines of the same start: they make none of them history. */
+	GOOD("version", TOPIC_NONE, "kube-proxy has started", .flags = ROW_START | ROW_BANNER, .name_key = "version",
 	     FORMS(F("1.23-1.36", "Version info"), F("1.12-1.22", "Version: %n"))),
 	FINE("go-settings", NULL, TOPIC_NONE, "settings of its runtime", .flags = ROW_START, FORMS(F("1.24-1.36", "Golang settings"))),
 	FINE("flag", NULL, TOPIC_NONE, "a flag that it was started with", .flags = ROW_START, FORMS(F(NULL, "FLAG: --%n=%d"))),
@@ -135,7 +136,7 @@ static const struct log_row rows[] = {
 	     "correct mode in the ConfigMap kube-proxy, and restart kube-proxy", .flags = ROW_START, .name_key = "proxyMode",
 	     FORMS(F("1.12-1.16", "Flag proxy-mode=\"%n\" unknown, assuming iptables proxy"),
 		   F("1.17-1.22", "Unknown proxy mode \"%n\", assuming iptables proxy"), F("1.23-1.25", "Unknown proxy mode, assuming iptables proxy"))),
-	GOOD("mode", TOPIC_START, "the mode that kube-proxy runs in", .flags = ROW_START | ROW_MODE,
+	GOOD("mode", TOPIC_NONE, "the mode that kube-proxy runs in", .flags = ROW_START | ROW_MODE,
 	     FORMS(F("1.2-1.36", "Using %n Proxier"))),
 	FINE("mode-iptables-chosen", NULL, TOPIC_NONE, "no mode is configured, so iptables is used", .flags = ROW_START,
 	     FORMS(F("1.26-1.36", "Using iptables proxy"))),

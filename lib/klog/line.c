@@ -158,6 +158,32 @@ static bool skip_journal(struct log_raw *l)
 	return false;
 }
 
+/* "Fri 2026-05-01 10:00:00 UTC node1 coredns[123]: ", journalctl -o short-full; of other zones the time is not kept, since their names tell little */
+static bool skip_full(struct log_raw *l)
+{
+	const struct log_raw before = { .text = l->text, .len = l->len };
+	const char *zone_end;
+	char t[21];
+
+	if (l->len < 30 || !isupper((unsigned char)l->text[0]) || l->text[3] != ' ' || !digits(l->text + 4, "0000-00-00 00:00:00 "))
+		return false;
+	zone_end = memchr(l->text + 24, ' ', MIN(l->len - 24, (size_t)8));
+	if (!zone_end)
+		return false;
+	skip(l, (size_t)(zone_end - l->text) + 1);
+	if (!skip_process(l)) {
+		l->text = before.text;
+		l->len = before.len;
+		return false;
+	}
+	memcpy(t, before.text + 4, 19);
+	t[10] = 'T';
+	t[19] = 'Z';
+	if (zone_end - before.text == 27 && memcmp(before.text + 24, "UTC", 3) == 0)
+		keep_time(l, t, 20);
+	return true;
+}
+
 /* ---- JSON of docker and of journald ---- */
 
 static bool is_key(const struct log_span *key, const char *want)
@@ -223,7 +249,7 @@ static bool take_json(struct log_raw *l)
 static void kernel_time(struct log_raw *l)
 {
 	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-	const char *s = memchr(l->text, '[', MIN(l->len, (size_t)20)), *end = s ? memchr(s, ']', MIN((size_t)(l->text + l->len - s), (size_t)32)) : NULL;
+	const char *s = memchr(l->text, '[', MIN(l->len, (size_t)24)), *end = s ? memchr(s, ']', MIN((size_t)(l->text + l->len - s), (size_t)32)) : NULL;
 
 	if (!end || l->time[0])
 		return;
@@ -252,7 +278,7 @@ void log_raw_read(struct log_raw *l, enum log_program program, const char *s, si
 	l->part = l->lines = false;
 	l->time[0] = '\0';
 	if (!log_klog_begins(l->text, l->len))
-		while (skip_pod(l) || skip_rfc3339(l) || skip_date(l) || skip_journal(l) || take_json(l))
+		while (skip_pod(l) || skip_rfc3339(l) || skip_date(l) || skip_journal(l) || skip_full(l) || take_json(l))
 			;
 	if (program == LOG_KERNEL)
 		kernel_time(l);

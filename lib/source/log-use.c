@@ -21,6 +21,9 @@ bool log_program_of(const char *pod, const char *container, enum log_program *re
 
 static bool is_same(const struct snap_log *a, const struct snap_log *b)
 {
+	/* logs of nobody known are those of different programs, for all that one can tell */
+	if (!a->node && !a->pod && !str_same(a->file, b->file))
+		return false;
 	return a->program == b->program && a->previous == b->previous && str_same(a->ns, b->ns) && str_same(a->pod, b->pod) &&
 	       str_same(a->container, b->container) && str_same(a->node, b->node);
 }
@@ -223,6 +226,11 @@ int log_source_add(struct snapshot *s, enum log_program program, const char *pat
 {
 	struct log_intake *in = NULL;
 	int r = read_path(&s->arena, program, path, &in, &s->notes);
+	struct snap_log what = { .program = program, .node = node, .file = path }, *was = r < 0 || !node ? NULL : find_log(s, &what);
 
-	return r < 0 ? r : push_log(s, &(struct snap_log){ .program = program, .node = node, .file = path }, in);
+	if (was) { /* the one that somebody names goes before the one that lies there */
+		log_summary_release(&was->summary);
+		*was = s->logs.v[--s->logs.len];
+	}
+	return r < 0 ? r : push_log(s, &what, in);
 }

@@ -80,8 +80,8 @@ S("node-deleted", "Node is being <<deleted|made>>", NULL, "node=\"n6\"", NULL, "
 
 /* ---- the mode ---- */
 P("ipvs-unusable", "Can't use ipvs proxier, <<trying|not trying>> iptables proxier", NULL, NULL, NULL, NULL),
-S("ipvs-unusable", "Can't use the <<IPVS|PVC>> proxier", "IPVS proxier will not be used because the following required kernel modules are not loaded: [ip_vs_sh ip_vs_wrr]", NULL, "ipvs-modules-missing", NULL),
-P("ipvs-unusable", "can't determine whether to use <<ipvs|any>> proxy, error: error getting ipset version, error: executable file not found in $PATH", NULL, NULL, "ipset-missing", NULL),
+S("ipvs-unusable", "Can't use the <<IPVS|PVC>> proxier", "IPVS proxier will not be used because the following required kernel modules are not loaded: [ip_vs_sh ip_vs_wrr]", NULL, "ipvs-modules-unloaded", "ip_vs_sh ip_vs_wrr"),
+P("ipvs-unusable", "can't determine whether to use <<ipvs|any>> proxy, error: error getting ipset version, error: executable file not found in $PATH", NULL, NULL, "ipset-not-run", NULL),
 S("iptables-unusable", "Can't use iptables proxy, using <<userspace|outer space>> proxier", NULL, NULL, NULL, NULL),
 P("iptables-unusable", "can't determine whether to use iptables <<proxy|at all>>, using userspace proxier: exit status 127", NULL, NULL, NULL, NULL),
 S("ipvs-deprecated", "The <<ipvs|nftables>> proxier is now deprecated and may be removed in a future release. Please use 'nftables' instead.", NULL, NULL, NULL, NULL),

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -486,12 +487,115 @@ static void errors_are_errors(void **state)
 	}
 }
 
+/* ---- recorded logs ---- */
+
+static struct log_summary read_corpus(struct arena *a, const char *name)
+{
+	static char text[1 << 20];
+	char path[200];
+	size_t n;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "tests/corpus/%s", name);
+	f = fopen(path, "r");
+	if (!f)
+		fail_msg("%s cannot be read", path);
+	n = fread(text, 1, sizeof(text), f);
+	assert_true(n && n < sizeof(text));
+	(void)fclose(f);
+	return read_log(a, LOG_KUBE_PROXY, text, n);
+}
+
+static void sound_logs(void **state)
+{
+	static const struct {
+		const char *name, *version, *mode;
+	} logs[] = {
+		{ "logs/kube-proxy-2016-iptables.log", NULL, "iptables" },
+		{ "logs/kube-proxy-1.12-iptables.log", "v1.12.2", "iptables" },
+		{ "logs/kube-proxy-1.28-iptables.log", "v1.28.15", "iptables" },
+		{ "lab-iptables-legacy/nodes/node1/kube-proxy.log", "v1.36.2", "iptables" },
+		{ "lab-iptables-legacy/nodes/node2/kube-proxy.log", "v1.36.2", "iptables" },
+		{ "lab-iptables-nft/nodes/node1/kube-proxy.log", "v1.36.2", "iptables" },
+		{ "lab-iptables-nft/nodes/node2/kube-proxy.log", "v1.36.2", "iptables" },
+		{ "lab-ipvs/nodes/node1/kube-proxy.log", "v1.36.2", "ipvs" },
+		{ "lab-ipvs/nodes/node2/kube-proxy.log", "v1.36.2", "ipvs" },
+		{ "lab-ipvs-first-sync/nodes/node2/kube-proxy.log", "v1.36.2", "ipvs" },
+		{ "lab-nftables/nodes/node1/kube-proxy.log", "v1.36.2", "nftables" },
+		{ "lab-nftables/nodes/node2/kube-proxy.log", "v1.36.2", "nftables" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(logs); i++) {
+		CLEANUP(arena_release) struct arena a = { 0 };
+		CLEANUP(log_summary_release) struct log_summary s = read_corpus(&a, logs[i].name);
+
+		for (size_t j = 0; j < s.hits.len; j++)
+			if (log_hit_weight(&s.hits.v[j]) == LOG_ERROR)
+				fail_msg("%s: %s is an error", logs[i].name, s.hits.v[j].kind->id);
+		if (s.errors_unknown)
+			fail_msg("%s: %s", logs[i].name, s.first_unknown);
+		if (!str_same(s.version, logs[i].version) || !str_same(s.mode, logs[i].mode))
+			fail_msg("%s: %s, %s", logs[i].name, s.version ? s.version : "no version", s.mode ? s.mode : "no mode");
+	}
+}
+
+static void missing_module(void **state)
+{
+	CLEANUP(arena_release) struct arena a = { 0 };
+	CLEANUP(log_summary_release) struct log_summary s = read_corpus(&a, "lab-ipvs-missing-module/nodes/node2/kube-proxy.log");
+	const struct log_hit *h = find(&s, "restore-failed");
+
+	(void)state;
+	assert_non_null(h);
+	assert_non_null(h->reason);
+	assert_string_equal(h->reason->id, "extension-missing");
+	assert_string_equal(h->name, "ipvs");
+	assert_string_equal(log_hit_check(h), "xt-modules-missing");
+	assert_false(h->over);
+	assert_int_equal(s.errors_unknown, 0);
+	assert_string_equal(s.mode, "ipvs");
+}
+
+/* What stood before the mode and the version of the same start is not over with them. */
+static void start_goes_on(void **state)
+{
+	static const char text[] = "E0102 03:04:05.000001       1 server.go:666] \"Failed to retrieve node info\" err=\"nodes \\\"a\\\" not found\"\n"
+				   "E0102 03:04:05.100001       1 server_others.go:1] \"Can't use the IPVS proxier\" err=\"no support\"\n"
+				   "I0102 03:04:05.200001       1 server_others.go:1] \"Using iptables Proxier\"\n"
+				   "I0102 03:04:05.300001       1 server.go:1] \"Version info\" version=\"v1.25.3\"\n";
+	CLEANUP(arena_release) struct arena a = { 0 };
+	CLEANUP(log_summary_release) struct log_summary s = read_log(&a, LOG_KUBE_PROXY, text, sizeof(text) - 1);
+	const struct log_hit *node = find(&s, "node-info-failed"), *ipvs = find(&s, "ipvs-unusable");
+
+	(void)state;
+	assert_true(node && ipvs && !node->over && !ipvs->over);
+	assert_true(node->last_line >= s.started_line && ipvs->last_line >= s.started_line);
+	assert_string_equal(s.mode, "iptables");
+}
+
+/* One family's round says nothing of the other's: what failed is not over with it. */
+static void rounds_of_families(void **state)
+{
+	static const char text[] = "E0102 03:04:05.000001       1 proxier.go:1] \"Failed to execute iptables-restore\" err=\"exit status 1\" ipFamily=\"IPv4\"\n"
+				   "I0102 03:04:05.000002       1 proxier.go:1] \"Sync failed\" ipFamily=\"IPv4\" retryingTime=\"30s\"\n"
+				   "I0102 03:04:05.000003       1 proxier.go:1] \"SyncProxyRules complete\" ipFamily=\"IPv4\" elapsed=\"12ms\"\n"
+				   "I0102 03:04:05.000004       1 proxier.go:1] \"SyncProxyRules complete\" ipFamily=\"IPv6\" elapsed=\"9ms\"\n";
+	CLEANUP(arena_release) struct arena a = { 0 };
+	CLEANUP(log_summary_release) struct log_summary s = read_log(&a, LOG_KUBE_PROXY, text, sizeof(text) - 1);
+
+	(void)state;
+	assert_true(find(&s, "restore-failed") && !find(&s, "restore-failed")->over);
+	assert_true(find(&s, "sync-failed") && !find(&s, "sync-failed")->over);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_line),	 cmocka_unit_test(near_misses),		 cmocka_unit_test(every_reason),
 		cmocka_unit_test(kernel_lines),	 cmocka_unit_test(all_forms),		 cmocka_unit_test(all_ids_differ),
 		cmocka_unit_test(harmless_is_harmless), cmocka_unit_test(errors_are_errors),
+		cmocka_unit_test(sound_logs),	 cmocka_unit_test(missing_module),	 cmocka_unit_test(start_goes_on), cmocka_unit_test(rounds_of_families),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
