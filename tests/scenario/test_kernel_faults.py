@@ -131,6 +131,25 @@ def neighbours(b, entries=1024, fulls=3):
     b.put("node1", "lnstat.txt", NEIGH.format(entries, fulls))
 
 
+def says(b, *lines, counted=True, made=None):
+    """The kernel's log, with what it always says before it."""
+    if made:
+        made(b)
+    if not counted:
+        os.unlink(b.file("nodes", "node1", "lnstat.txt"))
+    b.put("node1", "dmesg.txt", "[    1.000001] Linux version 6.1.0 (gcc)\n[    9.101010] IPVS: ipvs loaded.\n[   10.5] device veth1 entered promiscuous mode\n" +
+          "".join(f"[  812.{i:06}] {x}\n" for i, x in enumerate(lines)))
+
+
+def no_scheduler(b, scheduler="mh", loaded="ip_vs_rr", servers=False):
+    """No virtual server could be made."""
+    b.config("node1", ipvs__scheduler=scheduler)
+    b.put("node1", "lsmod.txt", LSMOD + f"{loaded}               16384  1\nip_vs                 221184  9 ip_vs_rr\n")
+    if not servers:
+        for f in ("ipvsadm-save.txt", "ipvsadm-ln.txt"):
+            b.put("node1", f, "")
+
+
 def recent(b, entries=100, name="KUBE-SEP-4JZVQJHXTKMDXJNR", limit=100):
     b.put("node1", "xt-recent.txt", f"/sys/module/xt_recent/parameters/ip_list_tot:{limit}\n 3 /proc/net/xt_recent/KUBE-SEP-JA2KGDKF2CQMWBSK\n"
                                     f" {entries} /proc/net/xt_recent/{name}\n {entries + 3} total\n")
@@ -309,6 +328,12 @@ ROWS = (
     ("neighbours full in nftables mode", NFTABLES, neighbours, "arp-cache-overflow", "error", ()),
     ("neighbours nearly full", IPTABLES, ways(neighbours, entries=1000, fulls=0), "arp-cache-overflow", "warning", ("nearly full",)),
     ("neighbours that were full once", IPTABLES, ways(neighbours, entries=12, fulls=2), "arp-cache-overflow", "info", ("has been full",)),
+    ("neighbours full, says the kernel", IPTABLES, ways(says, "neighbour: arp_cache: neighbor table overflow!", counted=False), "arp-cache-overflow", "warning",
+     ("IPv4", "neighbor table overflow")),
+    ("neighbours of IPv6 full, says the kernel", IPTABLES, ways(says, "neighbour: ndisc_cache: neighbor table overflow!"), "arp-cache-overflow", "warning", ("IPv6",)),
+    ("neighbours full now, says the kernel", IPTABLES, ways(says, "neighbour: arp_cache: neighbor table overflow!", made=ways(neighbours, fulls=0)),
+     "arp-cache-overflow", "error", ("1024 of 1024",)),
+    ("what the kernel always says", IPTABLES, says, None, None, ()),
     ("many neighbours", IPTABLES, ways(neighbours, entries=900, fulls=0), None, None, ()),
 
     ("affinity full", IPTABLES, recent, "xt-recent-limit", "warning", ("lists of clients of 1 endpoint are full", "(default/sticky): 100 clients of at most 100")),
@@ -327,6 +352,12 @@ ROWS = (
     ("no IPVS", IPTABLES, no_ipvs, "ipvs-modules-missing", "warning", ("node1", "the kernel there has no IPVS", "runs in iptables mode", "modprobe -a ip_vs")),
     ("IPVS loaded", IPTABLES, ways(no_ipvs, loaded=True), "kube-proxy-mode-differs", "warning", ()),
     ("IPVS built in", IPTABLES, ways(no_ipvs, settings=True), "kube-proxy-mode-differs", "warning", ()),
+
+    ("no scheduler", IPVS, ways(says, "IPVS: Scheduler module ip_vs_mh not found", made=no_scheduler), "ipvs-scheduler-missing", "error",
+     ("has no such scheduler", "modprobe ip_vs_mh", "Scheduler module ip_vs_mh not found")),
+    ("another scheduler", IPVS, ways(says, "IPVS: Scheduler module ip_vs_mh not found"), None, None, ()),
+    ("a scheduler that is there", IPVS, ways(no_scheduler, loaded="ip_vs_mh", servers=True), None, None, ()),
+    ("a scheduler that is used", IPVS, ways(no_scheduler, servers=True), None, None, ()),
 
     ("ports used again, old kernel", IPVS, ways(reuse, "5.4.0-42-generic", 1), "ipvs-conn-reuse", "warning", ("waits for a second", "nodes node1, node2")),
     ("ports used again, as kube-proxy sets it", IPVS, ways(reuse, "5.4.0", 0), "ipvs-conn-reuse", "info", ("the endpoint of before",)),
@@ -379,6 +410,8 @@ ROWS = (
 
     ("reverse path", IPTABLES, reverse_path, "rp-filter-strict", "warning", ("has 2 interfaces", "has dropped 4 packets", "net.ipv4.conf.eth1.rp_filter=2")),
     ("reverse path in nftables mode", NFTABLES, reverse_path, "rp-filter-strict", "warning", ()),
+    ("reverse path, says the kernel", IPTABLES, ways(says, "IPv4: martian source 10.0.0.5 from 192.0.2.77, on dev eth1", made=ways(reverse_path, dropped=0)),
+     "rp-filter-strict", "warning", ("martian source 10.0.0.5",)),
     ("reverse path, nothing dropped", IPTABLES, ways(reverse_path, dropped=0), None, None, ()),
     ("reverse path, loose", IPTABLES, ways(reverse_path, strict=2), None, None, ()),
     ("reverse path, one interface", IPTABLES, ways(reverse_path, interfaces=1), None, None, ()),
