@@ -225,6 +225,40 @@ def mtu_pods(b, mtu=1500):
     b.mtu("node1", mtu, pods_links)
 
 
+def mtu_docker(b):
+    """Containers beside the pods, on a bridge of their own."""
+    overlay(b)
+    b.json("node1", "ip-link.json", lambda items: items.extend([
+        {"ifindex": 80, "ifname": "docker0", "flags": ["UP"], "mtu": 1500, "linkinfo": {"info_kind": "bridge"}},
+        {"ifindex": 81, "ifname": "veth9", "flags": ["UP"], "mtu": 1500, "master": "docker0", "linkinfo": {"info_kind": "veth", "info_slave_kind": "bridge"}}]))
+    b.json("node1", "ip-route.json", lambda items: items.append({"dst": "172.17.0.0/16", "dev": "docker0", "protocol": "kernel", "scope": "link", "flags": []}))
+
+
+def mtu_over_six(b, mtu):
+    overlay(b, "vxlan", mtu)
+    for n in NODES:
+        b.json(n, "ip-link.json", lambda items: [l["linkinfo"]["info_data"].update(local6="fd00::1") for l in items if l["ifname"] == "flannel.1"] and None)
+
+
+def calico(b):
+    """Blocks of addresses that are not the podCIDRs of the nodes: node1's way into node2's podCIDR leads to a third node, and is right."""
+    overlay(b)
+
+    def third(items):
+        node = json.loads(json.dumps(items[1]))
+        node["metadata"].update(name="node3", uid="node3")
+        node["spec"]["podCIDR"], node["spec"]["podCIDRs"] = "10.244.3.0/24", ["10.244.3.0/24"]
+        node["status"]["addresses"] = [{"type": "InternalIP", "address": "172.30.99.3"}]
+        items.append(node)
+    b.objects("nodes", third)
+    for f in ("ip-link.json", "ip-route.json", "ip-neigh.json", "bridge-fdb.json"):
+        for n in NODES:
+            b.write(b.read("nodes", n, f).replace("flannel.1", "vxlan.calico"), "nodes", n, f)
+    b.json("node1", "ip-route.json", lambda items: items.append({"dst": "10.244.2.192/26", "gateway": "10.244.9.0", "dev": "vxlan.calico", "flags": ["onlink"]}))
+    b.json("node1", "ip-neigh.json", lambda items: items.append({"dst": "10.244.9.0", "dev": "vxlan.calico", "lladdr": "66:00:00:00:00:03", "state": ["PERMANENT"]}))
+    b.json("node1", "bridge-fdb.json", lambda items: items.append({"mac": "66:00:00:00:00:03", "ifname": "vxlan.calico", "dst": "172.30.99.3", "flags": ["self"]}))
+
+
 def idle_tunnel(b):
     """A tunnel that is there, and that no pods' packets go through."""
     link = {"ifindex": 70, "ifname": "tunl0", "flags": ["NOARP", "UP"], "mtu": 1500, "linkinfo": {"info_kind": "ipip", "info_data": {"remote": "any", "local": "any"}}}
@@ -386,6 +420,9 @@ ROWS = (
     ("MTU of a large uplink", IPTABLES, ways(mtu_tunnel, "vxlan", 8951, 9001), None, None, ()),
     ("MTU of pods", IPTABLES, mtu_pods, "mtu-mismatch", "warning", ("2 pods send packets of up to 1500 bytes", "takes 1450")),
     ("MTU of pods that fits", IPTABLES, ways(mtu_pods, 1400), None, None, ()),
+    ("MTU over IPv6", IPTABLES, ways(mtu_over_six, 1450), "mtu-mismatch", "warning", ("header of 70",)),
+    ("MTU over IPv6 that fits", IPTABLES, ways(mtu_over_six, 1430), None, None, ()),
+    ("MTU of other containers", IPTABLES, mtu_docker, None, None, ()),
     ("MTU of a tunnel for something else", IPTABLES, idle_tunnel, None, None, ()),
     ("MTU in a routed network", IPTABLES, jumbo, None, None, ()),
 
@@ -405,6 +442,7 @@ ROWS = (
     ("the tunnel learns its neighbours", IPTABLES, ways(overlay_no_neighbour, True), None, None, ()),
     ("the tunnel leads to itself", IPTABLES, ways(overlay_to, UPLINKS["node1"]), "node-overlay-broken", "error", ("which is another node's",)),
     ("the tunnel leads to a router", IPTABLES, ways(overlay_to, "198.51.100.7"), None, None, ()),
+    ("a way to blocks that are no podCIDR", IPTABLES, calico, None, None, ()),
     ("another port", IPVS, overlay_port, "node-overlay-broken", "error", ("8472", "4789")),
     ("another network", IPTABLES, ways(overlay_port, "id", 2), "node-overlay-broken", "error", ("VXLAN number 1 here and 2 there",)),
 
