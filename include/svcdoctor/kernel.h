@@ -59,7 +59,10 @@ int kernel_bridge_fdb(struct kernel_text *ret); /* `bridge -j fdb show` */
 
 int kernel_sysctl(struct kernel_text *ret);	     /* `sysctl -a`, of net.* and what else readers of sysctl.txt know */
 int kernel_conntrack_stats(struct kernel_text *ret); /* `conntrack -S`, from /proc/net/stat/nf_conntrack */
-/* `conntrack -L -o extended`, at most 16 MiB of it (else partial). Not of one moment: connections come and go while it is read. */
+/*
+ * `conntrack -L -o extended`. Not of one moment: connections come and go while it is read. Beyond 16 MiB of text only those that are translated,
+ * or of UDP or SCTP, up to 64 MiB; then it is partial.
+ */
 int kernel_conntrack(struct kernel_text *ret);
 int kernel_sockets(struct kernel_text *ret);	     /* `ss -lntu`, from /proc/net/tcp and its like */
 int kernel_modules(struct kernel_text *ret);	     /* `lsmod` */

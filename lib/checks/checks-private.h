@@ -385,6 +385,15 @@ void hairpin_commands(struct run *r, struct finding *f, const struct snap_node *
 /* What takes the isolation off them. */
 void isolation_commands(struct run *r, struct finding *f, const struct snap_node *n, const struct node_link *bridge);
 
+/* ---- conntrack.c ---- */
+
+/* Connections that go where the rules do not send any more, after the findings of rules. */
+void conntrack_findings(struct run *r);
+
+/* ---- conntrack-node.c ---- */
+
+void conntrack_node_findings(struct run *r);
+
 /* ---- proxy-sync.c ---- */
 
 /* kube-proxy node by node, after the findings of rules, which it may explain. */

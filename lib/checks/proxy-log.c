@@ -39,7 +39,7 @@ static void hit_finding(struct run *r, const struct proxy_view *v, const struct 
 	f = finding_new(r, id, NULL, NULL, subject);
 	finding_cluster(f);
 	finding_severity(f, MIN(log_hit_weight(worst) == LOG_ERROR ? SEVERITY_ERROR : SEVERITY_WARNING, c->severity));
-	finding_text(r, f, "%s, as its log says: %s", c->title, (worst->reason ? worst->reason : worst->kind)->meaning);
+	finding_text(r, f, "kube-proxy %s", proxy_why(r, v, worst));
 	proxy_hit_evidence(r, f, v, l, worst);
 	if (worst->kind->todo)
 		finding_evidence(r, f, "to do: %s", worst->kind->todo);

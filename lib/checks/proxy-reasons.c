@@ -300,6 +300,14 @@ static const char *state_of(const struct proxy_node *p, const struct reason *row
 	return start && !(p->v->pod && pod_counts_ready(p->v->pod)) ? "does not start" : NULL;
 }
 
+const char *proxy_why(struct run *r, const struct proxy_view *v, const struct log_hit *h)
+{
+	const struct proxy_node p = { .v = v };
+	const struct reason *row = reason_of(log_hit_check(h));
+
+	return row ? row->why(r, &p, h) : meaning_why(r, &p, h);
+}
+
 static void hit_finding(struct run *r, struct proxy_node *p, const struct snap_log *l, const struct log_hit *h, const char *check)
 {
 	const struct reason *row = reason_of(check);

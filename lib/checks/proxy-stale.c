@@ -59,7 +59,9 @@ static void rules_evidence(struct run *r, struct proxy_node *p, struct finding *
 	for (size_t i = 0; i < p->findings.len && shown < 2; i++) {
 		const struct finding *g = p->findings.v[i];
 
-		if (g == f || !g->services.len || str_is(g->check->id, "node-differs-from-peers") || ((const struct finding_full *)g)->own_rules || ((const struct finding_full *)g)->foreign)
+		if (g == f || !g->services.len || str_is(g->check->id, "node-differs-from-peers"))
+			continue;
+		if (((const struct finding_full *)g)->own_rules || ((const struct finding_full *)g)->foreign)
 			continue;
 		for (size_t k = 0; f->check->explains && f->check->explains[k]; k++)
 			if (strcmp(f->check->explains[k], g->check->id) == 0) {
@@ -110,6 +112,15 @@ static bool only_older(const struct proxy_node *p)
 	return any;
 }
 
+/* Another finding about kube-proxy stands for them. */
+static bool is_told(const struct proxy_node *p)
+{
+	for (size_t i = 0; i < p->findings.len; i++)
+		if (((const struct finding_full *)p->findings.v[i])->own_rules && p->findings.v[i]->services.len)
+			return true;
+	return proxy_found(p, "kube-proxy-not-running") != NULL;
+}
+
 void proxy_stale_findings(struct run *r, struct proxy_node *p)
 {
 	const int64_t now = proxy_now(r, p->v);
@@ -117,9 +128,10 @@ void proxy_stale_findings(struct run *r, struct proxy_node *p)
 
 	if (p->untimed || p->wrong < WRONG_MIN || !p->right || p->first_wrong <= p->last_right || !only_older(p))
 		return;
-	if (proxy_is_explained(p, "rules-endpoints-diff") || (now > 0 && now - p->first_wrong <= 60))
+	if (is_told(p) || (now > 0 && now - p->first_wrong <= 60))
 		return;
-	f = proxy_cause(r, p, "kube-proxy-not-syncing", now > 0 ? run_printf(r, "has not followed the API server for %s", proxy_ago(r, now - p->first_wrong)) : NULL, NULL, 0);
+	f = proxy_cause(r, p, "kube-proxy-not-syncing",
+			now > 0 ? run_printf(r, "has not followed the API server for %s", proxy_ago(r, now - p->first_wrong)) : NULL, NULL, p->first_wrong - 1);
 	f->rank = 4;
 	finding_evidence(r, f, "all that changed since then is wrong there, and all that did not change is right");
 	if (p->v->pod) {

@@ -8,7 +8,7 @@
 
 #include "proxy-private.h"
 
-enum { BLOCKS = 2, TABLE_ROWS = 8, LINES_SHOWN = 4, NAMES_SHOWN = 3, UNKNOWN_SHOWN = 3, CAUSES_FULL = 2, CAUSES_SHORT = 8, LOG_TEXT = 160 };
+enum { BLOCKS = 2, TABLE_ROWS = 8, HISTORY_SHOWN = 3, GOOD_SHOWN = 4, HARMLESS_SHOWN = 2, NAMES_SHOWN = 3, UNKNOWN_SHOWN = 3, CAUSES_FULL = 2, SCREEN = 34, LOG_TEXT = 160 };
 
 static const struct column node_columns[] = {
 	{ "node", "NODE" }, { "state", "STATE" }, { "mode", "MODE" }, { "version", "VERSION" }, { "synced", "SYNCED" }, { "rules", "SERVICE PORTS" }, { "log", "LOG" },
@@ -350,18 +350,38 @@ static enum style line_style(const struct proxy_line *l)
 	return l->history || w == LOG_HARMLESS ? STYLE_DIM : w == LOG_GOOD ? STYLE_GOOD : w == LOG_WARNING ? STYLE_WARN : STYLE_BAD;
 }
 
+/* " (5 times, 07:30 to 07:41)" */
 static void add_when(struct strbuf *b, size_t count, const char *first, const char *last)
 {
+	bool span = first && last && strcmp(first, last) != 0;
+	if (count <= 1 && !last) {
+		return;
+	}
+	strbuf_adds(b, " (");
 	if (count > 1) {
-		strbuf_addf(b, " %zu times", count);
+		strbuf_addf(b, "%zu times%s", count, last ? ", " : "");
 	}
-	if (last) {
-		bool span = first && strcmp(first, last) != 0;
-		strbuf_adds(b, span ? ", " : " at ");
-		strbuf_add_clean(b, span ? first : last);
-		strbuf_adds(b, span ? " to " : "");
-		strbuf_add_clean(b, span ? last : "");
+	if (span) {
+		strbuf_add_clean(b, first);
+		strbuf_adds(b, " to ");
 	}
+	strbuf_add_clean(b, last ? last : "");
+	strbuf_addc(b, ')');
+}
+
+/* A line as it was written: its beginning, unless all is asked for. */
+static void add_line(const struct report *r, struct strbuf *b, const char *text)
+{
+	struct strbuf clean CLEANUP(strbuf_release) = STRBUF_INIT;
+	strbuf_add_clean(&clean, text);
+	size_t n = r->verbose || clean.len <= LOG_TEXT ? clean.len : LOG_TEXT;
+	while (n < clean.len && n > 0 && ((unsigned char)clean.s[n] & 0xc0) == 0x80) {
+		n--;
+	}
+	strbuf_adds(b, "              ");
+	strbuf_add(b, strbuf_str(&clean), n);
+	strbuf_adds(b, n < clean.len ? " ...\n" : "\n");
+	b->failed |= clean.failed;
 }
 
 static void log_line(const struct report *r, struct strbuf *b, const struct proxy_line *l)
@@ -372,14 +392,16 @@ static void log_line(const struct report *r, struct strbuf *b, const struct prox
 	text_styled(r, b, line_style(l), word);
 	strbuf_addf(b, "%*s", (int)(10 - strlen(word)), "");
 	strbuf_add_clean(b, k->meaning ? k->meaning : k->id);
+	if (l->hit->name) {
+		strbuf_adds(b, ": ");
+		strbuf_add_clean(b, l->hit->name);
+	}
 	strbuf_adds(b, l->log->previous ? " (the container before)" : "");
 	add_when(b, l->hit->count, l->hit->first, l->hit->last);
 	strbuf_addc(b, '\n');
 	const enum log_weight w = log_hit_weight(l->hit);
 	if (l->hit->text && (r->verbose || (!l->history && (w == LOG_ERROR || w == LOG_WARNING)))) {
-		strbuf_adds(b, "              ");
-		strbuf_add_clean(b, l->hit->text);
-		strbuf_addc(b, '\n');
+		add_line(r, b, l->hit->text);
 	}
 	const char *todo = k->todo ? k->todo : l->hit->kind->todo;
 	if (todo && !l->history && (w == LOG_ERROR || w == LOG_WARNING)) {
@@ -395,29 +417,85 @@ static void unknown_lines(const struct report *r, struct strbuf *b, const struct
 		text_styled(r, b, STYLE_WARN, "unknown");
 		strbuf_adds(b, "   an error that is not known here");
 		add_when(b, u->count, u->first, u->last);
-		strbuf_adds(b, "\n              ");
-		strbuf_add_clean(b, u->text ? u->text : "");
 		strbuf_addc(b, '\n');
+		add_line(r, b, u->text ? u->text : "");
 	}
 	if (!r->verbose && l->summary.unknown.len > UNKNOWN_SHOWN) {
 		strbuf_addf(b, "              and %zu more unknown ones (-v shows them)\n", l->summary.unknown.len - UNKNOWN_SHOWN);
 	}
 }
 
-/* What counts now is all shown; of the rest a few, errors of the past first, then good signs. */
+/* Lines of one kind, whatever they speak of: named apart only with -v. */
+struct kind_line {
+	struct proxy_line line; /* one of them, with the sum of all */
+	struct log_hit sum;
+};
+struct kind_lines {
+	ARRAY_OF(struct kind_line) v;
+	bool failed;
+};
+
+static void kind_lines_release(struct kind_lines *k)
+{
+	array_free(&k->v);
+}
+
+static bool same_kind(const struct proxy_line *a, const struct proxy_line *b)
+{
+	return a->history == b->history && a->log == b->log && a->hit->kind == b->hit->kind && a->hit->reason == b->hit->reason;
+}
+
+static const char *earlier(const char *a, const char *b)
+{
+	return !a || (b && strcmp(b, a) < 0) ? b : a;
+}
+
+static void kind_lines_add(struct kind_lines *k, const struct proxy_line *l)
+{
+	for (size_t i = 0; i < k->v.len; i++) {
+		struct kind_line *x = &k->v.v[i];
+		if (same_kind(&x->line, l)) {
+			x->sum.count += l->hit->count;
+			x->sum.name = x->sum.name && l->hit->name && strcmp(x->sum.name, l->hit->name) == 0 ? x->sum.name : NULL;
+			x->sum.first = earlier(x->sum.first, l->hit->first);
+			x->sum.last = !l->hit->last || (x->sum.last && strcmp(x->sum.last, l->hit->last) > 0) ? x->sum.last : l->hit->last;
+			return;
+		}
+	}
+	k->failed |= array_push(&k->v, ((struct kind_line){ *l, *l->hit })) < 0;
+}
+
+/* What counts now is all shown; of the rest a few of each. */
+static size_t room_for(const struct proxy_line *l)
+{
+	const enum log_weight w = log_hit_weight(l->hit);
+	if (w == LOG_ERROR || w == LOG_WARNING) {
+		return l->history ? HISTORY_SHOWN : SIZE_MAX;
+	}
+	return w == LOG_GOOD ? GOOD_SHOWN : HARMLESS_SHOWN;
+}
+
 static void log_lines(const struct report *r, struct strbuf *b, const struct proxy_row *row)
 {
-	size_t rest = 0, left = 0;
+	struct kind_lines k CLEANUP(kind_lines_release) = { 0 };
+	size_t shown[4][2] = { { 0 } }, left = 0;
 	for (size_t i = 0; i < row->lines.len; i++) {
-		const struct proxy_line *l = &row->lines.v[i];
-		const enum log_weight w = log_hit_weight(l->hit);
-		bool now = !l->history && (w == LOG_ERROR || w == LOG_WARNING);
-		if (now || r->verbose || rest < LINES_SHOWN) {
-			log_line(r, b, l);
-			rest += !now;
+		if (r->verbose) {
+			log_line(r, b, &row->lines.v[i]);
 		} else {
-			left++;
+			kind_lines_add(&k, &row->lines.v[i]);
 		}
+	}
+	for (size_t i = 0; i < k.v.len; i++) {
+		struct kind_line *x = &k.v.v[i];
+		size_t *n = &shown[log_hit_weight(x->line.hit)][x->line.history];
+		if (*n >= room_for(&x->line)) {
+			left++;
+			continue;
+		}
+		(*n)++;
+		x->line.hit = &x->sum;
+		log_line(r, b, &x->line);
 	}
 	if (left) {
 		strbuf_addf(b, "              and %zu more kinds of lines that are good, harmless or history (-v shows them)\n", left);
@@ -425,6 +503,7 @@ static void log_lines(const struct report *r, struct strbuf *b, const struct pro
 	if (row->log) {
 		unknown_lines(r, b, row->log);
 	}
+	b->failed |= k.failed;
 }
 
 static void log_part(const struct report *r, struct strbuf *b, const struct proxy_row *row)
@@ -630,10 +709,22 @@ static void head(const struct report *r, struct strbuf *b, const struct proxy_re
 	common_line(b, p, "mode", mode_value);
 }
 
-/* Those that are worth a line: notes only with -v. The first ones in full, where all stays short enough. */
-static void causes(const struct report *r, struct strbuf *b, const struct diagnosis *d)
+static size_t count_lines(const struct strbuf *b)
 {
-	size_t n = 0, left = 0, shown = 0, all = 0;
+	size_t n = 0;
+	for (size_t i = 0; i < b->len; i++) {
+		n += b->s[i] == '\n';
+	}
+	return n;
+}
+
+/*
+ * Those that are worth a line: notes only with -v. In full where there are few; where there are many nodes, as many as a screen has room for: first
+ * short, then a line each.
+ */
+static void causes(const struct report *r, struct strbuf *b, const struct proxy_report *p, const struct diagnosis *d)
+{
+	size_t n = 0, left = 0, all = 0;
 	const struct finding **v = causes_sorted(d, &n);
 	if (!v) {
 		b->failed = true;
@@ -642,21 +733,24 @@ static void causes(const struct report *r, struct strbuf *b, const struct diagno
 	for (size_t i = 0; i < n; i++) {
 		all += v[i]->severity > SEVERITY_INFO;
 	}
+	bool lines = r->quiet;
 	for (size_t i = 0; i < n; i++) {
-		bool full = r->verbose || all <= CAUSES_FULL;
+		const size_t used = count_lines(b);
+		const bool bounded = !r->verbose && !r->quiet && p->rows.len > BLOCKS && i > 0;
 		if (!r->verbose && v[i]->severity == SEVERITY_INFO) {
 			continue;
 		}
-		if (!r->verbose && !r->quiet && shown >= CAUSES_SHORT) {
+		if (bounded && used + 1 > SCREEN) {
 			left++;
 			continue;
 		}
-		strbuf_adds(b, r->quiet ? "" : "\n");
-		text_cause(r, b, v[i], r->quiet ? DETAIL_LINE : full ? DETAIL_FULL : DETAIL_SHORT, true);
-		shown++;
+		bool now = lines || (bounded && used + 6 > SCREEN);
+		strbuf_adds(b, lines ? "" : "\n");
+		lines = now;
+		text_cause(r, b, v[i], now ? DETAIL_LINE : r->verbose || all <= CAUSES_FULL ? DETAIL_FULL : DETAIL_SHORT, true);
 	}
 	if (left) {
-		strbuf_addf(b, "\nand %zu more findings (-v shows them)\n", left);
+		strbuf_addf(b, "and %zu more findings (-v shows them)\n", left);
 	}
 	free(v);
 }
@@ -675,7 +769,7 @@ static int proxy_text(const struct report *r, const struct proxy_report *p, cons
 			node_block(r, &b, &p->rows.v[i]);
 		}
 	}
-	causes(r, &b, d);
+	causes(r, &b, p, d);
 	if (!r->quiet) {
 		text_skipped(r, &b, d);
 	}

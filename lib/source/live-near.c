@@ -11,7 +11,7 @@
 
 #include "live-private.h"
 
-enum { NODES_BY_NAME = 3, NODES_MAX = 10, PODS_BY_NAME = 4, CHAIN_MAX = 8, NODES_NAMED = 2 };
+enum { NODES_BY_NAME = 3, NODES_MAX = 10, PODS_BY_NAME = 4, CHAIN_MAX = 8, NODES_NAMED = 2, PROXIES_MAX = 300 };
 
 static bool list_has(const struct name_list *l, const char *name)
 {
@@ -22,10 +22,15 @@ static bool list_has(const struct name_list *l, const char *name)
 	return false;
 }
 
+static void list_put(struct live_plan *p, struct name_list *l, const char *name, size_t max)
+{
+	if (name && is_k8s_name(name) && l->v.len < max && !list_has(l, name) && array_push(&l->v, name) < 0)
+		p->failed = true;
+}
+
 static void list_add(struct live_plan *p, struct name_list *l, const char *name)
 {
-	if (name && is_k8s_name(name) && l->v.len < NODES_MAX && !list_has(l, name) && array_push(&l->v, name) < 0)
-		p->failed = true;
+	list_put(p, l, name, NODES_MAX);
 }
 
 static bool is_of(const struct k8s_slice *sl, const struct k8s_service *s)
@@ -198,9 +203,25 @@ static void nodes_of_slices(struct live_plan *p, bool ready, struct name_list *r
 	}
 }
 
+/* Those on which kube-proxy has a pod. */
+static void nodes_of_proxies(struct live_plan *p, struct name_list *ret)
+{
+	for (size_t i = 0; ret->v.len < PROXIES_MAX && i < p->known->pods.len; i++) {
+		const struct k8s_pod *pod = p->known->pods.v[i];
+
+		if (str_is(k8s_label_get(&pod->meta.labels, "k8s-app"), "kube-proxy") && pod->node && (!p->want->node || strcmp(p->want->node, pod->node) == 0))
+			list_put(p, ret, pod->node, PROXIES_MAX);
+	}
+}
+
 void live_nodes(struct live_plan *p, struct name_list *ret)
 {
 	const bool named = live_scope(p) == LIVE_NAMED;
+
+	if (p->want->proxies) {
+		nodes_of_proxies(p, ret);
+		return;
+	}
 
 	for (int ready = 0; ready < 2; ready++) {
 		for (size_t i = 0; named && i < p->targets.len; i++)

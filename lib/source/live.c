@@ -280,7 +280,7 @@ int live_read(struct snapshot *s, struct api *a, const struct api_access *access
 		r = live_results(s, &live.plan, ret_worst);
 	s->now = (int64_t)time(NULL);
 	/* what shows rules only has no use for the rest */
-	if (r == 0 && *ret_worst == API_OK && (w->axes[0] || w->axes[1])) {
+	if (r == 0 && *ret_worst == API_OK && (w->axes[0] || w->axes[1] || w->proxies)) {
 		count_used(&live, start);
 		r = live_facts(s, a, &live.plan);
 	}

@@ -216,6 +216,35 @@ files() {
 	done
 }
 
+# kube-proxy's log, wherever it runs: of a pod the kubelet's file of its last run, and that of the run before; a file of its own; or the journal.
+proxy_log() {
+	log=$(ls -t /var/log/pods/kube-system_kube-proxy*/kube-proxy/*[0-9].log /var/log/kube-proxy.log 2>/dev/null | head -n 1)
+	if [ -n "$log" ]; then
+		[ -f "$log" ] && tail -n 5000 "$log"
+	elif [ -d /run/systemd/journal ] || [ -d /var/log/journal ]; then
+		look journalctl -u kube-proxy -o json --no-pager -n 5000
+	fi
+}
+log_before() {
+	log=$(ls -t /var/log/pods/kube-system_kube-proxy*/kube-proxy/*[0-9].log /var/log/kube-proxy.log 2>/dev/null | head -n 1)
+	run=${log##*/}
+	run=${run%.log}
+	case $run in '' | *[!0-9]* | 0*) return ;; esac
+	[ -f "${log%/*}/$((run - 1)).log" ] && tail -n 5000 "${log%/*}/$((run - 1)).log"
+}
+kernel_log() {
+	look dmesg --time-format=iso || TZ=UTC look dmesg -T || look dmesg
+}
+# Those of the machine, and not of a namespace beside it.
+logs() {
+	first=/proc/1/ns/net
+	readlink "$first" >/dev/null 2>&1 || first=/proc/$PPID/ns/net
+	[ "$first" -ef /proc/self/ns/net ] || return
+	optional kube-proxy.log proxy_log
+	optional kube-proxy.previous.log log_before
+	optional dmesg.txt kernel_log
+}
+
 # The addresses in a text; no names.
 addresses() { grep -oE '([0-9]{1,3}\.){3}[0-9]{1,3}|[0-9a-fA-F]{1,4}:[0-9a-fA-F:]*:[0-9a-fA-F:]*'; }
 
@@ -352,7 +381,7 @@ proxy() {
 # Legacy tables that are there and could not be read are not to be taken as empty.
 about() {
 	case $name in *[!a-zA-Z0-9._-]*) unread= ;; esac # no text of JSON
-	printf '{"schema": "svcdoctor.bundle/1", "origin": {"missing": ['
+	printf '{"schema": "svcdoctor.bundle/1", "created": "%s", "origin": {"missing": [' "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
 	comma=
 	for f in $unread; do
 		printf '%s{"what": "nodes/%s/%s", "code": "unreadable", "text": "it could not be read on the node", "needed": true}' "$comma" "$name" "$f"
@@ -392,6 +421,7 @@ main() {
 	rules
 	facts
 	files
+	logs
 	proxy
 	[ -z "$dns" ] || names "$@"
 	about >"$top/bundle/bundle.json"

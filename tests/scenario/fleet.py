@@ -145,10 +145,13 @@ class Rules:
 class History:
     """When each Service changed last, and how nodes that have not heard of it know it."""
 
-    def __init__(self, rng, now):
+    def __init__(self, rng, now, changed=None):
+        """@changed: Service -> seconds ago; None: drawn."""
         services = sorted(SERVICES)
         rng.shuffle(services)
-        self.changed = {s: now - datetime.timedelta(seconds=rng.randint(120, 3500)) for s in services[:rng.randint(3, len(services))]}
+        if changed is None:
+            changed = {s: rng.randint(120, 3500) for s in services[:rng.randint(3, len(services))]}
+        self.changed = {s: now - datetime.timedelta(seconds=ago) for s, ago in changed.items()}
         self.unknown = {s for s in self.changed if s != "default/example-service" and rng.random() < 0.3}
         # the endpoint of example-service is local to node 2, whose rules differ by that
         self.moved = {s: [(old, f"10.244.{2 if s == 'default/example-service' else 1}.{200 + i * 4 + SERVICES[s].index(old)}")
@@ -342,11 +345,13 @@ def metrics(text, queued, synced):
     return text
 
 
-def ports(b, k, rng, now, queued):
-    """Its own clock, a sync of its own within the last half minute, as rules are written anew again and again, whatever they are."""
-    synced = now - datetime.timedelta(seconds=rng.uniform(1, 29))
-    b.write(json.dumps({"lastUpdated": stamp(now), "currentTime": stamp(now), "nodeEligible": True, "healthy": True,
-                        "status": {f: {"lastUpdated": stamp(synced), "healthy": True} for f in ("IPv4", "IPv6")}}), "nodes", name(k), "kube-proxy-healthz.json")
+def ports(b, k, rng, now, queued, synced=None):
+    """Its own clock, and a sync within the last half minute, as rules are written anew again and again, whatever they are. @synced: the last one was then,
+    and what came after it waits."""
+    healthy = synced is None
+    synced = synced or now - datetime.timedelta(seconds=rng.uniform(5, 29))
+    b.write(json.dumps({"lastUpdated": stamp(now if healthy else synced), "currentTime": stamp(now), "nodeEligible": True, "healthy": healthy,
+                        "status": {f: {"lastUpdated": stamp(synced), "healthy": healthy} for f in ("IPv4", "IPv6")}}), "nodes", name(k), "kube-proxy-healthz.json")
     b.edit(lambda s: metrics(s, queued, synced), "nodes", name(k), "kube-proxy-metrics.txt")
 
 
@@ -358,9 +363,9 @@ def rename_own(b, k):
 class Fleet(Copy):
     """@count nodes; with @sound nothing is wrong. .faults: node -> (check, words, Services), as they were drawn; .other: the node of another mode."""
 
-    def __init__(self, seed, count=20, sound=False):
+    def __init__(self, seed, count=20, sound=False, changed=None):
         super().__init__(LAB)
-        self.rng, self.count, self.sound = random.Random(seed), count, sound
+        self.rng, self.count, self.sound, self.changed = random.Random(seed), count, sound, changed
         self.faults, self.other, self.forms = {}, None, {}
 
     def __enter__(self):
@@ -368,7 +373,7 @@ class Fleet(Copy):
         rng = self.rng
         self.now = datetime.datetime(2026, 11, 21, 9, 30, 0) + datetime.timedelta(seconds=rng.randint(0, 50000))
         self.started = datetime.datetime(2026, 11, 21, 7, 30, 0)  # when it was recorded
-        self.history = History(rng, self.now)
+        self.history = History(rng, self.now, self.changed)
         objects(self, self.count)
         self.write(json.dumps({"schema": "svcdoctor.bundle/1", "created": self.now.strftime("%Y-%m-%dT%H:%M:%SZ")}), "bundle.json")
         os.rename(self.file("nodes", "node1"), self.file("nodes", name(1)))
@@ -402,6 +407,22 @@ class Fleet(Copy):
         os.unlink(self.file("nodes", name(k), "nft-ruleset.json"))
         self.write(str(rules), "nodes", name(k), DUMP)
         ports(self, k, self.rng, self.now, queued)
+
+    def rules(self, k, change):
+        """Changes the rules of a node."""
+        rules = Rules(self.read("nodes", name(k), DUMP))
+        change(rules)
+        self.write(str(rules), "nodes", name(k), DUMP)
+
+    def stop(self, k, seconds, log=None, synced=None):
+        """The node knows the API of so many seconds ago. @log: lines of its log, from then on; @synced: its ports tell that its last sync was then."""
+        t = self.now - datetime.timedelta(seconds=seconds)
+        self.rules(k, lambda rules: self.history.make_old(rules, t))
+        if log:
+            lines = [line for i in range(0, seconds, 30) for line in log(t + datetime.timedelta(seconds=i))]
+            self.write("\n".join(lines) + "\n", "nodes", name(k), "kube-proxy.log")
+        if synced:
+            ports(self, k, self.rng, self.now, t + datetime.timedelta(seconds=1), t)
 
     def make_stale(self, k, rules):
         reason = self.rng.choice(sorted(REASONS))
