@@ -76,8 +76,8 @@ static int gather(const struct context *c, struct sd_notes *notes, struct node_l
 		.netns = c->o.netns,
 		.pid = (pid_t)c->o.pid,
 		.limit_ms = c->o.timeout_ms >= 0 ? c->o.timeout_ms : READ_LIMIT_MS,
-		.connections = c->command == &command_collect,
-		.logs = c->command == &command_collect || c->command == &command_diagnose,
+		.connections = c->command == &command_collect || c->command == &command_diagnose,
+		.logs = c->command == &command_collect || c->command == &command_diagnose || c->command == &command_proxy,
 	};
 	int r = node_live_read(&w, notes, ret);
 	switch (r) {

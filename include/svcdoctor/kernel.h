@@ -59,7 +59,10 @@ int kernel_bridge_fdb(struct kernel_text *ret); /* `bridge -j fdb show` */
 
 int kernel_sysctl(struct kernel_text *ret);	     /* `sysctl -a`, of net.* and what else readers of sysctl.txt know */
 int kernel_conntrack_stats(struct kernel_text *ret); /* `conntrack -S`, from /proc/net/stat/nf_conntrack */
-/* `conntrack -L -o extended`, at most 16 MiB of it (else partial). Not of one moment: connections come and go while it is read. */
+/*
+ * `conntrack -L -o extended`. Not of one moment: connections come and go while it is read. Beyond 16 MiB of text only those that are translated,
+ * or of UDP or SCTP, up to 64 MiB; then it is partial.
+ */
 int kernel_conntrack(struct kernel_text *ret);
 int kernel_sockets(struct kernel_text *ret);	     /* `ss -lntu`, from /proc/net/tcp and its like */
 int kernel_modules(struct kernel_text *ret);	     /* `lsmod` */
@@ -70,6 +73,7 @@ int kernel_counters(struct kernel_text *ret);	     /* `nstat -asz`, from /proc/n
 int kernel_neigh_stats(struct kernel_text *ret);     /* /proc/net/stat/arp_cache and ndisc_cache, each with its name before it, as `head` prints several files */
 /* `stat -c '%d %i %n' /run/xtables.lock`, /proc/locks, and `ps -o pid=,comm=` of those who hold that lock. */
 int kernel_locks(struct kernel_text *ret);
+int kernel_recent(struct kernel_text *ret);	     /* `grep -H . .../xt_recent/parameters/ip_list_tot`, and `wc -l` of each list in /proc/net/xt_recent */
 int kernel_offloads(struct kernel_text *ret);	     /* `ethtool -k` of each vxlan and geneve link */
 
 /* ---- where, and with which rights ---- */

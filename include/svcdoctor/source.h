@@ -176,6 +176,7 @@ struct live_want {
 	bool this_node;		     /* a node's rules are judged with it: all Nodes, kube-proxy's configuration */
 	bool proxies;		     /* kube-proxy of every node: its ports and its log */
 	bool rollouts;		     /* the workloads that make the pods of the named Services too */
+	bool proxies;		     /* kube-proxy of every node is asked, or of @node, whatever has endpoints there */
 };
 
 /*
@@ -223,7 +224,7 @@ struct node_live_want {
 	const char *netns; /* a path, or a name of `ip netns`; NULL: see pid */
 	pid_t pid;	   /* the network namespace of this process; 0 without netns: the one that this program runs in */
 	int64_t limit_ms;  /* what is not begun by then is late; 0: none */
-	bool connections;  /* the table of connections, too, which nobody but who writes it down needs */
+	bool connections;  /* the table of connections, too */
 	bool logs;	   /* kube-proxy's log and the kernel's, too; a journal is read by journalctl */
 };
 /* What the kernel of this machine, and the files on it, say of a node: its part of a bundle. */

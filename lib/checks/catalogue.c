@@ -21,7 +21,8 @@
 #define PROXY_SYMPTOMS RULE_FAULTS, "kube-proxy-wrote-nothing", "rules-torn", "kube-proxy-healthz-stale", "kube-proxy-not-syncing"
 #define PROXY_ENDS PROXY_SYMPTOMS, "kube-proxy-not-running", "kube-proxy-crashloop", "kube-proxy-port-silent"
 /* What fails for want of endpoints. */
-#define WITHOUT_ENDPOINTS "webhook-apiservice-unreachable", "ingress-backend-no-endpoints", "gateway-route-backend-no-endpoints", "coredns-not-running"
+#define WITHOUT_ENDPOINTS "webhook-apiservice-unreachable", "ingress-backend-no-endpoints", "gateway-route-backend-no-endpoints", "coredns-not-running", \
+	"stale-udp-conntrack-no-endpoints"
 /* What follows where a place asks the wrong servers, or for the wrong names, or is not answered. */
 #define CLIENT_FAULTS "dns-name-not-resolved", "musl-resolver"
 /* What answers of the cluster's DNS show when it does not know what it should. */

@@ -324,6 +324,7 @@ void check_versions_mixed(struct run *r);
 void check_proxy_config_map(struct run *r);
 void check_tw_recycle(struct run *r);
 void check_neighbours(struct run *r);
+void check_recent(struct run *r);
 void check_six(struct run *r);
 void check_ipvs_kernel(struct run *r);
 void check_ipvs_settings(struct run *r);
@@ -383,6 +384,15 @@ void delivery_finding(struct run *r, const struct verify_broken *b);
 void hairpin_commands(struct run *r, struct finding *f, const struct snap_node *n, const struct node_link *bridge);
 /* What takes the isolation off them. */
 void isolation_commands(struct run *r, struct finding *f, const struct snap_node *n, const struct node_link *bridge);
+
+/* ---- conntrack.c ---- */
+
+/* Connections that go where the rules do not send any more, after the findings of rules. */
+void conntrack_findings(struct run *r);
+
+/* ---- conntrack-node.c ---- */
+
+void conntrack_node_findings(struct run *r);
 
 /* ---- proxy-sync.c ---- */
 

@@ -125,6 +125,8 @@ static int run_rules(struct run *r)
 	rules_findings(r);
 	proxy_pods_judged(r);
 	kernel_judged(r);
+	conntrack_findings(r);
+	conntrack_node_findings(r);
 	proxy_findings(r);
 	return 0;
 }

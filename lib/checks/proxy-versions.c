@@ -150,13 +150,13 @@ void check_versions_mixed(struct run *r)
 	for (size_t i = 0; i < n && !r->err && !r->o->node; i++)
 		if (v[i].minor >= 0 && proxy_version_is_sure(&v[i]) && proxy_concerns(r, &v[i]))
 			proxy_groups_add(r, &groups, v[i].version, &v[i]);
-	for (size_t i = 0; i < groups.v.len; i++) {
+	for (size_t i = 0; i < groups.v.len && !r->err; i++) {
 		const int minor = groups.v.v[i].v.v[0]->minor;
 
 		low = !low || minor < low->v.v[0]->minor ? &groups.v.v[i] : low;
 		high = !high || minor >= high->v.v[0]->minor ? &groups.v.v[i] : high;
 	}
-	if (groups.v.len < 2 || low == high)
+	if (r->err || groups.v.len < 2 || low == high)
 		return;
 	stuck = stuck_words(r, daemon_set(r));
 	if (stuck || (!skew_is_told(r) && high->v.v[0]->minor - low->v.v[0]->minor > allowed_behind(low->v.v[0]->minor)))

@@ -5,15 +5,18 @@
  * kernel was built with it. Connections come and go while it is read: it is no picture of one moment, and is not meant as one.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <netinet/in.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "nfnl-private.h"
 #include "nft-dump-private.h" /* attributes */
 
-#define TEXT_MAX (16u << 20) /* about 100,000 connections */
+#define TEXT_MAX (16u << 20) /* about 100,000 connections; beyond, those that nothing translates are left out */
+#define TEXT_MOST (64u << 20)
 
 /* ---- words ---- */
 
@@ -202,8 +205,23 @@ static void add_name_in(struct strbuf *b, const char *word, struct nft_attr nest
 
 struct listing {
 	struct strbuf *text;
-	size_t damaged;
+	size_t damaged, left;
 };
+
+static bool same(struct nft_attr a, struct nft_attr b)
+{
+	return a.size == b.size && (a.size == 0 || memcmp(a.p, b.p, a.size) == 0);
+}
+
+/* Nothing translates it, and it ends by itself when its ends do: of no use to anybody when there are too many. */
+static bool is_dull(const struct tuple *orig, const struct tuple *reply)
+{
+	const uint8_t proto = orig->proto[CTA_PROTO_NUM].p[0];
+
+	return proto != IPPROTO_UDP && proto != IPPROTO_SCTP && same(orig->ip[CTA_IP_V4_DST], reply->ip[CTA_IP_V4_SRC]) &&
+	       same(orig->ip[CTA_IP_V6_DST], reply->ip[CTA_IP_V6_SRC]) && same(orig->ip[CTA_IP_V4_SRC], reply->ip[CTA_IP_V4_DST]) &&
+	       same(orig->ip[CTA_IP_V6_SRC], reply->ip[CTA_IP_V6_DST]);
+}
 
 static void add_entry(struct strbuf *b, uint8_t family, const struct nft_attr *c, const struct tuple *orig, const struct tuple *reply)
 {
@@ -240,7 +258,11 @@ static int take_entry(void *arg, const struct nlmsghdr *h)
 		l->damaged++;
 		return 0;
 	}
-	if (l->text->len > TEXT_MAX - 1024)
+	if (l->text->len > TEXT_MAX - 1024 && is_dull(&orig, &reply)) {
+		l->left++;
+		return 0;
+	}
+	if (l->text->len > TEXT_MOST - 1024)
 		return -EFBIG;
 	add_entry(l->text, family, c, &orig, &reply);
 	if (l->text->len && l->text->s[l->text->len - 1] == ' ')
@@ -248,12 +270,14 @@ static int take_entry(void *arg, const struct nlmsghdr *h)
 	return l->text->failed ? -ENOMEM : 0;
 }
 
-static int end_listing(struct kernel_text *ret, int r, size_t damaged)
+static int end_listing(struct kernel_text *ret, int r, size_t damaged, size_t left)
 {
-	ret->partial = r == -EFBIG || damaged;
+	ret->partial = r == -EFBIG || (r == 0 && (damaged || left));
 	if (r == -EFBIG)
-		return kernel_text_end(ret, KERNEL_READ, "there are more connections than fit into %u MiB: the rest is left out", TEXT_MAX >> 20);
-	if (damaged)
+		return kernel_text_end(ret, KERNEL_READ, "there are more connections than fit into %zu MiB: the rest is left out", (ret->text.len + (1u << 19)) >> 20);
+	if (r == 0 && left)
+		return kernel_text_end(ret, KERNEL_READ, "there are very many connections: %zu that nothing translates are left out", left);
+	if (r == 0 && damaged)
 		return kernel_text_end(ret, KERNEL_READ, "%zu connections cannot be read", damaged);
 	if (r < 0)
 		return kernel_text_errno(ret, r, "CAP_NET_ADMIN", "reading connections");
@@ -269,7 +293,7 @@ static int list_by_netlink(struct kernel_text *ret)
 
 	if (r == 0)
 		r = nfnl_ask(&n, nfnl_request(buffer, NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC), take_entry, &l);
-	return end_listing(ret, n.changed ? 0 : r, l.damaged);
+	return end_listing(ret, n.changed ? 0 : r, l.damaged, l.left);
 }
 
 /* ---- /proc/net/nf_conntrack ---- */
@@ -331,11 +355,86 @@ static void add_proc_line(struct strbuf *b, const char *s, const char *end)
 	strbuf_addc(b, '\n');
 }
 
+/* The value of the @nth word that begins with @key; "" where there is none. */
+static size_t value_of(const char *line, const char *end, const char *key, unsigned nth, const char **ret)
+{
+	for (const char *p = line; (p = memmem(p, (size_t)(end - p), key, strlen(key)));) {
+		const char *from = p += strlen(key);
+
+		while (p < end && *p != ' ')
+			p++;
+		*ret = from;
+		if (nth-- == 0)
+			return (size_t)(p - from);
+	}
+	return 0;
+}
+
+static bool same_value(const char *line, const char *end, const char *first, const char *second)
+{
+	const char *a = "", *b = "";
+	const size_t x = value_of(line, end, first, 0, &a), y = value_of(line, end, second, 1, &b);
+
+	return x == y && memcmp(a, b, x) == 0;
+}
+
+/* As is_dull(). */
+static bool is_dull_line(const char *line, const char *end)
+{
+	return !memmem(line, (size_t)(end - line), " udp ", 5) && !memmem(line, (size_t)(end - line), " sctp ", 6) &&
+	       same_value(line, end, " src=", " dst=") && same_value(line, end, " dst=", " src=");
+}
+
+static int take_proc_line(struct listing *l, const char *line, const char *end)
+{
+	struct strbuf *b = l->text;
+	const size_t before = b->len;
+
+	if (before > TEXT_MOST - 1024)
+		return -EFBIG;
+	add_proc_line(b, line, end);
+	if (b->failed)
+		return -ENOMEM;
+	if (before > TEXT_MAX - 1024 && is_dull_line(b->s + before, b->s + b->len - 1)) {
+		l->left++;
+		b->len = before;
+		b->s[before] = '\0';
+	}
+	return 0;
+}
+
+/* A piece at a time: all of it may be hundreds of MiB. */
+static int read_proc(int fd, struct listing *l)
+{
+	char piece[65536];
+	size_t held = 0;
+
+	for (;;) {
+		const ssize_t n = read(fd, piece + held, sizeof(piece) - held);
+		const char *p = piece, *nl;
+		int r = 0;
+
+		if (n <= 0 && !(n < 0 && errno == EINTR))
+			return n < 0 ? -errno : 0;
+		held += n > 0 ? (size_t)n : 0;
+		for (; r == 0 && (nl = memchr(p, '\n', held - (size_t)(p - piece))); p = nl + 1)
+			r = take_proc_line(l, p, nl);
+		if (r < 0)
+			return r;
+		held -= (size_t)(p - piece);
+		memmove(piece, p, held);
+		if (held == sizeof(piece)) { /* no such line is known */
+			l->damaged++;
+			held = 0;
+		}
+	}
+}
+
 static int list_by_proc(struct kernel_text *ret)
 {
-	CLEANUP(strbuf_release) struct strbuf all = STRBUF_INIT;
-	int r = kernel_proc_read("net/nf_conntrack", &all);
-	const char *p = strbuf_str(&all), *end = p + all.len, *nl;
+	struct listing l = { .text = &ret->text };
+	CLEANUP(fd_close) int fd = open("/proc/thread-self/net/nf_conntrack", O_RDONLY | O_CLOEXEC);
+	int r = fd < 0 ? -errno : 0;
 
 	if (r == -ENOENT)
 		return r;
@@ -343,13 +442,8 @@ static int list_by_proc(struct kernel_text *ret)
 		(void)kernel_text_errno(ret, r, "CAP_DAC_READ_SEARCH", "reading connections");
 		return 0;
 	}
-	if (r < 0 && r != -EFBIG)
-		return r;
-	for (r = 0; r == 0 && (nl = memchr(p, '\n', (size_t)(end - p))); p = nl + 1) {
-		add_proc_line(&ret->text, p, nl);
-		r = ret->text.len > TEXT_MAX ? -EFBIG : 0;
-	}
-	return end_listing(ret, r, 0);
+	r = r < 0 ? r : read_proc(fd, &l);
+	return r < 0 && r != -EFBIG ? r : end_listing(ret, r, l.damaged, l.left);
 }
 
 int kernel_conntrack(struct kernel_text *ret)

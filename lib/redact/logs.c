@@ -39,7 +39,7 @@ static const char *const kept_phrases[] = {
 /* Modes of kube-proxy; matches and targets of iptables that it uses. */
 static const char *const kept_words[] = {
 	"iptables", "ipvs", "nftables", "userspace", "addrtype", "comment", "conntrack", "mark", "multiport", "nfacct", "physdev", "recent", "set", "state",
-	"statistic", "tcp", "udp", "sctp", "DNAT", "MARK", "MASQUERADE", "REJECT", "SNAT", "KUBE", "nat", "filter", "mangle", "raw", "rr", "lc", "wrr", "sh", NULL
+	"statistic", "tcp", "udp", "sctp", "DNAT", "MARK", "MASQUERADE", "REJECT", "SNAT", "KUBE", "nat", "filter", "mangle", "raw", "rr", "lc", "wrr", "sh", "ip", "ip6", "inet", "argument", NULL
 };
 
 /* "v1.28.4", and what stands behind it of somebody's own build. */
@@ -64,6 +64,30 @@ static bool is_chain(const char *s, size_t len)
 	return true;
 }
 
+/* "RULE_APPEND", "CHAIN_USER_DEL": what iptables-nft was about to do (iptables/nft.c nft_action). */
+static bool is_action(const char *s, size_t len)
+{
+	static const char *const heads[] = { "RULE_", "CHAIN_", "TABLE_", "SET_", "ELEMENT_" };
+	bool known = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(heads); i++)
+		known |= len > strlen(heads[i]) && memcmp(s, heads[i], strlen(heads[i])) == 0;
+	for (size_t i = 0; i < len; i++)
+		known = known && (isupper((unsigned char)s[i]) || s[i] == '_');
+	return known && len < 24;
+}
+
+/* "63.431668ms", as Go writes a length of time. */
+static bool is_duration(const char *s, size_t len)
+{
+	static const char *const units[] = { "ns", "us", "ms", "s", NULL };
+	size_t n = 0;
+
+	while (n < len && (isdigit((unsigned char)s[n]) || s[n] == '.'))
+		n++;
+	return n > 0 && n <= 16 && str_one_of(s + n, len - n, units);
+}
+
 static void add_open(struct redact *r, struct strbuf *b, const char *s, size_t len);
 
 /* A word that is kept or has a map of its own; 0: it is none. */
@@ -84,7 +108,7 @@ static size_t special_len(struct redact *r, struct strbuf *b, const char *s, siz
 		redact_add_chain(r, b, s, n);
 		return n;
 	}
-	if (str_one_of(s, n, kept_words) || redact_is_module(s, n)) {
+	if (str_one_of(s, n, kept_words) || redact_is_module(s, n) || is_action(s, n) || is_duration(s, n)) {
 		strbuf_add(b, s, n);
 		return n;
 	}
@@ -99,8 +123,12 @@ static void add_words(struct redact *r, struct strbuf *b, const char *s, size_t 
 	for (size_t at = 0; at < len;) {
 		struct strbuf word CLEANUP(strbuf_release) = STRBUF_INIT;
 		const bool begins = isalnum((unsigned char)s[at]) && (at == 0 || !(isalnum((unsigned char)s[at - 1]) || strchr("-_.", s[at - 1])));
-		size_t n = begins ? special_len(r, &word, s + at, len - at) : 0;
+		/* an escape's letter is of no word */
+		const bool escape = s[at] == '\\' && at + 1 < len && strchr("\"\\nrt", s[at + 1]);
+		size_t n = escape ? 2 : begins ? special_len(r, &word, s + at, len - at) : 0;
 
+		if (escape)
+			strbuf_add(&word, s + at, 2);
 		if (!n) {
 			at++;
 			continue;
@@ -130,7 +158,7 @@ static void add_open(struct redact *r, struct strbuf *b, const char *s, size_t l
 	}
 	if (len == 1 && *s == '.')
 		strbuf_addc(b, '.');
-	else if (is_dotted_name(s, len) && !version_len(s, len))
+	else if (is_dotted_name(s, len) && !version_len(s, len) && !is_duration(s, len))
 		redact_add_dns_name(r, b, s, len);
 	else
 		add_words(r, b, s, len);
@@ -198,8 +226,7 @@ static bool add_flag_line(struct log_out *o, const struct log_parts *line, const
 		else if (at + 1 < s + len && at[1] == 'n')
 			break;
 	redact_add_flag(o->r, &flag, strbuf_str(&plain), strbuf_str(&plain) + plain.len);
-	if (flag.len > 0)
-		strbuf_addf(o->b, "%.*sflags.go:64] FLAG: %s", head > 20 ? (int)head : 0, line->head, flag.s);
+	strbuf_addf(o->b, "%.*sflags.go:64] FLAG: %s", head > 20 ? (int)head : 0, line->head, flag.len > 0 ? flag.s : "--other=\"\"");
 	o->r->failed |= plain.failed || flag.failed;
 	return true;
 }

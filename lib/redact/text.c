@@ -56,16 +56,34 @@ static bool is_object(const struct redact *r, const char *s, size_t len)
 	return map_get(&r->names, s, len);
 }
 
-/* Of a log also the words of known lines, which are the programs' own. */
-static bool is_log_word(const struct redact *r, const char *s, size_t len)
+static bool is_one_log_word(const struct redact *r, const char *s, size_t len)
 {
 	char word[64];
 
-	if (!r->in_log || len >= sizeof(word))
+	if (len >= sizeof(word))
 		return false;
 	for (size_t i = 0; i < len; i++)
 		word[i] = (char)tolower((unsigned char)s[i]);
-	return map_get(&r->log_words, word, len);
+	return len == 1 || map_get(&r->log_words, word, len);
+}
+
+/* Of a log also the words of known lines, which are the programs' own: a whole word, or each of its parts. */
+static bool is_log_word(const struct redact *r, const char *s, size_t len)
+{
+	if (!r->in_log)
+		return false;
+	if (is_one_log_word(r, s, len))
+		return true;
+	for (size_t from = 0; from < len;) {
+		size_t n = 0;
+
+		while (from + n < len && s[from + n] != '.')
+			n++;
+		if (n == len || n == 0 || is_object(r, s + from, n) || !(is_one_log_word(r, s + from, n) || all_vocabulary(s + from, n)))
+			return false;
+		from += n + 1;
+	}
+	return true;
 }
 
 /* A name, or a word of the sentence. */

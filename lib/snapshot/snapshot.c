@@ -96,6 +96,7 @@ static void kernel_release(struct snap_kernel *k)
 	map_release(&k->modules);
 	map_release(&k->counters);
 	array_free(&k->offloads);
+	array_free(&k->recent);
 }
 
 const char *snap_proxy_port_name(enum snap_proxy_port p)
@@ -373,6 +374,18 @@ static void tell_flags(struct kube_proxy_config *c, const struct kube_proxy_conf
 		c->hostname_override = log->hostname_override;
 }
 
+/* Of iptables, which the kernel lacks, as far as that is not over; NULL: none. */
+static const char *missing_extension(const struct log_summary *s)
+{
+	for (size_t i = s->hits.len; i-- > 0;) {
+		const struct log_hit *h = &s->hits.v[i];
+
+		if (h->reason && strcmp(h->reason->id, "extension-missing") == 0 && h->name && !h->over && h->last_line >= s->started_line)
+			return h->name;
+	}
+	return NULL;
+}
+
 /* What a log of kube-proxy says of itself is its node's; that of the node's own file came first. */
 static void tell_node(struct snapshot *s, const struct snap_log *l)
 {
@@ -383,6 +396,8 @@ static void tell_node(struct snapshot *s, const struct snap_log *l)
 	n->proxy.has_log = true;
 	if (!n->proxy.log_mode)
 		n->proxy.log_mode = l->summary.mode;
+	if (!n->proxy.missing_extension)
+		n->proxy.missing_extension = missing_extension(&l->summary);
 	tell_flags(&n->proxy.flags_config, &l->flags);
 }
 

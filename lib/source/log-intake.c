@@ -13,7 +13,6 @@
 #define PART_MAX (16u << 10)	/* of a line that a piece cuts: what stands behind is not looked at */
 #define FLAGS_MAX (64u << 10)	/* of FLAG lines: some sixty for each start, of which the last ones count */
 #define PIECE_SIZE (256u << 10)
-#define WORD_MAX 253
 
 struct log_intake {
 	struct arena *arena;
@@ -24,8 +23,6 @@ struct log_intake {
 	struct strbuf held;	   /* what was fed before it is known whether the log is cut */
 	struct log_summary head;   /* of what is before the gap */
 	struct strbuf part, flags;
-	const char *mode;	   /* as its last start names it; NULL */
-	char extension[WORD_MAX + 1];
 };
 
 void log_intake_free(struct log_intake *in)
@@ -67,7 +64,7 @@ struct log_intake *log_intake_new(struct arena *arena, enum log_program program,
 	return in;
 }
 
-/* ---- kube-proxy's own lines that are more than their kind ---- */
+/* ---- kube-proxy's flags ---- */
 
 /* --NAME="VALUE", in a log of JSON with as many backslashes before its quotes as it is deep in it. Values with others are left out. */
 static void take_flag(struct log_intake *in, const char *s, const char *end)
@@ -100,65 +97,18 @@ static void take_flag(struct log_intake *in, const char *s, const char *end)
 	strbuf_adds(&in->flags, "\"\n");
 }
 
-/* cmd/kube-proxy/app/server_linux.go createProxier says it once for each start; the last one counts. */
-static void take_mode(struct log_intake *in, const char *line, const char *at)
-{
-	static const char *const modes[] = { "iptables", "ipvs", "nftables", "userspace" };
-	static const char before[] = "Using ";
-
-	for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
-		size_t len = strlen(modes[i]), back = len + sizeof(before) - 1;
-
-		if ((size_t)(at - line) >= back && memcmp(at - len, modes[i], len) == 0 && memcmp(at - back, before, sizeof(before) - 1) == 0)
-			in->mode = modes[i];
-	}
-}
-
-/* What iptables-restore says of a match or target that the kernel lacks: "Extension ipvs revision 0 not supported, missing kernel module?" */
-static void take_extension(struct log_intake *in, const char *line, const char *end)
-{
-	static const char before[] = "Extension ";
-	const char *at = memmem(line, (size_t)(end - line), before, sizeof(before) - 1);
-	size_t len = 0;
-
-	if (!at || in->extension[0])
-		return;
-	for (at += sizeof(before) - 1; at + len < end && len < WORD_MAX && !strchr(" \t\r\n", at[len]);)
-		len++;
-	memcpy(in->extension, at, len);
-	in->extension[len] = '\0';
-}
-
-struct mark {
-	const char *text;
-	enum { MARK_FLAG, MARK_MODE, MARK_EXTENSION } what;
-};
-
 /* Whole lines. */
-static void scan_for(struct log_intake *in, const struct mark *m, const char *data, const char *end)
-{
-	const size_t len = strlen(m->text);
-
-	for (const char *at = data; (at = memmem(at, (size_t)(end - at), m->text, len)); at += len) {
-		const char *nl = memchr(at, '\n', (size_t)(end - at)), *line = memrchr(data, '\n', (size_t)(at - data));
-
-		if (m->what == MARK_FLAG)
-			take_flag(in, at + len - 2, nl ? nl : end);
-		else if (m->what == MARK_MODE)
-			take_mode(in, line ? line + 1 : data, at);
-		else
-			take_extension(in, line ? line + 1 : data, at);
-	}
-}
-
 static void scan(struct log_intake *in, const char *data, size_t size)
 {
-	static const struct mark marks[] = {
-		{ "FLAG: --", MARK_FLAG }, { " Proxier", MARK_MODE }, { " not supported, missing kernel module?", MARK_EXTENSION },
-	};
+	static const char mark[] = "FLAG: --";
+	const char *end = data + size;
 
-	for (size_t i = 0; i < ARRAY_LEN(marks); i++)
-		scan_for(in, &marks[i], data, data + size);
+	for (const char *at = data; (at = memmem(at, (size_t)(end - at), mark, sizeof(mark) - 1));) {
+		const char *nl = memchr(at, '\n', (size_t)(end - at));
+
+		take_flag(in, at + sizeof(mark) - 3, nl ? nl : end);
+		at = nl ? nl : end;
+	}
 }
 
 static void add_part(struct log_intake *in, const char *data, size_t size)
@@ -289,7 +239,7 @@ static int read_flags(struct log_intake *in, struct kube_proxy_config *ret)
 	return r;
 }
 
-int log_intake_end(struct log_intake *in, struct snap_log *ret, const char **ret_extension)
+int log_intake_end(struct log_intake *in, struct snap_log *ret)
 {
 	struct snap_log l = { .program = in->program };
 	int r, flags;
@@ -302,13 +252,8 @@ int log_intake_end(struct log_intake *in, struct snap_log *ret, const char **ret
 	flags = r == 0 ? read_flags(in, &l.flags) : 0;
 	if (flags == -ENOMEM)
 		r = flags;
-	if (r == 0) {
+	if (r == 0)
 		join_head(in, &l.summary);
-		if (!l.summary.mode)
-			l.summary.mode = in->mode;
-		*ret_extension = in->extension[0] ? arena_strdup(in->arena, in->extension) : NULL;
-		r = in->extension[0] && !*ret_extension ? -ENOMEM : 0;
-	}
 	log_intake_free(in);
 	if (r < 0) {
 		log_summary_release(&l.summary);

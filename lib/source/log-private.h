@@ -15,10 +15,9 @@ int log_intake_gap(struct log_intake *in);
 void log_intake_free(struct log_intake *in); /* of one that is given up; NULL: nothing */
 void log_intake_drop(struct log_intake **in); /* for CLEANUP */
 /*
- * Frees @in. Fills @ret->summary, ->cut, ->journal and ->flags, and nothing else of it. @ret_extension: of iptables, which the kernel does not have; NULL:
- * none. 0; -ENOMEM; SD_EPARSE, when all but the flags is there: they make no configuration.
+ * Frees @in. Fills @ret->summary, ->cut, ->journal and ->flags, and nothing else of it. 0; -ENOMEM; SD_EPARSE, when all but the flags is there: they make no configuration.
  */
-int log_intake_end(struct log_intake *in, struct snap_log *ret, const char **ret_extension);
+int log_intake_end(struct log_intake *in, struct snap_log *ret);
 
 /*
  * Frees @in and adds its log to @s, with the names of @what, which are copied; a node's own tells of its kube-proxy. A log that is there

@@ -53,7 +53,7 @@ static int copy_names(struct arena *a, const struct snap_log *what, struct snap_
 }
 
 /* A log of the node itself, not of a pod: that is the node's by the Pod (snapshot_finish). */
-static int tell_node(struct snapshot *s, const struct snap_log *l, const char *extension)
+static int tell_node(struct snapshot *s, const struct snap_log *l)
 {
 	struct snap_node *n;
 
@@ -62,36 +62,36 @@ static int tell_node(struct snapshot *s, const struct snap_log *l, const char *e
 	n = snapshot_node(s, l->node, true);
 	if (!n)
 		return -ENOMEM;
-	if (l->program == LOG_KERNEL) {
-		n->k.log_known = true;
-		return 0;
-	}
-	n->proxy.has_log = true;
-	n->proxy.missing_extension = extension ? extension : n->proxy.missing_extension;
+	n->k.log_known |= l->program == LOG_KERNEL;
+	n->proxy.has_log |= l->program == LOG_KUBE_PROXY;
 	return 0;
 }
 
-int log_add(struct snapshot *s, const struct snap_log *what, struct log_intake *in)
+/* Takes @in. */
+static int push_log(struct snapshot *s, const struct snap_log *what, struct log_intake *in)
 {
 	struct snap_log l = { .program = what->program, .previous = what->previous };
-	const char *extension;
 	int r, bad;
 
-	if (find_log(s, what)) {
-		log_intake_free(in);
-		return 0;
-	}
-	bad = log_intake_end(in, &l, &extension);
+	bad = log_intake_end(in, &l);
 	r = bad < 0 && bad != SD_EPARSE ? bad : copy_names(&s->arena, what, &l);
 	if (r == 0 && bad == SD_EPARSE)
 		sd_note_add(&s->notes, true, "bad-value", l.file, 0, 0, NULL, "the FLAG lines are no configuration of kube-proxy");
 	if (r == 0)
-		r = tell_node(s, &l, extension);
+		r = tell_node(s, &l);
 	if (r == 0)
 		r = array_push(&s->logs, l);
 	if (r < 0)
 		log_summary_release(&l.summary);
 	return r;
+}
+
+int log_add(struct snapshot *s, const struct snap_log *what, struct log_intake *in)
+{
+	if (!find_log(s, what))
+		return push_log(s, what, in);
+	log_intake_free(in);
+	return 0;
 }
 
 int log_use(struct snapshot *s, const struct snap_log *what, size_t lines_max, const char *data, size_t size)
@@ -127,7 +127,6 @@ int log_use_tail(struct snapshot *s, const struct snap_log *what, size_t lines_m
 {
 	struct snap_log *head = find_log(s, what), tail = { 0 };
 	struct log_intake *in = log_intake_new(&s->arena, what->program, what->cut, lines_max);
-	const char *extension;
 	int r = in ? log_intake_feed(in, data, size) : -ENOMEM;
 
 	if (r < 0 || !head) {
@@ -136,7 +135,7 @@ int log_use_tail(struct snapshot *s, const struct snap_log *what, size_t lines_m
 		log_intake_free(in);
 		return r;
 	}
-	r = log_intake_end(in, &tail, &extension);
+	r = log_intake_end(in, &tail);
 	if (r < 0 && r != SD_EPARSE)
 		return r;
 	tail.summary.version = tail.summary.version ? tail.summary.version : head->summary.version;
@@ -213,11 +212,10 @@ int log_source_read(struct arena *arena, enum log_program program, const char *p
 {
 	struct snap_log l = { .program = program };
 	struct log_intake *in = NULL;
-	const char *ignored;
 	int r = read_path(arena, program, path, &in, notes);
 
 	if (r == 0)
-		r = log_intake_end(in, &l, &ignored);
+		r = log_intake_end(in, &l);
 	if (r < 0 && r != SD_EPARSE)
 		return r;
 	*ret = l.summary;
@@ -228,12 +226,11 @@ int log_source_add(struct snapshot *s, enum log_program program, const char *pat
 {
 	struct log_intake *in = NULL;
 	int r = read_path(&s->arena, program, path, &in, &s->notes);
-
 	struct snap_log what = { .program = program, .node = node, .file = path }, *was = r < 0 || !node ? NULL : find_log(s, &what);
 
 	if (was) { /* the one that somebody names goes before the one that lies there */
 		log_summary_release(&was->summary);
 		*was = s->logs.v[--s->logs.len];
 	}
-	return r < 0 ? r : log_add(s, &what, in);
+	return r < 0 ? r : push_log(s, &what, in);
 }

@@ -164,6 +164,11 @@ locks() {
 		look ps -o pid=,comm= -p "$pid"
 	done
 }
+# How many clients session affinity keeps, of how many at most.
+recent() {
+	grep -H . /sys/module/xt_recent/parameters/ip_list_tot
+	find /proc/net/xt_recent/ -type f -exec wc -l {} +
+}
 versions() {
 	look nft --version
 	look iptables --version
@@ -182,6 +187,7 @@ facts() {
 	optional lnstat.txt neighbours
 	optional locks.txt locks
 	optional versions.txt versions
+	[ ! -d /proc/net/xt_recent ] || optional xt-recent.txt recent
 	[ ! -e /proc/net/ip_vs ] || optional ipvsadm-timeout.txt look ipvsadm -l --timeout
 	for f in ip-route.json:routes ip-rule.json:policy sysctl.txt:sysctls; do
 		if ${f#*:} >"$top/part" 2>/dev/null </dev/null && [ -s "$top/part" ]; then
@@ -208,6 +214,35 @@ files() {
 			keep "cni/${f##*/}" cat "$f"
 		fi
 	done
+}
+
+# kube-proxy's log, wherever it runs: of a pod the kubelet's file of its last run, and that of the run before; a file of its own; or the journal.
+proxy_log() {
+	log=$(ls -t /var/log/pods/kube-system_kube-proxy*/kube-proxy/*[0-9].log /var/log/kube-proxy.log 2>/dev/null | head -n 1)
+	if [ -n "$log" ]; then
+		[ -f "$log" ] && tail -n 5000 "$log"
+	elif [ -d /run/systemd/journal ] || [ -d /var/log/journal ]; then
+		look journalctl -u kube-proxy -o json --no-pager -n 5000
+	fi
+}
+log_before() {
+	log=$(ls -t /var/log/pods/kube-system_kube-proxy*/kube-proxy/*[0-9].log /var/log/kube-proxy.log 2>/dev/null | head -n 1)
+	run=${log##*/}
+	run=${run%.log}
+	case $run in '' | *[!0-9]* | 0*) return ;; esac
+	[ -f "${log%/*}/$((run - 1)).log" ] && tail -n 5000 "${log%/*}/$((run - 1)).log"
+}
+kernel_log() {
+	look dmesg --time-format=iso || TZ=UTC look dmesg -T || look dmesg
+}
+# Those of the machine, and not of a namespace beside it.
+logs() {
+	first=/proc/1/ns/net
+	readlink "$first" >/dev/null 2>&1 || first=/proc/$PPID/ns/net
+	[ "$first" -ef /proc/self/ns/net ] || return
+	optional kube-proxy.log proxy_log
+	optional kube-proxy.previous.log log_before
+	optional dmesg.txt kernel_log
 }
 
 # The addresses in a text; no names.
@@ -346,7 +381,7 @@ proxy() {
 # Legacy tables that are there and could not be read are not to be taken as empty.
 about() {
 	case $name in *[!a-zA-Z0-9._-]*) unread= ;; esac # no text of JSON
-	printf '{"schema": "svcdoctor.bundle/1", "origin": {"missing": ['
+	printf '{"schema": "svcdoctor.bundle/1", "created": "%s", "origin": {"missing": [' "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
 	comma=
 	for f in $unread; do
 		printf '%s{"what": "nodes/%s/%s", "code": "unreadable", "text": "it could not be read on the node", "needed": true}' "$comma" "$name" "$f"
@@ -386,6 +421,7 @@ main() {
 	rules
 	facts
 	files
+	logs
 	proxy
 	[ -z "$dns" ] || names "$@"
 	about >"$top/bundle/bundle.json"

@@ -2,14 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Logs of this machine: kube-proxy's as a pod, as a program with a file, as a unit with a journal; what a live node says of them is what a bundle of the
 same texts says, and nothing that is no log is waited for. In mount namespaces with a /var/log and a /run of their own."""
+import io
 import json
 import os
+import re
 import shutil
 import sys
+import tarfile
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from common import PROGRAM, Tests, expect, expect_equal, sh  # noqa: E402
+from common import PROGRAM, Tests, expect, expect_equal, run, sh  # noqa: E402
 from node_world import lacks  # noqa: E402
 from test_readonly import LOOKS, WRITES, Trace, opened_for_writing  # noqa: E402
 
@@ -66,6 +69,34 @@ class Machine:
                 with open(os.path.join(node, name), encoding="utf-8", errors="replace") as f:
                     got[name] = f.read()
         return got
+
+
+    def by_script(self, shell):
+        """The same by the script, in the network namespace of the machine's first process."""
+        text = run("collect", "--script", "node", codes=(0,)).out
+        script = os.path.join(self.top, "script")
+        with open(script, "w", encoding="utf-8") as f:
+            f.write(text)
+        tar = sh("unshare", "-m", "sh", "-c", f"{self.script()}; exec {shell} {script}")
+        with tarfile.open(fileobj=io.BytesIO(tar)) as t:
+            return {m.name.split("/")[-1]: t.extractfile(m).read().decode(errors="replace") for m in t.getmembers() if m.isfile() and m.name.endswith((".log", "bundle.json"))}
+
+
+def by_script():
+    """The script finds the same logs, with the shells that nodes have."""
+    entry = '{"__REALTIME_TIMESTAMP":"1"}\n'
+    for shell in ("dash", "busybox sh"):
+        with Machine({POD.format("a") + "/9.log": line(1, "nine"), POD.format("a") + "/10.log": line(2, "ten")}) as m:
+            got = m.by_script(shell)
+            expect_equal((got["kube-proxy.log"], got["kube-proxy.previous.log"]), (line(2, "ten"), line(1, "nine")), shell)
+            expect(re.search(r'"created": "\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"', got["bundle.json"]), got["bundle.json"])
+        with Machine({"/var/log/kube-proxy.log": "a file\n"}) as m:
+            got = m.by_script(shell)
+            expect_equal((got["kube-proxy.log"], "kube-proxy.previous.log" in got), ("a file\n", False), shell)
+        with Machine({}, f"#!/bin/sh\n[ \"$*\" = '{ARGUMENTS}' ] && echo '{entry.strip()}'\n") as m:
+            expect_equal(m.by_script(shell).get("kube-proxy.log"), entry, shell)
+        with Machine({}) as m:
+            expect("kube-proxy.log" not in m.by_script(shell), shell)
 
 
 def of_a_pod():
@@ -132,7 +163,7 @@ def main():
     if missing:
         t.skip("node-logs", missing)
         t.finish()
-    for test in (of_a_pod, a_long_one, of_a_program, of_a_unit, only_looks):
+    for test in (of_a_pod, a_long_one, of_a_program, of_a_unit, by_script, only_looks):
         t.run(test.__name__.replace("_", "-"), test)
     t.finish()
 
