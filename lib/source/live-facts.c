@@ -435,7 +435,7 @@ int live_facts(struct snapshot *s, struct api *a, struct live_plan *p)
 	struct name_list nodes = { 0 };
 	int r = 0;
 
-	if (p->want->proxies)
+	if (p->want->proxies && s->cluster.nodes.len) /* else those that its pods tell */
 		r = all_nodes(&x, &nodes);
 	else
 		live_nodes(p, &nodes);
