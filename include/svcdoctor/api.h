@@ -150,7 +150,7 @@ struct api_what {
 	const char *name;      /* NULL: all */
 };
 
-/* @data: the body, malloc'd, NUL-terminated behind @size, which the callback takes. Failure: NULL. Not zero: -ENOMEM stops the run. */
+/* @data: the body, malloc'd, NUL-terminated behind @size, which the callback takes. Failure: NULL, but for failed_body. Not zero: -ENOMEM stops the run. */
 typedef int (*api_get_fn)(void *arg, const struct api_result *r, char *data, size_t size);
 
 /*
@@ -169,6 +169,7 @@ struct api_get {
 	size_t body_max;    /* 0: the default, 8 MiB; more is API_BAD_ANSWER, or is cut off when @may_cut */
 	bool may_cut;	    /* logs: what came until a limit counts */
 	bool once;	    /* no retries: a question that may well fail (a proxied GET) */
+	bool failed_body;   /* @done gets the body of another status than 200 too, where one came */
 	unsigned timeout_ms; /* 0: that of the run */
 	api_get_fn done;
 	void *arg;

@@ -73,6 +73,7 @@ int kernel_counters(struct kernel_text *ret);	     /* `nstat -asz`, from /proc/n
 int kernel_neigh_stats(struct kernel_text *ret);     /* /proc/net/stat/arp_cache and ndisc_cache, each with its name before it, as `head` prints several files */
 /* `stat -c '%d %i %n' /run/xtables.lock`, /proc/locks, and `ps -o pid=,comm=` of those who hold that lock. */
 int kernel_locks(struct kernel_text *ret);
+int kernel_recent(struct kernel_text *ret);	     /* `grep -H . .../xt_recent/parameters/ip_list_tot`, and `wc -l` of each list in /proc/net/xt_recent */
 int kernel_offloads(struct kernel_text *ret);	     /* `ethtool -k` of each vxlan and geneve link */
 
 /* ---- where, and with which rights ---- */

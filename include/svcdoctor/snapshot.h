@@ -142,6 +142,11 @@ struct snap_offload {
 	const char *link, *feature;
 	bool on;
 };
+/* A list of clients that session affinity keeps, of one endpoint: /proc/net/xt_recent. */
+struct snap_recent {
+	const char *name; /* "KUBE-SEP-..." */
+	uint32_t entries;
+};
 /* What the node's kernel is and counts, beside addresses, routes and sysctls. */
 struct snap_kernel {
 	bool modules_known;	/* lsmod.txt: what is built in does not stand there */
@@ -154,6 +159,8 @@ struct snap_kernel {
 	uint64_t neigh_entries[2], neigh_table_fulls[2];
 	bool ipvs_timeouts_known;
 	uint32_t ipvs_timeouts[3]; /* ipvsadm-timeout.txt (ipvsadm -l --timeout): tcp, tcpfin, udp, seconds */
+	uint32_t recent_limit;	/* xt-recent.txt: the module's ip_list_tot; 0: not known */
+	ARRAY_OF(struct snap_recent) recent;
 	const char *nft_version, *iptables_version; /* versions.txt: of the tools on the node; NULL */
 };
 

@@ -45,6 +45,14 @@ static void fail(struct api *a, struct request *r, const struct wire_answer *ans
 	finish(a, r, result, NULL, 0);
 }
 
+static void fail_with_body(struct api *a, struct request *r, struct wire_answer *answer, struct api_result *result)
+{
+	struct words w = words_of(a, &a->run_words);
+
+	words_request(&w, r, answer, result);
+	finish(a, r, result, take_ptr(answer->body), answer->size);
+}
+
 void request_end(struct api *a, struct request *r)
 {
 	struct api_result result = { .outcome = a->ending };
@@ -412,6 +420,8 @@ static void with_status(struct api *a, struct request *r, struct wire_answer *an
 		expired(a, r, answer);
 	else if (result.outcome == API_UNAUTHORIZED)
 		unauthorized(a, r, answer, &result);
+	else if (!r->is_list && r->get.failed_body && answer->body)
+		fail_with_body(a, r, answer, &result);
 	else
 		fail(a, r, answer, &result);
 }

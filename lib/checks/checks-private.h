@@ -324,6 +324,7 @@ void check_versions_mixed(struct run *r);
 void check_proxy_config_map(struct run *r);
 void check_tw_recycle(struct run *r);
 void check_neighbours(struct run *r);
+void check_recent(struct run *r);
 void check_six(struct run *r);
 void check_ipvs_kernel(struct run *r);
 void check_ipvs_settings(struct run *r);

@@ -255,6 +255,77 @@ void check_neighbours(struct run *r)
 	}
 }
 
+/* ---- session affinity ---- */
+
+/* Of an endpoint's chain: what stands in the comment of its rules, "default/sticky"; NULL: none. */
+static const char *comment_of(struct run *r, const struct snap_node *n, const char *chain)
+{
+	static const char key[] = "--comment ";
+
+	for (size_t i = 0; i < n->rules.tables.len; i++) {
+		const struct rs_table *t = n->rules.tables.v[i];
+		const struct rs_chain *c = t->xtables && str_is(t->name, "nat") ? table_find_chain(t, chain) : NULL;
+		const struct rs_rule *rule = c && c->nrules ? c->rules[0] : NULL;
+		const char *at = rule ? memmem(rule->text, rule->text_len, key, sizeof(key) - 1) : NULL;
+		size_t len = 0;
+
+		if (!at)
+			continue;
+		at += sizeof(key) - 1;
+		at += *at == '"';
+		while (at + len < rule->text + rule->text_len && at[len] != '"' && at[len] != ' ')
+			len++;
+		return run_printf(r, "%.*s", (int)MIN(len, (size_t)200), at);
+	}
+	return NULL;
+}
+
+static void concern_named(struct run *r, struct finding *f, const char *comment)
+{
+	for (size_t i = 0; comment && i < r->nsvcs; i++) {
+		const struct k8s_meta *m = &r->svcs[i].o->meta;
+		const size_t ns = strlen(m->ns), name = strlen(m->name);
+
+		if (strncmp(comment, m->ns, ns) == 0 && comment[ns] == '/' && strncmp(comment + ns + 1, m->name, name) == 0 &&
+		    (comment[ns + 1 + name] == ':' || !comment[ns + 1 + name]))
+			finding_concerns(r, f, r->svcs[i].o);
+	}
+}
+
+static void recent_finding(struct run *r, const struct snap_node *n, size_t full)
+{
+	struct finding *f = kernel_finding_of(r, "xt-recent-limit", n, NULL);
+
+	f->rank = 28;
+	finding_text(r, f, "on node %s the lists of clients of %zu endpoint%s are full: session affinity forgets clients", n->name, full, PLURAL(full));
+	for (size_t i = 0; i < n->k.recent.len; i++) {
+		const struct snap_recent *l = &n->k.recent.v[i];
+		const char *comment;
+
+		if (l->entries < n->k.recent_limit || !str_starts(l->name, "KUBE-SEP-"))
+			continue;
+		comment = comment_of(r, n, l->name);
+		concern_named(r, f, comment);
+		finding_evidence(r, f, "%s%s%s%s: %u clients of at most %u", l->name, comment ? " (" : "", comment ? comment : "", comment ? ")" : "", l->entries,
+				 n->k.recent_limit);
+	}
+	finding_next(r, f, "cat /sys/module/xt_recent/parameters/ip_list_tot");
+}
+
+/* Only rules of iptables mode look into these lists; the other modes may have left them. */
+void check_recent(struct run *r)
+{
+	for (size_t i = 0; i < r->s->nodes.len; i++) {
+		const struct snap_node *n = r->s->nodes.v[i];
+		size_t full = 0;
+
+		for (size_t k = 0; n->k.recent_limit && kernel_asked(r, n) && k < n->k.recent.len; k++)
+			full += n->k.recent.v[k].entries >= n->k.recent_limit && str_starts(n->k.recent.v[k].name, "KUBE-SEP-");
+		if (full && verify_mode(r->s, n) == MODE_IPTABLES)
+			recent_finding(r, n, full);
+	}
+}
+
 /* ---- IPv6 ---- */
 
 static bool wants_six(const struct svc *v)

@@ -307,7 +307,7 @@ static void by_log(struct run *r)
 		f->rank = 6;
 		finding_cluster(f);
 		finding_partial(f);
-		finding_text(r, f, "kube-proxy on node %s goes on without a part of its configuration that it does not know", v[i].node);
+		finding_text(r, f, "kube-proxy on %s goes on without a part of its configuration that it does not know", v[i].node);
 		proxy_hit_evidence(r, f, &v[i], l, h);
 		proxy_config_commands(r, f, &v[i]);
 	}

@@ -64,7 +64,6 @@ const char *proxy_group_nodes(struct run *r, const struct proxy_group *g)
 	CLEANUP(strbuf_release) struct strbuf b = STRBUF_INIT;
 	const size_t shown = g->v.len > NAMES_SHOWN + 1 ? NAMES_SHOWN : g->v.len;
 
-	strbuf_adds(&b, g->v.len == 1 ? "node " : "nodes ");
 	for (size_t i = 0; i < shown; i++)
 		strbuf_addf(&b, "%s%s", !i ? "" : i + 1 == g->v.len ? " and " : ", ", g->v.v[i]->node);
 	if (g->v.len > shown)

@@ -58,11 +58,11 @@ static void mismatch(struct run *r, const struct proxy_view *v, const char *name
 	/* what it says in its log may have been before its Node was made; another name in its configuration stays */
 	finding_severity(f, local && (name || log_hit_weight(h) == LOG_ERROR) ? SEVERITY_ERROR : SEVERITY_WARNING);
 	if (name)
-		finding_text(r, f, "kube-proxy on node %s takes itself for node '%.100s'%s: it knows no endpoint as its own", v->node, name,
+		finding_text(r, f, "kube-proxy on %s takes itself for node '%.100s'%s: it knows no endpoint as its own", v->node, name,
 			     other ? ", which is another one" : ", which does not exist");
 	else
-		finding_text(r, f, "kube-proxy on node %s does not find its own Node object: it knows no endpoint as its own", v->node);
-	finding_because(r, f, "kube-proxy on node %s has the name of another node", v->node);
+		finding_text(r, f, "kube-proxy on %s does not find its own Node object: it knows no endpoint as its own", v->node);
+	finding_because(r, f, "kube-proxy on %s has the name of another node", v->node);
 	if (name)
 		finding_evidence(r, f, "hostnameOverride is '%.100s', as %s tells", name, v->config->source ? v->config->source : "its configuration");
 	if (local)

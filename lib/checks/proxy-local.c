@@ -282,10 +282,10 @@ static void node_cidr(struct run *r, const struct proxy_view *v)
 	finding_partial(f);
 	if (!waits && (!v->pod || pod_counts_ready(v->pod)))
 		finding_severity(f, SEVERITY_WARNING);
-	finding_text(r, f, "kube-proxy on node %s waits for a podCIDR of its node%s, ends after five minutes, and begins again", v->node,
+	finding_text(r, f, "kube-proxy on %s waits for a podCIDR of its node%s, ends after five minutes, and begins again", v->node,
 		     lacks ? ", which has none" : "");
 	if (!waits)
-		finding_text(r, f, "kube-proxy on node %s is set to detectLocalMode NodeCIDR, and its node has no podCIDR: it %s", v->node,
+		finding_text(r, f, "kube-proxy on %s is set to detectLocalMode NodeCIDR, and its node has no podCIDR: it %s", v->node,
 			     v->pod && !pod_counts_ready(v->pod) ? "waits for one" : "will wait for one when it is started again");
 	if (lacks)
 		finding_evidence(r, f, "Node %s has no spec.podCIDR: the controller manager gives none (allocate-node-cidrs), or the network plugin has its own ranges", v->node);

@@ -70,10 +70,10 @@ static void unknown_mode(struct run *r, const struct proxy_view *v)
 	f = mode_finding(r, "kube-proxy-unknown-mode", v);
 	finding_severity(f, ended ? SEVERITY_ERROR : SEVERITY_WARNING);
 	if (why)
-		finding_text(r, f, "kube-proxy on node %s is set to the mode '%.40s', which it does not know: it %s", v->node, mode,
+		finding_text(r, f, "kube-proxy on %s is set to the mode '%.40s', which it does not know: it %s", v->node, mode,
 			     ended ? "does not start" : "will not start again");
 	else
-		finding_text(r, f, "kube-proxy on node %s does not know the mode that it is set to: it does not start", v->node);
+		finding_text(r, f, "kube-proxy on %s does not know the mode that it is set to: it does not start", v->node);
 	if (why)
 		finding_evidence(r, f, "%s%s%s%s", v->version ? "it is of version " : "", v->version ? v->version : "", v->version ? "; " : "", why);
 	if (why)
@@ -123,7 +123,7 @@ static void fallback(struct run *r, const struct proxy_view *v)
 	const struct log_hit *h = proxy_hit(r, v, "ipvs-silent-fallback", &l);
 	struct finding *f = mode_finding(r, "ipvs-silent-fallback", v);
 
-	finding_text(r, f, "kube-proxy on node %s was to run in IPVS mode, could not, and runs in iptables mode without a word", v->node);
+	finding_text(r, f, "kube-proxy on %s was to run in IPVS mode, could not, and runs in iptables mode without a word", v->node);
 	finding_evidence(r, f, "ipvs is configured (%s), and %s says iptables", source_of(v), mode_told_by(v));
 	module_evidence(r, f, v);
 	if (h)
@@ -138,7 +138,7 @@ static void differs(struct run *r, const struct proxy_view *v)
 	const bool own = proxy_config_is_own(v);
 	struct finding *f = mode_finding(r, "kube-proxy-mode-differs", v);
 
-	finding_text(r, f, "kube-proxy on node %s runs in %s mode, and %s is configured%s", v->node, v->mode, v->asked,
+	finding_text(r, f, "kube-proxy on %s runs in %s mode, and %s is configured%s", v->node, v->mode, v->asked,
 		     own ? "" : ": it was not started again since, or has another configuration");
 	finding_evidence(r, f, "%s says %s; %s says %s%s", mode_told_by(v), v->mode, source_of(v), v->asked,
 			 v->config->mode && *v->config->mode ? "" : ", because no mode is set");

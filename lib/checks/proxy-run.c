@@ -227,6 +227,17 @@ const char *proxy_runs(struct run *r, const struct proxy_view *v)
 
 /* ---- its log ---- */
 
+/* Which good signs say most: kinds of lib/klog's table, the others after them. */
+static size_t good_order(const struct log_hit *h)
+{
+	static const char *const ids[] = { "mode", "version", "sync-done", "caches-synced" };
+	size_t i = 0;
+
+	while (i < ARRAY_LEN(ids) && strcmp(h->kind->id, ids[i]) != 0)
+		i++;
+	return i;
+}
+
 static int line_order(const void *a, const void *b)
 {
 	const struct proxy_line *x = a, *y = b;
@@ -237,6 +248,8 @@ static int line_order(const void *a, const void *b)
 		return log_hit_weight(x->hit) > log_hit_weight(y->hit) ? -1 : 1;
 	if (x->log != y->log)
 		return x->log->previous ? 1 : -1;
+	if (log_hit_weight(x->hit) == LOG_GOOD && good_order(x->hit) != good_order(y->hit))
+		return good_order(x->hit) < good_order(y->hit) ? -1 : 1;
 	return x->hit->last_line > y->hit->last_line ? -1 : x->hit->last_line < y->hit->last_line;
 }
 

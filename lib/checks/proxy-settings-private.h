@@ -33,7 +33,7 @@ struct proxy_groups {
 };
 void proxy_groups_release(struct proxy_groups *g);
 void proxy_groups_add(struct run *r, struct proxy_groups *g, const char *key, const struct proxy_view *v);
-/* "node-1", "node-1, node-2 and 14 more"; with "node " or "nodes " before them. */
+/* "node-1", "node-1, node-2 and 14 more" */
 const char *proxy_group_nodes(struct run *r, const struct proxy_group *g);
 /* About all of them: of the node where it is one, else of the cluster. */
 struct finding *proxy_group_finding(struct run *r, const char *id, const struct proxy_group *g, const char *detail);

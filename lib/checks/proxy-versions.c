@@ -61,7 +61,7 @@ static void skew_by_log(struct run *r, const struct proxy_view *v, int server)
 	finding_cluster(f);
 	finding_partial(f);
 	finding_severity(f, log_hit_weight(h) == LOG_ERROR ? SEVERITY_ERROR : SEVERITY_WARNING);
-	finding_text(r, f, "kube-proxy on node %s asks for objects in a form that the API server does not have: its version does not fit", v->node);
+	finding_text(r, f, "kube-proxy on %s asks for objects in a form that the API server does not have: its version does not fit", v->node);
 	proxy_hit_evidence(r, f, v, l, h);
 }
 
@@ -150,13 +150,13 @@ void check_versions_mixed(struct run *r)
 	for (size_t i = 0; i < n && !r->err && !r->o->node; i++)
 		if (v[i].minor >= 0 && proxy_version_is_sure(&v[i]) && proxy_concerns(r, &v[i]))
 			proxy_groups_add(r, &groups, v[i].version, &v[i]);
-	for (size_t i = 0; i < groups.v.len; i++) {
+	for (size_t i = 0; i < groups.v.len && !r->err; i++) {
 		const int minor = groups.v.v[i].v.v[0]->minor;
 
 		low = !low || minor < low->v.v[0]->minor ? &groups.v.v[i] : low;
 		high = !high || minor >= high->v.v[0]->minor ? &groups.v.v[i] : high;
 	}
-	if (groups.v.len < 2 || low == high)
+	if (r->err || groups.v.len < 2 || low == high)
 		return;
 	stuck = stuck_words(r, daemon_set(r));
 	if (stuck || (!skew_is_told(r) && high->v.v[0]->minor - low->v.v[0]->minor > allowed_behind(low->v.v[0]->minor)))

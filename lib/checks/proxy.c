@@ -369,7 +369,7 @@ static const char *log_words(struct run *r, const struct proxy_view *v, const st
 	const char *before = l->previous ? " (the container before)" : "";
 
 	if (l->file)
-		return run_printf(r, "%.200s%s", l->file, before);
+		return run_printf(r, "%.200s%s", strcmp(l->file, "-") == 0 ? "stdin" : l->file, before);
 	if (l->pod)
 		return run_printf(r, "Pod %s/%s%s", l->ns ? l->ns : "", l->pod, before);
 	return run_printf(r, "the journal of node %s", v->node);

@@ -111,6 +111,7 @@ static const struct {
 	{ "snat-breaks-networkpolicy", check_policy_sources, NULL },
 	{ "tcp-tw-recycle", NULL, check_tw_recycle },
 	{ "arp-cache-overflow", NULL, check_neighbours },
+	{ "xt-recent-limit", NULL, check_recent },
 	{ "ipv6-disabled-or-ra", NULL, check_six },
 	{ "ipvs-modules-missing", NULL, check_ipvs_kernel },
 	{ "ipvs-conn-reuse", NULL, check_ipvs_settings },

@@ -3,6 +3,7 @@
  * `nstat -asz`, the neighbour tables' statistics, who holds the lock of iptables, and `ethtool -k` of tunnel links: from /proc and by ioctl. Nothing
  * is asked that sets anything.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
@@ -17,6 +18,7 @@
 #define LINKS_MAX 65536u
 #define FEATURES_MAX 512u
 #define HOLDERS_MAX 8u
+#define LISTS_MAX 8192u
 
 /* ---- nstat -asz ---- */
 
@@ -213,6 +215,51 @@ int kernel_locks(struct kernel_text *ret)
 			add_process(&ret->text, pid);
 		shown += pid != 0;
 	}
+	return kernel_text_end(ret, KERNEL_READ, "%s", "");
+}
+
+/* ---- xt_recent ---- */
+
+#define RECENT_PARAMETER "/sys/module/xt_recent/parameters/ip_list_tot"
+
+static int recent_list(struct strbuf *b, const char *name)
+{
+	CLEANUP(strbuf_release) struct strbuf text = STRBUF_INIT;
+	char path[320];
+	size_t lines = 0;
+	int r;
+
+	(void)snprintf(path, sizeof(path), "/proc/thread-self/net/xt_recent/%s", name);
+	r = kernel_proc_read(path, &text);
+	if (r < 0) /* gone meanwhile, or not to be read */
+		return r == -ENOMEM ? r : 0;
+	for (size_t i = 0; i < text.len; i++)
+		lines += text.s[i] == '\n';
+	strbuf_addf(b, "%zu /proc/net/xt_recent/%s\n", lines, name);
+	return 0;
+}
+
+int kernel_recent(struct kernel_text *ret)
+{
+	CLEANUP(strbuf_release) struct strbuf limit = STRBUF_INIT;
+	DIR *d = opendir("/proc/thread-self/net/xt_recent");
+	const struct dirent *e;
+	size_t lists = 0;
+	int r = 0;
+
+	if (!d)
+		return kernel_text_errno(ret, -errno, "CAP_DAC_READ_SEARCH", "/proc/net/xt_recent");
+	if (kernel_proc_read(RECENT_PARAMETER, &limit) == 0)
+		strbuf_addf(&ret->text, "%s:%s", RECENT_PARAMETER, strbuf_str(&limit));
+	while (r == 0 && lists < LISTS_MAX && (e = readdir(d))) {
+		if (e->d_name[0] == '.')
+			continue;
+		r = recent_list(&ret->text, e->d_name);
+		lists++;
+	}
+	(void)closedir(d);
+	if (r < 0)
+		return kernel_text_errno(ret, r, NULL, "/proc/net/xt_recent");
 	return kernel_text_end(ret, KERNEL_READ, "%s", "");
 }
 

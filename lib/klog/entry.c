@@ -355,10 +355,7 @@ static bool read_logfmt(struct log_line *l)
 	l->style = STYLE_STRUCTURED;
 	if (log_line_value(l, "level", &v))
 		l->level = is(&v, "error") ? LEVEL_ERROR : is(&v, "warning") ? LEVEL_WARNING : is(&v, "fatal") ? LEVEL_FATAL : LEVEL_INFO;
-	if (!l->time[0] && log_line_value(l, "time", &v) && v.len < LOG_TIME_MAX) {
-		memcpy(l->time, v.s, v.len);
-		l->time[v.len] = '\0';
-	}
+	json_time(l, &l->pairs[0]);
 	return true;
 }
 

@@ -14,7 +14,7 @@ static const struct log_row rows[] = {
 		   F("1.27-1.32", "Error checking iptables version, assuming version at least"))),
 	WARN("lock-not-closed", "xtables-lock-contention", TOPIC_SYNC, "the lock of iptables could not be given back", ASK_LOCK,
 	     FORMS(F("1.12-1.36", "Failed to close iptables locks"))),
-	ERR("rules-flushed", "rules-flushed-by-other", TOPIC_NONE, "another program removed all rules; kube-proxy writes its own anew",
+	ERR("rules-flushed", "rules-flushed-by-other", TOPIC_SYNC, "another program removed all rules; kube-proxy writes its own anew",
 	    "find out which program flushes iptables: firewalld, docker, a script",
 	    FORMS(F("1.12-1.16", "reloading iptables rules"), F("1.17-1.26", "iptables canary %n deleted"), F("1.17-1.36", "Inconsistent iptables state detected"),
 		  F("1.17-1.36", "Reloading after iptables flush"), F("1.27-1.36", "IPTables canary deleted"))),

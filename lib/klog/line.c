@@ -141,7 +141,9 @@ static bool skip_journal(struct log_raw *l)
 	const struct log_raw before = { .text = l->text, .len = l->len };
 	size_t n = 15;
 
-	if (l->len < 18 || !isupper((unsigned char)l->text[0]) || l->text[3] != ' ' || !digits(l->text + 6, " 00:00:00"))
+	if (l->len < 18 || !isupper((unsigned char)l->text[0]) || l->text[3] != ' ' || !digits(l->text + 5, "0 00:00:00"))
+		return false;
+	if (!islower((unsigned char)l->text[1]) || !islower((unsigned char)l->text[2]) || (l->text[4] != ' ' && !isdigit((unsigned char)l->text[4])))
 		return false;
 	if (l->text[n] == '.')
 		for (n++; n < l->len && isdigit((unsigned char)l->text[n]); n++)
@@ -253,7 +255,7 @@ static void kernel_time(struct log_raw *l)
 
 	if (!end || l->time[0])
 		return;
-	if (end - s == 25 && digits(s + 11, " 00:00:00 0000"))
+	if (end - s == 25 && digits(s + 10, "0 00:00:00 0000") && (s[9] == ' ' || isdigit((unsigned char)s[9])))
 		for (unsigned m = 0; m < 12; m++)
 			if (memcmp(s + 5, months + 3 * (size_t)m, 3) == 0) {
 				snprintf(l->time, sizeof(l->time), "%.4s-%02u-%c%cT%.8s", s + 21, m + 1, s[9] == ' ' ? '0' : s[9], s[10], s + 12);

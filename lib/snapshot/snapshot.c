@@ -96,6 +96,7 @@ static void kernel_release(struct snap_kernel *k)
 	map_release(&k->modules);
 	map_release(&k->counters);
 	array_free(&k->offloads);
+	array_free(&k->recent);
 }
 
 const char *snap_proxy_port_name(enum snap_proxy_port p)

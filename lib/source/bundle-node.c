@@ -312,6 +312,7 @@ KERNEL_FILE(use_offloads, read_ethtool)
 KERNEL_FILE(use_neighbours, read_lnstat)
 KERNEL_FILE(use_timeouts, read_ipvs_timeouts)
 KERNEL_FILE(use_locks, read_locks)
+KERNEL_FILE(use_recent, read_recent)
 KERNEL_FILE(use_versions, read_versions)
 
 /* ---- DNS ---- */
@@ -372,6 +373,7 @@ static const struct node_file node_files[] = {
 	{ "lnstat.txt", OTHER(use_neighbours) },
 	{ "ipvsadm-timeout.txt", OTHER(use_timeouts) },
 	{ "locks.txt", OTHER(use_locks) },
+	{ "xt-recent.txt", OTHER(use_recent) },
 	{ "versions.txt", OTHER(use_versions) },
 	{ "resolv.conf", OTHER(read_resolv_conf) },
 	{ "dns.txt", OTHER(read_dns) },

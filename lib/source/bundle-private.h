@@ -155,6 +155,7 @@ int read_ethtool(struct snapshot *s, struct snap_node *n, const char *data, size
 int read_lnstat(struct snapshot *s, struct snap_node *n, const char *data, size_t size);
 int read_ipvs_timeouts(struct snapshot *s, struct snap_node *n, const char *data, size_t size);
 int read_locks(struct snapshot *s, struct snap_node *n, const char *data, size_t size);
+int read_recent(struct snapshot *s, struct snap_node *n, const char *data, size_t size);
 int read_versions(struct snapshot *s, struct snap_node *n, const char *data, size_t size);
 
 /* proxy-config.c: decodes ConfigMap kube-system/kube-proxy, when it is there, into @s. 0 or -ENOMEM. */

@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "collect-private.h"
+#include "proxy-private.h"
 
 #define LOG_MAX (8u << 20)  /* bytes of one log, which its end must fit into */
 #define LOG_LINES "5000"
@@ -26,6 +27,7 @@ struct get_job {
 	const char *path; /* of the member */
 	const char *what; /* for the report; NULL: nobody misses it */
 	bool is_log;
+	const char *node; /* whose kube-proxy this is */
 };
 
 /* ---- version ---- */
@@ -288,7 +290,7 @@ static int ask_node(struct collect *c, const char *node, const char *port, const
 
 	if (!j || !target)
 		return -ENOMEM;
-	*j = (struct get_job){ .c = c, .path = arena_printf(c->arena, "nodes/%s/%s", node, file) };
+	*j = (struct get_job){ .c = c, .path = arena_printf(c->arena, "nodes/%s/%s", node, file), .node = node };
 	strbuf_adds(&path, "/api/v1/nodes");
 	api_path_add(&path, target);
 	strbuf_adds(&path, "/proxy/");
@@ -299,11 +301,61 @@ static int ask_node(struct collect *c, const char *node, const char *port, const
 				       .what = { "get", "", "nodes/proxy", NULL, node },
 				       .path = path.s,
 				       .body_max = ANSWER_MAX,
+				       .accept = *port ? "*/*" : NULL,
 				       .once = true,
+				       .failed_body = *port,
 				       .timeout_ms = PROXY_TIMEOUT_MS,
 				       .done = done,
 				       .arg = j,
 			       });
+}
+
+/* A health port's own answer, well or ill; the API server's 503 has another body. */
+static bool is_health(const struct api_result *r, enum snap_proxy_port port, char *data, size_t size)
+{
+	struct strbuf b = { .s = data, .len = size, .cap = size + 1 };
+
+	return data && (r->outcome == API_OK || r->status == 503) && proxy_is_answer(port, &b);
+}
+
+static int write_ends(const struct get_job *j, int healthz, int livez)
+{
+	struct strbuf path CLEANUP(strbuf_release) = STRBUF_INIT, lines CLEANUP(strbuf_release) = STRBUF_INIT;
+
+	strbuf_addf(&path, "nodes/%s/kube-proxy-http.txt", j->node);
+	proxy_http_line(&lines, PROXY_HEALTHZ, PORT_ANSWERED, healthz, NULL);
+	if (livez)
+		proxy_http_line(&lines, PROXY_LIVEZ, PORT_ANSWERED, livez, NULL);
+	return path.failed || lines.failed ? -ENOMEM : bundle_out_add(j->c->out, path.s, lines.s, lines.len);
+}
+
+/* /healthz was 503. */
+static int on_livez(void *arg, const struct api_result *r, char *data, size_t size)
+{
+	struct get_job *j = arg;
+	const bool is = is_health(r, PROXY_LIVEZ, data, size);
+	int err = write_ends(j, 503, is ? (int)r->status : 0);
+
+	if (is && err == 0)
+		err = bundle_out_add(j->c->out, j->path, data, size);
+	free(data);
+	return err;
+}
+
+static int on_healthz(void *arg, const struct api_result *r, char *data, size_t size)
+{
+	struct get_job *j = arg;
+	int err = r->outcome == API_OK ? collect_note(j->c, r, j->what, false) : 0;
+
+	if (err == 0 && is_health(r, PROXY_HEALTHZ, data, size)) {
+		err = bundle_out_add(j->c->out, j->path, data, size);
+		if (err == 0 && r->outcome == API_OK)
+			err = write_ends(j, 200, 0);
+		else if (err == 0)
+			err = ask_node(j->c, j->node, ":" HEALTHZ_PORT, "kube-proxy-livez.json", "livez", on_livez);
+	}
+	free(data);
+	return err;
 }
 
 static int ask_rest(struct collect *c)
@@ -316,7 +368,7 @@ static int ask_rest(struct collect *c)
 		if (c->nodes_done > 0) /* the first one was the try */
 			r = ask_node(c, name, "", "kubelet-config.json", "configz", on_answer);
 		if (r == 0)
-			r = ask_node(c, name, ":" HEALTHZ_PORT, "kube-proxy-healthz.json", "healthz", on_answer);
+			r = ask_node(c, name, ":" HEALTHZ_PORT, "kube-proxy-healthz.json", "healthz", on_healthz);
 	}
 	return r;
 }

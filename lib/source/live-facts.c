@@ -10,11 +10,14 @@
 #include "bundle-private.h"
 #include "live-private.h"
 #include "log-private.h"
+#include "proxy-private.h"
 
 enum {
 	DNS_PODS = 4, FACT_MS = 3000, SMALL_ANSWER = 256 << 10, DNS_LOG_LINES = 200, DNS_LOG_PREVIOUS = 50,
 	/* of kube-proxy's log: the beginning, where its mode and flags stand, and the end */
 	LOG_BYTES = 64 << 10, LOG_BYTES_NAMED = 16 << 10, LOG_LINES = 1000, LOG_LINES_NAMED = 100, LOG_LINES_PREVIOUS = 100, LOG_ANSWER = 1 << 20,
+	METRICS_ANSWER = 4 << 20, METRICS_KB = 120, /* at most, and as a rule */
+	NODES_ASKED = 200,
 };
 
 struct facts {
@@ -23,6 +26,11 @@ struct facts {
 	const struct live_plan *plan;
 	size_t asked;
 	bool refused[3]; /* by enum source */
+	struct server {
+		bool away; /* turned off, or not to be reached from elsewhere */
+		bool all;  /* it listens at every address, and that is known */
+		uint16_t port;
+	} health, metrics; /* of kube-proxy, as the cluster configures it */
 };
 
 enum source { OF_PROXY, OF_LOG, OF_KUBELET };
@@ -35,11 +43,14 @@ struct fact {
 	const char *container;
 	enum log_program program;
 	bool previous;
+	bool is_page; /* of kube-proxy, @pod: */
+	enum snap_proxy_port port;
 	size_t head;  /* bytes that are asked for of the log's beginning; 0: its end is */
 	size_t lines; /* of its end */
 };
 
 static int ask_tail(const struct fact *head);
+static int ask_page(struct facts *x, const char *node, const struct k8s_pod *p, enum snap_proxy_port port);
 
 /* ---- answers ---- */
 
@@ -72,13 +83,46 @@ static int take_failure(struct fact *f, const struct api_result *r)
 	return array_push(&f->facts->s->missing, m);
 }
 
-/* kube-proxy answers 503 with JSON of its own when its rules are too old; the API server's own 503 has a message. */
-static int take_illness(struct fact *f)
+/* How the port ended, as a node's own look writes it down. */
+static int say_end(struct fact *f, enum snap_port_end end, int status)
 {
-	static const char ill[] = "{\"healthy\": false}";
-	char *data = strdup(ill);
+	struct fact http = *f;
+	struct strbuf line = STRBUF_INIT;
 
-	return data ? use_file(f, data, sizeof(ill) - 1) : -ENOMEM;
+	http.file = "kube-proxy-http.txt";
+	proxy_http_line(&line, f->port, end, status, NULL);
+	return line.failed ? -ENOMEM : use_file(&http, line.s, line.len);
+}
+
+/*
+ * kube-proxy answers 503 with JSON of its own when its rules are too old, or its node is going; the API server's own 503 is a Status. That nobody listens
+ * is a fact where the port is open to all, and else may be as it was configured.
+ */
+static int take_page(struct fact *f, const struct api_result *r, char **data, size_t size)
+{
+	const struct server *server = f->port == PROXY_HEALTHZ || f->port == PROXY_LIVEZ ? &f->facts->health : &f->facts->metrics;
+	struct strbuf b = { .s = take_ptr(*data), .len = size, .cap = size + 1 };
+	const bool ok = r->outcome == API_OK, is = (ok || r->status == 503) && b.s && proxy_is_answer(f->port, &b);
+	int err;
+
+	if (is) {
+		err = say_end(f, PORT_ANSWERED, ok ? 200 : 503);
+		if (err == 0)
+			err = use_file(f, take_ptr(b.s), b.len);
+		if (err == 0 && !ok && f->port == PROXY_HEALTHZ)
+			err = ask_page(f->facts, f->node, f->pod, PROXY_LIVEZ);
+	} else if (ok) {
+		err = say_end(f, PORT_STRANGE, 0);
+	} else if (server->all && r->message && strstr(r->message, "connect: connection refused")) {
+		err = say_end(f, PORT_REFUSED, 0);
+	} else if (f->port == PROXY_HEALTHZ || r->outcome == API_FORBIDDEN) {
+		err = take_failure(f, r);
+	} else { /* nobody misses the other pages; where one cannot be reached the others cannot either */
+		f->facts->metrics.away |= f->port != PROXY_LIVEZ && r->outcome != API_NOT_FOUND;
+		err = 0;
+	}
+	strbuf_release(&b);
+	return err;
 }
 
 /* CoreDNS answers 503 with the names of the plugins that are not ready. */
@@ -113,7 +157,9 @@ static int on_fact(void *arg, const struct api_result *r, char *data, size_t siz
 	struct fact *f = arg;
 	int result;
 
-	if (f->container) {
+	if (f->is_page) {
+		result = take_page(f, r, &data, size);
+	} else if (f->container) {
 		result = take_log(f, r, data, size);
 	} else if (f->pod) {
 		const char *body = data ? data : r->message ? r->message : "";
@@ -123,8 +169,6 @@ static int on_fact(void *arg, const struct api_result *r, char *data, size_t siz
 				 take_failure(f, r);
 	} else if (r->outcome == API_OK && data) {
 		return use_file(f, data, size);
-	} else if (f->source == OF_PROXY && r->status == 503 && !r->message) {
-		result = take_illness(f);
 	} else {
 		result = take_failure(f, r);
 	}
@@ -143,14 +187,15 @@ static int ask(struct facts *x, struct fact f, const struct api_what *what, cons
 	*own = f;
 	own->facts = x;
 	x->asked++;
-	return api_get(x->api, &(struct api_get){ .what = *what, .path = path, .body_max = f.program == LOG_KUBE_PROXY ? LOG_ANSWER : max, .may_cut = f.source == OF_LOG, .once = true,
+	return api_get(x->api, &(struct api_get){ .what = *what, .path = path, .body_max = f.program == LOG_KUBE_PROXY ? LOG_ANSWER : max,
+						  .may_cut = f.source == OF_LOG, .once = true, .failed_body = f.is_page,
 						  .timeout_ms = FACT_MS, .done = on_fact, .arg = own, .accept = "*/*" });
 }
 
 /* Of the cluster's DNS little is asked, and in a small cluster always. */
-static bool has_room(const struct facts *x, enum source source, bool dns)
+static bool has_room(const struct facts *x, enum source source, bool dns, unsigned kilobytes)
 {
-	return !x->refused[source] && ((dns && x->plan->widened) || live_room(x->plan, (unsigned)x->asked + 1, 24));
+	return !x->refused[source] && ((dns && x->plan->widened) || live_room(x->plan, (unsigned)x->asked + 1, kilobytes));
 }
 
 static int ask_pod(struct facts *x, struct fact f, const struct k8s_pod *p, const char *port, const char *below)
@@ -158,7 +203,7 @@ static int ask_pod(struct facts *x, struct fact f, const struct k8s_pod *p, cons
 	const struct api_what what = { "get", "", f.source == OF_LOG ? "pods/log" : "pods/proxy", p->meta.ns, p->meta.name };
 	CLEANUP(strbuf_release) struct strbuf name = STRBUF_INIT, path = STRBUF_INIT;
 
-	if (!has_room(x, f.source, f.pod && f.program == LOG_COREDNS))
+	if (!has_room(x, f.source, f.pod && !f.is_page && f.program == LOG_COREDNS, f.is_page && f.port == PROXY_METRICS ? METRICS_KB : 24))
 		return 0;
 	strbuf_addf(&name, "%s%s", p->meta.name, port);
 	strbuf_adds(&path, "/api/v1/namespaces");
@@ -166,7 +211,7 @@ static int ask_pod(struct facts *x, struct fact f, const struct k8s_pod *p, cons
 	strbuf_adds(&path, "/pods");
 	api_path_add(&path, strbuf_str(&name));
 	strbuf_adds(&path, below);
-	return path.failed || name.failed ? -ENOMEM : ask(x, f, &what, strbuf_str(&path), SMALL_ANSWER);
+	return path.failed || name.failed ? -ENOMEM : ask(x, f, &what, strbuf_str(&path), f.is_page && f.port == PROXY_METRICS ? METRICS_ANSWER : SMALL_ANSWER);
 }
 
 static int ask_kubelet(struct facts *x, const char *node)
@@ -174,7 +219,7 @@ static int ask_kubelet(struct facts *x, const char *node)
 	const struct api_what what = { "get", "", "nodes/proxy", NULL, node };
 	CLEANUP(strbuf_release) struct strbuf path = STRBUF_INIT;
 
-	if (!has_room(x, OF_KUBELET, false))
+	if (!has_room(x, OF_KUBELET, false, 24))
 		return 0;
 	strbuf_adds(&path, "/api/v1/nodes");
 	api_path_add(&path, node);
@@ -256,13 +301,47 @@ static int ask_proxy_log(struct facts *x, const char *node, const struct k8s_pod
 	return ask_log_part(x, f);
 }
 
+static int ask_page(struct facts *x, const char *node, const struct k8s_pod *p, enum snap_proxy_port port)
+{
+	static const struct {
+		const char *file, *path;
+	} pages[] = {
+		[PROXY_HEALTHZ] = { "kube-proxy-healthz.json", "/proxy/healthz" }, [PROXY_LIVEZ] = { "kube-proxy-livez.json", "/proxy/livez" },
+		[PROXY_MODE] = { "kube-proxy-mode.txt", "/proxy/proxyMode" }, [PROXY_CONFIGZ] = { "kube-proxy-configz.json", "/proxy/configz" },
+		[PROXY_METRICS] = { "kube-proxy-metrics.txt", "/proxy/metrics" },
+	};
+	const struct server *server = port == PROXY_HEALTHZ || port == PROXY_LIVEZ ? &x->health : &x->metrics;
+	char at[16];
+
+	if (server->away)
+		return 0;
+	(void)snprintf(at, sizeof(at), ":%u", server->port);
+	return ask_pod(x, (struct fact){ .source = OF_PROXY, .node = node, .file = pages[port].file, .pod = p, .is_page = true, .port = port }, p, at,
+		       pages[port].path);
+}
+
+/* A server that listens on loopback alone is not to be reached through the API server. */
+static struct server server_of(const struct kube_proxy_config *c, const char *bind, uint16_t def, bool open)
+{
+	struct server s = { .away = !open, .all = c->known && open, .port = def };
+	struct ip_addr addr;
+
+	if (!c->known || !bind || !*bind || !proxy_parse_bind(bind, def, &addr, &s.port))
+		return s;
+	s.away = s.port == 0 || (addr.family && ip_addr_is_loopback(&addr));
+	s.all = !s.away && !addr.family;
+	return s;
+}
+
 static int ask_node(struct facts *x, const char *node)
 {
 	const struct k8s_pod *proxy = x->plan->want->axes[2] ? proxy_of(x, node) : NULL;
 	int r = 0;
 
 	if (proxy)
-		r = ask_pod(x, (struct fact){ .source = OF_PROXY, .node = node, .file = "kube-proxy-healthz.json" }, proxy, ":10256", "/proxy/healthz");
+		r = ask_page(x, node, proxy, PROXY_HEALTHZ);
+	for (unsigned i = PROXY_MODE; r == 0 && proxy && i < PROXY_PORTS; i++)
+		r = ask_page(x, node, proxy, (enum snap_proxy_port)i);
 	/* the address that it gives is held against all Services */
 	if (r == 0 && x->plan->want->axes[0] && live_has_all(x->plan, K8S_SERVICES, NULL))
 		r = ask_kubelet(x, node);
@@ -335,7 +414,9 @@ static int ask_dns(struct facts *x)
 
 int live_facts(struct snapshot *s, struct api *a, struct live_plan *p)
 {
-	struct facts x = { .s = s, .api = a, .plan = p };
+	const struct kube_proxy_config *c = &s->configmap_config;
+	struct facts x = { .s = s, .api = a, .plan = p, .health = server_of(c, c->healthz_bind_address, PROXY_HEALTHZ_PORT, true),
+			   .metrics = server_of(c, c->metrics_bind_address, PROXY_METRICS_PORT, false) };
 	struct name_list nodes = { 0 };
 	int r = 0;
 

@@ -294,6 +294,45 @@ int read_locks(struct snapshot *s, struct snap_node *n, const char *data, size_t
 	return f.held ? set_holder(s, n, &f, name) : 0;
 }
 
+/* ---- xt_recent ---- */
+
+#define RECENT_LIMIT "/sys/module/xt_recent/parameters/ip_list_tot:"
+#define RECENT_LIST "/proc/net/xt_recent/"
+
+static int add_recent(struct snapshot *s, struct snap_node *n, const struct words *w)
+{
+	const size_t head = strlen(RECENT_LIST);
+	struct snap_recent one = { 0 };
+	uint64_t entries;
+
+	if (!number_of(w, 0, UINT32_MAX, &entries) || w->len[1] <= head || memcmp(w->v[1], RECENT_LIST, head) != 0 ||
+	    !is_name(w->v[1] + head, w->len[1] - head) || n->k.recent.len >= ENTRIES_MAX)
+		return 0;
+	one.entries = (uint32_t)entries;
+	one.name = arena_strndup(&s->arena, w->v[1] + head, w->len[1] - head);
+	return one.name && array_push(&n->k.recent, one) == 0 ? 0 : -ENOMEM;
+}
+
+/* `grep -H . /sys/module/xt_recent/parameters/ip_list_tot`, then `wc -l /proc/net/xt_recent/...`: "  12 /proc/net/xt_recent/KUBE-SEP-ABC" */
+int read_recent(struct snapshot *s, struct snap_node *n, const char *data, size_t size)
+{
+	const char *end = data + size;
+	const size_t head = strlen(RECENT_LIMIT);
+	struct words w;
+
+	while (next_line(&data, end, &w)) {
+		uint64_t limit;
+
+		if (w.n == 1 && w.len[0] > head && memcmp(w.v[0], RECENT_LIMIT, head) == 0) {
+			if (parse_uint(w.v[0] + head, w.len[0] - head, UINT32_MAX, &limit) == 0)
+				n->k.recent_limit = (uint32_t)limit;
+		} else if (w.n == 2 && add_recent(s, n, &w) < 0) {
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
 /* ---- nft --version, iptables --version ---- */
 
 /* "nftables v1.0.6 (Lester Gooch #5)", "iptables v1.8.9 (nf_tables)" */

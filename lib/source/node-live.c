@@ -61,6 +61,7 @@ READS(read_neigh_stats, kernel_neigh_stats)
 READS(read_locks_held, kernel_locks)
 READS(read_offloads, kernel_offloads)
 READS(read_timeouts, kernel_ipvs_timeouts)
+READS(read_recents, kernel_recent)
 
 /* In the order in which a bundle's folder would be read, where that matters: texts of iptables before nft's JSON. */
 static const struct reader readers[] = {
@@ -85,6 +86,7 @@ static const struct reader readers[] = {
 	{ { "locks.txt" }, read_locks_held, false },
 	{ { "ethtool.txt" }, read_offloads, false },
 	{ { "ipvsadm-timeout.txt" }, read_timeouts, false },
+	{ { "xt-recent.txt" }, read_recents, false },
 };
 
 /* One call of a reader, which any of two threads makes. */

@@ -164,9 +164,25 @@ locks() {
 		look ps -o pid=,comm= -p "$pid"
 	done
 }
+# How many clients session affinity keeps, of how many at most.
+recent() {
+	grep -H . /sys/module/xt_recent/parameters/ip_list_tot
+	find /proc/net/xt_recent/ -type f -exec wc -l {} +
+}
 versions() {
 	look nft --version
 	look iptables --version
+}
+
+# A table of millions would take minutes, and nobody would read it.
+connections() {
+	count=$(cat /proc/sys/net/netfilter/nf_conntrack_count 2>/dev/null)
+	if has conntrack && loaded nf_conntrack_netlink ctnetlink_dump_table; then
+		keep conntrack-stats.txt conntrack -S
+		[ "${count:-1000000}" -le 100000 ] && keep conntrack.txt conntrack -L -o extended
+	elif [ -r /proc/net/nf_conntrack ]; then
+		[ "${count:-1000000}" -le 100000 ] && optional conntrack.txt cat /proc/net/nf_conntrack
+	fi
 }
 
 facts() {
@@ -182,6 +198,7 @@ facts() {
 	optional lnstat.txt neighbours
 	optional locks.txt locks
 	optional versions.txt versions
+	[ ! -d /proc/net/xt_recent ] || optional xt-recent.txt recent
 	[ ! -e /proc/net/ip_vs ] || optional ipvsadm-timeout.txt look ipvsadm -l --timeout
 	for f in ip-route.json:routes ip-rule.json:policy sysctl.txt:sysctls; do
 		if ${f#*:} >"$top/part" 2>/dev/null </dev/null && [ -s "$top/part" ]; then
@@ -190,11 +207,7 @@ facts() {
 			missing="$missing ${f%:*}"
 		fi
 	done
-	if loaded nf_conntrack_netlink ctnetlink_dump_table; then
-		keep conntrack-stats.txt conntrack -S
-		count=$(cat /proc/sys/net/netfilter/nf_conntrack_count 2>/dev/null)
-		[ "${count:-1000000}" -le 100000 ] && keep conntrack.txt conntrack -L -o extended
-	fi
+	connections
 }
 
 files() {

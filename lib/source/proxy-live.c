@@ -26,7 +26,6 @@
 #define SMALL_ANSWER (256u << 10)
 #define METRICS_MAX (16u << 20) /* of a program that is all of Kubernetes */
 #define ASK_MS 2000
-enum { HEALTHZ_PORT = 10256, METRICS_PORT = 10249 }; /* pkg/cluster/ports/ports.go */
 
 /* An address to ask, of one of the two servers. */
 struct target {
@@ -109,12 +108,13 @@ static void cut_line(char *command, const char *inside)
 	*end = '\0';
 }
 
-static bool parse_bind(const char *text, uint16_t def, struct target *t)
+bool proxy_parse_bind(const char *text, uint16_t def, struct ip_addr *ret_addr, uint16_t *ret_port)
 {
 	const char *colon = strrchr(text, ':');
 	const bool has_port = colon && colon == strchr(text, ':');
 	const char *bracket = strchr(text, ']');
 	size_t len = strlen(text);
+	struct ip_addr addr = { 0 };
 	uint64_t port = def;
 
 	if (*text == '[' && bracket) {
@@ -127,11 +127,10 @@ static bool parse_bind(const char *text, uint16_t def, struct target *t)
 			return false;
 		len = (size_t)(colon - text);
 	}
-	*t = (struct target){ .off = port == 0, .port = (uint16_t)port };
-	if (len && ip_addr_parsen(text, len, &t->addr) < 0)
+	if (len && ip_addr_parsen(text, len, &addr) < 0)
 		return false;
-	if (ip_addr_is_zero(&t->addr))
-		t->addr.family = 0;
+	*ret_addr = ip_addr_is_zero(&addr) ? (struct ip_addr){ 0 } : addr;
+	*ret_port = (uint16_t)port;
 	return true;
 }
 
@@ -141,8 +140,8 @@ static void take_bind(const char *text, uint16_t def, struct target *t)
 
 	if (text && !*text)
 		t->off = true;
-	else if (text && parse_bind(text, def, &found))
-		*t = found;
+	else if (text && proxy_parse_bind(text, def, &found.addr, &found.port))
+		*t = (struct target){ .off = found.port == 0, .addr = found.addr, .port = found.port };
 }
 
 /* With --config all is in that file, in the process's own view of the files. */
@@ -164,9 +163,9 @@ static int read_config(struct looking *x, const char *pid, const char *path)
 	x->settled = true;
 	/* in the file "" is the default, and not off */
 	if (c.healthz_bind_address && *c.healthz_bind_address)
-		take_bind(c.healthz_bind_address, HEALTHZ_PORT, &x->health);
+		take_bind(c.healthz_bind_address, PROXY_HEALTHZ_PORT, &x->health);
 	if (c.metrics_bind_address && *c.metrics_bind_address)
-		take_bind(c.metrics_bind_address, METRICS_PORT, &x->metrics);
+		take_bind(c.metrics_bind_address, PROXY_METRICS_PORT, &x->metrics);
 	return 0;
 }
 
@@ -186,9 +185,9 @@ static int take_settings(struct looking *x, const char *pid, const char *command
 		return read_config(x, pid, value);
 	x->settled = true;
 	if (proxy_command_flag(command, "healthz-bind-address", value, sizeof(value)))
-		take_bind(value, HEALTHZ_PORT, &x->health);
+		take_bind(value, PROXY_HEALTHZ_PORT, &x->health);
 	if (proxy_command_flag(command, "metrics-bind-address", value, sizeof(value)))
-		take_bind(value, METRICS_PORT, &x->metrics);
+		take_bind(value, PROXY_METRICS_PORT, &x->metrics);
 	turn_off(command, "healthz-port", &x->health);
 	turn_off(command, "metrics-port", &x->metrics);
 	return 0;
@@ -454,7 +453,7 @@ static int ask_ports(struct looking *x, int64_t end_ms)
 
 int node_proxy_read(struct node_live *l, int64_t end_ms)
 {
-	struct looking x = { .l = l, .health = { .port = HEALTHZ_PORT }, .metrics = { .port = METRICS_PORT } };
+	struct looking x = { .l = l, .health = { .port = PROXY_HEALTHZ_PORT }, .metrics = { .port = PROXY_METRICS_PORT } };
 	int r;
 
 	if (stat("/proc/thread-self/ns/net", &x.here) < 0)

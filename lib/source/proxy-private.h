@@ -9,6 +9,8 @@
 
 #include <svcdoctor/snapshot.h>
 
+enum { PROXY_HEALTHZ_PORT = 10256, PROXY_METRICS_PORT = 10249 }; /* pkg/cluster/ports/ports.go */
+
 /* proxy-metrics.c: /metrics, the text form of Prometheus. What was read before is forgotten. */
 int proxy_metrics_read(struct arena *arena, const char *data, size_t size, struct snap_proxy *p);
 
@@ -21,6 +23,8 @@ void proxy_http_line(struct strbuf *b, enum snap_proxy_port port, enum snap_port
 /* A file with the answer of @port was there; what kube-proxy-http.txt says of it counts before that. */
 void proxy_port_answered(struct snap_proxy *p, enum snap_proxy_port port, int status);
 
+/* Where a server of kube-proxy is, as flags and configuration say it: "0.0.0.0:10256", "[::1]:10249", an address alone. @ret_addr: family 0: all. */
+bool proxy_parse_bind(const char *text, uint16_t def, struct ip_addr *ret_addr, uint16_t *ret_port);
 /* proxy-live.c: is this what @port answers? Of /configz what other programs have there is cut from @b. */
 bool proxy_is_answer(enum snap_proxy_port port, struct strbuf *b);
 

@@ -97,6 +97,7 @@ static const struct reader {
 	{ "neighbours", kernel_neigh_stats },
 	{ "locks", kernel_locks },
 	{ "offloads", kernel_offloads },
+	{ "recent", kernel_recent },
 	{ "timeouts", kernel_ipvs_timeouts },
 };
 

@@ -497,15 +497,25 @@ class Backends:
         answer = None
         if kind == "nodes" and port in (None, "10250"):
             answer = self.kubelet(node, path)
-        elif port == "10256" and path == "healthz" and (kind == "nodes" or labels.get("k8s-app") == "kube-proxy"):
-            text = self.file("nodes", node, "kube-proxy-healthz.json")
-            if text is not None:
-                answer = Answer(200 if json.loads(text).get("healthy", True) else 503, text)
+        elif kind == "nodes" or labels.get("k8s-app") == "kube-proxy":
+            answer = self.kube_proxy(node, port, path)
         elif labels.get("k8s-app") == "kube-dns" and (port, path) in (("8181", "ready"), ("8080", "health")):
             answer = Answer(200, b"OK", "text/plain; charset=utf-8")
         if answer is None:
             raise failure(503, "ServiceUnavailable", f"error trying to reach service: dial tcp {address}:{port or 80}: connect: connection refused")
         raise answer
+
+    def kube_proxy(self, node, port, path):
+        """Its pages, where the bundle has them; NODE/open says that the second port is open to others. None: nobody listens there."""
+        name = {("10256", "healthz"): "healthz.json", ("10256", "livez"): "livez.json", ("10249", "proxyMode"): "mode.txt", ("10249", "configz"): "configz.json",
+                ("10249", "metrics"): "metrics.txt"}.get((port, path))
+        health = self.file("nodes", node, "kube-proxy-healthz.json")
+        if not name or health is None or (port == "10249" and self.file("nodes", node, "open") is None):
+            return None
+        text = self.file("nodes", node, "kube-proxy-" + name)
+        if text is None:
+            return no_page()
+        return Answer(200 if port == "10249" or json.loads(text).get("healthy", True) else 503, text, "text/plain; charset=utf-8" if port == "10249" else "application/json")
 
     def kubelet(self, node, path):
         if path == "configz":

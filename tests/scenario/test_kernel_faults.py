@@ -131,6 +131,11 @@ def neighbours(b, entries=1024, fulls=3):
     b.put("node1", "lnstat.txt", NEIGH.format(entries, fulls))
 
 
+def recent(b, entries=100, name="KUBE-SEP-4JZVQJHXTKMDXJNR", limit=100):
+    b.put("node1", "xt-recent.txt", f"/sys/module/xt_recent/parameters/ip_list_tot:{limit}\n 3 /proc/net/xt_recent/KUBE-SEP-JA2KGDKF2CQMWBSK\n"
+                                    f" {entries} /proc/net/xt_recent/{name}\n {entries + 3} total\n")
+
+
 def six_services(b):
     def change(items):
         for s in items:
@@ -305,6 +310,12 @@ ROWS = (
     ("neighbours nearly full", IPTABLES, ways(neighbours, entries=1000, fulls=0), "arp-cache-overflow", "warning", ("nearly full",)),
     ("neighbours that were full once", IPTABLES, ways(neighbours, entries=12, fulls=2), "arp-cache-overflow", "info", ("has been full",)),
     ("many neighbours", IPTABLES, ways(neighbours, entries=900, fulls=0), None, None, ()),
+
+    ("affinity full", IPTABLES, recent, "xt-recent-limit", "warning", ("lists of clients of 1 endpoint are full", "(default/sticky): 100 clients of at most 100")),
+    ("affinity with room", IPTABLES, ways(recent, 99), None, None, ()),
+    ("affinity with a higher limit", IPTABLES, ways(recent, 100, limit=1000), None, None, ()),
+    ("a full list of somebody else", IPTABLES, ways(recent, name="sshguard"), None, None, ()),
+    ("affinity full, another mode", NFTABLES, recent, None, None, ()),
 
     ("IPv6 off", IPTABLES, six_off, "ipv6-disabled-or-ra", "error", ("1 Service has an IPv6 address", "disable_ipv6=0")),
     ("IPv6 off, and nobody uses it", IPTABLES, ways(six_off, services=False), None, None, ()),

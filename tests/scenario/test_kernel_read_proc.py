@@ -160,6 +160,20 @@ def locks():
         expect(not any(f":{inode} " in x for x in free.splitlines()), f"held by nobody: {free}")
 
 
+def recent():
+    """Lists of xt_recent: how long each is."""
+    rule = ("iptables-legacy", "-A", "INPUT", "-m", "recent", "--name", "KUBE-SEP-X", "--set")
+    if subprocess.run(rule, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode != 0:
+        return "there is no xt_recent here"
+    for n in range(3):
+        with open("/proc/thread-self/net/xt_recent/KUBE-SEP-X", "w", encoding="ascii") as f:
+            f.write(f"+10.0.0.{n}\n")
+    got = read("recent")
+    expect(got.startswith("/sys/module/xt_recent/parameters/ip_list_tot:") and got.endswith("\n3 /proc/net/xt_recent/KUBE-SEP-X\n"), got)
+    sh("iptables-legacy", "-F")
+    return None
+
+
 def offloads():
     read("offloads", state="absent: there is no tunnel link", code=3)
     if subprocess.run(("ip", "link", "add", "vx0", "type", "vxlan", "id", "5", "dstport", "4789"), stderr=subprocess.DEVNULL, check=False).returncode != 0:
@@ -176,7 +190,7 @@ def main():
         tests.skip("kernel_read_proc", "needs root")
         tests.finish()
     unshare(NEWNET)
-    for test in (settings, sockets, name, statistics, modules, counters, neighbours, locks, offloads):
+    for test in (settings, sockets, name, statistics, modules, counters, neighbours, locks, recent, offloads):
         tests.run(test.__name__, test)
     tests.finish()
 

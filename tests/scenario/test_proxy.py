@@ -11,6 +11,10 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from api_server import ApiServer, Rule  # noqa: E402
+from node_world import lacks  # noqa: E402
+from proxy_server import PAGES, ProxyServer  # noqa: E402
+from test_node_live import NO_HOME  # noqa: E402
+from test_proxy_ports import World  # noqa: E402
 from common import CORPUS, PROGRAM, Copy, Tests, expect, expect_equal, read, run, write  # noqa: E402
 
 LAB = "lab-iptables-nft"
@@ -94,7 +98,7 @@ def test_many():
             text = run("proxy", "--bundle", folder, codes={0, 1}).out
             expect(len(text.splitlines()) <= LINES_MOST, f"{len(text.splitlines())} lines:\n{text}")
             expect("iptables on 19 nodes; ipvs on node-04" in text and "node-05" in text, text)
-            expect("kube-proxy on node node-05" in text, text)
+            expect("kube-proxy on node-05" in text, text)
             doc = proxy("--bundle", folder, codes=(0, 1))
             expect_equal(len(doc["nodes"]), 20, "nodes")
             states = [n["state"] for n in doc["nodes"]]
@@ -185,10 +189,52 @@ def test_seats():
         expect("403" in r.err + r.out or "forbidden" in r.err + r.out, r.out + r.err)
 
 
+# what its ports do: the state of the node, and what is found
+STATES = (
+    ("healthy", {}, "well", set()),
+    ("stale", {"healthz": "stale", "livez": "stale"}, "warned", {"kube-proxy-healthz-stale", "kube-proxy-not-syncing"}),
+    ("draining", {"healthz": "draining", "livez": "draining"}, "well", set()),
+    ("another mode", {"proxyMode": "ipvs"}, "warned", {"kube-proxy-mode-differs"}),
+    ("hangs", {p: "hanging" for p in PAGES}, None, {"kube-proxy-port-silent"}),
+)
+
+
+def ports(world, pages, state, found):
+    with ProxyServer(world.node, pages):
+        r = run("proxy", "--netns", world.node.name, "-o", "json", env=NO_HOME, codes={0, 1, 2})
+        n = node(r.json, world.node.name)
+        if state:
+            expect_equal(n["state"], state, [f["text"] for f in r.json["findings"]])
+        checks = {f["check"] for f in r.json["findings"] if f["severity"] != "info"}
+        expect(not found and not checks or found & checks, f"findings: {checks}")
+        text = run("proxy", "--netns", world.node.name, env=NO_HOME, codes={0, 1, 2}).out
+        expect(world.node.name in text and "health " in text and "pid " in text, text)
+
+
+def test_refused(world):
+    with ProxyServer(world.node, binds={}):
+        r = run("proxy", "--netns", world.node.name, "-o", "json", env=NO_HOME, codes={0, 1, 2})
+        expect("refused" in json.dumps(node(r.json, world.node.name)["health"]), r.out)
+        expect_equal({f["check"] for f in r.json["findings"]} & {"kube-proxy-port-silent"}, {"kube-proxy-port-silent"}, "findings")
+
+
+def on_a_node(t):
+    """Without a kubeconfig: the node's own ports, processes and kernel."""
+    missing = lacks("ip", "bash")
+    if missing:
+        t.skip("on a node", missing)
+        return
+    with World() as world:
+        for name, *rest in STATES:
+            t.run("on a node: " + name, ports, world, *rest)
+        t.run("on a node: refused", test_refused, world)
+
+
 def main():
     t = Tests()
     for test in (test_sound, test_faulty, test_many, test_log_alone, test_log_beside, test_missing_module, test_seats):
         t.run(test.__name__[5:], test)
+    on_a_node(t)
     t.finish()
 
 

@@ -3,6 +3,7 @@
 """kube-proxy's own ports, asked on the node: a real HTTP server in a namespace, in every state, through `collect`, `collect --script node` and a
 command that judges. Nothing but these ports of this machine is asked, and nothing takes longer than their time limit."""
 import io
+import json
 import os
 import re
 import shutil
@@ -11,9 +12,11 @@ import tarfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from common import Tests, expect, expect_equal, run  # noqa: E402
+from api_cluster import Answer  # noqa: E402
+from api_server import ApiServer  # noqa: E402
+from common import Copy, Tests, expect, expect_equal, run  # noqa: E402
 from node_world import Node, lacks  # noqa: E402
-from proxy_server import PAGES, ProxyServer, good  # noqa: E402
+from proxy_server import PAGES, ProxyServer, good, health  # noqa: E402
 from test_node_live import NO_HOME, Folder, collect, same  # noqa: E402
 from test_script import by_shell, script  # noqa: E402
 
@@ -184,8 +187,113 @@ def by_script(world):
     return None
 
 
+# ---- through the API server ----
+
+DRAINED = health(30, True, False)
+LIVE = health(30, True)
+
+
+def put(path, text):
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+
+
+class Served:
+    """A lab behind an API server, with @files of its nodes changed, and a ConfigMap of kube-proxy."""
+
+    def __init__(self, files=None, config=None):
+        self.files, self.config = files or {}, config
+
+    def __enter__(self):
+        self.copy = Copy("lab-iptables-nft").__enter__()
+        for name, text in self.files.items():
+            path = self.copy.file("nodes", name)
+            if text is None:
+                os.unlink(path)
+            else:
+                put(path, text)
+        path = self.copy.file("cluster", "configmaps.json")
+        with open(path, encoding="utf-8") as f:
+            document = json.load(f)
+        document["items"] = [i for i in document["items"] if i["metadata"]["name"] != "kube-proxy"]
+        if self.config is not None:
+            document["items"].append({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "kube-proxy", "namespace": "kube-system"},
+                                      "data": {"config.conf": "kind: KubeProxyConfiguration\n" + self.config}})
+        put(path, json.dumps(document))
+        self.server = ApiServer(self.copy.path).__enter__()
+        return self
+
+    def __exit__(self, *exc):
+        self.server.__exit__(*exc)
+        self.copy.__exit__(*exc)
+
+    def health(self, what):
+        """What the ports of each node are said to answer, and what was asked of whom."""
+        r = run("proxy", "-o", "json", env={"KUBECONFIG": self.server.kubeconfig(), "HOME": "/nonexistent"}, codes=(0, 1, 2))
+        asked = [re.sub(r".*/pods/kube-proxy-(\d)%3A(\d+)/proxy", r"\1:\2", q.target) for q in self.server.requests if "/pods/kube-proxy-" in q.target and "/proxy/" in q.target]
+        self.nodes = {n["node"]: n for n in r.json["nodes"]}
+        return {name: {p: v.get("status") or v["end"] for p, v in n["health"].items() if isinstance(v, dict)} for name, n in self.nodes.items()}, sorted(asked), what
+
+
+def api_healthy():
+    """Nothing but /healthz is asked, and nothing where nobody could answer."""
+    with Served() as s:
+        got, asked, _ = s.health("healthy")
+        expect_equal(got, {"node1": {"healthz": 200}, "node2": {"healthz": 200}}, "ports")
+        expect_equal(asked, ["0:10256/healthz", "1:10256/healthz"], "what was asked")
+    with Served(config="metricsBindAddress: 127.0.0.1:10249\nhealthzBindAddress: 127.0.0.1:10256\n") as s:
+        got, asked, _ = s.health("on loopback")
+        expect_equal((got, asked), ({"node1": {}, "node2": {}}, []), "ports on loopback")
+
+
+def api_ill():
+    """Of a 503 the body counts, and /livez tells a node that is going from one that is stuck."""
+    with Served({"node2/kube-proxy-healthz.json": DRAINED, "node2/kube-proxy-livez.json": LIVE, "node1/kube-proxy-healthz.json": health(2460, False)}) as s:
+        got, asked, _ = s.health("ill")
+        expect_equal(got, {"node1": {"healthz": 503}, "node2": {"healthz": 503, "livez": 200}}, "ports")
+        expect_equal(asked, ["0:10256/healthz", "0:10256/livez", "1:10256/healthz", "1:10256/livez"], "what was asked")
+        expect_equal([s.nodes[n]["health"]["node_eligible"] for n in ("node1", "node2")], [True, False], "eligible")
+        expect(s.nodes["node1"]["syncs"]["finished"]["IPv4"]["at"], str(s.nodes["node1"]["syncs"]))
+        made = s.copy.file("made")
+        run("collect", "-w", made, env={"KUBECONFIG": s.server.kubeconfig(), "HOME": "/nonexistent"}, codes=(0, 1, 2))
+        seen = {}
+        for n in ("node1", "node2"):
+            for f in ("kube-proxy-http.txt", "kube-proxy-healthz.json", "kube-proxy-livez.json"):
+                path = os.path.join(made, "nodes", n, f)
+                seen[n, f] = open(path, encoding="utf-8").read() if os.path.exists(path) else None  # pylint: disable=consider-using-with
+        expect_equal(seen["node1", "kube-proxy-http.txt"], "healthz 503\n", "node1")
+        expect_equal(seen["node2", "kube-proxy-http.txt"], "healthz 503\nlivez 200\n", "node2")
+        expect_equal((seen["node2", "kube-proxy-healthz.json"], seen["node2", "kube-proxy-livez.json"], seen["node1", "kube-proxy-livez.json"]), (DRAINED, LIVE, None), "bodies")
+
+
+def api_refused():
+    """That nobody listens is said of the one node, where everybody could be listened to."""
+    with Served({"node2/kube-proxy-healthz.json": None}, "healthzBindAddress: 0.0.0.0:10256\n") as s:
+        got, _, _ = s.health("refused")
+        expect_equal(got, {"node1": {"healthz": 200}, "node2": {"healthz": "refused"}}, "ports")
+    with Served({"node2/kube-proxy-healthz.json": None}) as s:
+        got, _, _ = s.health("nobody knows where it should be")
+        expect_equal(got, {"node1": {"healthz": 200}, "node2": {}}, "ports")
+    with Served({"node2/kube-proxy-healthz.json": "<html>"}) as s:
+        s.server.hook = lambda q: Answer(200, b"<html>hello", "text/html") if "kube-proxy-1%3A10256" in q.target else None
+        got, _, _ = s.health("something else")
+        expect_equal(got, {"node1": {"healthz": 200}, "node2": {"healthz": "strange"}}, "ports")
+
+
+def api_open():
+    """The other port is asked where it is open to others."""
+    with Served({"node1/open": ""}, "metricsBindAddress: 0.0.0.0:10249\n") as s:
+        got, asked, _ = s.health("open")
+        pages = {"healthz": 200, "proxyMode": 200, "configz": 200, "metrics": 200}
+        expect_equal(got, {"node1": pages, "node2": {"healthz": 200, "proxyMode": "refused", "configz": "refused", "metrics": "refused"}}, "ports")
+        expect(asked.count("0:10249/metrics") == 1 and not any("livez" in a for a in asked), str(asked))
+        expect_equal(s.nodes["node1"]["rules"].get("rules_by_metrics"), 159, "its metrics")
+
+
 def main():
     t = Tests()
+    for test in (api_healthy, api_ill, api_refused, api_open):
+        t.run(test.__name__.replace("_", " "), test)
     missing = lacks("ip", "bash")
     if missing:
         t.skip("proxy ports", missing)

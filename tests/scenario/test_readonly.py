@@ -122,7 +122,7 @@ def commands(node, folder):
     target = os.path.join(folder, "made.tar.gz")
     source = ("--netns", node.name)
     return (
-        (("verify", "-A", *source), None), (("diagnose", "-A", *source), None), (("rules", "-A", *source), None), (("endpoints", "-A", *source), None), (("hairpin", *source), None),
+        (("verify", "-A", *source), None), (("diagnose", "-A", *source), None), (("rules", "-A", *source), None), (("endpoints", "-A", *source), None), (("hairpin", *source), None), (("proxy", *source), None),
         (("trace", "10.244.1.9", "10.96.0.10:53/UDP", *source), None), (("wait", "kubernetes", "--timeout", "1s", *source), None),
         (("diagnose", "-A", "--watch", "--interval", "200ms", "--timeout", "1s", *source), None),
         (("diagnose", "-A", "-o", "json", "--output-file", os.path.join(folder, "report"), *source), os.path.join(folder, "report")),

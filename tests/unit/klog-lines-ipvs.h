@@ -7,6 +7,8 @@ S("builtin-modules-unreadable", "Failed to read <<builtin|loaded>> modules file.
 S("builtin-modules-unreadable", "Failed to read <<builtin|loaded>> modules file, you can ignore this message when kube-proxy is running inside container without mounting /lib/modules", "open /lib/modules/5.4.0-77/modules.builtin: no such file or directory", "filePath=\"/lib/modules/5.4.0-77/modules.builtin\"", NULL, NULL),
 P("ipvs-module-unloaded", "Failed to <<load|unload>> kernel module ip_vs_wrr with modprobe. You can ignore this message when kube-proxy is running inside container without mounting /lib/modules", NULL, NULL, NULL, "ip_vs_wrr"),
 P("ipvs-module-unloaded", "Failed to <<load|unload>> kernel module ip_vs_sh with modprobe", NULL, NULL, NULL, "ip_vs_sh"),
+S("ipvs-module-unloaded", "Failed to <<load|unload>> kernel module with modprobe. You can ignore this message when kube-proxy is running inside container without mounting /lib/modules", NULL, "moduleName=\"ip_vs_fo\"", NULL, "ip_vs_fo"),
+S("ipvs-module-unloaded", "Failed to <<load|unload>> kernel module with modprobe, you can ignore this message when kube-proxy is running inside container without mounting /lib/modules", NULL, "moduleName=\"ip_vs_nq\"", NULL, "ip_vs_nq"),
 S("ipvs-module-unloaded", "Failed to <<load|unload>> kernel module with modprobe. ", NULL, "You can ignore this message when kube-proxy is running inside container without mounting /lib/modules=\"(MISSING)\" moduleName=\"ip_vs_lc\"", NULL, NULL),
 S("ipvs-module-unloaded", "Failed to <<load|unload>> kernel module with modprobe", NULL, "moduleName=\"ip_vs_dh\"", NULL, "ip_vs_dh"),
 S("ipvs-module-unloaded", "Failed to <<load|unload>> kernel module with modprobe,", NULL, "moduleName=\"ip_vs_rr\"", NULL, "ip_vs_rr"),

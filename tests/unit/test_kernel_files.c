@@ -20,6 +20,7 @@ static const struct file {
 	{ "ipvsadm-timeout.txt", "Timeout (tcp tcpfin udp): 900 120 300\n" },
 	{ "locks.txt", "65024 10747905 /run/xtables.lock\n1: FLOCK  ADVISORY  WRITE 4711 fe:00:10747905 0 EOF\n1: -> FLOCK  ADVISORY  WRITE 4712 fe:00:10747905 0 EOF\n"
 		       "2: POSIX  ADVISORY  WRITE 99 fe:00:1074 0 EOF\n   4711 fail2ban-server\n" },
+	{ "xt-recent.txt", "/sys/module/xt_recent/parameters/ip_list_tot:100\n 12 /proc/net/xt_recent/KUBE-SEP-AB\n 12 total\n 3 /proc/net/xt_recent/../x\n" },
 	{ "versions.txt", "nftables v1.0.6 (Lester Gooch #5)\niptables v1.8.9 (nf_tables)\n" },
 };
 
@@ -100,6 +101,10 @@ static void test_read(void **state)
 	assert_int_equal(n->k.ipvs_timeouts[2], 300);
 	assert_string_equal(n->proxy.lock_holder, "pid 4711 (fail2ban-server)");
 	assert_int_equal(n->proxy.lock_waiting, 1);
+	assert_int_equal(n->k.recent_limit, 100);
+	assert_int_equal(n->k.recent.len, 1);
+	assert_string_equal(n->k.recent.v[0].name, "KUBE-SEP-AB");
+	assert_int_equal(n->k.recent.v[0].entries, 12);
 	assert_string_equal(n->k.nft_version, "1.0.6");
 	assert_string_equal(n->k.iptables_version, "1.8.9");
 	snapshot_release(&s);

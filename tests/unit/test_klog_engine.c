@@ -515,6 +515,9 @@ static void hostile(void **state)
 					    "{\"MESSAGE\":[999999999999,-1]}", "{\"MESSAGE\":{}}", "{\"MESSAGE\":null}", "{\"log\":[[[", "{\"a\":{\"b\":[\"]\"}", "{\"ts\":\"\",\"msg\":\"\"}",
 					    "{\"__REALTIME_TIMESTAMP\":\"99999999999999999999\",\"MESSAGE\":\"x\"}" };
 
+	static const char *const times_not[] = { "time=\"20\x1b[1m\" level=info msg=\"Some settings\"", "M\x1b[ 01 10:00:00 node-7 kube-proxy[1]: Some settings",
+						 "[Fri Nov \x1b" "0 10:00:00 2026] x", "[Fri Nov 20 10:00:00\x1b" "2026] x" };
+
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(logs); i++) {
 		CLEANUP(arena_release) struct arena a = { 0 };
@@ -528,6 +531,13 @@ static void hostile(void **state)
 
 		assert_int_equal(s.hits.len, 0);
 		assert_int_equal(s.lines, 1);
+	}
+	/* what is no time is not kept as one */
+	for (size_t i = 0; i < ARRAY_LEN(times_not); i++) {
+		CLEANUP(arena_release) struct arena a = { 0 };
+		CLEANUP(log_summary_release) struct log_summary s = read_pieces(&a, i < 2 ? LOG_KUBE_PROXY : LOG_KERNEL, times_not[i], strlen(times_not[i]), false, 9);
+
+		assert_null(s.until);
 	}
 }
 

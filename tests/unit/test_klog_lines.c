@@ -560,18 +560,33 @@ static void missing_module(void **state)
 /* What stood before the mode and the version of the same start is not over with them. */
 static void start_goes_on(void **state)
 {
-	static const char text[] = "E0102 03:04:05.000001       1 server.go:666] \"Failed to retrieve node info\" err=\"nodes \\\"a\\\" not found\"\n"
+	static const char text[] = "E0102 03:04:05.000001       1 server.go:666] \"Can't determine this node's IP, assuming 127.0.0.1; if this is incorrect, please set the --bind-address flag\"\n"
 				   "E0102 03:04:05.100001       1 server_others.go:1] \"Can't use the IPVS proxier\" err=\"no support\"\n"
 				   "I0102 03:04:05.200001       1 server_others.go:1] \"Using iptables Proxier\"\n"
 				   "I0102 03:04:05.300001       1 server.go:1] \"Version info\" version=\"v1.25.3\"\n";
 	CLEANUP(arena_release) struct arena a = { 0 };
 	CLEANUP(log_summary_release) struct log_summary s = read_log(&a, LOG_KUBE_PROXY, text, sizeof(text) - 1);
-	const struct log_hit *node = find(&s, "node-info-failed"), *ipvs = find(&s, "ipvs-unusable");
+	const struct log_hit *node = find(&s, "node-ip-assumed"), *ipvs = find(&s, "ipvs-unusable");
 
 	(void)state;
 	assert_true(node && ipvs && !node->over && !ipvs->over);
 	assert_true(node->last_line >= s.started_line && ipvs->last_line >= s.started_line);
 	assert_string_equal(s.mode, "iptables");
+}
+
+/* The Node was asked for before the API server answered: that is over. */
+static void node_in_the_end(void **state)
+{
+	static const char text[] = "E0102 03:04:05.000001       1 server.go:666] \"Failed to retrieve node info\" err=\"Get \\\"https://192.0.2.6:6443/api/v1/nodes/a\\\": dial tcp 192.0.2.6:6443: connect: connection refused\"\n"
+				   "I0102 03:04:06.100001       1 server.go:677] \"Successfully retrieved node IP(s)\" IPs=[\"192.0.2.7\"]\n";
+	CLEANUP(arena_release) struct arena a = { 0 };
+	CLEANUP(log_summary_release) struct log_summary s = read_log(&a, LOG_KUBE_PROXY, text, sizeof(text) - 1);
+	const struct log_hit *h = find(&s, "node-info-failed");
+
+	(void)state;
+	assert_true(h && h->over);
+	assert_string_equal(h->reason->id, "api-refused");
+	assert_string_equal(h->name, "192.0.2.6:6443");
 }
 
 /* One family's round says nothing of the other's: what failed is not over with it. */
@@ -595,7 +610,8 @@ int main(void)
 		cmocka_unit_test(every_line),	 cmocka_unit_test(near_misses),		 cmocka_unit_test(every_reason),
 		cmocka_unit_test(kernel_lines),	 cmocka_unit_test(all_forms),		 cmocka_unit_test(all_ids_differ),
 		cmocka_unit_test(harmless_is_harmless), cmocka_unit_test(errors_are_errors),
-		cmocka_unit_test(sound_logs),	 cmocka_unit_test(missing_module),	 cmocka_unit_test(start_goes_on), cmocka_unit_test(rounds_of_families),
+		cmocka_unit_test(sound_logs),	 cmocka_unit_test(missing_module),	 cmocka_unit_test(start_goes_on), cmocka_unit_test(node_in_the_end),
+		cmocka_unit_test(rounds_of_families),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -362,9 +362,9 @@ static const struct {
 	const char *text;
 } rows[] = {
 	{ cidr_of_services, "clustercidr-mismatch", SEVERITY_WARNING, "it may be the range of Services" },
-	{ cidr_of_services, "clustercidr-mismatch", SEVERITY_WARNING, "nodes node1 and node2 are outside of it" },
+	{ cidr_of_services, "clustercidr-mismatch", SEVERITY_WARNING, "pods on node1 and node2 are outside of it" },
 	{ pods_outside, "clustercidr-mismatch", SEVERITY_ERROR, "come from the node's address" },
-	{ pods_outside_node1, "clustercidr-mismatch", SEVERITY_ERROR, "pods on node node1 are outside" },
+	{ pods_outside_node1, "clustercidr-mismatch", SEVERITY_ERROR, "pods on node1 are outside" },
 	{ pods_outside_by_node, "clustercidr-mismatch", SILENT, NULL },
 	{ pod_cidr_outside, "clustercidr-mismatch", SEVERITY_WARNING, "172.31.0.0/16" },
 	{ pod_cidr_unused, "clustercidr-mismatch", SILENT, NULL },
@@ -379,8 +379,8 @@ static const struct {
 	{ log_cidr, "detect-local-nodecidr-wait", SEVERITY_ERROR, "the text of the line" },
 	{ by_node, "detect-local-nodecidr-wait", SILENT, NULL },
 	{ by_cidr_without, "detect-local-nodecidr-wait", SILENT, NULL },
-	{ masquerade_all, "masquerade-all", SEVERITY_WARNING, "on node node2 rewrites" },
-	{ no_cidr_masquerade_all, "masquerade-all", SEVERITY_WARNING, "nodes node1 and node2" },
+	{ masquerade_all, "masquerade-all", SEVERITY_WARNING, "on node2 rewrites" },
+	{ no_cidr_masquerade_all, "masquerade-all", SEVERITY_WARNING, "on node1 and node2" },
 	{ by_node, "masquerade-all", SILENT, NULL },
 	{ other_name, "kube-proxy-nodename-mismatch", SEVERITY_ERROR, "'ip-10-0-0-1', which does not exist" },
 	{ anothers_name, "kube-proxy-nodename-mismatch", SEVERITY_WARNING, "'node2', which is another one" },
@@ -397,7 +397,7 @@ static const struct {
 	{ wants_ipvs, "ipvs-silent-fallback", SILENT, NULL },
 	{ wanted_ipvs_old, "ipvs-silent-fallback", SEVERITY_WARNING, "modprobe" },
 	{ wanted_ipvs_old, "kube-proxy-mode-differs", SILENT, NULL },
-	{ runs_ipvs, "kube-proxy-modes-mixed", SEVERITY_WARNING, "in ipvs mode on node node2" },
+	{ runs_ipvs, "kube-proxy-modes-mixed", SEVERITY_WARNING, "in ipvs mode on node2" },
 	{ told_mode, "kube-proxy-modes-mixed", SILENT, NULL }, /* kube-proxy-mode-differs tells it */
 	{ two_behind, "kube-proxy-version-skew", SILENT, NULL },
 	{ two_behind, "kube-proxy-versions-mixed", SILENT, NULL },
