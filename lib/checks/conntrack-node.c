@@ -118,13 +118,19 @@ static void look_full(struct run *r, const struct snap_node *n)
 
 /* ---- races for a source port ---- */
 
+/* kube-proxy's own in IPVS mode, for pods that ask themselves: so few that it has no random ports. */
+static bool is_hairpin(const struct rs_rule *rule)
+{
+	return memmem(rule->text, rule->text_len, "KUBE-LOOP-BACK", 14) != NULL;
+}
+
 static const struct rs_rule *masquerade_in(const struct rs_chain *c)
 {
 	for (uint32_t i = 0; i < c->nrules; i++) {
 		const struct rs_rule *rule = c->rules[i];
 
 		for (unsigned k = 0; k < rule->nstmts; k++)
-			if (rule->stmts[k].kind == ST_MASQUERADE && !(rule->stmts[k].u.nat && rule->stmts[k].u.nat->random_fully))
+			if (rule->stmts[k].kind == ST_MASQUERADE && !(rule->stmts[k].u.nat && rule->stmts[k].u.nat->random_fully) && !is_hairpin(rule))
 				return rule;
 	}
 	return NULL;

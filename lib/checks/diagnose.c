@@ -124,9 +124,9 @@ static int run_rules(struct run *r)
 		return e;
 	rules_findings(r);
 	proxy_pods_judged(r);
-	kernel_judged(r);
 	conntrack_findings(r);
 	conntrack_node_findings(r);
+	kernel_judged(r);
 	proxy_findings(r);
 	return 0;
 }

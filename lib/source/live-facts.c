@@ -412,21 +412,6 @@ static int ask_dns(struct facts *x)
 	return r;
 }
 
-/* Every node, or the one that is asked for. */
-static int all_nodes(const struct facts *x, struct name_list *ret)
-{
-	const char *node = x->plan->want->node;
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && ret->v.len < NODES_ASKED && i < x->s->cluster.nodes.len; i++) {
-		const char *name = x->s->cluster.nodes.v[i]->meta.name;
-
-		if (!node || strcmp(node, name) == 0)
-			r = array_push(&ret->v, name);
-	}
-	return r;
-}
-
 int live_facts(struct snapshot *s, struct api *a, struct live_plan *p)
 {
 	const struct kube_proxy_config *c = &s->configmap_config;
@@ -435,10 +420,7 @@ int live_facts(struct snapshot *s, struct api *a, struct live_plan *p)
 	struct name_list nodes = { 0 };
 	int r = 0;
 
-	if (p->want->proxies)
-		r = all_nodes(&x, &nodes);
-	else
-		live_nodes(p, &nodes);
+	live_nodes(p, &nodes);
 	/* what the first node does not give, by right or by reach, is not asked of the others */
 	for (size_t i = 0; r == 0 && i < nodes.v.len; i++) {
 		r = ask_node(&x, nodes.v.v[i]);

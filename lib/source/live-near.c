@@ -222,7 +222,6 @@ void live_nodes(struct live_plan *p, struct name_list *ret)
 		nodes_of_proxies(p, ret);
 		return;
 	}
-
 	for (int ready = 0; ready < 2; ready++) {
 		for (size_t i = 0; named && i < p->targets.len; i++)
 			nodes_of(p, p->targets.v[i], ready, ret);

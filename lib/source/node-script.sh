@@ -174,6 +174,17 @@ versions() {
 	look iptables --version
 }
 
+# A table of millions would take minutes, and nobody would read it.
+connections() {
+	count=$(cat /proc/sys/net/netfilter/nf_conntrack_count 2>/dev/null)
+	if has conntrack && loaded nf_conntrack_netlink ctnetlink_dump_table; then
+		keep conntrack-stats.txt conntrack -S
+		[ "${count:-1000000}" -le 100000 ] && keep conntrack.txt conntrack -L -o extended
+	elif [ -r /proc/net/nf_conntrack ]; then
+		[ "${count:-1000000}" -le 100000 ] && optional conntrack.txt cat /proc/net/nf_conntrack
+	fi
+}
+
 facts() {
 	keep_json ip-addr.json ip -j addr
 	keep_json ip-link.json ip -j -d link
@@ -196,11 +207,7 @@ facts() {
 			missing="$missing ${f%:*}"
 		fi
 	done
-	if loaded nf_conntrack_netlink ctnetlink_dump_table; then
-		keep conntrack-stats.txt conntrack -S
-		count=$(cat /proc/sys/net/netfilter/nf_conntrack_count 2>/dev/null)
-		[ "${count:-1000000}" -le 100000 ] && keep conntrack.txt conntrack -L -o extended
-	fi
+	connections
 }
 
 files() {

@@ -81,6 +81,12 @@ int kernel_sysctl(struct kernel_text *ret) { return answer(FACTS, ret, "net.ipv4
 int kernel_conntrack_stats(struct kernel_text *ret) { return answer(FACTS, ret, ""); }
 int kernel_sockets(struct kernel_text *ret) { return answer(FACTS, ret, "Netid State Recv-Q Send-Q Local Address:Port Peer Address:Port\n"); }
 int kernel_modules(struct kernel_text *ret) { return answer(FACTS, ret, ""); }
+int kernel_counters(struct kernel_text *ret) { return answer(FACTS, ret, ""); }
+int kernel_neigh_stats(struct kernel_text *ret) { return answer(FACTS, ret, ""); }
+int kernel_locks(struct kernel_text *ret) { return answer(FACTS, ret, ""); }
+int kernel_offloads(struct kernel_text *ret) { return answer(FACTS, ret, ""); }
+int kernel_ipvs_timeouts(struct kernel_text *ret) { return answer(FACTS, ret, ""); }
+int kernel_conntrack(struct kernel_text *ret) { return answer(FACTS, ret, ""); }
 int kernel_uname(struct kernel_text *ret) { return answer(FACTS, ret, "Linux n 6.1.0 #1\n"); }
 
 int kernel_netns_enter(const char *netns, pid_t pid, char why[static 160], const char **ret_lacks)
