@@ -6,7 +6,7 @@ import json
 import os
 from datetime import timedelta
 
-from common import Tests, expect, expect_equal, run
+from common import Copy, Tests, expect, expect_equal, run
 from fleet import REASONS, Fleet, cri, klog, new_line
 
 SEEDS = int(os.environ.get("SVCDOCTOR_FLEETS", "6"))
@@ -21,8 +21,8 @@ def causes(d):
     return [f for f in found.values() if f["id"] not in explained]
 
 
-def sound():
-    with Fleet(1, sound=True) as b:
+def sound(seed):
+    with Fleet(seed, sound=True) as b:
         r = run("diagnose", "-A", "--bundle", b.path, "-o", "json")
         bad = [f"{f['severity']} {f['id']}: {f['text']}" for f in causes(r.json) if f["severity"] != "info"]
         expect_equal(bad, [], "what is said of 20 sound nodes")
@@ -224,6 +224,18 @@ def line(file, texts, told):
         expect(not told or any(file in e for e in found[0]["evidence"]), lambda: str(found[0]["evidence"]))
 
 
+def missing_module():
+    """A recorded node whose kernel lacks xt_ipvs; and the same where another module is missing."""
+    for extension in ("ipvs", "recent", "statistic"):
+        with Copy("lab-ipvs-missing-module") as b:
+            if extension != "ipvs":
+                b.edit(lambda s, e=extension: s.replace("Extension ipvs revision 0", f"Extension {e} revision 0"), "nodes", "node2", "kube-proxy.log")
+            d = run("diagnose", "-A", "--bundle", b.path, "-o", "json").json
+            expect_equal(errors(d), [("node2", "xt-modules-missing")], "errors")
+            text = next(f["text"] for f in causes(d) if f["severity"] == "error")
+            expect(text.endswith(f"the kernel does not have xt_{extension}"), text)
+
+
 def redacted():
     """Names are others, and what is told is the same."""
     with Fleet(3) as b:
@@ -235,7 +247,8 @@ def redacted():
 
 def main():
     t = Tests()
-    t.run("20 sound nodes", sound)
+    for seed in (1, 2):
+        t.run(f"20 sound nodes, {seed}", sound, seed)
     t.run("a rule of another program on the same node", foreign_beside)
     t.run("a Service that is wrong on another node too", healthy_beside)
     t.run("a change of two seconds ago", just_now)
@@ -244,6 +257,7 @@ def main():
     t.run("a failure that is over", mended)
     for file, texts, told in LINES:
         t.run(f"line: {told[0] if told else texts[0][:50]}", line, file, texts, told)
+    t.run("a module that is missing", missing_module)
     t.run("redacted", redacted)
     for seed in range(1, SEEDS + 1):
         t.run(f"fleet {seed}", fleet, seed)
