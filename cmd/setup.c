@@ -319,6 +319,7 @@ static struct live_want wanted(const struct context *c)
 			       .rollouts = c->command == &command_wait && c->o.wait_for == WAIT_ROLLOUT };
 	const char *name = c->command->name;
 
+	w.proxies = c->command == &command_proxy;
 	if (w.proxies) { /* where only one namespace may be read, that of its pods says most */
 		w.namespace_ = "kube-system";
 	}

@@ -189,6 +189,8 @@ LINES = (
      ("kube-proxy-crashloop-ipvs-modules", "the kernel cannot do IPVS")),
     ("kube-proxy.previous.log", ('"Error running ProxyServer" err="could not find nftables binary: exec: \\"nft\\": executable file not found in $PATH"',),
      ("kube-proxy-nft-binary-or-version", "nft")),
+    ("kube-proxy.previous.log", ('"command failed" err="failed validate: KubeProxyConfiguration.Mode.ProxyMode: Invalid value: \\"xyz\\": must be iptables, ipvs, '
+                                 'nftables or blank (blank means the best-available proxy [currently iptables])"',), ("kube-proxy-unknown-mode", "xyz"), "error"),
     ("kube-proxy.log", ('"Kube-proxy configuration may be incomplete or incorrect" err="nodePortAddresses is unset; NodePort connections will be accepted on all '
                         'local IPs. Consider using `--nodeport-addresses primary`"',), None),
     ("kube-proxy.log", ('"Failed to create nfacct runner, nfacct based metrics won\'t be available" err="nfacct sub-system not available"',), None),
@@ -209,8 +211,8 @@ def crashing(text):
     return json.dumps(d)
 
 
-def line(file, texts, told):
-    """The rules are right still: a warning, and the only one."""
+def line(file, texts, told, severity="warning"):
+    """The rules are right still: a warning as a rule, and the only one."""
     with Fleet(7, 3, sound=True) as b:
         before = file == "kube-proxy.previous.log"
         t = b.now - timedelta(seconds=2)  # its last sync was before
@@ -219,7 +221,7 @@ def line(file, texts, told):
             b.edit(crashing, "cluster", "pods.json")
             os.unlink(b.file("nodes", "node-3", "kube-proxy.log"))
         found = [f for f in causes(diagnosed(b, (0, 1))) if f["severity"] != "info"]
-        expect_equal([(f["check"], f["node"], f["severity"]) for f in found], [(told[0], "node-3", "warning")] if told else [], "what is told")
+        expect_equal([(f["check"], f["node"], f["severity"]) for f in found], [(told[0], "node-3", severity)] if told else [], "what is told")
         expect(not told or told[1] in found[0]["text"], lambda: found[0]["text"])
         expect(not told or any(file in e for e in found[0]["evidence"]), lambda: str(found[0]["evidence"]))
 
@@ -255,8 +257,8 @@ def main():
     t.run("times alone", by_times_alone)
     t.run("rules that are not taken", cannot_write)
     t.run("a failure that is over", mended)
-    for file, texts, told in LINES:
-        t.run(f"line: {told[0] if told else texts[0][:50]}", line, file, texts, told)
+    for file, texts, told, *severity in LINES:
+        t.run(f"line: {told[0] if told else texts[0][:50]}", line, file, texts, told, *severity)
     t.run("a module that is missing", missing_module)
     t.run("redacted", redacted)
     for seed in range(1, SEEDS + 1):
