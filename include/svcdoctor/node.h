@@ -38,7 +38,7 @@ struct node_link {
 	const char *mac;
 	uint32_t mtu;
 	const char *lower;	/* the link below a tunnel or VLAN; NULL: none is told */
-	int learning;		/* vxlan: 0: where addresses are is told to it, 1: it learns; -1: not shown */
+	int learning;		/* vxlan: 0: where addresses are is told to it, 1: it learns, or asks; -1: not shown */
 	bool over_ip6;		/* tunnel: its own packets are of IPv6 */
 	uint32_t tunnel_id, tunnel_port; /* vxlan, geneve: VNI and UDP port; 0: not shown */
 };

@@ -188,7 +188,7 @@
   .lookalikes = "From 1.32 on kube-proxy asks the kernel itself and needs no program.",
   .next = "kube-proxy's log for 'executable file not found'; conntrack -L -p udp on the node.",
   .fix = "conntrack-tools in kube-proxy's image or on the host, or kube-proxy 1.32 and later.",
-  .explains = EXPLAINS(STALE_ENTRIES),
+  .explains = EXPLAINS(STALE_FLOWS),
   .source = "pkg/proxy/conntrack; pkg/util/conntrack up to 1.31" },
 { .id = "conntrack-insert-failed-snat-race", .axis = AXIS_RULES, .severity = SEVERITY_WARNING, .scope = SCOPE_NODE, .needs = NEEDS_RULES,
   .title = "Connections that are masqueraded at once lose a race for a source port",

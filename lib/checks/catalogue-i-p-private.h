@@ -290,7 +290,7 @@
   .lookalikes = "Where a reason is known it is the cause: kube-proxy-apiserver-unreachable, kube-proxy-rbac, iptables-restore-failing, xtables-lock-contention, nft-userdata-incompat. A dump that was taken before the API's lists differs by what changed in between.",
   .next = "kube-proxy's log on that node, and its metrics: last_queued_timestamp beside last_timestamp.",
   .fix = "What the log names; restart kube-proxy on that node.",
-  .explains = EXPLAINS(RULE_FAULTS, "rules-torn", "kube-proxy-healthz-stale"),
+  .explains = EXPLAINS(RULE_FAULTS, STALE_FLOWS, "rules-torn", "kube-proxy-healthz-stale"),
   .source = "pkg/proxy/healthcheck/proxy_health.go" },
 { .id = "kube-proxy-port-silent", .axis = AXIS_RULES, .severity = SEVERITY_WARNING, .scope = SCOPE_NODE, .needs = 0,
   .title = "kube-proxy runs, and its health or metrics port does not answer",

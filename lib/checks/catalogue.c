@@ -17,10 +17,9 @@
 #define NODE_RULE_FAULTS \
 	RULE_FAULTS, "kube-chain-not-jumped", "foreign-rule-shadows", "foreign-rule-drops", "firewalld-reject", "forward-policy-drop", \
 		"hc-nodeport-blocked", "nodeport-firewall-sg", "accept-before-reject", "calico-accept-before-reject", "kube-proxy-healthz-stale"
-/* What stays when nobody removes it. */
-#define STALE_ENTRIES "stale-udp-conntrack-deleted-endpoint", "stale-udp-conntrack-no-dnat", "stale-udp-conntrack-no-endpoints"
 /* What follows where kube-proxy does not write rules any more, and where it does not even run. */
-#define PROXY_SYMPTOMS RULE_FAULTS, STALE_ENTRIES, "kube-proxy-wrote-nothing", "rules-torn", "kube-proxy-healthz-stale", "kube-proxy-not-syncing"
+#define STALE_FLOWS "stale-udp-conntrack-deleted-endpoint", "stale-udp-conntrack-no-dnat", "stale-udp-conntrack-no-endpoints"
+#define PROXY_SYMPTOMS RULE_FAULTS, STALE_FLOWS, "kube-proxy-wrote-nothing", "rules-torn", "kube-proxy-healthz-stale", "kube-proxy-not-syncing"
 #define PROXY_ENDS PROXY_SYMPTOMS, "kube-proxy-not-running", "kube-proxy-crashloop", "kube-proxy-port-silent"
 /* What fails for want of endpoints. */
 #define WITHOUT_ENDPOINTS "webhook-apiservice-unreachable", "ingress-backend-no-endpoints", "gateway-route-backend-no-endpoints", "coredns-not-running", \

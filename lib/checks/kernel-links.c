@@ -9,6 +9,8 @@
 
 #include "kernel-private.h"
 
+#define ROUTES_TRIED 64
+
 /* ---- tunnels that carry pods ---- */
 
 /* Bytes that a tunnel puts before a packet, over IPv4 and over IPv6: outer IP 20 or 40, UDP 8, VXLAN or Geneve 8, inner Ethernet 14; WireGuard 32. */
@@ -52,24 +54,42 @@ static const char *node_behind(const struct run *r, const struct snap_node *n, c
 	return NULL;
 }
 
-/* A route of its own for each other node, or one for all of them: then the first of these. */
+/* A route of its own for each other node, or one for all of them. A link with many routes to elsewhere is something else. */
 static bool carries_pods(const struct run *r, const struct snap_node *n, const struct node_link *l)
 {
-	for (size_t i = 0; l->up && i < n->facts.routes.len; i++)
-		if (into(&n->facts.routes.v[i], l) && node_behind(r, n, &n->facts.routes.v[i]))
+	size_t tried = 0;
+
+	for (size_t i = 0; l->up && tried < ROUTES_TRIED && i < n->facts.routes.len; i++) {
+		if (!into(&n->facts.routes.v[i], l))
+			continue;
+		if (node_behind(r, n, &n->facts.routes.v[i]))
 			return true;
+		tried++;
+	}
 	return false;
 }
 
 /* ---- MTU ---- */
 
-/* A veth of a pod: a port of a bridge, or with a route to one address behind it. */
-static bool is_pods(const struct snap_node *n, const struct node_link *l, const struct node_link *uplink)
+/* The bridge that the node's own pods are on, and not that of other containers. */
+static bool is_pods_bridge(const struct run *r, const struct snap_node *n, const char *bridge)
+{
+	const struct k8s_node *o = k8s_find_node(r->c, n->name);
+
+	for (size_t i = 0; o && i < n->facts.routes.len; i++)
+		for (size_t k = 0; str_is(n->facts.routes.v[i].dev, bridge) && n->facts.routes.v[i].dst.len && k < o->npod_cidrs; k++)
+			if (ip_prefix_overlaps(&o->pod_cidrs[k], &n->facts.routes.v[i].dst))
+				return true;
+	return false;
+}
+
+/* A veth of a pod: a port of that bridge, or with a route to one address behind it. */
+static bool is_pods(const struct run *r, const struct snap_node *n, const struct node_link *l, const struct node_link *uplink)
 {
 	if (!str_is(l->kind, "veth") || l == uplink || !l->up)
 		return false;
 	if (l->master)
-		return true;
+		return is_pods_bridge(r, n, l->master);
 	for (size_t i = 0; i < n->facts.routes.len; i++)
 		if (into(&n->facts.routes.v[i], l) && n->facts.routes.v[i].dst.len == (n->facts.routes.v[i].family == AF_INET6 ? 128 : 32))
 			return true;
@@ -113,7 +133,7 @@ static void too_large_for_tunnel(struct run *r, const struct snap_node *n, const
 	for (size_t i = 0; i < n->facts.links.len; i++) {
 		const struct node_link *p = &n->facts.links.v[i];
 
-		if (p->mtu <= l->mtu || !is_pods(n, p, uplink))
+		if (p->mtu <= l->mtu || !is_pods(r, n, p, uplink))
 			continue;
 		pods++;
 		example = p;
@@ -239,80 +259,106 @@ void check_vxlan_checksum(struct run *r)
 
 /* ---- where a tunnel leads ---- */
 
-/* A way through a vxlan link to another node, and what the node's tables say of it. */
-struct way {
+#define FAULTS_MAX 8 /* of one link: a plugin that wrote nothing would be told of for each node */
+
+/* A vxlan link, and what the node's tables say of it. */
+struct tunnel {
 	const struct snap_node *n;
 	const struct node_link *l;
+	struct map neigh; /* address -> struct node_neigh */
+	struct map fdb;	  /* hardware address -> struct node_fdb with a destination */
+	bool floods;	  /* what is not known goes to everybody, or the link asks for it: nothing need be in the tables */
+	size_t faults;
+};
+/* One way through it. */
+struct way {
+	const struct tunnel *t;
 	const struct node_route *route;
-	const char *peer;
-	const struct snap_node *peer_facts; /* NULL: not known */
+	const char *peer; /* the node that it must lead to */
+	bool sure;	  /* and that is known apart from where it leads */
 	const char *mac;
 	const struct node_fdb *to; /* NULL: the table has none */
 };
 
-static const struct node_neigh *neighbour(const struct snap_node *n, const struct node_link *l, const struct ip_addr *a)
+static void tunnel_release(struct tunnel *t)
 {
-	for (size_t i = 0; i < n->facts.neigh.len; i++)
-		if (str_is(n->facts.neigh.v[i].dev, l->name) && ip_addr_equal(&n->facts.neigh.v[i].addr, a))
-			return &n->facts.neigh.v[i];
-	return NULL;
+	map_release(&t->neigh);
+	map_release(&t->fdb);
 }
 
-static const struct node_fdb *forwarding(const struct snap_node *n, const struct node_link *l, const char *mac)
+static void tunnel_index(struct run *r, struct tunnel *t)
 {
-	for (size_t i = 0; i < n->facts.fdb.len; i++)
-		if (str_is(n->facts.fdb.v[i].port, l->name) && n->facts.fdb.v[i].dst.family && strcasecmp(n->facts.fdb.v[i].mac, mac) == 0)
-			return &n->facts.fdb.v[i];
-	return NULL;
+	const struct node_facts *f = &t->n->facts;
+
+	for (size_t i = 0; i < f->neigh.len && !r->err; i++)
+		if (str_is(f->neigh.v[i].dev, t->l->name) && map_put(&t->neigh, &f->neigh.v[i].addr, sizeof(f->neigh.v[i].addr), &f->neigh.v[i]) < 0)
+			r->err = -ENOMEM;
+	for (size_t i = 0; i < f->fdb.len && !r->err; i++) {
+		if (!str_is(f->fdb.v[i].port, t->l->name))
+			continue;
+		t->floods |= str_is(f->fdb.v[i].mac, "00:00:00:00:00:00");
+		if (f->fdb.v[i].dst.family && map_puts(&t->fdb, f->fdb.v[i].mac, &f->fdb.v[i]) < 0)
+			r->err = -ENOMEM;
+	}
 }
 
-static const struct snap_node *facts_of(const struct run *r, const char *name)
+static bool has_pods_of(const struct k8s_node *o, const struct node_route *t)
 {
-	for (size_t i = 0; i < r->s->nodes.len; i++)
-		if (str_is(r->s->nodes.v[i]->name, name))
-			return r->s->nodes.v[i];
-	return NULL;
+	for (size_t i = 0; o && i < o->npod_cidrs; i++)
+		if (ip_prefix_overlaps(&o->pod_cidrs[i], &t->dst))
+			return true;
+	return false;
 }
 
-static const struct node_link *peer_link(const struct way *w)
+/*
+ * The node that a way must lead to. flannel gives each node its podCIDR; others hand out addresses as they like, and there it is the node that it
+ * does lead to, or, where it leads nowhere, one that has a pod there.
+ */
+static void find_peer(struct run *r, struct way *w)
 {
-	const struct node_link *p = w->peer_facts && w->peer_facts->facts.links_known ? node_link_by_name(&w->peer_facts->facts, w->l->name) : NULL;
+	const struct k8s_node *owner = w->to ? run_node_of_addr(r, &w->to->dst) : NULL;
+
+	w->sure = str_starts(w->t->l->name, "flannel.");
+	if (owner && (!w->sure || has_pods_of(owner, w->route)))
+		w->peer = owner->meta.name;
+	else if (w->sure || !w->to)
+		w->peer = node_behind(r, w->t->n, w->route);
+}
+
+static const struct node_link *peer_link(struct run *r, const struct way *w)
+{
+	const struct proxy_view *v = proxy_view_of(r, w->peer);
+	const struct node_link *p = v && v->n && v->n->facts.links_known ? node_link_by_name(&v->n->facts, w->t->l->name) : NULL;
 
 	return p && str_is(p->kind, "vxlan") ? p : NULL;
 }
 
-/* Is this an address of the other node? By what is recorded of it, else by its object, which may name only some. */
-static enum tri is_of_peer(const struct run *r, const struct way *w)
+/* It is the address of a node, and of another one. That it is nobody's may be the work of a router between them. */
+static bool leads_elsewhere(struct run *r, const struct way *w)
 {
-	const struct k8s_node *owner = run_node_of_addr(r, &w->to->dst);
+	const struct k8s_node *owner = w->sure && w->to ? run_node_of_addr(r, &w->to->dst) : NULL;
 
-	if (w->peer_facts && w->peer_facts->facts.addrs_known) {
-		for (size_t i = 0; i < w->peer_facts->facts.addrs.len; i++)
-			if (ip_addr_equal(&w->peer_facts->facts.addrs.v[i].addr, &w->to->dst))
-				return TRI_TRUE;
-		return owner && !str_is(owner->meta.name, w->peer) ? TRI_FALSE : TRI_UNKNOWN; /* it may be that of a router before it */
-	}
-	return !owner ? TRI_UNKNOWN : str_is(owner->meta.name, w->peer) ? TRI_TRUE : TRI_FALSE;
+	return owner && !str_is(owner->meta.name, w->peer);
 }
 
 /* What is wrong with it; NULL: nothing that is known. */
 static const char *way_fault(struct run *r, const struct way *w)
 {
-	const struct node_link *p = peer_link(w);
+	const struct node_link *l = w->t->l, *p = peer_link(r, w);
 	char buf[IP_ADDR_STRLEN];
 
-	if (p && w->l->tunnel_id && p->tunnel_id && w->l->tunnel_id != p->tunnel_id)
-		return run_printf(r, "%s has the VXLAN number %u here and %u there", w->l->name, w->l->tunnel_id, p->tunnel_id);
-	if (p && w->l->tunnel_port && p->tunnel_port && w->l->tunnel_port != p->tunnel_port)
-		return run_printf(r, "%s sends to UDP port %u, and there it listens on %u", w->l->name, w->l->tunnel_port, p->tunnel_port);
+	if (p && l->tunnel_id && p->tunnel_id && l->tunnel_id != p->tunnel_id)
+		return run_printf(r, "%s has the VXLAN number %u here and %u there", l->name, l->tunnel_id, p->tunnel_id);
+	if (p && l->tunnel_port && p->tunnel_port && l->tunnel_port != p->tunnel_port)
+		return run_printf(r, "%s sends to UDP port %u, and there it listens on %u", l->name, l->tunnel_port, p->tunnel_port);
 	if (p && p->mac && w->mac && strcasecmp(p->mac, w->mac) != 0)
 		return run_printf(r, "packets are sent to the hardware address %s, and %s there has %s", w->mac, p->name, p->mac);
-	if (!w->mac && w->l->learning == 0 && w->n->facts.neigh_known)
-		return run_printf(r, "%s does not know the hardware address of %s (ip neigh)", w->l->name, ip_addr_format(&w->route->gateway, buf));
-	if (w->mac && w->n->facts.fdb_known && !w->to)
-		return run_printf(r, "%s does not know where %s is (bridge fdb)", w->l->name, w->mac);
-	if (w->to && is_of_peer(r, w) == TRI_FALSE)
-		return run_printf(r, "%s sends to %s, which is another node's", w->l->name, ip_addr_format(&w->to->dst, buf));
+	if (!w->mac && l->learning == 0 && w->t->n->facts.neigh_known)
+		return run_printf(r, "%s does not know the hardware address of %s (ip neigh)", l->name, ip_addr_format(&w->route->gateway, buf));
+	if (w->mac && w->t->n->facts.fdb_known && !w->to)
+		return run_printf(r, "%s does not know where %s is (bridge fdb)", l->name, w->mac);
+	if (leads_elsewhere(r, w))
+		return run_printf(r, "%s sends to %s, which is another node's", l->name, ip_addr_format(&w->to->dst, buf));
 	return NULL;
 }
 
@@ -332,42 +378,42 @@ static void concern_services(struct run *r, struct finding *f, const char *peer)
 
 static void way_finding(struct run *r, const struct way *w, const char *fault)
 {
-	struct finding *f = kernel_finding_of(r, "node-overlay-broken", w->n, w->peer);
+	struct finding *f = kernel_finding_of(r, "node-overlay-broken", w->t->n, w->peer);
 	char buf[IP_PREFIX_STRLEN], gateway[IP_ADDR_STRLEN];
 
 	f->rank = 5;
-	finding_text(r, f, "from node %s the pods of node %s are not reached: %s", w->n->name, w->peer, fault);
-	finding_evidence(r, f, "route to %s via %s dev %s", ip_prefix_format(&w->route->dst, buf), ip_addr_format(&w->route->gateway, gateway), w->l->name);
+	finding_text(r, f, "from node %s the pods of node %s are not reached: %s", w->t->n->name, w->peer, fault);
+	finding_evidence(r, f, "route to %s via %s dev %s", ip_prefix_format(&w->route->dst, buf), ip_addr_format(&w->route->gateway, gateway), w->t->l->name);
 	concern_services(r, f, w->peer);
-	finding_next(r, f, "ip neigh show dev %t", w->l->name);
-	finding_next(r, f, "bridge fdb show dev %t", w->l->name);
+	finding_next(r, f, "ip neigh show dev %t", w->t->l->name);
+	finding_next(r, f, "bridge fdb show dev %t", w->t->l->name);
 	finding_next(r, f, "kubectl get node %s -o yaml", w->peer);
 }
 
-/* Some plugins let the link ask (l3miss), or send to everybody: there an address that is not known yet is no fault. */
-static bool floods(const struct snap_node *n, const struct node_link *l)
+static void check_way(struct run *r, struct tunnel *t, const struct node_route *route)
 {
-	for (size_t i = 0; i < n->facts.fdb.len; i++)
-		if (str_is(n->facts.fdb.v[i].port, l->name) && str_is(n->facts.fdb.v[i].mac, "00:00:00:00:00:00"))
-			return true;
-	return false;
-}
-
-static void check_way(struct run *r, const struct snap_node *n, const struct node_link *l, const struct node_route *t)
-{
-	struct way w = { .n = n, .l = l, .route = t, .peer = node_behind(r, n, t) };
-	const struct node_neigh *g;
+	const struct node_neigh *g = map_get(&t->neigh, &route->gateway, sizeof(route->gateway));
+	struct way w = { .t = t, .route = route };
 	const char *fault;
 
-	if (!w.peer || !t->has_gateway)
-		return;
-	g = n->facts.neigh_known ? neighbour(n, l, &t->gateway) : NULL;
 	w.mac = g && !str_is(g->state, "FAILED") && !str_is(g->state, "INCOMPLETE") ? g->mac : NULL;
-	w.to = w.mac ? forwarding(n, l, w.mac) : NULL;
-	w.peer_facts = facts_of(r, w.peer);
-	fault = way_fault(r, &w);
-	if (fault)
+	w.to = w.mac ? map_gets(&t->fdb, w.mac) : NULL;
+	find_peer(r, &w);
+	fault = w.peer ? way_fault(r, &w) : NULL;
+	if (fault) {
 		way_finding(r, &w, fault);
+		t->faults++;
+	}
+}
+
+static void check_tunnel(struct run *r, const struct snap_node *n, const struct node_link *l)
+{
+	CLEANUP(tunnel_release) struct tunnel t = { .n = n, .l = l };
+
+	tunnel_index(r, &t);
+	for (size_t i = 0; !t.floods && t.faults < FAULTS_MAX && !r->err && i < n->facts.routes.len; i++)
+		if (into(&n->facts.routes.v[i], l) && n->facts.routes.v[i].has_gateway)
+			check_way(r, &t, &n->facts.routes.v[i]);
 }
 
 void check_overlay(struct run *r)
@@ -375,15 +421,9 @@ void check_overlay(struct run *r)
 	for (size_t i = 0; i < r->s->nodes.len; i++) {
 		const struct snap_node *n = r->s->nodes.v[i];
 
-		for (size_t k = 0; kernel_asked(r, n) && n->facts.links_known && n->facts.routes_known && k < n->facts.links.len; k++) {
-			const struct node_link *l = &n->facts.links.v[k];
-
-			if (!l->up || !str_is(l->kind, "vxlan") || floods(n, l))
-				continue;
-			for (size_t j = 0; j < n->facts.routes.len; j++)
-				if (into(&n->facts.routes.v[j], l))
-					check_way(r, n, l, &n->facts.routes.v[j]);
-		}
+		for (size_t k = 0; kernel_asked(r, n) && n->facts.links_known && n->facts.routes_known && k < n->facts.links.len; k++)
+			if (n->facts.links.v[k].up && str_is(n->facts.links.v[k].kind, "vxlan"))
+				check_tunnel(r, n, &n->facts.links.v[k]);
 	}
 }
 

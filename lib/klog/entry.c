@@ -28,10 +28,11 @@ static bool starts(const struct log_line *l, const char *s)
 	return l->len >= strlen(s) && memcmp(l->text, s, strlen(s)) == 0;
 }
 
-static bool is(const struct log_span *v, const char *want)
+static bool same_text(const struct log_span *v, const char *want, size_t len)
 {
-	return v->s && v->len == strlen(want) && memcmp(v->s, want, v->len) == 0;
+	return v->len == len && len && *v->s == *want && memcmp(v->s, want, len) == 0;
 }
+#define IS(v, want) same_text(v, want, sizeof(want) - 1)
 
 /* Taken out of its quotes; what is in them already stays where it is. */
 static struct log_span unquoted(struct log_line *l, const char *s, size_t len)
@@ -220,10 +221,12 @@ static struct log_span unblocked(struct log_line *l, const struct log_span *v)
 
 bool log_line_value(struct log_line *l, const char *key, struct log_span *ret)
 {
+	const size_t len = strlen(key);
+
 	for (size_t i = 0; i < l->pairs_n; i++) {
 		const struct log_pair *p = &l->pairs[i];
 
-		if (!is(&p->key, key))
+		if (!same_text(&p->key, key, len))
 			continue;
 		*ret = p->kind == '"' ? unquoted(l, p->value.s, p->value.len) : p->kind == '<' ? unblocked(l, &p->value) : p->value;
 		return true;
@@ -318,12 +321,12 @@ static bool read_json(struct log_line *l)
 	if (!l->len || *l->text != '{' || !log_json_open(&j, l->text, l->len))
 		return false;
 	while (l->pairs_n < LOG_PAIRS_MAX && log_json_next(&j, &p.key, &p.value, &p.kind)) {
-		verbose |= is(&p.key, "v");
-		if (is(&p.key, "ts"))
+		verbose |= IS(&p.key, "v");
+		if (IS(&p.key, "ts"))
 			json_time(l, &p);
-		if (is(&p.key, "level")) /* of others than klog; what they say of an error is no less */
-			verbose |= p.kind == '"' && !is(&p.value, "error") && !is(&p.value, "fatal") && !is(&p.value, "panic");
-		if (is(&p.key, "msg") && p.kind == '"' && !message) {
+		if (IS(&p.key, "level")) /* of others than klog; what they say of an error is no less */
+			verbose |= p.kind == '"' && !IS(&p.value, "error") && !IS(&p.value, "fatal") && !IS(&p.value, "panic");
+		if (IS(&p.key, "msg") && p.kind == '"' && !message) {
 			message = true;
 			l->message = unquoted(l, p.value.s, p.value.len);
 		}
@@ -354,7 +357,7 @@ static bool read_logfmt(struct log_line *l)
 	}
 	l->style = STYLE_STRUCTURED;
 	if (log_line_value(l, "level", &v))
-		l->level = is(&v, "error") ? LEVEL_ERROR : is(&v, "warning") ? LEVEL_WARNING : is(&v, "fatal") ? LEVEL_FATAL : LEVEL_INFO;
+		l->level = IS(&v, "error") ? LEVEL_ERROR : IS(&v, "warning") ? LEVEL_WARNING : IS(&v, "fatal") ? LEVEL_FATAL : LEVEL_INFO;
 	json_time(l, &l->pairs[0]);
 	return true;
 }

@@ -113,7 +113,10 @@ bool log_entry_goes_on(bool open, bool structured, const char *s, size_t len);
  * Of kube-proxy a pattern is the message alone, without a full stop at its end: the text of a printf line, the quoted message of a
  * structured one, "msg" of JSON. What follows it as ": ERROR", ", error: ERROR", ", err: ERROR" or stands as err="ERROR" (or err=<...>)
  * is its error: the detail, unless the pattern names one, and what the reasons are looked for in. So one form serves
- * `Failed to list: %v` of 1.20, `"failed to list" err="..."` of 1.21, `"Failed to list" err="..."` of 1.30 and JSON.
+ * `Failed to list: %v` of 1.20, `"failed to list" err="..."` of 1.21, `"Failed to list" err="..."` of 1.30 and JSON. Of a quoted message nothing may
+ * follow; of one of JSON it may, since printf lines become such, too. Where the message is "Unhandled Error", the error is taken for the message first.
+ * As JSON, warnings are no others than lines of information, and fatal errors than errors. Reasons are looked for where the kind is no harmless or good
+ * one; the name that a reason's pattern takes comes before the row's.
  */
 struct log_form {
 	unsigned levels;

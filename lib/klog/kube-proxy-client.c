@@ -29,7 +29,7 @@ static const struct log_row rows[] = {
 		   F("1.12-1.36", "Throttling request took %x, request: %N"), F("1.12-1.36", "Waited before sending request"))),
 	FINE("api-version-warned", NULL, TOPIC_NONE, "the API server says that a version of its API will go away",
 	     FORMS(F("1.19-1.36", "%N is deprecated in v%x, unavailable in %d"), F("1.19-1.36", "%N is deprecated in v%x"))),
-	FINE("list-streaming", NULL, TOPIC_NONE, "the API server cannot send lists as a stream, so they are read in pages", .name_key = "reflector",
+	FINE("list-streaming", NULL, TOPIC_NONE, "the API server cannot send lists as a stream, so they are read in pages",
 	     FORMS(F("1.31-1.36", "The watch-list feature is not supported by the server, falling back to the previous LIST/WATCH semantics"),
 		   F("1.31-1.36", "the watch-list feature is not supported by the server, falling back to the previous LIST/WATCH semantic"),
 		   F("1.31-1.36", "Data couldn't be fetched in watchlist mode. Falling back to regular list. This is expected if watchlist is not supported or disabled in server"))),

@@ -9,8 +9,8 @@
 #define LOOK "conntrack -L -p udp"
 
 static const struct log_row rows[] = {
-	FINE("udp-service-stale", NULL, TOPIC_NONE, "a UDP Service got its first endpoint, and its old connections are cleared", .name_key = "servicePortName",
-	     FORMS(F("1.14-1.18", "Stale udp service %n -> %x"), F("1.21-1.22", "Stale %w service NodePort %n -> %#"), F("1.20-1.21", "Stale %w service %n -> %x"),
+	FINE("udp-service-stale", NULL, TOPIC_NONE, "a UDP Service got its first endpoint, and its old connections are cleared",
+	     FORMS(F("1.14-1.18", "Stale udp service %w -> %x"), F("1.21-1.22", "Stale %w service NodePort %w -> %#"), F("1.20-1.21", "Stale %w service %w -> %x"),
 		   F("1.21-1.26", "Stale service"))),
 	ERR("conntrack-service-not-cleared", CHECK, TOPIC_CONNTRACK, "connections to the address of a UDP Service were not cleared, and keep going nowhere", LOOK,
 	    .name_key = "IP",

@@ -62,14 +62,14 @@ static const struct log_row rows[] = {
 
 	/* ---- graceful termination ---- */
 	FINE("ipvs-graceful", NULL, TOPIC_NONE, "an endpoint that goes away keeps its connections for a while",
-	     FORMS(F("1.14-1.22", "lw: remote out of the list: %N"), F("1.14", "Not deleting, RS %n: %# ActiveConn, %# InactiveConn"),
-		   F("1.14", "Deleting rs: %N"), F("1.14", "Trying to delete rs: %N"),
+	     FORMS(F("1.14-1.22", "lw: remote out of the list: *"), F("1.14", "Not deleting, RS %w: %# ActiveConn, %# InactiveConn"),
+		   F("1.14", "Deleting rs: *"), F("1.14", "Trying to delete rs: *"),
 		   F("1.23-1.36", "Removed real server from graceful delete real server list"))),
 	FINE("ipvs-graceful-failed", NULL, TOPIC_NONE, "an endpoint that goes away was not removed yet; it is tried again every minute",
 	     FORMS(F("1.14-1.36", "Try flush graceful termination list err"), F("1.23-1.36", "Try flush graceful termination list error"),
-		   F("1.14", "IPVS graceful delete manager failed to get %n realserver"), F("1.14-1.21", "Failed to delete endpoint: %n in gracefulDeleteQueue"),
-		   F("1.22-1.36", "Failed to delete endpoint in gracefulDeleteQueue"), F("1.14-1.22", "Delete rs \"%n\" err: %d"),
-		   F("1.14-1.22", "Try delete rs \"%n\" err: %d"), F("1.23-1.36", "Error in deleting real server"))),
+		   F("1.14", "IPVS graceful delete manager failed to get %w realserver"), F("1.14-1.21", "Failed to delete endpoint: %w in gracefulDeleteQueue"),
+		   F("1.22-1.36", "Failed to delete endpoint in gracefulDeleteQueue"), F("1.14-1.22", "Delete rs \"%w\" err: %d"),
+		   F("1.14-1.22", "Try delete rs \"%w\" err: %d"), F("1.23-1.36", "Error in deleting real server"))),
 
 	/* ---- kube-ipvs0 ---- */
 	ERR("ipvs-link-failed", "kube-ipvs0-up-or-foreign-addr", TOPIC_SYNC, "kube-ipvs0 could not be made", "modprobe dummy; ip link show kube-ipvs0",

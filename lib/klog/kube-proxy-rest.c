@@ -9,7 +9,7 @@ static const struct log_row rows[] = {
 		   F("1.21-1.36", "Failed to cast serviceInfo"), F("1.14-1.21", "Failed to cast serviceInfo \"%n\""), F("1.29-1.36", "Failed to cast endpointInfo"))),
 	WARN("protocol-unsupported", "protocol-mismatch", TOPIC_NONE, "a Service has a protocol that it cannot do", NULL, .name_key = "protocol",
 	     FORMS(F("1.14-1.21", "Unsupported protocol type: %n"), F("1.22-1.36", "Unsupported protocol type"))),
-	FINE("service-info-missing", NULL, TOPIC_NONE, "endpoints came before their Service", .name_key = "servicePortName",
-	     FORMS(F("1.21", "Unable to filter endpoints due to missing Service info for %n"), F("1.22-1.36", "Unable to filter endpoints due to missing service info"))),
+	FINE("service-info-missing", NULL, TOPIC_NONE, "endpoints came before their Service",
+	     FORMS(F("1.21", "Unable to filter endpoints due to missing Service info for %w"), F("1.22-1.36", "Unable to filter endpoints due to missing service info"))),
 };
 TABLE(log_proxy_rest);

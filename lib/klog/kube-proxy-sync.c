@@ -9,12 +9,12 @@
 #include "kube-proxy-private.h"
 
 static const struct log_row rows[] = {
-	GOOD("caches-synced", TOPIC_API, "it has read what it needs of the API server", .name_key = "controller",
-	     FORMS(F("1.12-1.32", "Caches are synced for %N"), F("1.33-1.36", "Caches are synced"))),
-	GOOD("caches-populated", TOPIC_API, "it has read all objects of a kind from the API server", .name_key = "type",
-	     FORMS(F("1.23-1.36", "Caches populated"), F("1.23-1.31", "Caches populated for %n from *"))),
-	FINE("caches-awaited", NULL, TOPIC_NONE, "it waits until it has read what it needs of the API server", .flags = ROW_START, .name_key = "controller",
-	     FORMS(F("1.12-1.32", "Waiting for caches to sync for %N"), F("1.33-1.36", "Waiting for caches to sync"))),
+	GOOD("caches-synced", TOPIC_API, "it has read what it needs of the API server",
+	     FORMS(F("1.12-1.32", "Caches are synced for *"), F("1.33-1.36", "Caches are synced"))),
+	GOOD("caches-populated", TOPIC_API, "it has read all objects of a kind from the API server",
+	     FORMS(F("1.23-1.36", "Caches populated"), F("1.23-1.31", "Caches populated for %w from *"))),
+	FINE("caches-awaited", NULL, TOPIC_NONE, "it waits until it has read what it needs of the API server", .flags = ROW_START,
+	     FORMS(F("1.12-1.32", "Waiting for caches to sync for *"), F("1.33-1.36", "Waiting for caches to sync"))),
 	ERR("caches-unsynced", "kube-proxy-apiserver-unreachable", TOPIC_API, "it did not get what it needs of the API server", NULL,
 	    FORMS(F("1.12-1.36", "unable to sync caches for %N"), F("1.33-1.36", "Unable to sync caches"))),
 	FINE("controller-started", NULL, TOPIC_NONE, "a watch of the API begins",
@@ -39,9 +39,11 @@ static const struct log_row rows[] = {
 	FINE("sync-data", NULL, TOPIC_NONE, "how many rules are written",
 	     FORMS(F("1.24-1.36", "Reloading service iptables data"), F("1.29-1.36", "Reloading service nftables data"))),
 	FINE("sync-runner", NULL, TOPIC_NONE, "when rules are written next", FORMS(F(NULL, "sync-runner: ran, next possible in %x, periodic in %x"))),
-	WARN("sync-slow", "large-cluster-latency", TOPIC_NONE, "a step of writing rules took long",
-	     "use nftables mode, or a kube-proxy that writes only what changed (from 1.28 on)", .flags = ROW_TAIL,
-	     FORMS(F(NULL, "Trace[%#]: \"%N\""))),
-	FINE("sync-slow-step", NULL, TOPIC_NONE, "how long a step took", FORMS(F(NULL, "Trace[%#]: [*] [*] %d"), F(NULL, "Trace[%#]: ---\"%d"))),
+	/* From two seconds on, and not only of large clusters: its metrics tell how long rounds take. */
+	FINE("sync-slow", "large-cluster-latency", TOPIC_NONE, "a step of writing rules took two seconds or more", .flags = ROW_TAIL,
+	     FORMS(F(NULL, "Trace[%#]: \"iptables %n\""))),
+	FINE("slow", NULL, TOPIC_NONE, "something took long: reading a list from the API server, for one", .flags = ROW_TAIL,
+	     FORMS(F(NULL, "Trace[%#]: \"*\""))),
+	FINE("slow-step", NULL, TOPIC_NONE, "how long a step took", FORMS(F(NULL, "Trace[%#]: [*] [*] %d"), F(NULL, "Trace[%#]: ---\"%d"))),
 };
 TABLE(log_proxy_sync);

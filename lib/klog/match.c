@@ -40,7 +40,9 @@ static char lower(char c)
 /* Most are spelled as the pattern is. */
 static bool same_case(const char *s, const char *what, size_t len)
 {
-	return lower(*s) == lower(*what) && (memcmp(s, what, len) == 0 || strncasecmp(s, what, len) == 0);
+	if (lower(*s) != lower(*what) || (len > 1 && lower(s[1]) != lower(what[1])) || lower(s[len - 1]) != lower(what[len - 1]))
+		return false;
+	return memcmp(s, what, len) == 0 || strncasecmp(s, what, len) == 0;
 }
 
 static const char *find_case(const char *s, size_t len, const char *what, size_t what_len)
@@ -168,12 +170,9 @@ static bool match_wild(const char **p, enum log_tail tail, const char **s, const
 	return true;
 }
 
-bool log_pattern_match(const char *pattern, enum log_tail tail, const char *text, size_t len, struct log_capture *ret)
+/* The pattern from @p on, and what stands from @s on. */
+static bool match_rest(const char *p, enum log_tail tail, const char *s, const char *end, struct log_capture *ret)
 {
-	const char *p = pattern, *s = text, *end = text + len;
-
-	ret->name = ret->detail = ret->err = (struct log_span){ 0 };
-	ret->spans.n = 0;
 	while (*p) {
 		if (*p == '%' && p[1] == 'D') {
 			ret->detail = (struct log_span){ s, (size_t)(end - s) };
@@ -197,6 +196,18 @@ bool log_pattern_match(const char *pattern, enum log_tail tail, const char *text
 	else if (tail == TAIL_ANY && s < end)
 		add_span(ret, s, (size_t)(end - s));
 	return true;
+}
+
+static void clear(struct log_capture *c)
+{
+	c->name = c->detail = c->err = (struct log_span){ 0 };
+	c->spans.n = 0;
+}
+
+bool log_pattern_match(const char *pattern, enum log_tail tail, const char *text, size_t len, struct log_capture *ret)
+{
+	clear(ret);
+	return match_rest(pattern, tail, text, text + len, ret);
 }
 
 /* ---- the index ---- */
@@ -336,16 +347,31 @@ static void copy_capture(struct log_capture *to, const struct log_capture *from)
 	memcpy(to->spans.v, from->spans.v, from->spans.n * sizeof(*from->spans.v));
 }
 
-/* "*some text*": its anchor is all of it. */
-static bool is_anchor_alone(const struct log_index *x, size_t i)
+/* What stands behind the anchor of "*ANCHOR...", if something does; NULL: it is another pattern. */
+static const char *behind_anchor(const struct log_index *x, size_t i)
 {
 	const char *p = x->form[i]->pattern;
-	const size_t n = x->anchor[i].len;
 
-	return p[0] == '*' && x->anchor[i].s == p + 1 && p[n + 1] == '*' && !p[n + 2];
+	return p[0] == '*' && x->anchor[i].s == p + 1 && p[1 + x->anchor[i].len] ? p + 1 + x->anchor[i].len : NULL;
 }
 
-static void try_form(struct asked *a, size_t i)
+/* @at: where the anchor stands for the first time; NULL: the text begins as the pattern. */
+static bool matches(const struct asked *a, size_t i, const char *at, struct log_capture *c)
+{
+	const enum log_tail tail = a->x->row[i]->flags & ROW_TAIL ? TAIL_ANY : a->tail;
+	const char *behind = at ? behind_anchor(a->x, i) : NULL;
+
+	if (!behind)
+		return log_pattern_match(a->x->form[i]->pattern, tail, a->text, a->len, c);
+	clear(c);
+	add_span(c, a->text, (size_t)(at - a->text));
+	/* "*some text*": nobody asks what stands behind it */
+	if (!a->l && behind[0] == '*' && !behind[1])
+		return true;
+	return match_rest(behind, tail, at + a->x->anchor[i].len, a->text + a->len, c);
+}
+
+static void try_form(struct asked *a, size_t i, const char *at)
 {
 	const struct log_row *row = a->x->row[i];
 	const struct log_form *f = a->x->form[i];
@@ -353,14 +379,8 @@ static void try_form(struct asked *a, size_t i)
 
 	if (a->all_bits ? (f->levels & a->level) != a->level : a->level && !(f->levels & a->level))
 		return;
-	/* nobody asks what stands before and behind it */
-	if (!a->l && is_anchor_alone(a->x, i)) {
-		*a->c = (struct log_capture){ .spans.n = 0 };
-		a->best = i;
-		return;
-	}
 	a->keyed |= row->key != NULL;
-	if (!log_pattern_match(f->pattern, row->flags & ROW_TAIL ? TAIL_ANY : a->tail, a->text, a->len, &c) || !key_fits(a->l, row))
+	if (!matches(a, i, at, &c) || !key_fits(a->l, row))
 		return;
 	/* an anchor may say more than the pattern */
 	if (f->anchor && !find_case(a->text, a->len, f->anchor, strlen(f->anchor)))
@@ -382,7 +402,7 @@ static void try_chain(struct asked *a, unsigned chain, uint32_t key, const char 
 				continue;
 			tried[i / 64] |= UINT64_C(1) << (i % 64);
 		}
-		try_form(a, i);
+		try_form(a, i, at);
 	}
 }
 
@@ -445,7 +465,7 @@ static bool look_up_again(struct log_index *x, struct asked *a)
 	if (m && m->len == a->len && m->level == a->level && m->tail == a->tail && memcmp(m->s, a->text, a->len) == 0) {
 		a->best = x->n;
 		if (m->form < x->n)
-			try_form(a, m->form);
+			try_form(a, m->form, NULL);
 		return a->best < x->n;
 	}
 	look_up(a);

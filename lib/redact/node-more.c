@@ -228,7 +228,7 @@ static void version_line(struct redact *r, struct strbuf *b, const char *s, cons
 
 static void ps_line(struct redact *r, struct strbuf *b, const char *s, const char *end)
 {
-	static const char *const programs[] = { "kube-proxy", "hyperkube", "k3s", "kubelite", NULL };
+	static const char *const programs[] = { "kube-proxy", "hyperkube", "k3s", "k3s-server", "k3s-agent", "kubelite", NULL };
 	static const char *const arguments[] = { "proxy", "kube-proxy", "server", "agent", "--disable-kube-proxy", "--disable-kube-proxy=true", NULL };
 	struct words w;
 	const char *slash;

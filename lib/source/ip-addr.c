@@ -98,7 +98,7 @@ static void read_tunnel(const json_t *data, struct node_link *l)
 	const char *local = json_str(data, "local");
 
 	l->over_ip6 = json_str(data, "local6") || json_str(data, "remote6") || json_str(data, "group6") || (local && strchr(local, ':'));
-	l->learning = ip_tri(data, "learning");
+	l->learning = ip_flag(data, "l3miss") ? 1 : ip_tri(data, "learning");
 	l->tunnel_id = id > 0 && id <= UINT32_MAX ? (uint32_t)id : 0;
 	l->tunnel_port = port > 0 && port <= UINT16_MAX ? (uint32_t)port : 0;
 }

@@ -17,7 +17,6 @@ enum {
 	/* of kube-proxy's log: the beginning, where its mode and flags stand, and the end */
 	LOG_BYTES = 64 << 10, LOG_BYTES_NAMED = 16 << 10, LOG_LINES = 1000, LOG_LINES_NAMED = 100, LOG_LINES_PREVIOUS = 100, LOG_ANSWER = 1 << 20,
 	METRICS_ANSWER = 4 << 20, METRICS_KB = 120, /* at most, and as a rule */
-	NODES_ASKED = 200,
 };
 
 struct facts {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * How fast a log of kube-proxy is read, in bounded memory: a made one, of plain lines, structured ones, errors that repeat and failures of
- * iptables-restore with all their rules, fed in pieces again and again until SIZE is reached. Beside it stands what counting its lines by memchr()
- * takes, in the same run.
+ * iptables-restore with all their rules, fed in pieces again and again until SIZE is reached; then a quarter of that of plain lines alone, and as JSON.
+ * Beside it stands what counting its lines by memchr() takes, in the same run.
  *
  *   bench log [SIZE in MiB]
  */
@@ -115,12 +115,29 @@ static void unknown(struct maker *m)
 	strbuf_addf(&m->b, "The wheel %u of %c came off at %u\n", pick(m, 9999), 'a' + (int)pick(m, 20), pick(m, 9999));
 }
 
-static void make(struct maker *m)
+/* --logging-format=json */
+static void json(struct maker *m)
+{
+	m->clock += pick(m, 40);
+	strbuf_addf(&m->b, "{\"ts\":1700%09u.%u,\"caller\":\"iptables/proxier.go:%u\",", m->clock, pick(m, 10), 100 + pick(m, 1400));
+	if (pick(m, 5))
+		strbuf_addf(&m->b, "\"msg\":\"SyncProxyRules complete\",\"v\":2,\"ipFamily\":\"IPv4\",\"elapsed\":\"%u.%ums\"}\n", pick(m, 90), pick(m, 1000));
+	else
+		strbuf_addf(&m->b, "\"msg\":\"Failed to watch\",\"reflector\":\"k8s.io/client-go/informers/factory.go:160\",\"type\":\"*v1.Service\",\"err\":\"failed to list "
+				   "*v1.Service: Get \\\"https://10.0.0.1:6443/api/v1/services?resourceVersion=%u\\\": dial tcp 10.0.0.1:6443: connect: connection refused\"}\n",
+			    pick(m, 999999));
+}
+
+enum sort { MIXED, PLAIN, JSON };
+
+static void make(struct maker *m, enum sort sort)
 {
 	while (m->b.len < BLOCK && !m->b.failed) {
 		const unsigned what = pick(m, 1000);
 
-		if (what < 850)
+		if (sort == JSON)
+			json(m);
+		else if (sort == PLAIN || what < 850)
 			plain(m);
 		else if (what < 980)
 			failure(m);
@@ -140,7 +157,7 @@ static size_t count_lines(const char *s, size_t size)
 	return n;
 }
 
-static int run(const struct strbuf *log, size_t size)
+static int run(const struct strbuf *log, size_t size, const char *name)
 {
 	CLEANUP(arena_release) struct arena a = { 0 };
 	CLEANUP(log_summary_release) struct log_summary s = { 0 };
@@ -169,7 +186,7 @@ static int run(const struct strbuf *log, size_t size)
 	if (log_reader_end(r, &s) < 0)
 		return -1;
 	took = cpu_seconds() - begin;
-	printf("a log of kube-proxy, %zu MiB in pieces of %u KiB, %zu lines (%.0f bytes each): the aim is 300 MB/s\n", size / MIB, PIECE / 1024, s.lines,
+	printf("%s, %zu MiB in pieces of %u KiB, %zu lines (%.0f bytes each): the aim is 300 MB/s\n", name, size / MIB, PIECE / 1024, s.lines,
 	       (double)size / (double)s.lines);
 	printf("  %-44s %8.2f s %9.0f MB/s\n", "count lines by memchr (the floor)", floor, (double)size / floor / 1e6);
 	printf("  %-44s %8.2f s %9.0f MB/s %7.1f times the floor, %.1f MiB more memory\n", "read the log", took, (double)size / took / 1e6, took / floor,
@@ -180,14 +197,17 @@ static int run(const struct strbuf *log, size_t size)
 
 int bench_log(int argc, char **argv)
 {
+	static const char *const names[] = { "a log of kube-proxy", "the same of plain lines alone", "the same as JSON" };
 	const size_t mib = argc > 0 ? strtoul(argv[0], NULL, 10) : 1024;
-	CLEANUP(strbuf_release) struct strbuf b = STRBUF_INIT;
-	struct maker m = { .b = STRBUF_INIT, .random = 42 };
-	int r;
+	int r = mib && mib <= 1 << 20 ? 0 : -1;
 
-	make(&m);
-	b = m.b;
-	r = b.failed || !mib || mib > 1 << 20 ? -1 : run(&b, mib * MIB);
+	for (unsigned sort = MIXED; r == 0 && sort <= JSON; sort++) {
+		struct maker m = { .b = STRBUF_INIT, .random = 42 };
+
+		make(&m, sort);
+		r = m.b.failed ? -1 : run(&m.b, (sort ? (mib + 3) / 4 : mib) * MIB, names[sort]);
+		strbuf_release(&m.b);
+	}
 	if (r < 0)
 		fprintf(stderr, "bench: the log cannot be read\n");
 	return r < 0;

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Fleets of 20 nodes, of which some are as they were at an older state of the API, and one runs another mode: exactly those are named, first, with
 their reason and their Services, and no Service twice. SVCDOCTOR_FLEETS=N: so many of them."""
+import json
 import os
 from datetime import timedelta
 
@@ -168,6 +169,61 @@ def mended():
         expect_equal(bad, [], "what is said")
 
 
+# ---- lines, as they are written ----
+
+# file of the node; lines; check and words, or None where nothing may be said
+LINES = (
+    ("kube-proxy.log", ('"Failed to execute iptables-restore" err=<', "\texit status 1: Warning: Extension statistic revision 0 not supported, missing kernel module?",
+                        "\tiptables-restore: line 46 failed", ' > ipFamily="IPv4" rules="*nat"'), ("xt-modules-missing", "statistic")),
+    ("kube-proxy.log", ('"nftables sync failed" err=<', "\t/dev/stdin:1:1-2: Error: Could not process rule: No such file or directory", ' > ipFamily="IPv4"'),
+     ("nft-userdata-incompat", "nft refuses them")),
+    ("kube-proxy.log", ('"Failed to execute iptables-restore" err="exit status 1: Couldn\'t load target `KUBE-MARK-DROP\':No such file or directory"',),
+     ("kube-mark-drop-missing", "KUBE-MARK-DROP")),
+    ("kube-proxy.log", ('"Healthz server failed" err="failed to start proxy healthz on 0.0.0.0:10256: listen tcp 0.0.0.0:10256: bind: address already in use"',),
+     ("kube-proxy-healthz-bind-failure", "could not open a port of its own")),
+    ("kube-proxy.log", ('"Failed to delete endpoint connections" err="error looking for path of conntrack: exec: \\"conntrack\\": executable file not found in $PATH"',),
+     ("conntrack-binary-missing", "does not find the program conntrack")),
+    ("kube-proxy.previous.log", ('"Error running ProxyServer" err="open /proc/sys/net/netfilter/nf_conntrack_max: permission denied"',),
+     ("kube-proxy-crashloop-conntrack-sysctl", "may not write /proc/sys/net/netfilter/nf_conntrack_max")),
+    ("kube-proxy.previous.log", ('"Error running ProxyServer" err="can\'t use the IPVS proxier: ipvs not supported by the kernel"',),
+     ("kube-proxy-crashloop-ipvs-modules", "the kernel cannot do IPVS")),
+    ("kube-proxy.previous.log", ('"Error running ProxyServer" err="could not find nftables binary: exec: \\"nft\\": executable file not found in $PATH"',),
+     ("kube-proxy-nft-binary-or-version", "nft")),
+    ("kube-proxy.log", ('"Kube-proxy configuration may be incomplete or incorrect" err="nodePortAddresses is unset; NodePort connections will be accepted on all '
+                        'local IPs. Consider using `--nodeport-addresses primary`"',), None),
+    ("kube-proxy.log", ('"Failed to create nfacct runner, nfacct based metrics won\'t be available" err="nfacct sub-system not available"',), None),
+    ("kube-proxy.log", ('"The ipvs proxier is now deprecated and may be removed in a future release. Please use \'nftables\' instead."',), None),
+    ("kube-proxy.log", ('Flag proxy-mode="" unknown, assuming iptables proxy',), None),
+    ("kube-proxy.log", ('k8s.io/client-go/informers/factory.go:134: watch of *v1.Service ended with: very short watch: k8s.io/client-go/informers/factory.go:134: '
+                        'Unexpected watch close - watch lasted less than a second and no items received',), None),
+)
+
+
+def crashing(text):
+    """The pod of kube-proxy on node 3 ends again and again."""
+    d = json.loads(text)
+    pod = next(o for o in d["items"] if o["metadata"]["name"] == "kube-proxy-3")
+    pod["status"]["conditions"] = [{"type": "Ready", "status": "False"}, {"type": "ContainersReady", "status": "False"}]
+    pod["status"]["containerStatuses"] = [{"name": "c", "ready": False, "restartCount": 12, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                                           "lastState": {"terminated": {"reason": "Error", "exitCode": 1}}}]
+    return json.dumps(d)
+
+
+def line(file, texts, told):
+    """The rules are right still: a warning, and the only one."""
+    with Fleet(7, 3, sound=True) as b:
+        before = file == "kube-proxy.previous.log"
+        t = b.now - timedelta(seconds=2)  # its last sync was before
+        b.write("\n".join([klog(t, texts[0], "proxier.go:1412"), *texts[1:]]) + "\n", "nodes", "node-3", file)
+        if before:
+            b.edit(crashing, "cluster", "pods.json")
+            os.unlink(b.file("nodes", "node-3", "kube-proxy.log"))
+        found = [f for f in causes(diagnosed(b, (0, 1))) if f["severity"] != "info"]
+        expect_equal([(f["check"], f["node"], f["severity"]) for f in found], [(told[0], "node-3", "warning")] if told else [], "what is told")
+        expect(not told or told[1] in found[0]["text"], lambda: found[0]["text"])
+        expect(not told or any(file in e for e in found[0]["evidence"]), lambda: str(found[0]["evidence"]))
+
+
 def redacted():
     """Names are others, and what is told is the same."""
     with Fleet(3) as b:
@@ -186,6 +242,8 @@ def main():
     t.run("times alone", by_times_alone)
     t.run("rules that are not taken", cannot_write)
     t.run("a failure that is over", mended)
+    for file, texts, told in LINES:
+        t.run(f"line: {told[0] if told else texts[0][:50]}", line, file, texts, told)
     t.run("redacted", redacted)
     for seed in range(1, SEEDS + 1):
         t.run(f"fleet {seed}", fleet, seed)

@@ -131,6 +131,25 @@ def neighbours(b, entries=1024, fulls=3):
     b.put("node1", "lnstat.txt", NEIGH.format(entries, fulls))
 
 
+def says(b, *lines, counted=True, made=None):
+    """The kernel's log, with what it always says before it."""
+    if made:
+        made(b)
+    if not counted:
+        os.unlink(b.file("nodes", "node1", "lnstat.txt"))
+    b.put("node1", "dmesg.txt", "[    1.000001] Linux version 6.1.0 (gcc)\n[    9.101010] IPVS: ipvs loaded.\n[   10.5] device veth1 entered promiscuous mode\n" +
+          "".join(f"[  812.{i:06}] {x}\n" for i, x in enumerate(lines)))
+
+
+def no_scheduler(b, scheduler="mh", loaded="ip_vs_rr", servers=False):
+    """No virtual server could be made."""
+    b.config("node1", ipvs__scheduler=scheduler)
+    b.put("node1", "lsmod.txt", LSMOD + f"{loaded}               16384  1\nip_vs                 221184  9 ip_vs_rr\n")
+    if not servers:
+        for f in ("ipvsadm-save.txt", "ipvsadm-ln.txt"):
+            b.put("node1", f, "")
+
+
 def recent(b, entries=100, name="KUBE-SEP-4JZVQJHXTKMDXJNR", limit=100):
     b.put("node1", "xt-recent.txt", f"/sys/module/xt_recent/parameters/ip_list_tot:{limit}\n 3 /proc/net/xt_recent/KUBE-SEP-JA2KGDKF2CQMWBSK\n"
                                     f" {entries} /proc/net/xt_recent/{name}\n {entries + 3} total\n")
@@ -204,6 +223,40 @@ def mtu_tunnel(b, kind="vxlan", mtu=1500, uplink=1500):
 def mtu_pods(b, mtu=1500):
     overlay(b)
     b.mtu("node1", mtu, pods_links)
+
+
+def mtu_docker(b):
+    """Containers beside the pods, on a bridge of their own."""
+    overlay(b)
+    b.json("node1", "ip-link.json", lambda items: items.extend([
+        {"ifindex": 80, "ifname": "docker0", "flags": ["UP"], "mtu": 1500, "linkinfo": {"info_kind": "bridge"}},
+        {"ifindex": 81, "ifname": "veth9", "flags": ["UP"], "mtu": 1500, "master": "docker0", "linkinfo": {"info_kind": "veth", "info_slave_kind": "bridge"}}]))
+    b.json("node1", "ip-route.json", lambda items: items.append({"dst": "172.17.0.0/16", "dev": "docker0", "protocol": "kernel", "scope": "link", "flags": []}))
+
+
+def mtu_over_six(b, mtu):
+    overlay(b, "vxlan", mtu)
+    for n in NODES:
+        b.json(n, "ip-link.json", lambda items: [l["linkinfo"]["info_data"].update(local6="fd00::1") for l in items if l["ifname"] == "flannel.1"] and None)
+
+
+def calico(b):
+    """Blocks of addresses that are not the podCIDRs of the nodes: node1's way into node2's podCIDR leads to a third node, and is right."""
+    overlay(b)
+
+    def third(items):
+        node = json.loads(json.dumps(items[1]))
+        node["metadata"].update(name="node3", uid="node3")
+        node["spec"]["podCIDR"], node["spec"]["podCIDRs"] = "10.244.3.0/24", ["10.244.3.0/24"]
+        node["status"]["addresses"] = [{"type": "InternalIP", "address": "172.30.99.3"}]
+        items.append(node)
+    b.objects("nodes", third)
+    for f in ("ip-link.json", "ip-route.json", "ip-neigh.json", "bridge-fdb.json"):
+        for n in NODES:
+            b.write(b.read("nodes", n, f).replace("flannel.1", "vxlan.calico"), "nodes", n, f)
+    b.json("node1", "ip-route.json", lambda items: items.append({"dst": "10.244.2.192/26", "gateway": "10.244.9.0", "dev": "vxlan.calico", "flags": ["onlink"]}))
+    b.json("node1", "ip-neigh.json", lambda items: items.append({"dst": "10.244.9.0", "dev": "vxlan.calico", "lladdr": "66:00:00:00:00:03", "state": ["PERMANENT"]}))
+    b.json("node1", "bridge-fdb.json", lambda items: items.append({"mac": "66:00:00:00:00:03", "ifname": "vxlan.calico", "dst": "172.30.99.3", "flags": ["self"]}))
 
 
 def idle_tunnel(b):
@@ -309,6 +362,12 @@ ROWS = (
     ("neighbours full in nftables mode", NFTABLES, neighbours, "arp-cache-overflow", "error", ()),
     ("neighbours nearly full", IPTABLES, ways(neighbours, entries=1000, fulls=0), "arp-cache-overflow", "warning", ("nearly full",)),
     ("neighbours that were full once", IPTABLES, ways(neighbours, entries=12, fulls=2), "arp-cache-overflow", "info", ("has been full",)),
+    ("neighbours full, says the kernel", IPTABLES, ways(says, "neighbour: arp_cache: neighbor table overflow!", counted=False), "arp-cache-overflow", "warning",
+     ("IPv4", "neighbor table overflow")),
+    ("neighbours of IPv6 full, says the kernel", IPTABLES, ways(says, "neighbour: ndisc_cache: neighbor table overflow!"), "arp-cache-overflow", "warning", ("IPv6",)),
+    ("neighbours full now, says the kernel", IPTABLES, ways(says, "neighbour: arp_cache: neighbor table overflow!", made=ways(neighbours, fulls=0)),
+     "arp-cache-overflow", "error", ("1024 of 1024",)),
+    ("what the kernel always says", IPTABLES, says, None, None, ()),
     ("many neighbours", IPTABLES, ways(neighbours, entries=900, fulls=0), None, None, ()),
 
     ("affinity full", IPTABLES, recent, "xt-recent-limit", "warning", ("lists of clients of 1 endpoint are full", "(default/sticky): 100 clients of at most 100")),
@@ -327,6 +386,12 @@ ROWS = (
     ("no IPVS", IPTABLES, no_ipvs, "ipvs-modules-missing", "warning", ("node1", "the kernel there has no IPVS", "runs in iptables mode", "modprobe -a ip_vs")),
     ("IPVS loaded", IPTABLES, ways(no_ipvs, loaded=True), "kube-proxy-mode-differs", "warning", ()),
     ("IPVS built in", IPTABLES, ways(no_ipvs, settings=True), "kube-proxy-mode-differs", "warning", ()),
+
+    ("no scheduler", IPVS, ways(says, "IPVS: Scheduler module ip_vs_mh not found", made=no_scheduler), "ipvs-scheduler-missing", "error",
+     ("has no such scheduler", "modprobe ip_vs_mh", "Scheduler module ip_vs_mh not found")),
+    ("another scheduler", IPVS, ways(says, "IPVS: Scheduler module ip_vs_mh not found"), None, None, ()),
+    ("a scheduler that is there", IPVS, ways(no_scheduler, loaded="ip_vs_mh", servers=True), None, None, ()),
+    ("a scheduler that is used", IPVS, ways(no_scheduler, servers=True), None, None, ()),
 
     ("ports used again, old kernel", IPVS, ways(reuse, "5.4.0-42-generic", 1), "ipvs-conn-reuse", "warning", ("waits for a second", "nodes node1, node2")),
     ("ports used again, as kube-proxy sets it", IPVS, ways(reuse, "5.4.0", 0), "ipvs-conn-reuse", "info", ("the endpoint of before",)),
@@ -355,6 +420,9 @@ ROWS = (
     ("MTU of a large uplink", IPTABLES, ways(mtu_tunnel, "vxlan", 8951, 9001), None, None, ()),
     ("MTU of pods", IPTABLES, mtu_pods, "mtu-mismatch", "warning", ("2 pods send packets of up to 1500 bytes", "takes 1450")),
     ("MTU of pods that fits", IPTABLES, ways(mtu_pods, 1400), None, None, ()),
+    ("MTU over IPv6", IPTABLES, ways(mtu_over_six, 1450), "mtu-mismatch", "warning", ("header of 70",)),
+    ("MTU over IPv6 that fits", IPTABLES, ways(mtu_over_six, 1430), None, None, ()),
+    ("MTU of other containers", IPTABLES, mtu_docker, None, None, ()),
     ("MTU of a tunnel for something else", IPTABLES, idle_tunnel, None, None, ()),
     ("MTU in a routed network", IPTABLES, jumbo, None, None, ()),
 
@@ -374,11 +442,14 @@ ROWS = (
     ("the tunnel learns its neighbours", IPTABLES, ways(overlay_no_neighbour, True), None, None, ()),
     ("the tunnel leads to itself", IPTABLES, ways(overlay_to, UPLINKS["node1"]), "node-overlay-broken", "error", ("which is another node's",)),
     ("the tunnel leads to a router", IPTABLES, ways(overlay_to, "198.51.100.7"), None, None, ()),
+    ("a way to blocks that are no podCIDR", IPTABLES, calico, None, None, ()),
     ("another port", IPVS, overlay_port, "node-overlay-broken", "error", ("8472", "4789")),
     ("another network", IPTABLES, ways(overlay_port, "id", 2), "node-overlay-broken", "error", ("VXLAN number 1 here and 2 there",)),
 
     ("reverse path", IPTABLES, reverse_path, "rp-filter-strict", "warning", ("has 2 interfaces", "has dropped 4 packets", "net.ipv4.conf.eth1.rp_filter=2")),
     ("reverse path in nftables mode", NFTABLES, reverse_path, "rp-filter-strict", "warning", ()),
+    ("reverse path, says the kernel", IPTABLES, ways(says, "IPv4: martian source 10.0.0.5 from 192.0.2.77, on dev eth1", made=ways(reverse_path, dropped=0)),
+     "rp-filter-strict", "warning", ("martian source 10.0.0.5",)),
     ("reverse path, nothing dropped", IPTABLES, ways(reverse_path, dropped=0), None, None, ()),
     ("reverse path, loose", IPTABLES, ways(reverse_path, strict=2), None, None, ()),
     ("reverse path, one interface", IPTABLES, ways(reverse_path, interfaces=1), None, None, ()),
