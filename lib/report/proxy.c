@@ -606,6 +606,10 @@ static void node_block(const struct report *r, struct strbuf *b, const struct pr
 	}
 	sync_part(b, row);
 	rules_part(b, row);
+	if (row->conntrack_asked) {
+		strbuf_addf(b, "  conntrack the node's nf_conntrack_max is %lld, and kube-proxy is to make it %lld at least: somebody has lowered it since\n",
+			    (long long)row->conntrack_max, (long long)row->conntrack_asked);
+	}
 	log_part(r, b, row);
 	b->failed |= label.failed;
 }
