@@ -56,11 +56,29 @@ static const char *why_not_taken(const char *mode, int minor)
 	return "there is no such mode: iptables, ipvs and nftables are known, and nothing at all, which is iptables";
 }
 
+/* The value that the line names: Invalid value: "xyz", with or without escapes before the quotes. */
+static const char *logged_mode(struct run *r, const struct log_hit *h)
+{
+	static const char before[] = "Invalid value: ";
+	const char *at = h->text ? strstr(h->text, before) : NULL;
+	size_t n = 0;
+
+	if (!at)
+		return NULL;
+	at += sizeof(before) - 1;
+	while (*at == '\\' || *at == '"')
+		at++;
+	while (n < 40 && at[n] && !strchr("\\\"", at[n]))
+		n++;
+	return n ? run_printf(r, " '%.*s'", (int)n, at) : NULL;
+}
+
 static void unknown_mode(struct run *r, const struct proxy_view *v)
 {
 	const struct snap_log *l;
 	const struct log_hit *h = proxy_hit(r, v, "kube-proxy-unknown-mode", &l);
 	const char *mode = v->config->known && v->config->mode ? v->config->mode : "";
+	const char *logged = h ? logged_mode(r, h) : NULL;
 	const char *why = why_not_taken(mode, proxy_version_is_sure(v) ? v->minor : -1);
 	const bool ended = (h && log_hit_weight(h) == LOG_ERROR) || (v->pod && !pod_counts_ready(v->pod));
 	struct finding *f;
@@ -73,7 +91,7 @@ static void unknown_mode(struct run *r, const struct proxy_view *v)
 		finding_text(r, f, "kube-proxy on %s is set to the mode '%.40s', which it does not know: it %s", v->node, mode,
 			     ended ? "does not start" : "will not start again");
 	else
-		finding_text(r, f, "kube-proxy on %s does not know the mode that it is set to: it does not start", v->node);
+		finding_text(r, f, "kube-proxy on %s does not know the mode%s that it is set to: it does not start", v->node, logged ? logged : "");
 	if (why)
 		finding_evidence(r, f, "%s%s%s%s", v->version ? "it is of version " : "", v->version ? v->version : "", v->version ? "; " : "", why);
 	if (why)
