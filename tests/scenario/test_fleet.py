@@ -190,7 +190,7 @@ LINES = (
     ("kube-proxy.previous.log", ('"Error running ProxyServer" err="could not find nftables binary: exec: \\"nft\\": executable file not found in $PATH"',),
      ("kube-proxy-nft-binary-or-version", "nft")),
     ("kube-proxy.previous.log", ('"command failed" err="failed validate: KubeProxyConfiguration.Mode.ProxyMode: Invalid value: \\"xyz\\": must be iptables, ipvs, '
-                                 'nftables or blank (blank means the best-available proxy [currently iptables])"',), ("kube-proxy-unknown-mode", "xyz"), "error"),
+                                 'nftables or blank (blank means the best-available proxy [currently iptables])"',), ("kube-proxy-unknown-mode", "does not know the mode"), "error"),
     ("kube-proxy.log", ('"Kube-proxy configuration may be incomplete or incorrect" err="nodePortAddresses is unset; NodePort connections will be accepted on all '
                         'local IPs. Consider using `--nodeport-addresses primary`"',), None),
     ("kube-proxy.log", ('"Failed to create nfacct runner, nfacct based metrics won\'t be available" err="nfacct sub-system not available"',), None),
