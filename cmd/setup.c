@@ -318,7 +318,6 @@ static struct live_want wanted(const struct context *c)
 			       .nservices = c->o.args.len, .node = c->here.wanted ? NULL : c->o.node,
 			       .rollouts = c->command == &command_wait && c->o.wait_for == WAIT_ROLLOUT, .proxies = c->command == &command_proxy };
 	const char *name = c->command->name;
-
 	if (w.proxies) { /* where only one namespace may be read, that of its pods says most */
 		w.namespace_ = "kube-system";
 	}

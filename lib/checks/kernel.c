@@ -105,7 +105,7 @@ const char *kernel_names(struct run *r, const struct kernel_nodes *g)
 struct finding *kernel_finding(struct run *r, const char *id, const struct kernel_nodes *g, const char *detail)
 {
 	const char *one = g->v.len == 1 ? g->v.v[0]->name : NULL, *names = kernel_names(r, g);
-	struct finding *f = finding_new(r, id, one, detail, run_printf(r, "N%s", names + 1));
+	struct finding *f = finding_new(r, id, one, detail, run_printf(r, "N%s", *names ? names + 1 : ""));
 
 	f->rank = 20;
 	finding_cluster(f);

@@ -163,14 +163,17 @@ int kernel_neigh_stats(struct kernel_text *ret)
 #define LOCK_FILE "/run/xtables.lock"
 
 /* As ps -o pid=,comm= has it. */
-static void add_process(struct strbuf *b, uint64_t pid)
+static int add_process(struct strbuf *b, uint64_t pid)
 {
 	CLEANUP(strbuf_release) struct strbuf name = STRBUF_INIT;
 	char path[40];
+	int r;
 
 	(void)snprintf(path, sizeof(path), "/proc/%llu/comm", (unsigned long long)pid);
-	if (kernel_proc_read(path, &name) == 0 && name.len > 1)
+	r = kernel_proc_read(path, &name);
+	if (r == 0 && name.len > 1)
 		strbuf_addf(b, "%7llu %.*s\n", (unsigned long long)pid, (int)word_len(name.s, name.s + name.len), name.s);
+	return r == -ENOMEM ? r : 0;
 }
 
 /* "1: FLOCK  ADVISORY  WRITE 4711 00:19:1234 0 EOF": the fifth word, where a lock is one of this inode. */
@@ -211,8 +214,8 @@ int kernel_locks(struct kernel_text *ret)
 
 		nl = line_end(at, end);
 		pid = holder_of(at, nl, st.st_ino);
-		if (pid)
-			add_process(&ret->text, pid);
+		if (pid && add_process(&ret->text, pid) < 0)
+			return kernel_text_errno(ret, -ENOMEM, NULL, "/proc/locks");
 		shown += pid != 0;
 	}
 	return kernel_text_end(ret, KERNEL_READ, "%s", "");
@@ -249,8 +252,10 @@ int kernel_recent(struct kernel_text *ret)
 
 	if (!d)
 		return kernel_text_errno(ret, -errno, "CAP_DAC_READ_SEARCH", "/proc/net/xt_recent");
-	if (kernel_proc_read(RECENT_PARAMETER, &limit) == 0)
+	r = kernel_proc_read(RECENT_PARAMETER, &limit);
+	if (r == 0)
 		strbuf_addf(&ret->text, "%s:%s", RECENT_PARAMETER, strbuf_str(&limit));
+	r = r == -ENOMEM ? r : 0;
 	while (r == 0 && lists < LISTS_MAX && (e = readdir(d))) {
 		if (e->d_name[0] == '.')
 			continue;

@@ -174,6 +174,13 @@ def recent():
     return None
 
 
+def memory():
+    """With each allocation failing, a reading is whole, or out of memory."""
+    for what in ("counters", "neighbours", "locks", "recent", "offloads", "timeouts"):
+        p = subprocess.run([READ, "--each", what], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, check=False)
+        expect(p.returncode != 9, f"{what}: {p.stderr.decode()}")
+
+
 def offloads():
     read("offloads", state="absent: there is no tunnel link", code=3)
     if subprocess.run(("ip", "link", "add", "vx0", "type", "vxlan", "id", "5", "dstport", "4789"), stderr=subprocess.DEVNULL, check=False).returncode != 0:
@@ -190,7 +197,7 @@ def main():
         tests.skip("kernel_read_proc", "needs root")
         tests.finish()
     unshare(NEWNET)
-    for test in (settings, sockets, name, statistics, modules, counters, neighbours, locks, recent, offloads):
+    for test in (settings, sockets, name, statistics, modules, counters, neighbours, locks, recent, offloads, memory):
         tests.run(test.__name__, test)
     tests.finish()
 

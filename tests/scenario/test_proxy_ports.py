@@ -9,7 +9,6 @@ import re
 import shutil
 import sys
 import tarfile
-import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from api_cluster import Answer  # noqa: E402
@@ -17,7 +16,7 @@ from api_server import ApiServer  # noqa: E402
 from common import Copy, Tests, expect, expect_equal, run  # noqa: E402
 from node_world import Node, lacks  # noqa: E402
 from proxy_server import PAGES, ProxyServer, good, health  # noqa: E402
-from test_node_live import NO_HOME, Folder, collect, same  # noqa: E402
+from test_node_live import NO_HOME, Folder, collect  # noqa: E402
 from test_script import by_shell, script  # noqa: E402
 
 FILES = {"healthz": "kube-proxy-healthz.json", "livez": "kube-proxy-livez.json", "proxyMode": "kube-proxy-mode.txt", "configz": "kube-proxy-configz.json",
@@ -59,7 +58,7 @@ STATES = (
     ("draining", {"healthz": "draining", "livez": "draining"}, {"healthz": "503", "livez": "200"}, {"healthz", "livez"}),
     ("before 1.28", {"healthz": "old", "livez": "not-found"}, {"healthz": "200", "livez": "404"}, {"healthz"}),
     ("before 1.17", {"healthz": "oldest", "livez": "not-found"}, {"healthz": "200", "livez": "404"}, {"healthz"}),
-    ("stale before 1.32", {"healthz": "old-stale"}, {"healthz": "503"}, {"healthz"}),
+    ("stale before 1.32", {"healthz": "old-stale", "livez": "old-stale"}, {"healthz": "503", "livez": "503"}, {"healthz", "livez"}),
     ("another mode", {"proxyMode": "ipvs"}, {"proxyMode": "200"}, {"proxyMode"}),
     ("hangs", {p: "hanging" for p in PAGES}, {p: "silent" for p in PAGES}, set()),
     ("takes nothing", {p: "full" for p in PAGES}, {p: "silent" for p in PAGES}, set()),
@@ -78,9 +77,7 @@ STATES = (
 
 def states(world, name, pages, want, with_file):
     with ProxyServer(world.node, pages):
-        begun = time.monotonic()
         files = world.collect()
-        took = time.monotonic() - begun
         said = http(files)
         for page, how in want.items():
             expect_equal(said.get(page), how, f"{name}: {page}")
@@ -90,9 +87,20 @@ def states(world, name, pages, want, with_file):
                 expect_equal(files[FILES[page]], good(page), f"{name}: {FILES[page]}")
         expect(len(files.get("kube-proxy-metrics.txt", b"")) <= 16 << 20, f"{name}: {len(files.get('kube-proxy-metrics.txt', b''))} bytes of metrics")
         expect(b"kube-proxy -c" in files["ps.txt"], f"{name}: ps.txt: {files.get('ps.txt')}")
-        same(run("diagnose", "-A", "-o", "json", "--netns", world.node.name, env=NO_HOME, codes=(0, 1, 2)) if took < 2 else
-             run("diagnose", "-A", "-o", "json", "--bundle", world.bundle, codes=(0, 1, 2)),
-             run("diagnose", "-A", "-o", "json", "--bundle", world.bundle, codes=(0, 1, 2)), name)
+        seen(name, run("proxy", "-o", "json", "--bundle", world.bundle, codes=(0, 1, 2)))
+        if "hang" not in name and name in SEEN:
+            seen(name, run("proxy", "-o", "json", "--netns", world.node.name, env=NO_HOME, codes=(0, 1, 2)))
+
+
+# What the user is told of the states that are a fault; of all others nothing.
+SEEN = {"stale": {"kube-proxy-healthz-stale"}, "stale before 1.32": {"kube-proxy-healthz-stale"}, "hangs": {"kube-proxy-port-silent"},
+        "takes nothing": {"kube-proxy-port-silent"}, "half of it hangs": {"kube-proxy-port-silent"}, "another mode": {"kube-proxy-mode-differs"},
+        "healthy": set(), "draining": set()}
+
+
+def seen(name, r):
+    found = [f["check"] for f in r.json["findings"]]
+    expect_equal(set(found), SEEN.get(name, set()), f"{name}: what {r} finds")
 
 
 # ---- where it is asked ----
@@ -107,6 +115,10 @@ def refused(world):
         files = world.collect()
         expect_equal(http(files), {p: "refused" for p in PAGES}, "its ports")
         expect(b" --proxy-mode=ipvs\n" in files["ps.txt"], str(files["ps.txt"]))
+        for args in (("--bundle", world.bundle), ("--netns", world.node.name)):
+            d = run("proxy", "-o", "json", *args, env=NO_HOME, codes=(0, 1, 2)).json
+            expect_equal([f["check"] for f in d["findings"]], ["kube-proxy-port-silent"], "what is found")
+            expect_equal(d["nodes"][0]["mode_asked"], "ipvs", "its mode, by the command line")
 
 
 def nobody(world):
