@@ -175,7 +175,6 @@ struct live_want {
 	const char *node;	     /* --node; NULL: all */
 	bool this_node;		     /* a node's rules are judged with it: all Nodes, kube-proxy's configuration */
 	bool rollouts;		     /* the workloads that make the pods of the named Services too */
-	bool proxies;		     /* kube-proxy of every node is asked, or of @node, whatever has endpoints there */
 };
 
 /*
