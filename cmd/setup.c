@@ -316,9 +316,8 @@ static struct live_want wanted(const struct context *c)
 	bool hairpin = c->command == &command_hairpin || c->command == &command_proxy;
 	struct live_want w = { .all = c->o.all || hairpin, .namespace_ = run_namespace(c), .services = c->o.args.v,
 			       .nservices = c->o.args.len, .node = c->here.wanted ? NULL : c->o.node,
-			       .rollouts = c->command == &command_wait && c->o.wait_for == WAIT_ROLLOUT };
+			       .rollouts = c->command == &command_wait && c->o.wait_for == WAIT_ROLLOUT, .proxies = c->command == &command_proxy };
 	const char *name = c->command->name;
-
 	if (w.proxies) { /* where only one namespace may be read, that of its pods says most */
 		w.namespace_ = "kube-system";
 	}

@@ -457,6 +457,8 @@ struct proxy_row {
 	const char *asked, *mode; /* as in struct proxy_view */
 	const struct kube_proxy_config *config; /* never NULL */
 	struct proxy_setting settings[PROXY_KEYS];
+	int64_t conntrack_max;	/* net.netfilter.nf_conntrack_max of the node; -1: not known */
+	int64_t conntrack_asked; /* the least that it must be by the configuration, where it is lower than that; 0 */
 	const char *health;	/* how its ports answered, in words: "healthz 503, livez 200, metrics refused"; NULL: none was asked */
 	int64_t now;		/* when it was looked at, seconds since 1970; 0: not known */
 	/* [0] IPv4, [1] IPv6; of both at once where they are not told apart. 0: never, or not known */

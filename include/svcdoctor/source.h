@@ -174,8 +174,9 @@ struct live_want {
 	bool axes[3];	     /* name, endpoints, rules: asked for */
 	const char *node;	     /* --node; NULL: all */
 	bool this_node;		     /* a node's rules are judged with it: all Nodes, kube-proxy's configuration */
+	bool proxies;		     /* kube-proxy of every node is asked, or of @node, whatever has endpoints there */
 	bool rollouts;		     /* the workloads that make the pods of the named Services too */
-	bool proxies;		     /* kube-proxy of every node: its ports and its log */
+	bool proxies;		     /* kube-proxy of every node is asked, or of @node, whatever has endpoints there */
 };
 
 /*

@@ -755,7 +755,7 @@
   .source = "https://kubernetes.io/docs/tasks/debug/debug-application/debug-service/" },
 { .id = "proxy-healthz-port-blocked", .axis = AXIS_RULES, .severity = SEVERITY_INFO, .scope = SCOPE_SERVICE, .needs = NEEDS_SERVICES,
   .title = "kube-proxy's health port answers on the node itself only",
-  .meaning = "Load balancers of some providers ask :10256/healthz of every node where externalTrafficPolicy is Cluster. With healthzBindAddress 127.0.0.1 they get no answer and take every node for ill.",
+  .meaning = "Load balancers of some providers ask :10256/healthz of every node where externalTrafficPolicy is Cluster. With healthzBindAddress 127.0.0.1, or one of a family that the nodes do not have, they get no answer and take every node for ill.",
   .lookalikes = "A firewall before port 10256 has the same effect; kube-proxy-healthz-stale is kube-proxy saying itself that it is behind.",
   .next = "healthzBindAddress of kube-proxy; curl http://NODE:10256/healthz from another host.",
   .fix = "healthzBindAddress 0.0.0.0:10256, and the port open for the load balancer.",

@@ -538,6 +538,43 @@ static bool is_loopback_bind(const char *s)
 	return colon && ip_addr_parsen(s, (size_t)(colon - s), &a) == 0 && ip_addr_is_loopback(&a);
 }
 
+/* The address of HOST:PORT; family 0: it has none, or no IP address. */
+static struct ip_addr bind_address(const char *s)
+{
+	const char *colon = s ? strrchr(s, ':') : NULL;
+	struct ip_addr a = { 0 };
+
+	if (!colon || ip_addr_parse(s, &a) == 0)
+		return a;
+	const bool bracket = s[0] == '[' && colon > s + 2;
+
+	return ip_addr_parsen(s + bracket, (size_t)(colon - s) - 2 * bracket, &a) == 0 ? a : (struct ip_addr){ 0 };
+}
+
+/* IPv4 alone, where no node has an address of IPv4; or one IPv6 address, where none has IPv6. All of IPv6 ("::") takes IPv4 as well. */
+static bool is_other_family(const struct run *r, const char *s)
+{
+	const struct ip_addr a = bind_address(s), all = { .family = AF_INET6 };
+	bool any = false;
+
+	if (!a.family || memcmp(&a, &all, sizeof(a)) == 0)
+		return false;
+	for (size_t i = 0; i < r->c->nodes.len; i++)
+		for (size_t k = 0; k < r->c->nodes.v[i]->naddresses; k++) {
+			const struct ip_addr *own = &r->c->nodes.v[i]->addresses[k].ip;
+
+			if (own->family == a.family)
+				return false;
+			any |= own->family != 0;
+		}
+	return any;
+}
+
+static bool is_unreachable_bind(const struct run *r, const char *s)
+{
+	return is_loopback_bind(s) || is_other_family(r, s);
+}
+
 /* The load balancers of some providers ask it where externalTrafficPolicy is Cluster (KEP-3836); whether this one does is not known. */
 void check_healthz_bind(struct run *r, struct svc *v)
 {
@@ -551,9 +588,9 @@ void check_healthz_bind(struct run *r, struct svc *v)
 	for (size_t i = 0; i < r->s->nodes.len && !c; i++) {
 		c = snapshot_proxy_config(r->s, r->s->nodes.v[i]);
 		node = r->s->nodes.v[i]->name;
-		c = c && c->known && is_loopback_bind(c->healthz_bind_address) ? c : NULL;
+		c = c && c->known && is_unreachable_bind(r, c->healthz_bind_address) ? c : NULL;
 	}
-	if (!c && r->s->nodes.len == 0 && r->s->configmap_config.known && is_loopback_bind(r->s->configmap_config.healthz_bind_address))
+	if (!c && r->s->nodes.len == 0 && r->s->configmap_config.known && is_unreachable_bind(r, r->s->configmap_config.healthz_bind_address))
 		c = &r->s->configmap_config;
 	if (!c)
 		return;
@@ -562,6 +599,8 @@ void check_healthz_bind(struct run *r, struct svc *v)
 	finding_partial(f);
 	finding_text(r, f, "kube-proxy answers health checks at %.60s only: a load balancer of %s/%s that asks nodes there finds all of them ill",
 		     c->healthz_bind_address, m->ns, m->name);
+	if (!is_loopback_bind(c->healthz_bind_address))
+		finding_evidence(r, f, "no node has an address of that family");
 	finding_evidence(r, f, "healthzBindAddress, from %s", c->source ? c->source : node ? node : "its configuration");
 	finding_next(r, f, "kubectl -n kube-system get configmap kube-proxy -o yaml");
 }

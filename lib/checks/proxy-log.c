@@ -26,6 +26,14 @@ static bool is_told(struct run *r, const char *check, const char *subject)
 	return false;
 }
 
+static bool is_ignored(const struct run *r, const char *check)
+{
+	for (size_t i = 0; r->o->ignore && r->o->ignore[i]; i++)
+		if (strcmp(r->o->ignore[i], check) == 0)
+			return true;
+	return false;
+}
+
 static void hit_finding(struct run *r, const struct proxy_view *v, const struct snap_log *l, const struct log_hit *h)
 {
 	const char *id = log_hit_check(h), *subject = run_printf(r, "log %.200s", !l->file ? "the log" : strcmp(l->file, "-") == 0 ? "stdin" : l->file);
@@ -34,7 +42,7 @@ static void hit_finding(struct run *r, const struct proxy_view *v, const struct 
 	const struct snap_log *of;
 	struct finding *f;
 
-	if (!c || is_told(r, id, subject) || !(worst = proxy_hit(r, v, id, &of)))
+	if (!c || is_ignored(r, id) || is_told(r, id, subject) || !(worst = proxy_hit(r, v, id, &of)))
 		return;
 	f = finding_new(r, id, NULL, NULL, subject);
 	finding_cluster(f);

@@ -408,6 +408,24 @@ static void settle(struct run *r, struct proxy_row *row)
 
 /* ---- the whole ---- */
 
+/*
+ * cmd/kube-proxy/app/server_linux.go getConntrackMax: maxPerCore for each processor, and at least min; with maxPerCore 0 the node keeps what it has.
+ * How many processors there are is not known.
+ */
+static void take_conntrack(const struct snap_node *n, struct proxy_row *row)
+{
+	const char *text = node_sysctl(&n->facts, "net.netfilter.nf_conntrack_max");
+	const struct kube_proxy_config *c = row->config;
+	const int64_t min = c->conntrack_min < 0 ? 131072 : c->conntrack_min;
+	uint64_t max;
+
+	if (!text || parse_uint(text, strlen(text), INT64_MAX, &max) < 0)
+		return;
+	row->conntrack_max = (int64_t)max;
+	if (c->known && c->conntrack_max_per_core != 0 && (int64_t)max < min)
+		row->conntrack_asked = min;
+}
+
 static void view_row(struct run *r, const struct proxy_view *v, struct proxy_row *row)
 {
 	row->node = row->label = v->node;
@@ -424,14 +442,16 @@ static void view_row(struct run *r, const struct proxy_view *v, struct proxy_row
 		if (v->pod->containers[i].has_status)
 			row->restarts = MAX(row->restarts, (int64_t)0) + v->pod->containers[i].restarts;
 	proxy_settings(r, v, row->settings);
-	if (v->n)
+	if (v->n) {
 		take_syncs(&v->n->proxy, row);
+		take_conntrack(v->n, row);
+	}
 	take_logs(r, v, row);
 }
 
 static struct proxy_row *new_row(struct run *r, struct proxy_report *ret)
 {
-	const struct proxy_row none = { .restarts = -1, .sync_p50 = NAN, .sync_p99 = NAN, .programming_p50 = NAN, .programming_p99 = NAN,
+	const struct proxy_row none = { .restarts = -1, .conntrack_max = -1, .sync_p50 = NAN, .sync_p99 = NAN, .programming_p50 = NAN, .programming_p99 = NAN,
 					.restore_failures = NAN, .nft_failures = NAN, .rules_said = NAN };
 
 	run_push(r, &ret->rows, none);

@@ -76,7 +76,7 @@ void proxy_stale_evidence(struct run *r, struct proxy_node *p, struct finding *f
 	if (!((struct finding_full *)f)->own_rules)
 		return;
 	if (!f->services.len) {
-		if (p->v->judged && p->right && f->severity == SEVERITY_WARNING)
+		if (p->v->judged && p->nfronts && f->severity == SEVERITY_WARNING)
 			finding_evidence(r, f, "the node's rules are as they must be still");
 		return;
 	}
@@ -126,9 +126,10 @@ void proxy_stale_findings(struct run *r, struct proxy_node *p)
 	const int64_t now = proxy_now(r, p->v);
 	struct finding *f;
 
-	if (p->untimed || p->wrong < WRONG_MIN || !p->right || p->first_wrong <= p->last_right || !only_older(p))
+	if (is_told(p) || !only_older(p))
 		return;
-	if (is_told(p) || (now > 0 && now - p->first_wrong <= 60))
+	proxy_count_frontends(r, p);
+	if (p->untimed || p->wrong < WRONG_MIN || !p->right || p->first_wrong <= p->last_right || (now > 0 && now - p->first_wrong <= 60))
 		return;
 	f = proxy_cause(r, p, "kube-proxy-not-syncing",
 			now > 0 ? run_printf(r, "has not followed the API server for %s", proxy_ago(r, now - p->first_wrong)) : NULL, NULL, p->first_wrong - 1);

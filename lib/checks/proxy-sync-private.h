@@ -14,7 +14,9 @@
 struct proxy_node {
 	const struct proxy_view *v;
 	ARRAY_OF(struct finding *) findings; /* of the node, whoever made them */
-	/* of verify's frontends: Services as the API wants them, and others; when they changed last, seconds since 1970 */
+	const struct verify_frontend *fronts;
+	size_t nfronts;
+	/* by proxy_count_frontends: those as the API wants them, and others; when their Services changed last, seconds since 1970 */
 	size_t right, wrong;
 	int64_t first_wrong, last_right; /* 0: none */
 	bool untimed;			 /* of some it is not known */
@@ -35,6 +37,8 @@ void proxy_adopt(struct run *r, struct proxy_node *p, struct finding *f);
 int64_t proxy_synced(const struct run *r, const struct proxy_view *v);
 /* When the Service or one of its EndpointSlices was changed last; 0: not known. */
 int64_t proxy_changed(struct run *r, const struct k8s_service *s);
+
+void proxy_count_frontends(struct run *r, struct proxy_node *p);
 
 /* ---- proxy-reasons.c ---- */
 

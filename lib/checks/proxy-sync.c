@@ -218,33 +218,28 @@ static void sort_findings(struct run *r, struct nodes *n)
 	}
 }
 
-struct times {
-	struct map m; /* Service pointer -> its time */
-};
-
-static int64_t changed_once(struct run *r, struct times *t, const struct k8s_service *s)
+/* Frontends are sorted by node; those of nodes where nothing is wrong need not be counted. */
+static void sort_frontends(struct run *r, const struct nodes *n)
 {
-	struct entry {
-		const struct k8s_service *s;
-		int64_t at;
-	} *e = map_get(&t->m, &s, sizeof(s));
+	const struct verify_report *rep = &r->d->verify;
+	struct proxy_node *p = NULL;
 
-	if (e)
-		return e->at;
-	e = arena_alloc(&r->scratch, sizeof(*e));
-	if (!e) {
-		r->err = -ENOMEM;
-		return 0;
+	for (size_t i = 0; i < rep->fronts.len; i++) {
+		const char *node = rep->fronts.v[i].node;
+
+		if (i == 0 || node != rep->fronts.v[i - 1].node) {
+			p = node_named(n, node);
+			if (p && !p->nfronts)
+				p->fronts = &rep->fronts.v[i];
+		}
+		if (p && p->fronts + p->nfronts == &rep->fronts.v[i])
+			p->nfronts++;
 	}
-	*e = (struct entry){ s, proxy_changed(r, s) };
-	if (map_put(&t->m, &e->s, sizeof(e->s), e) < 0)
-		r->err = -ENOMEM;
-	return e->at;
 }
 
-static void count_frontend(struct run *r, struct proxy_node *p, struct times *t, const struct verify_frontend *x)
+static void count_frontend(struct run *r, struct proxy_node *p, const struct verify_frontend *x)
 {
-	const int64_t at = x->service ? changed_once(r, t, x->service) : 0;
+	const int64_t at = x->service ? proxy_changed(r, x->service) : 0;
 	const bool wrong = x->state == FRONTEND_DIFFERS && !x->minor;
 
 	p->untimed |= at == 0;
@@ -256,20 +251,13 @@ static void count_frontend(struct run *r, struct proxy_node *p, struct times *t,
 		p->last_right = MAX(p->last_right, at);
 }
 
-static void count_frontends(struct run *r, const struct nodes *n)
+void proxy_count_frontends(struct run *r, struct proxy_node *p)
 {
-	struct times t = { 0 };
-	struct proxy_node *p = NULL;
-
-	for (size_t i = 0; i < r->d->verify.fronts.len && !r->err; i++) {
-		const struct verify_frontend *x = &r->d->verify.fronts.v[i];
-
-		if (!p || !str_is(p->v->node, x->node))
-			p = node_named(n, x->node);
-		if (p && (x->state == FRONTEND_OK || x->state == FRONTEND_DIFFERS))
-			count_frontend(r, p, &t, x);
-	}
-	map_release(&t.m);
+	if (p->wrong + p->right)
+		return;
+	for (size_t i = 0; i < p->nfronts; i++)
+		if (p->fronts[i].state == FRONTEND_OK || p->fronts[i].state == FRONTEND_DIFFERS)
+			count_frontend(r, p, &p->fronts[i]);
 }
 
 static void judge_node(struct run *r, struct proxy_node *p)
@@ -301,7 +289,7 @@ void proxy_findings(struct run *r)
 	for (size_t i = 0; i < n.len; i++)
 		n.v[i].v = &v[i];
 	sort_findings(r, &n);
-	count_frontends(r, &n);
+	sort_frontends(r, &n);
 	for (size_t i = 0; i < n.len && !r->err; i++)
 		judge_node(r, &n.v[i]);
 	if (!r->err)

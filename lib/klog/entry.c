@@ -260,7 +260,7 @@ static void read_klog(struct log_line *l)
 		return;
 	past = log_string_end(l->text + 1, l->text + l->len);
 	/* a text that only begins with a quoted word is none of the structured ones */
-	if (past[-1] != '"' || (past < l->text + l->len && *past != ' ' && *past != '\n'))
+	if (past < l->text + 2 || past[-1] != '"' || (past < l->text + l->len && *past != ' ' && *past != '\n'))
 		return;
 	if (past + 1 < l->text + l->len && !memchr(past, '=', (size_t)(l->text + l->len - past)))
 		return;

@@ -43,6 +43,7 @@ void log_time_write(int64_t ms, char ret[static LOG_TIME_MAX]);
 struct log_raw {
 	const char *text;	 /* not terminated; in the line, or in @buf */
 	size_t len;
+	size_t more;		 /* bytes that stand behind, where it was longer */
 	bool part;		 /* it goes on in the next line */
 	bool lines;		 /* it may be of several lines, as one entry of the journal */
 	char time[LOG_TIME_MAX]; /* "": it tells none. RFC 3339 where a year is told */

@@ -12,7 +12,7 @@ static const struct log_row rows[] = {
 	     FORMS(F("1.14-1.21", "Failed to read file %n with error %d. You can ignore this message when kube-proxy is running inside container without mounting /lib/modules"),
 		   F("1.22", "Failed to read builtin modules file. You can ignore this message when kube-proxy is running inside container without mounting /lib/modules"),
 		   F("1.23-1.26", "Failed to read builtin modules file, you can ignore this message when kube-proxy is running inside container without mounting /lib/modules"))),
-	/* These three are warnings: where it is not allowed to load modules, they may be there all the same, and what is missing ends it. */
+	/* Warnings only: modules that it may not load or see may be there all the same, and what is missing indeed is told behind them. */
 	WARN("ipvs-module-unloaded", "ipvs-modules-missing", TOPIC_START, "it could not load a module that IPVS needs, which may be there all the same",
 	     MODPROBE, .flags = ROW_START, .name_key = "moduleName",
 	     FORMS(F("1.14-1.21", "Failed to load kernel module %n with modprobe. *"), F("1.12-1.21", "Failed to load kernel module %n with modprobe"),

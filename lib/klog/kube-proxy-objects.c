@@ -64,7 +64,7 @@ static const struct log_row rows[] = {
 		   F("1.33-1.36", "Ignoring same-node topology hints for service since no hints were provided for node"),
 		   F("1.33-1.36", "Ignoring same-zone topology hints for service since node is missing label"),
 		   F("1.33-1.36", "Ignoring same-zone topology hints for service since no hints were provided for zone"))),
-	FINE("annotation-ignored", NULL, TOPIC_NONE, "an annotation that counts only with externalTrafficPolicy Local", 
+	FINE("annotation-ignored", NULL, TOPIC_NONE, "an annotation that counts only with externalTrafficPolicy Local",
 	     FORMS(F("1.21-1.29", "Ignoring annotation \"%w\" on Service %x which does not have Local ExternalTrafficPolicy"))),
 
 	/* ---- ports of the node ---- */

@@ -273,8 +273,11 @@ static void kernel_time(struct log_raw *l)
 
 void log_raw_read(struct log_raw *l, enum log_program program, const char *s, size_t len)
 {
+	const char *end;
+
 	while (len && s[len - 1] == '\r')
 		len--;
+	end = s + len;
 	l->text = s;
 	l->len = MIN(len, (size_t)LOG_RAW_MAX);
 	l->part = l->lines = false;
@@ -285,4 +288,5 @@ void log_raw_read(struct log_raw *l, enum log_program program, const char *s, si
 	if (program == LOG_KERNEL)
 		kernel_time(l);
 	l->len = MIN(l->len, (size_t)LOG_LINE_MAX);
+	l->more = l->text == l->buf ? 0 : (size_t)(end - l->text) - l->len;
 }

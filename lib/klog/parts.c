@@ -135,6 +135,15 @@ static void open_parts(struct opens *o, const struct log_line *l, const struct l
 	open_message(o, l, m, &(struct log_span){ l->text, l->len });
 }
 
+/* What stands behind a line that was too long is open, too: it goes on from the last part. */
+static void add_more(struct log_parts *p, size_t more)
+{
+	if (!more || !p->n)
+		return;
+	p->v[p->n - 1].len += more;
+	p->v[p->n - 1].open = true;
+}
+
 /* What is not open is of the form. */
 static void split(const char *s, const char *end, const struct opens *o, struct log_parts *p)
 {
@@ -170,6 +179,7 @@ static int one_line(struct each *e, const char *s, size_t len, const char *time)
 	if (e->known) {
 		open_parts(&o, l, &m);
 		split(l->text, l->text + l->len, &o, &p);
+		add_more(&p, s == e->raw.text ? e->raw.more : 0);
 	}
 	if (!*p.time)
 		p.time = l->time;
@@ -231,8 +241,10 @@ static int next_line(struct each *e, const char *s, size_t len, bool closes)
 		blank++;
 	if (!closes)
 		add_open(&o, &e->line, s + blank, len - blank);
-	if (e->known)
+	if (e->known) {
 		split(s, s + len, &o, &p);
+		add_more(&p, e->raw.more);
+	}
 	return e->fn(e->arg, &p);
 }
 

@@ -185,6 +185,8 @@ static json_t *row_json(struct doc *doc, const struct proxy_row *row)
 	doc_set(doc, o, "syncs", syncs_json(doc, row));
 	doc_set(doc, o, "rules", rules_json(doc, row));
 	doc_set(doc, o, "configuration", settings_json(doc, row));
+	doc_set(doc, o, "conntrack_max", row->conntrack_max < 0 ? json_null() : json_integer((json_int_t)row->conntrack_max));
+	doc_set(doc, o, "conntrack_asked", row->conntrack_asked ? json_integer((json_int_t)row->conntrack_asked) : json_null());
 	doc_set(doc, o, "log", log_json(doc, row));
 	doc_set(doc, o, "findings", ids);
 	return o;

@@ -8,10 +8,10 @@
 
 #include "proxy-private.h"
 
-enum { BLOCKS = 2, TABLE_ROWS = 8, HISTORY_SHOWN = 3, GOOD_SHOWN = 4, HARMLESS_SHOWN = 2, NAMES_SHOWN = 3, UNKNOWN_SHOWN = 3, CAUSES_FULL = 2, SCREEN = 34, LOG_TEXT = 160 };
+enum { BLOCKS = 2, TABLE_ROWS = 8, HISTORY_SHOWN = 3, GOOD_SHOWN = 4, HARMLESS_SHOWN = 2, NAMES_SHOWN = 3, UNKNOWN_SHOWN = 3, CAUSES_FULL = 2, SHORT = 5, SCREEN = 34, LOG_TEXT = 160 };
 
 static const struct column node_columns[] = {
-	{ "node", "NODE" }, { "state", "STATE" }, { "mode", "MODE" }, { "version", "VERSION" }, { "synced", "SYNCED" }, { "rules", "SERVICE PORTS" }, { "log", "LOG" },
+	{ "node", "NODE" }, { "state", "STATE" }, { "mode", "MODE" }, { "version", "VERSION" }, { "synced", "RULES WRITTEN" }, { "rules", "SERVICE PORTS" }, { "log", "LOG" },
 	{ "health", "HEALTH" },
 };
 
@@ -606,6 +606,10 @@ static void node_block(const struct report *r, struct strbuf *b, const struct pr
 	}
 	sync_part(b, row);
 	rules_part(b, row);
+	if (row->conntrack_asked) {
+		strbuf_addf(b, "  conntrack the node's nf_conntrack_max is %lld, and kube-proxy is to make it %lld at least: somebody has lowered it since\n",
+			    (long long)row->conntrack_max, (long long)row->conntrack_asked);
+	}
 	log_part(r, b, row);
 	b->failed |= label.failed;
 }
@@ -719,8 +723,8 @@ static size_t count_lines(const struct strbuf *b)
 }
 
 /*
- * Those that are worth a line: notes only with -v. In full where there are few; where there are many nodes, as many as a screen has room for: first
- * short, then a line each.
+ * Those that are worth a line: notes only with -v. In full where there are few; where there are many nodes, as many as a screen has room for: some
+ * short, the others a line each.
  */
 static void causes(const struct report *r, struct strbuf *b, const struct proxy_report *p, const struct diagnosis *d)
 {
@@ -733,6 +737,7 @@ static void causes(const struct report *r, struct strbuf *b, const struct proxy_
 	for (size_t i = 0; i < n; i++) {
 		all += v[i]->severity > SEVERITY_INFO;
 	}
+	const bool few = all <= CAUSES_FULL;
 	bool lines = r->quiet;
 	for (size_t i = 0; i < n; i++) {
 		const size_t used = count_lines(b);
@@ -740,14 +745,15 @@ static void causes(const struct report *r, struct strbuf *b, const struct proxy_
 		if (!r->verbose && v[i]->severity == SEVERITY_INFO) {
 			continue;
 		}
+		all -= v[i]->severity > SEVERITY_INFO; /* how many come behind it */
 		if (bounded && used + 1 > SCREEN) {
 			left++;
 			continue;
 		}
-		bool now = lines || (bounded && used + 6 > SCREEN);
+		bool now = lines || (bounded && used + SHORT + all > SCREEN);
 		strbuf_adds(b, lines ? "" : "\n");
 		lines = now;
-		text_cause(r, b, v[i], now ? DETAIL_LINE : r->verbose || all <= CAUSES_FULL ? DETAIL_FULL : DETAIL_SHORT, true);
+		text_cause(r, b, v[i], now ? DETAIL_LINE : r->verbose || few ? DETAIL_FULL : DETAIL_SHORT, true);
 	}
 	if (left) {
 		strbuf_addf(b, "and %zu more findings (-v shows them)\n", left);

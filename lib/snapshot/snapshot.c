@@ -386,7 +386,7 @@ static const char *missing_extension(const struct log_summary *s)
 	return NULL;
 }
 
-/* What a log of kube-proxy says of itself is its node's; that of the node's own file came first. */
+/* What a log of kube-proxy says of itself is its node's. */
 static void tell_node(struct snapshot *s, const struct snap_log *l)
 {
 	struct snap_node *n = l->node && l->program == LOG_KUBE_PROXY && !l->previous ? snapshot_node(s, l->node, false) : NULL;
@@ -401,7 +401,19 @@ static void tell_node(struct snapshot *s, const struct snap_log *l)
 	tell_flags(&n->proxy.flags_config, &l->flags);
 }
 
-/* A log of a pod is one of its node. */
+/* The kubelet names a pod of its own after the node: pkg/kubelet/config/common.go generatePodName. */
+static const char *node_of_static(const struct snapshot *s, const struct snap_log *l)
+{
+	static const char head[] = "kube-proxy-";
+	const char *name = l->program == LOG_KUBE_PROXY && str_starts(l->pod, head) ? l->pod + sizeof(head) - 1 : NULL;
+
+	for (size_t i = 0; name && i < s->nodes.len; i++)
+		if (strcmp(s->nodes.v[i]->name, name) == 0)
+			return name;
+	return name && k8s_find_node(&s->cluster, name) ? name : NULL;
+}
+
+/* A log of a pod is one of its node; the node's own files count before it. */
 static void finish_logs(struct snapshot *s)
 {
 	for (size_t i = 0; i < s->logs.len; i++) {
@@ -410,8 +422,13 @@ static void finish_logs(struct snapshot *s)
 
 		if (p && p->node && *p->node)
 			l->node = p->node;
-		tell_node(s, l);
+		if (!p && l->pod && !l->node)
+			l->node = node_of_static(s, l);
 	}
+	for (int of_pods = 0; of_pods < 2; of_pods++)
+		for (size_t i = 0; i < s->logs.len; i++)
+			if ((s->logs.v[i].pod != NULL) == of_pods)
+				tell_node(s, &s->logs.v[i]);
 }
 
 /*

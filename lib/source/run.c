@@ -55,7 +55,7 @@ static int set_attributes(posix_spawnattr_t *a)
 
 static int start(const char *program, const char *const *args, pid_t *ret_pid, int *ret_fd)
 {
-	static char locale[] = "LC_ALL=C", zone[] = "TZ=UTC", path[] = "PATH=/usr/bin:/bin";
+	char locale[] = "LC_ALL=C", zone[] = "TZ=UTC", path[] = "PATH=/usr/bin:/bin";
 	char *env[] = { locale, zone, path, NULL };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;

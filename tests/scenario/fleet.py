@@ -12,8 +12,9 @@ import shutil
 
 from common import CORPUS, COUNTERS, Copy, expect
 
-LAB, OTHER = "lab-iptables-nft", "lab-nftables"
-DUMP = "iptables-nft-save.txt"
+# What the nodes are made of, with the file of rules that is theirs; and the node of another mode.
+LABS = (("lab-iptables-nft", "iptables-nft-save.txt"), ("lab-iptables-legacy", "iptables-legacy-save.txt"))
+OTHER = "lab-nftables"
 NODE = re.compile(r"\bnode([12])\b")
 # Objects with faults of their own, which the recorded cluster has for other tests.
 GONE = ("shop/api", "shop/cart", "shop/local-only", "shop/no-match", "shop/no-selector", "shop/node-ip-stolen", "shop/pay", "shop/scaled-down", "shop/worker",
@@ -364,7 +365,8 @@ class Fleet(Copy):
     """@count nodes; with @sound nothing is wrong. .faults: node -> (check, words, Services), as they were drawn; .other: the node of another mode."""
 
     def __init__(self, seed, count=20, sound=False, changed=None):
-        super().__init__(LAB)
+        lab, self.dump = LABS[seed % len(LABS)]
+        super().__init__(lab)
         self.rng, self.count, self.sound, self.changed = random.Random(seed), count, sound, changed
         self.faults, self.other, self.forms = {}, None, {}
 
@@ -400,19 +402,20 @@ class Fleet(Copy):
             self.edit(lambda s: s.replace("172.30.99.1\"", f"{address(k)}\""), "nodes", name(k), "nft-ruleset.json")
             ports(self, k, self.rng, self.now, queued)
             return
-        rules = Rules(self.read("nodes", name(k), DUMP))
+        rules = Rules(self.read("nodes", name(k), self.dump))
         without_gone(rules)
         if stale:
             queued = self.make_stale(k, rules)
-        os.unlink(self.file("nodes", name(k), "nft-ruleset.json"))
-        self.write(str(rules), "nodes", name(k), DUMP)
+        if os.path.exists(self.file("nodes", name(k), "nft-ruleset.json")):
+            os.unlink(self.file("nodes", name(k), "nft-ruleset.json"))  # the same rules once more
+        self.write(str(rules), "nodes", name(k), self.dump)
         ports(self, k, self.rng, self.now, queued)
 
     def rules(self, k, change):
         """Changes the rules of a node."""
-        rules = Rules(self.read("nodes", name(k), DUMP))
+        rules = Rules(self.read("nodes", name(k), self.dump))
         change(rules)
-        self.write(str(rules), "nodes", name(k), DUMP)
+        self.write(str(rules), "nodes", name(k), self.dump)
 
     def stop(self, k, seconds, log=None, synced=None):
         """The node knows the API of so many seconds ago. @log: lines of its log, from then on; @synced: its ports tell that its last sync was then."""

@@ -6,7 +6,7 @@ import json
 import os
 from datetime import timedelta
 
-from common import Tests, expect, expect_equal, run
+from common import Copy, Tests, expect, expect_equal, run
 from fleet import REASONS, Fleet, cri, klog, new_line
 
 SEEDS = int(os.environ.get("SVCDOCTOR_FLEETS", "6"))
@@ -21,8 +21,8 @@ def causes(d):
     return [f for f in found.values() if f["id"] not in explained]
 
 
-def sound():
-    with Fleet(1, sound=True) as b:
+def sound(seed):
+    with Fleet(seed, sound=True) as b:
         r = run("diagnose", "-A", "--bundle", b.path, "-o", "json")
         bad = [f"{f['severity']} {f['id']}: {f['text']}" for f in causes(r.json) if f["severity"] != "info"]
         expect_equal(bad, [], "what is said of 20 sound nodes")
@@ -189,6 +189,8 @@ LINES = (
      ("kube-proxy-crashloop-ipvs-modules", "the kernel cannot do IPVS")),
     ("kube-proxy.previous.log", ('"Error running ProxyServer" err="could not find nftables binary: exec: \\"nft\\": executable file not found in $PATH"',),
      ("kube-proxy-nft-binary-or-version", "nft")),
+    ("kube-proxy.previous.log", ('"command failed" err="failed validate: KubeProxyConfiguration.Mode.ProxyMode: Invalid value: \\"xyz\\": must be iptables, ipvs, '
+                                 'nftables or blank (blank means the best-available proxy [currently iptables])"',), ("kube-proxy-unknown-mode", "xyz"), "error"),
     ("kube-proxy.log", ('"Kube-proxy configuration may be incomplete or incorrect" err="nodePortAddresses is unset; NodePort connections will be accepted on all '
                         'local IPs. Consider using `--nodeport-addresses primary`"',), None),
     ("kube-proxy.log", ('"Failed to create nfacct runner, nfacct based metrics won\'t be available" err="nfacct sub-system not available"',), None),
@@ -209,8 +211,8 @@ def crashing(text):
     return json.dumps(d)
 
 
-def line(file, texts, told):
-    """The rules are right still: a warning, and the only one."""
+def line(file, texts, told, severity="warning"):
+    """The rules are right still: a warning as a rule, and the only one."""
     with Fleet(7, 3, sound=True) as b:
         before = file == "kube-proxy.previous.log"
         t = b.now - timedelta(seconds=2)  # its last sync was before
@@ -219,9 +221,21 @@ def line(file, texts, told):
             b.edit(crashing, "cluster", "pods.json")
             os.unlink(b.file("nodes", "node-3", "kube-proxy.log"))
         found = [f for f in causes(diagnosed(b, (0, 1))) if f["severity"] != "info"]
-        expect_equal([(f["check"], f["node"], f["severity"]) for f in found], [(told[0], "node-3", "warning")] if told else [], "what is told")
+        expect_equal([(f["check"], f["node"], f["severity"]) for f in found], [(told[0], "node-3", severity)] if told else [], "what is told")
         expect(not told or told[1] in found[0]["text"], lambda: found[0]["text"])
         expect(not told or any(file in e for e in found[0]["evidence"]), lambda: str(found[0]["evidence"]))
+
+
+def missing_module():
+    """A recorded node whose kernel lacks xt_ipvs; and the same where another module is missing."""
+    for extension in ("ipvs", "recent", "statistic"):
+        with Copy("lab-ipvs-missing-module") as b:
+            if extension != "ipvs":
+                b.edit(lambda s, e=extension: s.replace("Extension ipvs revision 0", f"Extension {e} revision 0"), "nodes", "node2", "kube-proxy.log")
+            d = run("diagnose", "-A", "--bundle", b.path, "-o", "json").json
+            expect_equal(errors(d), [("node2", "xt-modules-missing")], "errors")
+            text = next(f["text"] for f in causes(d) if f["severity"] == "error")
+            expect(text.endswith(f"the kernel does not have xt_{extension}"), text)
 
 
 def redacted():
@@ -235,15 +249,17 @@ def redacted():
 
 def main():
     t = Tests()
-    t.run("20 sound nodes", sound)
+    for seed in (1, 2):
+        t.run(f"20 sound nodes, {seed}", sound, seed)
     t.run("a rule of another program on the same node", foreign_beside)
     t.run("a Service that is wrong on another node too", healthy_beside)
     t.run("a change of two seconds ago", just_now)
     t.run("times alone", by_times_alone)
     t.run("rules that are not taken", cannot_write)
     t.run("a failure that is over", mended)
-    for file, texts, told in LINES:
-        t.run(f"line: {told[0] if told else texts[0][:50]}", line, file, texts, told)
+    for file, texts, told, *severity in LINES:
+        t.run(f"line: {told[0] if told else texts[0][:50]}", line, file, texts, told, *severity)
+    t.run("a module that is missing", missing_module)
     t.run("redacted", redacted)
     for seed in range(1, SEEDS + 1):
         t.run(f"fleet {seed}", fleet, seed)

@@ -11,6 +11,7 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from api_server import ApiServer, Rule  # noqa: E402
+from fleet import Fleet  # noqa: E402
 from node_world import lacks  # noqa: E402
 from proxy_server import PAGES, ProxyServer  # noqa: E402
 from test_node_live import NO_HOME  # noqa: E402
@@ -105,6 +106,25 @@ def test_many():
             expect_equal(states.count("well"), 20 - stale - 1, f"states {states}")
             everything = run("proxy", "-v", "--bundle", folder, codes={0, 1}).out
             expect(all(f"\nnode-{i:02}   " in everything for i in range(20)), "a node is missing with -v")
+
+
+def test_fleet():
+    """Twenty nodes with the objects of their cluster: who does not sync and why, each named; all of a sound one are a number."""
+    with Fleet(3) as b:
+        doc = proxy("--bundle", b.path, codes=(1,))
+        faulty = {n["node"]: n for n in doc["nodes"] if n["state"] == "faulty"}
+        expect_equal(sorted(faulty), sorted(b.faults), "the nodes that are faulty")
+        for name, (check, *_) in b.faults.items():
+            n = faulty[name]
+            expect_equal(n["findings"][0].split("/")[0], check, name)
+            expect(n["rules"]["ports_complete"] < n["rules"]["ports_wanted"] and n["log"]["errors"] > 0, f"{name}: {n['rules']}")
+        text = run("proxy", "--bundle", b.path, codes={1}).out
+        expect(len(text.splitlines()) <= LINES_MOST, text)
+        expect(all(re.search(rf"(?m)^  {name} +x ", text) and f"kube-proxy on {name} has not synced" in text for name in b.faults), text)
+        expect("13 well" in text and f"nftables on {b.other}" in text, text)
+    with Fleet(1, sound=True) as b:
+        text = run("proxy", "--bundle", b.path, codes={0}).out
+        expect("kube-proxy on 20 nodes: 20 well" in text and len(text.splitlines()) < 12, text)
 
 
 # ---- a log alone ----
@@ -232,7 +252,7 @@ def on_a_node(t):
 
 def main():
     t = Tests()
-    for test in (test_sound, test_faulty, test_many, test_log_alone, test_log_beside, test_missing_module, test_seats):
+    for test in (test_sound, test_faulty, test_many, test_fleet, test_log_alone, test_log_beside, test_missing_module, test_seats):
         t.run(test.__name__[5:], test)
     on_a_node(t)
     t.finish()

@@ -233,6 +233,39 @@ def same_names(lab):
             expect_equal([(w, x) for _, w, x in states(after)], [(w, x) for _, w, x in states(before, names)], "the Services")
 
 
+def same_proxy(lab):
+    """What kube-proxy's log, ports and process and the kernel's counters and log say means the same afterwards."""
+    expired = ('E1121 08:{:02}:00.000000    9436 reflector.go:138] "Failed to watch" err="failed to list *v1.EndpointSlice: Get \\"https://10.96.0.1:443/apis/x\\": '
+               'x509: certificate has expired or is not yet valid: current time 2026-11-21T08:00:00Z is after 2026-11-20T00:00:00Z" type="*v1.EndpointSlice"\n')
+    flow = "ipv4 2 udp 17 {} src=10.244.2.{} dst=10.96.0.10 sport={} dport=53 src=10.244.1.250 dst=10.244.2.{} sport=53 dport={} [ASSURED] mark=0 use=1\n"
+    content = {
+        "cluster/logs/kube-system/kube-proxy-0/c.log": read(os.path.join(CORPUS, lab, "nodes", "node1", "kube-proxy.log")) + "".join(expired.format(i) for i in range(40)),
+        "nodes/node2/dmesg.txt": "".join(f"2026-11-21T07:{i:02}:00,000000+00:00 nf_conntrack: nf_conntrack: table full, dropping packet\n" for i in range(30)),
+        "nodes/node2/nstat.txt": "#kernel\nTcpExtIPReversePathFilter       9000               0.0\n",
+        "nodes/node2/lnstat.txt": "==> arp_cache <==\nentries allocs destroys table_fulls\n00000400 00000001 00000000 00000099\n",
+        "nodes/node2/lsmod.txt": "Module                  Size  Used by\nnf_conntrack 180224 3\n",
+        "nodes/node2/conntrack.txt": "".join(flow.format(i, i, 4000 + i, i, 4000 + i) for i in range(20, 30)),
+        "nodes/node2/kube-proxy-http.txt": "healthz 503\nmetrics refused\n",
+        "nodes/node2/kube-proxy-healthz.json": '{"lastUpdated": "2026-11-21T06:30:00Z", "currentTime": "2026-11-21T07:31:00Z", "healthy": false, "nodeEligible": true}',
+        "nodes/node2/locks.txt": "27 1234 /run/xtables.lock\n1: FLOCK  ADVISORY  WRITE 4711 00:1b:1234 0 EOF\n4711 fail2ban-server\n",
+        "nodes/node2/ps.txt": "812 3600 /usr/local/bin/kube-proxy --proxy-mode=iptables --hostname-override=node2\n",
+        "nodes/node2/versions.txt": "nftables v0.9.1 (Headless Horseman)\niptables v1.8.9 (nf_tables)\n",
+    }
+    with tempfile.TemporaryDirectory() as top:
+        folder = os.path.join(top, lab)
+        shutil.copytree(os.path.join(CORPUS, lab), folder)
+        for path, text in content.items():
+            os.makedirs(os.path.dirname(os.path.join(folder, path)), exist_ok=True)
+            write(text, os.path.join(folder, path))
+        before = diagnosis(folder)
+        checks = {f["check"] for s in before["services"] for f in s["causes"] + s["explained"]} | {f["check"] for f in before["cluster"]}
+        expect("kube-proxy-apiserver-unreachable" in checks, f"too little is found: {checks}")
+        with Redacted(folder) as r:
+            expect_equal(ids(diagnosis(r.folder)), ids(before, mapping(folder, r.folder)), "the findings")
+            expect_equal(sorted({os.path.basename(p) for p in content if p.startswith("nodes/")} - {os.path.basename(p) for p, _ in files(r.folder)}), [], "files that are missing")
+            return ", ".join(sorted(c for c in checks))
+
+
 def other_key():
     folder = os.path.join(CORPUS, LABS[0])
     with Redacted(folder) as a, Redacted(folder) as b:
@@ -301,6 +334,15 @@ def invented():
             f"nodes/{secret}/uname.txt": f"Linux {secret} 6.1.0-{secret} #1 SMP {secret} x86_64 GNU/Linux\n",
             f"nodes/{secret}/ss.txt": f"tcp LISTEN 0 128 10.9.8.7%{secret}:80 0.0.0.0:* users:((\"{secret}\",pid=7,fd=3))\n",
             f"nodes/{secret}/kube-proxy.log": f"I1121 07:29:59.818959 1 flags.go:64] FLAG: --hostname-override=\"{secret}\"\nI1121 07:29:59.8 1 x.go:1] \"{secret}\"\n",
+            f"nodes/{secret}/kube-proxy.previous.log": f"E1121 07:29:59.818959 1 x.go:1] \"Sync failed\" err=\"{secret}\"\nE1121 07:29:59.8 1 x.go:1] {secret}\n{secret}\n\t{secret}\n",
+            f"cluster/logs/kube-system/kube-proxy-{secret}/kube-proxy.log": f"{{\"ts\":1,\"msg\":\"{secret}\",\"{secret}\":1}}\n",
+            f"nodes/{secret}/dmesg.txt": f"[1.0] IPv4: martian source 10.9.8.7 from 10.1.2.3, on dev {secret}\n[1.0] {secret}\n",
+            f"nodes/{secret}/lsmod.txt": f"{secret} 1 1\n", f"nodes/{secret}/nstat.txt": f"{secret} 1 0.0\n", f"nodes/{secret}/lnstat.txt": f"==> {secret} <==\n{secret} 1\n",
+            f"nodes/{secret}/locks.txt": f"1 1 /run/{secret}\n12 {secret}\n{secret}\n", f"nodes/{secret}/ethtool.txt": f"Features for {secret[:10]}:\n{secret}: {secret}\n",
+            f"nodes/{secret}/ipvsadm-timeout.txt": f"Timeout {secret}\n", f"nodes/{secret}/versions.txt": f"nftables v1.0.6 ({secret})\niptables {secret}\n{secret}\n",
+            f"nodes/{secret}/ps.txt": f"1 1 /{secret}/kube-proxy --{secret}={secret} --hostname-override={secret} {secret}\n1 1 {secret}\n",
+            f"nodes/{secret}/kube-proxy-http.txt": f"{secret} 200\nhealthz unreachable ({secret})\n", f"nodes/{secret}/kube-proxy-livez.json": json.dumps({"healthy": secret, secret: 1}),
+            f"nodes/{secret}/conntrack.txt": f"ipv4 2 udp 17 29 src=10.9.8.7 dst=10.1.2.3 sport=1 dport=2 {secret} secctx={secret} mark={secret} src=10.1.2.3 dst=10.9.8.7 sport=2 dport=1\n{secret}\n",
             f"nodes/{secret}/ip-link.json": json.dumps([{"ifname": secret[:12], "address": "52:54:00:12:34:56", "altnames": [secret], secret: secret}]),
             f"nodes/{secret}/ip-addr.json": json.dumps([{"ifname": secret[:12], "addr_info": [{"family": "inet6", "local": "2001:db8::5054:ff:fe12:3456", "prefixlen": 64}]}]),
             f"nodes/{secret}/kube-proxy-configz.json": json.dumps({"kubeproxy.config.k8s.io": {"mode": secret, "clientConnection": {"kubeconfig": secret}, "hostnameOverride": secret}}),
@@ -327,5 +369,6 @@ if __name__ == "__main__":
     t.run("other-key", other_key)
     t.run("from-the-cluster", from_the_cluster)
     t.run("same-names", same_names, LABS[0])
+    t.run("same-proxy", same_proxy, LABS[0])
     t.run("invented", invented)
     t.finish()

@@ -178,6 +178,8 @@ static const struct {
 	{ NULL, NULL, "[::1]:10256", "proxy-healthz-port-blocked", SEVERITY_INFO, NULL },
 	{ NULL, NULL, "0.0.0.0:10256", "proxy-healthz-port-blocked", SILENT, NULL },
 	{ NULL, NULL, "[::]:10256", "proxy-healthz-port-blocked", SILENT, NULL },
+	{ NULL, NULL, "[2001:db8::1]:10256", "proxy-healthz-port-blocked", SEVERITY_INFO, "no node has an address of that family" },
+	{ NULL, NULL, "172.30.99.1:10256", "proxy-healthz-port-blocked", SILENT, NULL },
 	{ NULL, NULL, "", "proxy-healthz-port-blocked", SILENT, NULL },
 };
 

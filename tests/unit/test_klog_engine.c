@@ -637,6 +637,22 @@ static void many_values(void **state)
 	assert_text("end", strbuf_str(&b) + b.len - 10, "\"secret\"}\n");
 }
 
+/* Nothing is lost of a line that is longer than what is read of one. */
+static void long_line_in_parts(void **state)
+{
+	CLEANUP(strbuf_release) struct strbuf text = STRBUF_INIT, b = STRBUF_INIT;
+
+	(void)state;
+	strbuf_adds(&text, E "\"" WRONG "\" err=\"no\" rules=\"");
+	for (unsigned i = 0; i < 20000; i++)
+		strbuf_addf(&text, "%u,", i);
+	strbuf_adds(&text, "\"\r\n\tx\n");
+	assert_false(text.failed);
+	assert_int_equal(log_each_of(LOG_KUBE_PROXY, tables, strbuf_str(&text), text.len, write_parts, &b), 0);
+	assert_non_null(strstr(strbuf_str(&b), "rules=\"{0,1,2,"));
+	assert_non_null(strstr(strbuf_str(&b), ",19998,19999,\"}\n2|-\n"));
+}
+
 /* ---- times ---- */
 
 static void times(void **state)
@@ -688,7 +704,7 @@ int main(void)
 		cmocka_unit_test(every_form), cmocka_unit_test(near_misses), cmocka_unit_test(what_stands_before), cmocka_unit_test(kernel_lines),
 		cmocka_unit_test(pieces), cmocka_unit_test(given_up), cmocka_unit_test(cut_log), cmocka_unit_test(several_lines), cmocka_unit_test(unknown_errors),
 		cmocka_unit_test(names_are_few), cmocka_unit_test(starts), cmocka_unit_test(over), cmocka_unit_test(hostile), cmocka_unit_test(endless),
-		cmocka_unit_test(parts), cmocka_unit_test(many_values), cmocka_unit_test(times),
+		cmocka_unit_test(parts), cmocka_unit_test(many_values), cmocka_unit_test(long_line_in_parts), cmocka_unit_test(times),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -589,6 +589,23 @@ static void node_in_the_end(void **state)
 	assert_string_equal(h->name, "192.0.2.6:6443");
 }
 
+/* What may not be read is asked for again and again: that other things were read before says nothing. */
+static void forbidden_goes_on(void **state)
+{
+#define FORBIDDEN(time) \
+	"E0102 03:04:" time "       1 reflector.go:205] \"Failed to watch\" err=\"failed to list *v1.EndpointSlice: endpointslices.discovery.k8s.io is forbidden: User \\\"x\\\" cannot list resource \\\"endpointslices\\\" in API group \\\"discovery.k8s.io\\\" at the cluster scope\" type=\"*v1.EndpointSlice\"\n"
+	static const char text[] = FORBIDDEN("05.000001") "I0102 03:04:05.100001       1 shared_informer.go:388] \"Caches are synced\" controller=\"service config\"\n"
+				   FORBIDDEN("06.000001");
+	CLEANUP(arena_release) struct arena a = { 0 };
+	CLEANUP(log_summary_release) struct log_summary s = read_log(&a, LOG_KUBE_PROXY, text, sizeof(text) - 1);
+	const struct log_hit *h = find(&s, "reflector-failed");
+
+	(void)state;
+	assert_true(h && !h->over && h->count == 2);
+	assert_string_equal(h->name, "endpointslices");
+	assert_string_equal(log_hit_check(h), "kube-proxy-rbac");
+}
+
 /* One family's round says nothing of the other's: what failed is not over with it. */
 static void rounds_of_families(void **state)
 {
@@ -610,7 +627,7 @@ int main(void)
 		cmocka_unit_test(every_line),	 cmocka_unit_test(near_misses),		 cmocka_unit_test(every_reason),
 		cmocka_unit_test(kernel_lines),	 cmocka_unit_test(all_forms),		 cmocka_unit_test(all_ids_differ),
 		cmocka_unit_test(harmless_is_harmless), cmocka_unit_test(errors_are_errors),
-		cmocka_unit_test(sound_logs),	 cmocka_unit_test(missing_module),	 cmocka_unit_test(start_goes_on), cmocka_unit_test(node_in_the_end),
+		cmocka_unit_test(sound_logs),	 cmocka_unit_test(missing_module),	 cmocka_unit_test(start_goes_on), cmocka_unit_test(node_in_the_end), cmocka_unit_test(forbidden_goes_on),
 		cmocka_unit_test(rounds_of_families),
 	};
 

@@ -253,7 +253,8 @@ static void check_bundle(const char *path)
 	snapshot_init(&s);
 	assert_int_equal(bundle_open(&s, path), 0);
 	assert_int_equal(snapshot_finish(&s), 0);
-	assert_int_equal(s.logs.len, 6);
+	assert_int_equal(s.logs.len, 7);
+	assert_string_equal(find(&s, "kube-proxy-n1/kube-proxy.log")->node, "n1");
 	assert_int_equal(s.now, 1795248000);
 	n1 = snapshot_node(&s, "n1", false);
 	n2 = snapshot_node(&s, "n2", false);
@@ -262,7 +263,7 @@ static void check_bundle(const char *path)
 	assert_string_equal(n1->proxy.log_mode, "iptables");
 	assert_string_equal(n1->proxy.missing_extension, "ipvs");
 	assert_string_equal(n2->proxy.log_mode, "nftables");
-	l = find(&s, "n1/kube-proxy.log");
+	l = find(&s, "nodes/n1/kube-proxy.log");
 	assert_string_equal(l->node, "n1");
 	assert_null(l->pod);
 	assert_false(l->previous);
@@ -291,6 +292,7 @@ static void test_bundle(void **state)
 	put(dir, "cluster/logs/kube-system/kube-proxy-b/kube-proxy.log", MODE("nftables"));
 	put(dir, "cluster/logs/kube-system/kube-proxy-b/kube-proxy.previous.log", MODE("ipvs"));
 	put(dir, "cluster/logs/kube-system/kube-proxy-gone/kube-proxy.log", MODE("ipvs"));
+	put(dir, "cluster/logs/kube-system/kube-proxy-n1/kube-proxy.log", MODE("ipvs"));
 	put(dir, "cluster/logs/kube-system/metrics-server/server.log", "x\n");
 	put(dir, "cluster/pods.json",
 	    "{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"items\":[{\"metadata\":{\"name\":\"kube-proxy-b\",\"namespace\":\"kube-system\"},\"spec\":{\"nodeName\":\"n2\"}}]}");

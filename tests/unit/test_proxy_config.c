@@ -529,6 +529,8 @@ static void test_proxy_rows(void **state)
 	lab_open(&l, LAB);
 	pods_outside_node1(&l);
 	conf(&l, 1)->min_sync_period = "10s";
+	conf(&l, 0)->conntrack_max_per_core = 32768;
+	conf(&l, 0)->conntrack_min = 300000; /* the node has 262144 */
 	assert_int_equal(proxy_run(&l.s, &o, &p, &l.d), 0);
 	assert_int_equal(p.rows.len, 2);
 	assert_int_equal(p.rows.v[0].state, PROXY_FAULTY);
@@ -538,6 +540,8 @@ static void test_proxy_rows(void **state)
 	assert_true(p.rows.v[0].settings[KEY_MIN_SYNC_PERIOD].standard && p.rows.v[0].settings[KEY_SYNC_PERIOD].standard);
 	assert_null(p.rows.v[0].settings[KEY_STRICT_ARP].value); /* of another mode */
 	assert_true(p.rows.v[0].rules_known && p.rows.v[0].wanted > 0 && p.rows.v[0].wanted == p.rows.v[0].complete);
+	assert_true(p.rows.v[0].conntrack_asked == 300000 && p.rows.v[0].conntrack_max == 262144);
+	assert_true(p.rows.v[1].conntrack_asked == 0); /* maxPerCore 0: as it is */
 	for (size_t i = 0; i < l.d.findings.len; i++)
 		assert_true(l.d.findings.v[i]->check->scope != SCOPE_SERVICE);
 	proxy_report_release(&p);
