@@ -176,7 +176,6 @@ struct live_want {
 	bool this_node;		     /* a node's rules are judged with it: all Nodes, kube-proxy's configuration */
 	bool proxies;		     /* kube-proxy of every node is asked, or of @node, whatever has endpoints there */
 	bool rollouts;		     /* the workloads that make the pods of the named Services too */
-	bool proxies;		     /* kube-proxy of every node is asked, or of @node, whatever has endpoints there */
 };
 
 /*

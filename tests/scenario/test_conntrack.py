@@ -30,6 +30,10 @@ OLD = "2026-01-01T00:00:00Z"
 NO_HOME = {"HOME": "/nonexistent", "KUBECONFIG": ""}
 GONE, EMPTY, BARE = ("stale-udp-conntrack-" + x for x in ("deleted-endpoint", "no-endpoints", "no-dnat"))
 
+LOG = """I1122 00:00:00.000000       1 server.go:846] "Version info" version="v1.28.4"
+E1122 00:00:01.000000       1 proxier.go:818] "Failed to delete endpoint connections" err="error deleting conntrack entries for UDP peer {10.96.77.1, 10.244.1.51}, error: error looking for path of conntrack: exec: \\"conntrack\\": executable file not found in $PATH"
+"""
+
 # One datagram to each destination, from one port: ADDRESS PORT ...
 SEND = """
 import socket, sys
@@ -136,10 +140,12 @@ class World:
     def live(self, *args, codes=(0, 1, 2)):
         return run("diagnose", "shop/syslog", "--netns", self.node.name, "--node", "node1", "--bundle", self.cluster, *args, codes=codes, env=NO_HOME)
 
-    def collected(self, *args):
+    def collected(self, *args, log=None):
         target = os.path.join(self.folder, "collected")
         shutil.rmtree(target, ignore_errors=True)
         run("collect", "-w", target, "--netns", self.node.name, "--node", "node1", codes=(0,), env=NO_HOME)
+        if log:
+            write(log, os.path.join(target, "nodes", "node1", "kube-proxy.log"))
         return run("diagnose", "shop/syslog", "--bundle", self.cluster, "--bundle", target, *args, codes=(0, 1, 2))
 
     def fix(self, report):
@@ -212,6 +218,18 @@ def before_rules(mode):
         expect_equal(found(w.live("-o", "json")), [], "after")
 
 
+def with_a_reason():
+    """kube-proxy says why it removed nothing: that is the cause, and the connections are what follows."""
+    with World("iptables") as w:
+        w.set(0, 1)
+        w.send(4711, VIP[4], PORT)
+        gone = ENDPOINTS[4].index(endpoint_of(w.entries(), VIP[4]))
+        w.set(1 - gone)
+        r = w.collected("-o", "json", log=LOG)
+        expect_equal([c["check"] for c in r.json["services"][0]["causes"]], ["conntrack-binary-missing"], "causes")
+        expect_equal(found(r, "explained"), [(GONE, "error")], "explained")
+
+
 def look_alikes():
     """What is there to be: an endpoint that terminates, a Service without endpoints, somebody on the node who has the address, rules that lead there."""
     with World("iptables") as w:
@@ -252,6 +270,7 @@ def main():
         for family in (4, 6):
             t.run(f"deleted-{mode}-ipv{family}", deleted, mode, family)
         t.run(f"before-rules-{mode}", before_rules, mode)
+    t.run("with-a-reason", with_a_reason)
     t.run("look-alikes", look_alikes)
     t.finish()
 

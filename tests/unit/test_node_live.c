@@ -86,6 +86,7 @@ int kernel_neigh_stats(struct kernel_text *ret) { return answer(FACTS, ret, "");
 int kernel_locks(struct kernel_text *ret) { return answer(FACTS, ret, ""); }
 int kernel_offloads(struct kernel_text *ret) { return answer(FACTS, ret, ""); }
 int kernel_ipvs_timeouts(struct kernel_text *ret) { return answer(FACTS, ret, ""); }
+int kernel_recent(struct kernel_text *ret) { return answer(FACTS, ret, ""); }
 int kernel_conntrack(struct kernel_text *ret) { return answer(FACTS, ret, ""); }
 int kernel_uname(struct kernel_text *ret) { return answer(FACTS, ret, "Linux n 6.1.0 #1\n"); }
 
