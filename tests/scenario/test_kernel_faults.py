@@ -6,7 +6,7 @@ import functools
 import json
 import os
 
-from common import Copy, Tests, expect, expect_equal, run
+from common import Copy, Tests, expect, expect_equal, run, sh
 
 LABS = ("lab-iptables-nft", "lab-nftables", "lab-ipvs")
 IPTABLES, NFTABLES, IPVS = LABS
@@ -497,12 +497,50 @@ def row(lab, make, check, severity, texts):
             expect(t in everything, f"{t!r} is not in {everything}")
 
 
+def real_tunnel():
+    """A tunnel of the kernel's own in a namespace: as it was made wrong, and mended by what is printed."""
+    name = f"svcd-kern-{os.getpid()}"
+    ip = ("ip", "-n", name)
+    mac = "7e:4d:5a:12:9f:02"
+
+    def found():
+        d = run("diagnose", "-A", "--bundle", "lab-iptables-nft", "--netns", name, "--node", "node1", "-o", "json", codes=[0, 1, 2]).json
+        return {f["id"].split("/")[0]: f for f in d["cluster"] if f["id"].split("/")[0] in ("mtu-mismatch", "node-overlay-broken")}
+    sh("ip", "netns", "add", name)
+    try:
+        for words in (("link", "add", "eth0", "type", "veth", "peer", "name", "wire"), ("link", "set", "wire", "up"), ("link", "set", "eth0", "up"), ("addr", "add", "172.30.99.1/24", "dev", "eth0")):
+            sh(*ip, *words)
+        try:
+            sh(*ip, *"link add flannel.1 type vxlan id 1 dev eth0 local 172.30.99.1 dstport 8472 nolearning".split())
+        except OSError:
+            return "there is no vxlan here"
+        sh(*ip, *"link set flannel.1 up mtu 1450".split())
+        sh(*ip, *"route add 10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink".split())
+        expect("does not know the hardware address of 10.244.2.0" in found()["node-overlay-broken"]["text"], "a tunnel without a neighbour")
+        sh(*ip, *f"neigh add 10.244.2.0 dev flannel.1 lladdr {mac} nud permanent".split())
+        expect(f"does not know where {mac} is" in found()["node-overlay-broken"]["text"], "a tunnel without an entry")
+        sh("ip", "netns", "exec", name, "bridge", *f"fdb append {mac} dev flannel.1 dst 172.30.99.2 self permanent".split())
+        expect_equal(found(), {}, "findings of a tunnel as it must be")
+        sh(*ip, *"link set eth0 mtu 1400".split())
+        fix = found()["mtu-mismatch"]["fix"]
+        expect_equal([x.split(" ip ")[-1] for x in fix], ["link set dev flannel.1 mtu 1350"], "the way to mend it")
+        sh(*fix[0].split()[1:])  # as it is printed, but for sudo
+        expect_equal(found(), {}, "findings after that")
+    finally:
+        sh("ip", "netns", "del", name)
+    return None
+
+
 def main():
     tests = Tests()
     only = os.environ.get("ONLY", "")
     for name, lab, make, check, severity, texts in ROWS:
         if only in name:
             tests.run(name, row, lab, make, check, severity, texts)
+    if os.geteuid() == 0:
+        tests.run("real tunnel", real_tunnel)
+    else:
+        tests.skip("real tunnel", "needs root")
     tests.finish()
 
 
