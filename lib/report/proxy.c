@@ -384,6 +384,13 @@ static void add_line(const struct report *r, struct strbuf *b, const char *text)
 	b->failed |= clean.failed;
 }
 
+/* Does a harmless line call itself a warning or worse? It is what people take for the fault. */
+static bool looks_bad(const struct log_hit *h)
+{
+	const char *t = h->text ? h->text : "";
+	return log_hit_weight(h) == LOG_HARMLESS && strchr("WEF", t[0]) && t[0] && t[1] >= '0' && t[1] <= '9';
+}
+
 static void log_line(const struct report *r, struct strbuf *b, const struct proxy_line *l)
 {
 	const struct log_kind *k = l->hit->reason ? l->hit->reason : l->hit->kind;
@@ -400,7 +407,7 @@ static void log_line(const struct report *r, struct strbuf *b, const struct prox
 	add_when(b, l->hit->count, l->hit->first, l->hit->last);
 	strbuf_addc(b, '\n');
 	const enum log_weight w = log_hit_weight(l->hit);
-	if (l->hit->text && (r->verbose || (!l->history && (w == LOG_ERROR || w == LOG_WARNING)))) {
+	if (l->hit->text && (r->verbose || (!l->history && (w == LOG_ERROR || w == LOG_WARNING || looks_bad(l->hit))))) {
 		add_line(r, b, l->hit->text);
 	}
 	const char *todo = k->todo ? k->todo : l->hit->kind->todo;
@@ -465,9 +472,12 @@ static void kind_lines_add(struct kind_lines *k, const struct proxy_line *l)
 	k->failed |= array_push(&k->v, ((struct kind_line){ *l, *l->hit })) < 0;
 }
 
-/* What counts now is all shown; of the rest a few of each. */
+/* What counts now is all shown, and what only looks bad; of the rest a few of each. */
 static size_t room_for(const struct proxy_line *l)
 {
+	if (looks_bad(l->hit) && !l->history) {
+		return SIZE_MAX;
+	}
 	const enum log_weight w = log_hit_weight(l->hit);
 	if (w == LOG_ERROR || w == LOG_WARNING) {
 		return l->history ? HISTORY_SHOWN : SIZE_MAX;
@@ -493,7 +503,7 @@ static void log_lines(const struct report *r, struct strbuf *b, const struct pro
 			left++;
 			continue;
 		}
-		(*n)++;
+		*n += !looks_bad(x->line.hit);
 		x->line.hit = &x->sum;
 		log_line(r, b, &x->line);
 	}
