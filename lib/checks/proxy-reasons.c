@@ -150,7 +150,11 @@ static const char *modules_why(struct run *r, const struct proxy_node *p, const 
 
 	if (!missing)
 		missing = quoted(r, h, "Extension ");
-	return missing ? run_printf(r, "cannot write its rules, the kernel does not have xt_%.60s", missing) : restore_why(r, p, h);
+	if (missing)
+		return run_printf(r, "cannot write its rules, the kernel does not have xt_%.60s", missing);
+	if (h->reason && str_is(h->reason->id, "extension-missing") && h->name)
+		return run_printf(r, "cannot write its rules, the kernel or its iptables lacks the extension %.60s", h->name);
+	return restore_why(r, p, h);
 }
 
 static const char *lock_why(struct run *r, const struct proxy_node *p, const struct log_hit *h)
