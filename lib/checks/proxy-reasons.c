@@ -156,7 +156,11 @@ static const char *modules_why(struct run *r, const struct proxy_node *p, const 
 {
 	const char *missing = missing_extension(r, p->v, h);
 
-	return missing ? run_printf(r, "cannot write its rules, the kernel does not have xt_%.60s", missing) : restore_why(r, p, h);
+	if (missing)
+		return run_printf(r, "cannot write its rules, the kernel does not have xt_%.60s", missing);
+	if (h->reason && str_is(h->reason->id, "extension-missing") && h->name)
+		return run_printf(r, "cannot write its rules, the kernel or its iptables lacks the extension %.60s", h->name);
+	return restore_why(r, p, h);
 }
 
 static const char *lock_why(struct run *r, const struct proxy_node *p, const struct log_hit *h)

@@ -8,7 +8,7 @@
 
 #include "proxy-private.h"
 
-enum { BLOCKS = 2, TABLE_ROWS = 8, HISTORY_SHOWN = 3, GOOD_SHOWN = 4, HARMLESS_SHOWN = 2, NAMES_SHOWN = 3, UNKNOWN_SHOWN = 3, CAUSES_FULL = 2, SHORT = 5, SCREEN = 34, LOG_TEXT = 160 };
+enum { BLOCKS = 2, TABLE_ROWS = 8, HISTORY_SHOWN = 3, GOOD_SHOWN = 4, HARMLESS_SHOWN = 4, NAMES_SHOWN = 3, UNKNOWN_SHOWN = 3, CAUSES_FULL = 2, SHORT = 5, SCREEN = 34, LOG_TEXT = 200 };
 
 static const struct column node_columns[] = {
 	{ "node", "NODE" }, { "state", "STATE" }, { "mode", "MODE" }, { "version", "VERSION" }, { "synced", "RULES WRITTEN" }, { "rules", "SERVICE PORTS" }, { "log", "LOG" },
@@ -384,11 +384,19 @@ static void add_line(const struct report *r, struct strbuf *b, const char *text)
 	b->failed |= clean.failed;
 }
 
-/* Does a harmless line call itself a warning or worse? It is what people take for the fault. */
-static bool looks_bad(const struct log_hit *h)
+/* "load the module xt_NAME on the node", with the name that the line tells. */
+static void add_todo(struct strbuf *b, const char *todo, const char *name)
 {
-	const char *t = h->text ? h->text : "";
-	return log_hit_weight(h) == LOG_HARMLESS && strchr("WEF", t[0]) && t[0] && t[1] >= '0' && t[1] <= '9';
+	static const char place[] = "xt_NAME";
+	const char *at = strstr(todo, place);
+	const size_t n = name ? strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") : 0;
+
+	strbuf_adds(b, "              to do: ");
+	if (at && n && !name[n]) {
+		strbuf_addf(b, "%.*sxt_%s%s\n", (int)(at - todo), todo, name, at + sizeof(place) - 1);
+	} else {
+		strbuf_addf(b, "%s\n", todo);
+	}
 }
 
 static void log_line(const struct report *r, struct strbuf *b, const struct proxy_line *l)
@@ -407,12 +415,12 @@ static void log_line(const struct report *r, struct strbuf *b, const struct prox
 	add_when(b, l->hit->count, l->hit->first, l->hit->last);
 	strbuf_addc(b, '\n');
 	const enum log_weight w = log_hit_weight(l->hit);
-	if (l->hit->text && (r->verbose || (!l->history && (w == LOG_ERROR || w == LOG_WARNING || looks_bad(l->hit))))) {
+	if (l->hit->text && (r->verbose || (!l->history && (w == LOG_ERROR || w == LOG_WARNING || (w == LOG_HARMLESS && l->loud))))) {
 		add_line(r, b, l->hit->text);
 	}
 	const char *todo = k->todo ? k->todo : l->hit->kind->todo;
 	if (todo && !l->history && (w == LOG_ERROR || w == LOG_WARNING)) {
-		strbuf_addf(b, "              to do: %s\n", todo);
+		add_todo(b, todo, l->hit->name);
 	}
 }
 
@@ -428,7 +436,8 @@ static void unknown_lines(const struct report *r, struct strbuf *b, const struct
 		add_line(r, b, u->text ? u->text : "");
 	}
 	if (!r->verbose && l->summary.unknown.len > UNKNOWN_SHOWN) {
-		strbuf_addf(b, "              and %zu more unknown ones (-v shows them)\n", l->summary.unknown.len - UNKNOWN_SHOWN);
+		strbuf_addf(b, "              and %zu more that %s not known (-v shows %s)\n", l->summary.unknown.len - UNKNOWN_SHOWN,
+			    l->summary.unknown.len - UNKNOWN_SHOWN == 1 ? "is" : "are", l->summary.unknown.len - UNKNOWN_SHOWN == 1 ? "it" : "them");
 	}
 }
 
@@ -472,12 +481,9 @@ static void kind_lines_add(struct kind_lines *k, const struct proxy_line *l)
 	k->failed |= array_push(&k->v, ((struct kind_line){ *l, *l->hit })) < 0;
 }
 
-/* What counts now is all shown, and what only looks bad; of the rest a few of each. */
+/* What counts now is all shown; of the rest a few of each. */
 static size_t room_for(const struct proxy_line *l)
 {
-	if (looks_bad(l->hit) && !l->history) {
-		return SIZE_MAX;
-	}
 	const enum log_weight w = log_hit_weight(l->hit);
 	if (w == LOG_ERROR || w == LOG_WARNING) {
 		return l->history ? HISTORY_SHOWN : SIZE_MAX;
@@ -503,12 +509,12 @@ static void log_lines(const struct report *r, struct strbuf *b, const struct pro
 			left++;
 			continue;
 		}
-		*n += !looks_bad(x->line.hit);
+		(*n)++;
 		x->line.hit = &x->sum;
 		log_line(r, b, &x->line);
 	}
 	if (left) {
-		strbuf_addf(b, "              and %zu more kinds of lines that are good, harmless or history (-v shows them)\n", left);
+		strbuf_addf(b, "              and %zu more kind%s of lines, good, harmless or history (-v shows %s)\n", left, left == 1 ? "" : "s", left == 1 ? "it" : "them");
 	}
 	if (row->log) {
 		unknown_lines(r, b, row->log);
@@ -522,7 +528,7 @@ static void log_part(const struct report *r, struct strbuf *b, const struct prox
 	if (!l) {
 		return;
 	}
-	strbuf_addf(b, "  log       %zu lines%s", l->summary.lines, l->cut ? ", its end only" : "");
+	strbuf_addf(b, "  log       %zu line%s%s", l->summary.lines, l->summary.lines == 1 ? "" : "s", l->cut ? ", its end only" : "");
 	if (l->summary.starts) {
 		strbuf_addf(b, ", %zu start%s", l->summary.starts, l->summary.starts == 1 ? "" : "s");
 	}
