@@ -804,7 +804,7 @@ int report_proxy(const struct report *r, const struct proxy_report *p, const str
 	case REPORT_LINES:
 		return lines_findings(r, d);
 	case REPORT_JUNIT:
-		return junit_diagnosis(r, d);
+		return junit_proxy(r, p, d);
 	case REPORT_JSON:
 		return proxy_json(r, p, d);
 	case REPORT_TEXT:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from xml.etree import ElementTree
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from api_server import ApiServer, Rule  # noqa: E402
@@ -226,6 +227,10 @@ def test_missing_module():
     doc = run("proxy", "--log", log, "-o", "json", codes={1}).json
     expect_equal([(f["check"], f["node"]) for f in doc["findings"] if f["severity"] == "error"], [("xt-modules-missing", None)], "findings")
     expect_equal(doc["nodes"][0]["findings"], [f["id"] for f in doc["findings"]], "ids")
+    suite = ElementTree.fromstring(run("proxy", "--log", log, "-o", "junit", codes={1}).out)
+    expect_equal((suite.get("tests"), suite.get("failures"), suite.find("testcase/failure").get("type")), ("1", "1", "xt-modules-missing"), "junit")
+    suite = ElementTree.fromstring(run("proxy", "--bundle", os.path.join(CORPUS, LAB), "-o", "junit", codes={0}).out)
+    expect_equal([(c.get("name"), len(c)) for c in suite], [("node1", 0), ("node2", 0)], "junit of sound nodes")
 
 
 # ---- from where ----
