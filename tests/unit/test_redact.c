@@ -358,8 +358,8 @@ static void node_files(void **state)
 static void proxy_logs(void **state)
 {
 	static const char *const texts[] = {
-		"I1121 07:30:59.249815     822 flags.go:64] FLAG: --proxy-mode=\"ipvs\"\nI1121 07:30:59.249815     822 flags.go:64] FLAG: --oom-score-adj=\"203.0.113.7\"\n"
-		"I1121 07:30:59.249815     822 flags.go:64] FLAG: --config=\"/geheim\"\nE1121 07:31:00.000000     822 proxier.go:1] geheim 203.0.113.7\ngeheim\n",
+		("I1121 07:30:59.249815     822 flags.go:64] FLAG: --proxy-mode=\"ipvs\"\nI1121 07:30:59.249815     822 flags.go:64] FLAG: --oom-score-adj=\"203.0.113.7\"\n"
+		 "I1121 07:30:59.249815     822 flags.go:64] FLAG: --config=\"/geheim\"\nE1121 07:31:00.000000     822 proxier.go:1] geheim 203.0.113.7\ngeheim\n"),
 		"{\"log\":\"I1121 07:30:59.249815 822 flags.go:64] FLAG: --proxy-mode=\\\"ipvs\\\"\\n\",\"stream\":\"stderr\",\"time\":\"2026-11-21T07:30:59Z\"}\n{\"log\":\"geheim\\n\"}\n",
 		"{\"__REALTIME_TIMESTAMP\":\"1795246260000000\",\"MESSAGE\":\"I1121 07:30:59.249815 822 flags.go:64] FLAG: --proxy-mode=\\\"ipvs\\\"\",\"_HOSTNAME\":\"geheim\"}\n",
 		"2026-11-21T07:30:59.249815Z stderr F I1121 07:30:59.249815 822 flags.go:64] FLAG: --proxy-mode=\"ipvs\"\n2026-11-21T07:30:59.249815Z stderr F geheim\n",
