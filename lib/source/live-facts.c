@@ -15,7 +15,7 @@
 enum {
 	DNS_PODS = 4, FIRST_NODES = 4, FACT_MS = 3000, SMALL_ANSWER = 256 << 10, DNS_LOG_LINES = 200, DNS_LOG_PREVIOUS = 50,
 	/* of kube-proxy's log: the beginning, where its mode and flags stand, and the end */
-	LOG_BYTES = 64 << 10, LOG_BYTES_NAMED = 16 << 10, LOG_LINES = 1000, LOG_LINES_NAMED = 100, LOG_LINES_PREVIOUS = 100, LOG_ANSWER = 1 << 20,
+	LOG_BYTES = 64 << 10, LOG_BYTES_NAMED = 16 << 10, LOG_LINES = 1000, LOG_LINES_NAMED = 100, LOG_LINES_PREVIOUS = 100, LOG_LINES_LEAST = 10, LOG_ANSWER = 1 << 20,
 	METRICS_ANSWER = 4 << 20, METRICS_KB = 120, /* at most, and as a rule */
 };
 
@@ -54,6 +54,7 @@ struct fact {
 };
 
 static int ask_tail(const struct fact *head);
+static int ask_fewer(const struct fact *tail);
 static int ask_page(struct facts *x, const char *node, const struct k8s_pod *p, enum snap_proxy_port port);
 
 /* ---- answers ---- */
@@ -153,6 +154,8 @@ static int take_log(struct fact *f, const struct api_result *r, const char *data
 		return -ENOMEM;
 	if (!data)
 		return 0;
+	if (f->program == LOG_KUBE_PROXY && !f->head && size >= LOG_ANSWER && f->lines > LOG_LINES_LEAST)
+		return ask_fewer(f);
 	if (f->program == LOG_COREDNS || f->previous)
 		return log_use(s, &l, f->lines, data, size);
 	if (!f->head)
@@ -272,6 +275,15 @@ static int ask_tail(const struct fact *head)
 
 	f.head = 0;
 	f.lines = live_scope(f.facts->plan) == LIVE_NAMED ? LOG_LINES_NAMED : LOG_LINES;
+	return ask_log_part(f.facts, f);
+}
+
+/* Lines so long that they do not fit: what is cut off is the end, which tells how it is now. */
+static int ask_fewer(const struct fact *tail)
+{
+	struct fact f = *tail;
+
+	f.lines /= 8;
 	return ask_log_part(f.facts, f);
 }
 

@@ -140,7 +140,7 @@ int log_use_tail(struct snapshot *s, const struct snap_log *what, size_t lines_m
 		return r;
 	tail.summary.version = tail.summary.version ? tail.summary.version : head->summary.version;
 	tail.summary.mode = tail.summary.mode ? tail.summary.mode : head->summary.mode;
-	tail.summary.starts += head->summary.starts;
+	tail.summary.starts = MAX(tail.summary.starts, head->summary.starts); /* it may be the same one */
 	log_summary_release(&head->summary);
 	head->summary = tail.summary;
 	head->cut = tail.cut;

@@ -13,7 +13,7 @@ import tarfile
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from api_cluster import Answer  # noqa: E402
 from api_server import ApiServer  # noqa: E402
-from common import Copy, Tests, expect, expect_equal, run  # noqa: E402
+from common import CORPUS, Copy, Tests, expect, expect_equal, run  # noqa: E402
 from node_world import Node, lacks  # noqa: E402
 from proxy_server import PAGES, ProxyServer, good, health  # noqa: E402
 from test_node_live import NO_HOME, Folder, collect  # noqa: E402
@@ -323,9 +323,21 @@ def api_away():
         expect_equal(sum("/log" in q.target or "/proxy/" in q.target for q in s.server.requests if "/pods/kube-proxy" in q.target), 2, "what is forbidden is asked once")
 
 
+def api_long():
+    """Of a log whose lines are too long for one answer the end is read, which tells how it is now."""
+    with open(os.path.join(CORPUS, "lab-iptables-nft", "nodes", "node2", "kube-proxy.log"), encoding="utf-8") as f:
+        log = f.read()
+    log += "".join(f'E1121 07:{30 + i // 60:02}:{i % 60:02}.000000    9658 proxier.go:1493] "Failed to execute iptables-restore" err="exit status 1" rules="{"A" * 6000}"\n'
+                   for i in range(600))
+    log += 'I1121 08:30:08.568092    9658 proxier.go:662] "SyncProxyRules complete" ipFamily="IPv4" elapsed="60.881376ms"\n'
+    with Served({"node2/kube-proxy.log": log}) as s:
+        r = run("proxy", "--node", "node2", env={"KUBECONFIG": s.server.kubeconfig(), "HOME": "/nonexistent"}, codes=(0, 1, 2))
+        expect("1 start, until 11-21 08:30:08" in r.out, r.out)
+
+
 def main():
     t = Tests()
-    for test in (api_healthy, api_ill, api_refused, api_open, api_away):
+    for test in (api_healthy, api_ill, api_refused, api_open, api_away, api_long):
         t.run(test.__name__.replace("_", " "), test)
     missing = lacks("ip", "bash")
     if missing:
