@@ -443,6 +443,7 @@ struct proxy_line {
 	const struct log_hit *hit;
 	const struct snap_log *log;
 	bool history; /* it was so once, and does not count any more */
+	bool loud;    /* it calls itself a warning or an error, whatever it is worth */
 };
 struct proxy_row {
 	const char *node;	/* NULL: of a log alone */

@@ -115,7 +115,7 @@
   .lookalikes = "\"Failed to load kernel module ... with modprobe\" alone: where the module is built in or loaded, it is harmless.",
   .next = "lsmod | grep ip_vs; modprobe -n -v ip_vs; the log of kube-proxy.",
   .fix = "modprobe ip_vs ip_vs_rr ip_vs_wrr ip_vs_sh nf_conntrack, kept in /etc/modules-load.d; the distribution's package of extra modules where they are missing.",
-  .explains = EXPLAINS(NODE_RULE_FAULTS, "ipvs-scheduler-missing", "kube-proxy-crashloop", "kube-proxy-crashloop-ipvs-modules", "kube-proxy-not-running", "kube-proxy-wrote-nothing", "rules-torn", "ipvs-silent-fallback", "kube-proxy-mode-differs", "kube-proxy-crashloop", "kube-proxy-crashloop-ipvs-modules"),
+  .explains = EXPLAINS(NODE_RULE_FAULTS, "ipvs-scheduler-missing", "kube-proxy-crashloop", "kube-proxy-crashloop-ipvs-modules", "kube-proxy-not-running", "kube-proxy-wrote-nothing", "rules-torn", "ipvs-silent-fallback", "kube-proxy-mode-differs"),
   .source = "pkg/proxy/ipvs/proxier.go CanUseIPVSProxier" },
 { .id = "ipvs-scheduler-missing", .axis = AXIS_RULES, .severity = SEVERITY_ERROR, .scope = SCOPE_NODE, .needs = 0,
   .title = "The scheduler that kube-proxy is configured for is not in the kernel",

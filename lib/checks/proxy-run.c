@@ -238,6 +238,12 @@ static size_t good_order(const struct log_hit *h)
 	return i;
 }
 
+/* It calls itself a warning or an error, and somebody will ask what it means. */
+static bool is_loud(const struct log_hit *h)
+{
+	return h->text && (strchr("WEF", h->text[0]) ? h->text[0] != '\0' : strstr(h->text, "\"err\":") != NULL);
+}
+
 static int line_order(const void *a, const void *b)
 {
 	const struct proxy_line *x = a, *y = b;
@@ -250,6 +256,8 @@ static int line_order(const void *a, const void *b)
 		return x->log->previous ? 1 : -1;
 	if (log_hit_weight(x->hit) == LOG_GOOD && good_order(x->hit) != good_order(y->hit))
 		return good_order(x->hit) < good_order(y->hit) ? -1 : 1;
+	if (log_hit_weight(x->hit) == LOG_HARMLESS && x->loud != y->loud)
+		return x->loud ? -1 : 1;
 	return x->hit->last_line > y->hit->last_line ? -1 : x->hit->last_line < y->hit->last_line;
 }
 
@@ -264,7 +272,7 @@ static void take_lines(struct run *r, const struct proxy_view *v, const struct s
 		row->harmless += w == LOG_HARMLESS ? h->count : 0;
 		row->good += w == LOG_GOOD ? h->count : 0;
 		row->history += bad && !counts ? h->count : 0;
-		run_push(r, &row->lines, ((struct proxy_line){ h, l, bad && !counts }));
+		run_push(r, &row->lines, ((struct proxy_line){ h, l, bad && !counts, is_loud(h) }));
 	}
 }
 
@@ -369,7 +377,33 @@ static bool is_told(const struct proxy_row *row)
 
 	if (p && (p->healthz_known || p->metrics.known))
 		return true;
-	return (row->rules_known && row->complete == row->wanted) || (row->log && row->log->summary.lines > 0);
+	if (row->rules_known && row->complete == row->wanted)
+		return true;
+	/* of a log alone nobody knows whose it is, unless it says something that kube-proxy says */
+	return row->log && (row->node ? row->log->summary.lines > 0 : row->log->summary.hits.len > 0);
+}
+
+static bool has_unknown(const struct log_summary *s)
+{
+	for (size_t i = 0; i < s->unknown.len; i++)
+		if (s->unknown.v[i].last_line >= s->started_line)
+			return true;
+	return false;
+}
+
+/* A log alone in which nothing that is known is wrong. */
+static void settle_log(struct proxy_row *row)
+{
+	const struct log_summary *s = &row->log->summary;
+
+	if (has_unknown(s)) {
+		row->state = PROXY_WARNED;
+		row->words = "its log has errors that are not known here";
+	} else if (s->lines && !s->hits.len) {
+		row->words = "none of its lines is known: it may not be a log of kube-proxy";
+	} else if (s->lines) {
+		row->words = "its log tells of nothing wrong";
+	}
 }
 
 static const char *synced_words(struct run *r, const struct proxy_row *row)
@@ -404,6 +438,8 @@ static void settle(struct run *r, struct proxy_row *row)
 	else
 		row->words = synced ? synced : row->n && row->n->proxy.healthz_known && row->n->proxy.healthy ? "healthy" :
 			     row->rules_known ? "its rules are as they must be" : "its log tells of nothing wrong";
+	if (!row->node && row->log && (row->state == PROXY_WELL || row->state == PROXY_UNTOLD))
+		settle_log(row);
 }
 
 /* ---- the whole ---- */

@@ -246,4 +246,8 @@ extern const struct log_table *const log_tables[]; /* in their order; the first 
 /* What texts of errors mean, wherever they stand in one: patterns as "*connection refused*". */
 extern const struct log_table *const log_reasons[];
 
+/* Lines of kube-proxy of no known kind, by the text of the error in them. */
+enum { LOG_OTHER_END, LOG_OTHER_SYNC, LOG_OTHER_START, LOG_OTHERS };
+extern const struct log_row log_proxy_others[LOG_OTHERS];
+
 #endif

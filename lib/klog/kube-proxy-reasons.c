@@ -37,7 +37,7 @@ static const struct log_row start[] = {
 	/* ---- other modes ---- */
 	ERR("mode-invalid", "kube-proxy-unknown-mode", TOPIC_START, "the mode that is configured is not known to this kube-proxy",
 	    "correct mode in the ConfigMap kube-proxy, and restart kube-proxy",
-	    FORMS(F("1.14-1.36", "*ProxyMode: Invalid value: \"%n\": must be *"), F("1.14-1.36", "*unknown proxy-mode: %n"))),
+	    FORMS(F("1.14-1.36", "*ProxyMode: Invalid value: \"%n\": must be *"), F("1.28-1.36", "*KubeProxyConfiguration.Mode: Invalid value: \"%n\": must be *"), F("1.14-1.36", "*unknown proxy-mode: %n"))),
 	ERR("iptables-unavailable", "iptables-restore-failing", TOPIC_START, "there is no iptables, or the kernel cannot do it", "iptables --version; modprobe ip_tables",
 	    FORMS(F("1.28-1.36", "*iptables is not available on this host*"))),
 	ERR("family-unsupported", "ipv6-disabled-or-ra", TOPIC_START, "the node cannot do the family that kube-proxy is to work for",
@@ -121,7 +121,7 @@ static const struct log_row rules[] = {
 	/* ---- what is or is not there ---- */
 	FINE("too-many-links", NULL, TOPIC_SYNC, "a chain that is to be removed is still in use, and stays", FORMS(F(NULL, "*Too many links*"))),
 	ERR("set-missing", "ipset-kernel-protocol-mismatch", TOPIC_SYNC, "a set that the rules look into is not there", "ipset list -n",
-	    FORMS(F(NULL, "*Set %n doesn't exist*"), F(NULL, "*The set with the given name does not exist*"))),
+	    FORMS(F(NULL, "*: Set %n doesn't exist*"), F(NULL, "*Set %n doesn't exist*"), F(NULL, "*The set with the given name does not exist*"))),
 	ERR("ipset-unreachable", "ipset-kernel-protocol-mismatch", TOPIC_SYNC, "the kernel's sets cannot be reached", "modprobe ip_set",
 	    FORMS(F(NULL, "*Can't open socket to ipset*"), F(NULL, "*Cannot open session to kernel*"))),
 	ERR("set-type-unsupported", "ipset-kernel-protocol-mismatch", TOPIC_SYNC, "the kernel lacks the type of a set", "modprobe ip_set_hash_ipport ip_set_hash_ipportip ip_set_hash_ipportnet ip_set_bitmap_port",

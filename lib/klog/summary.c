@@ -57,7 +57,7 @@ struct log_counter {
 	struct log_index index, reasons;
 	struct log_starts starts;
 	ARRAY_OF(struct held *) held;
-	size_t first_of[LOG_FORMS_MAX]; /* of the row whose first form this is: its first hit, + 1 */
+	size_t first_of[LOG_FORMS_MAX + LOG_OTHERS]; /* of the row whose first form this is: its first hit, + 1 */
 	struct unknown unknown[UNKNOWN_MAX];
 	size_t unknown_n, errors_unknown;
 	struct text first_unknown, version, mode;
@@ -71,6 +71,25 @@ static void keep_text(struct text *t, const char *s, size_t len, size_t most)
 	t->len = (uint16_t)(s ? MIN(len, most) : 0);
 	if (t->len)
 		memcpy(t->s, s, t->len);
+}
+
+/* A line without what was to be written: it is long, and says nothing of what went wrong. */
+static void keep_line(struct text *t, const struct log_line *l)
+{
+	static const char *const keys[] = { " rules=\"", ",\"rules\":\"" };
+	const char *at = NULL;
+	size_t i = 0;
+
+	while (i < ARRAY_LEN(keys) && !(at = memmem(l->whole, l->whole_len, keys[i], strlen(keys[i]))))
+		i++;
+	keep_text(t, l->whole, at ? (size_t)(at - l->whole) : l->whole_len, TEXT_MAX);
+	if (at) {
+		const size_t len = strlen(keys[i]) - 1, n = MIN((size_t)t->len, (size_t)TEXT_MAX - len - 3);
+
+		memcpy(t->s + n, keys[i], len);
+		memcpy(t->s + n + len, "...", 3);
+		t->len = (uint16_t)(n + len + 3);
+	}
 }
 
 static void keep_time(char to[static LOG_TIME_MAX], const struct log_line *l)
@@ -200,7 +219,10 @@ static int count_line(struct log_counter *c, struct log_line *l, struct log_matc
 	}
 	h->last_line = last;
 	keep_time(h->last, l);
-	keep_text(&h->text, l->whole, l->whole_len, TEXT_MAX);
+	if (m->row->kind.weight >= LOG_WARNING)
+		keep_line(&h->text, l);
+	else
+		keep_text(&h->text, l->whole, l->whole_len, TEXT_MAX);
 	keep_text(&h->detail, m->c.detail.s, m->c.detail.len, TEXT_MAX);
 	return 0;
 }
@@ -239,6 +261,29 @@ static uint64_t key_of(const struct log_line *l)
 			number = digit;
 		}
 	return key;
+}
+
+/*
+ * A line of no known kind may hold a text that is known: up to 1.22 kube-proxy ends with the error alone, and what iptables, ipset or nft say is
+ * the same whoever quotes it. What the API server answers counts only where kube-proxy ended with it.
+ */
+static bool find_other(const struct log_counter *c, const struct log_line *l, struct log_match *ret)
+{
+	const bool fatal = l->level & LEVEL_FATAL;
+	const struct log_row *reason;
+	enum log_topic topic;
+
+	if (c->index.program != LOG_KUBE_PROXY || !(l->level & (LEVEL_ERROR | LEVEL_FATAL)))
+		return false;
+	ret->err = l->err.s ? l->err : (struct log_span){ l->text, l->len };
+	reason = log_index_text(&c->reasons, ret->err.s, ret->err.len, &ret->c);
+	topic = reason ? reason->kind.topic : TOPIC_NONE;
+	if (!reason || (!fatal && ((!reason->kind.check && reason->kind.weight != LOG_HARMLESS) || (topic != TOPIC_SYNC && topic != TOPIC_START))))
+		return false;
+	ret->first_form = LOG_FORMS_MAX + (fatal ? LOG_OTHER_END : topic == TOPIC_SYNC ? LOG_OTHER_SYNC : LOG_OTHER_START);
+	ret->row = &log_proxy_others[ret->first_form - LOG_FORMS_MAX];
+	ret->c = (struct log_capture){ .detail = ret->err };
+	return true;
 }
 
 static void count_unknown(struct log_counter *c, const struct log_line *l, size_t last)
@@ -294,7 +339,7 @@ static void keep_name(struct log_counter *c, const struct log_match *m, size_t f
 int log_counter_add(struct log_counter *c, struct log_line *l, size_t first, size_t last)
 {
 	struct log_match m;
-	const bool known = log_index_find(&c->index, l, &m);
+	const bool known = log_index_find(&c->index, l, &m) || find_other(c, l, &m);
 
 	keep_time(c->until, l);
 	if (known) {

@@ -456,6 +456,26 @@ static json_t *applied(struct redact *r, const char *text)
 	return out;
 }
 
+/* {"VNI":1,"VtepMAC":"7e:4d:5a:12:9f:0b"}: what flannel tells of a node's VXLAN link. */
+static json_t *tunnel(struct redact *r, const char *s)
+{
+	struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;
+	json_t *o = json_loads(s, 0, NULL), *vni = json_object_get(o, "VNI"), *out = NULL;
+	const char *mac = json_str(o, "VtepMAC");
+
+	strbuf_addc(&b, '{');
+	if (json_is_integer(vni))
+		strbuf_addf(&b, "\"VNI\":%lld,", (long long)json_integer_value(vni));
+	strbuf_adds(&b, "\"VtepMAC\":\"");
+	if (mac && redact_add_mac(r, &b, mac, strlen(mac))) {
+		strbuf_adds(&b, "\"}");
+		out = b.failed ? NULL : json_string(strbuf_str(&b));
+		r->failed |= !out;
+	}
+	json_decref(o);
+	return out;
+}
+
 static json_t *annotations(struct redact *r, const json_t *v)
 {
 	static const char last_applied[] = "kubectl.kubernetes.io/last-applied-configuration";
@@ -469,6 +489,8 @@ static json_t *annotations(struct redact *r, const json_t *v)
 			set(r, out, key, redact_string(r, FIELD_TEXT, s));
 		else if (s && strcmp(key, last_applied) == 0)
 			set(r, out, key, applied(r, s));
+		else if (s && strcmp(key, "flannel.alpha.coreos.com/backend-data") == 0)
+			set(r, out, key, tunnel(r, s));
 	}
 	return out;
 }

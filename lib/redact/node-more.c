@@ -178,6 +178,25 @@ static void locks_line(struct redact *r, struct strbuf *b, const char *s, const 
 		add_line(b, s, end);
 }
 
+/* ---- xt_recent: how many clients are kept, by the chains of endpoints ---- */
+
+static void recent_line(struct redact *r, struct strbuf *b, const char *s, const char *end)
+{
+	static const char limit[] = "/sys/module/xt_recent/parameters/ip_list_tot:", list[] = "/proc/net/xt_recent/", chain[] = "/proc/net/xt_recent/KUBE-SEP-";
+	struct words w;
+
+	if (!split(s, end, &w))
+		return;
+	if (w.n == 1 && w.len[0] > strlen(limit) && memcmp(w.v[0], limit, strlen(limit)) == 0 && all_of(w.v[0] + strlen(limit), w.len[0] - strlen(limit), "0123456789")) {
+		add_line(b, s, end);
+	} else if (w.n == 2 && is_number(&w, 0) && w.len[1] > strlen(chain) && memcmp(w.v[1], chain, strlen(chain)) == 0) {
+		add_word(b, &w, 0);
+		strbuf_addf(b, " %s", list);
+		redact_add_chain(r, b, w.v[1] + strlen(list), w.len[1] - strlen(list));
+		strbuf_addc(b, '\n');
+	}
+}
+
 /* ---- ethtool -k ---- */
 
 static void ethtool_line(struct redact *r, struct strbuf *b, const char *s, const char *end)
@@ -406,7 +425,7 @@ int redact_node_more(struct redact *r, const char *name, const char *data, size_
 		{ "lsmod.txt", lsmod_line },	 { "nstat.txt", nstat_line },	     { "lnstat.txt", lnstat_line },
 		{ "locks.txt", locks_line },	 { "ethtool.txt", ethtool_line },    { "ipvsadm-timeout.txt", timeout_line },
 		{ "versions.txt", version_line }, { "ps.txt", ps_line },	     { "kube-proxy-http.txt", http_line },
-		{ "conntrack.txt", conntrack_line },
+		{ "conntrack.txt", conntrack_line }, { "xt-recent.txt", recent_line },
 	};
 
 	if (strcmp(name, "kube-proxy-metrics.txt") == 0)

@@ -39,6 +39,7 @@ static enum redact_field ip_field(const char *key)
 		{ "unresolved", FIELD_AS_IS }, { "iif_detached", FIELD_AS_IS }, { "oif_detached", FIELD_AS_IS }, { "suppress_ifgroup", FIELD_TEXT },
 		{ "suppress_prefixlength", FIELD_AS_IS }, { "proxy", FIELD_AS_IS }, { "optimistic", FIELD_AS_IS }, { "nhid", FIELD_AS_IS },
 		{ "uid_start", FIELD_AS_IS }, { "uid_end", FIELD_AS_IS }, { "realm", FIELD_AS_IS }, { "multipath", FIELD_DEEP },
+		{ "id", FIELD_AS_IS }, { "port", FIELD_AS_IS }, { "local6", FIELD_AN_ADDRESS }, { "remote6", FIELD_AN_ADDRESS }, { "group6", FIELD_AN_ADDRESS },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

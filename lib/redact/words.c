@@ -60,6 +60,8 @@ static const char *const kept_heads[] = {
 	"cilium-config", "cilium-envoy", "cilium-operator", "cilium", "coredns", "etcd", "extension-apiserver-authentication", "ingress-nginx-controller",
 	"istio-proxy", "kindnet", "kube-apiserver", "kube-controller-manager", "kube-dns", "kube-flannel-ds", "kube-flannel", "kube-multus", "kube-proxy",
 	"kube-router", "kube-scheduler", "kubelet", "linkerd-proxy", "metrics-server", "node-local-dns", "nodelocaldns", "ovnkube-node", "weave-net",
+	"aws-load-balancer-controller", "cloud-controller-manager", "keepalived", "kube-vip", "metallb", "openelb", "purelb", "speaker", "svclb",
+	"anetd", "azure-cni", "azure-cns", "canal", "flannel", "kube-multus-ds", "kube-ovn-cni", "multus", "rke2-canal",
 	"endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io", "endpoint-controller", "kube-controller-manager",
 };
 
@@ -132,7 +134,8 @@ bool redact_is_kept_annotation(const char *key)
 		"service.beta.kubernetes.io/aws-load-balancer-type", "service.beta.kubernetes.io/aws-load-balancer-nlb-target-type",
 		"nginx.ingress.kubernetes.io/service-upstream", "kubernetes.io/ingress.class",
 		"kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint", "service.beta.kubernetes.io/aws-load-balancer-proxy-protocol",
-		"service.beta.kubernetes.io/do-loadbalancer-enable-proxy-protocol", "load-balancer.hetzner.cloud/uses-proxyprotocol", NULL
+		"service.beta.kubernetes.io/do-loadbalancer-enable-proxy-protocol", "load-balancer.hetzner.cloud/uses-proxyprotocol",
+		"flannel.alpha.coreos.com/backend-type", NULL
 	};
 
 	return str_one_of(key, strlen(key), keys);

@@ -8,7 +8,7 @@
 
 #include "proxy-private.h"
 
-enum { BLOCKS = 2, TABLE_ROWS = 8, HISTORY_SHOWN = 3, GOOD_SHOWN = 4, HARMLESS_SHOWN = 2, NAMES_SHOWN = 3, UNKNOWN_SHOWN = 3, CAUSES_FULL = 2, SHORT = 5, SCREEN = 34, LOG_TEXT = 160 };
+enum { BLOCKS = 2, TABLE_ROWS = 8, HISTORY_SHOWN = 3, GOOD_SHOWN = 4, HARMLESS_SHOWN = 4, NAMES_SHOWN = 3, UNKNOWN_SHOWN = 3, CAUSES_FULL = 2, SHORT = 5, SCREEN = 34, LOG_TEXT = 200 };
 
 static const struct column node_columns[] = {
 	{ "node", "NODE" }, { "state", "STATE" }, { "mode", "MODE" }, { "version", "VERSION" }, { "synced", "RULES WRITTEN" }, { "rules", "SERVICE PORTS" }, { "log", "LOG" },
@@ -384,6 +384,21 @@ static void add_line(const struct report *r, struct strbuf *b, const char *text)
 	b->failed |= clean.failed;
 }
 
+/* "load the module xt_NAME on the node", with the name that the line tells. */
+static void add_todo(struct strbuf *b, const char *todo, const char *name)
+{
+	static const char place[] = "xt_NAME";
+	const char *at = strstr(todo, place);
+	const size_t n = name ? strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") : 0;
+
+	strbuf_adds(b, "              to do: ");
+	if (at && n && !name[n]) {
+		strbuf_addf(b, "%.*sxt_%s%s\n", (int)(at - todo), todo, name, at + sizeof(place) - 1);
+	} else {
+		strbuf_addf(b, "%s\n", todo);
+	}
+}
+
 static void log_line(const struct report *r, struct strbuf *b, const struct proxy_line *l)
 {
 	const struct log_kind *k = l->hit->reason ? l->hit->reason : l->hit->kind;
@@ -400,12 +415,12 @@ static void log_line(const struct report *r, struct strbuf *b, const struct prox
 	add_when(b, l->hit->count, l->hit->first, l->hit->last);
 	strbuf_addc(b, '\n');
 	const enum log_weight w = log_hit_weight(l->hit);
-	if (l->hit->text && (r->verbose || (!l->history && (w == LOG_ERROR || w == LOG_WARNING)))) {
+	if (l->hit->text && (r->verbose || (!l->history && (w == LOG_ERROR || w == LOG_WARNING || (w == LOG_HARMLESS && l->loud))))) {
 		add_line(r, b, l->hit->text);
 	}
 	const char *todo = k->todo ? k->todo : l->hit->kind->todo;
 	if (todo && !l->history && (w == LOG_ERROR || w == LOG_WARNING)) {
-		strbuf_addf(b, "              to do: %s\n", todo);
+		add_todo(b, todo, l->hit->name);
 	}
 }
 
@@ -421,7 +436,8 @@ static void unknown_lines(const struct report *r, struct strbuf *b, const struct
 		add_line(r, b, u->text ? u->text : "");
 	}
 	if (!r->verbose && l->summary.unknown.len > UNKNOWN_SHOWN) {
-		strbuf_addf(b, "              and %zu more unknown ones (-v shows them)\n", l->summary.unknown.len - UNKNOWN_SHOWN);
+		strbuf_addf(b, "              and %zu more that %s not known (-v shows %s)\n", l->summary.unknown.len - UNKNOWN_SHOWN,
+			    l->summary.unknown.len - UNKNOWN_SHOWN == 1 ? "is" : "are", l->summary.unknown.len - UNKNOWN_SHOWN == 1 ? "it" : "them");
 	}
 }
 
@@ -498,7 +514,7 @@ static void log_lines(const struct report *r, struct strbuf *b, const struct pro
 		log_line(r, b, &x->line);
 	}
 	if (left) {
-		strbuf_addf(b, "              and %zu more kinds of lines that are good, harmless or history (-v shows them)\n", left);
+		strbuf_addf(b, "              and %zu more kind%s of lines, good, harmless or history (-v shows %s)\n", left, left == 1 ? "" : "s", left == 1 ? "it" : "them");
 	}
 	if (row->log) {
 		unknown_lines(r, b, row->log);
@@ -512,7 +528,7 @@ static void log_part(const struct report *r, struct strbuf *b, const struct prox
 	if (!l) {
 		return;
 	}
-	strbuf_addf(b, "  log       %zu lines%s", l->summary.lines, l->cut ? ", its end only" : "");
+	strbuf_addf(b, "  log       %zu line%s%s", l->summary.lines, l->summary.lines == 1 ? "" : "s", l->cut ? ", its end only" : "");
 	if (l->summary.starts) {
 		strbuf_addf(b, ", %zu start%s", l->summary.starts, l->summary.starts == 1 ? "" : "s");
 	}

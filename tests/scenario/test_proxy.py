@@ -167,6 +167,47 @@ def test_log_alone():
         run("proxy", "--log", "-", "--log", "-", env=env, codes={64})
 
 
+def log_lines(*lines, codes):
+    with tempfile.TemporaryDirectory(prefix="svcdoctor-test-") as folder:
+        path = os.path.join(folder, "kube-proxy.log")
+        write("".join(x + "\n" for x in lines), path)
+        doc = run("proxy", "--log", path, "-o", "json", codes=codes).json
+        return doc, run("proxy", "--log", path, codes=codes).out
+
+
+def test_log_error_alone():
+    """Up to 1.22 kube-proxy ends with the error and no words of its own; and what iptables says is known in any line."""
+    doc, _ = log_lines("F0322 21:04:03.766676       1 server.go:495] open /proc/sys/net/netfilter/nf_conntrack_max: permission denied", codes={1})
+    expect_equal([f["check"] for f in doc["findings"]], ["kube-proxy-crashloop-conntrack-sysctl"], "an end without words")
+    doc, _ = log_lines("""E0322 21:04:03.766676       1 some.go:49] "Never heard of" err="exit status 2: iptables v1.8.4 (legacy): Couldn't load match `recent':No such file" """,
+                       codes={1})
+    expect_equal([f["check"] for f in doc["findings"]], ["xt-modules-missing"], "in a line that is not known")
+    for line in ("""E0322 21:04:03.766676       1 event.go:49] "Never heard of" err="dial tcp 10.0.0.1:6443: connect: connection refused" ipFamily=IPv4""",
+                 "I0322 21:04:03.766676       1 some.go:49] open /proc/sys/net/netfilter/nf_conntrack_max: permission denied"):
+        doc, _ = log_lines(line, codes={0, 2})
+        expect_equal(doc["findings"], [], line)
+
+
+def test_log_words():
+    """What sounds bad and is harmless is shown as it is written; what is not known is not called well; long values of a line are left out."""
+    _, text = log_lines('W1122 10:13:18.794590       1 server_others.go:295] Flag proxy-mode="" unknown, assuming iptables proxy',
+                        "E1122 10:13:18.874465       1 proxier.go:532] Error removing iptables rules in ipvs proxier: error deleting chain \"KUBE-MARK-MASQ\": exit status 1: "
+                        "iptables: Too many links.", codes={0})
+    expect(text.count("    harmless  ") == 2 and 'Flag proxy-mode=""' in text and "Too many links." in text, text)
+    _, text = log_lines('E1122 10:13:18.874465       1 some.go:532] "Never heard of" err="nor of this"', codes={0})
+    expect("! its log has errors that are not known here" in text, text)
+    doc, text = log_lines("2026/01/01 10:00:00 [notice] 1#1: start worker processes", "nothing else", codes={2})
+    expect("? none of its lines is known" in text and doc["nodes"][0]["state"] == "unknown", text)
+    for extension, rest in (("mark", "rules=\"*nat\\n:KUBE-SERVICES - [0:0]\\n\" ipFamily=\"IPv6\""), ("comment", 'ipFamily="IPv4" rules="*filter\\n')):
+        doc, text = log_lines('E1121 07:32:53.045481     819 proxier.go:1210] "Failed to execute iptables-restore" err="exit status 1: Warning: Extension '
+                              f'{extension} revision 0 not supported, missing kernel module?\\n" {rest}', codes={1})
+        expect(f"does not have xt_{extension}" in text and f"to do: load the module xt_{extension} on the node" in text and "KUBE-SERVICES" not in text, text)
+        expect("rules=..." in doc["nodes"][0]["log"]["lines"][0]["text"], text)
+    doc, _ = log_lines("E1121 07:32:53.045481     819 proxier.go:1210] \"Failed to execute iptables-restore\" err=\"exit status 2: iptables-restore v1.8.4 (legacy): "
+                       "Couldn't load match `recent':No such file or directory\\n\"", codes={1})
+    expect("recent" in doc["findings"][0]["text"], doc["findings"][0]["text"])
+
+
 def test_log_beside():
     """Beside a bundle it is the log of the node that is named."""
     with Copy(LAB) as lab:
@@ -252,7 +293,7 @@ def on_a_node(t):
 
 def main():
     t = Tests()
-    for test in (test_sound, test_faulty, test_many, test_fleet, test_log_alone, test_log_beside, test_missing_module, test_seats):
+    for test in (test_sound, test_faulty, test_many, test_fleet, test_log_alone, test_log_error_alone, test_log_words, test_log_beside, test_missing_module, test_seats):
         t.run(test.__name__[5:], test)
     on_a_node(t)
     t.finish()

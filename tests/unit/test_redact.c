@@ -322,6 +322,8 @@ static void node_files(void **state)
 		  { "27 1234 /run/xtables.lock\n", "1: FLOCK  ADVISORY  WRITE 4711 00:1b:1234 0 EOF\n", "\n4711 " } },
 		{ "ethtool.txt", "Features for geheim0:\ntx-checksumming: on\n\ttx-checksum-ip-generic: off [fixed]\ngeheim geheim\n",
 		  { "Features for ", "tx-checksumming: on\n", "tx-checksum-ip-generic: off [fixed]\n" } },
+		{ "xt-recent.txt", "/sys/module/xt_recent/parameters/ip_list_tot:100\n  12 /proc/net/xt_recent/KUBE-SEP-JA2KGDKF2CQMWBSK\n  3 /proc/net/xt_recent/geheim\n  15 total\n",
+		  { "/sys/module/xt_recent/parameters/ip_list_tot:100\n", "12 /proc/net/xt_recent/KUBE-SEP-" } },
 		{ "ipvsadm-timeout.txt", "Timeout (tcp tcpfin udp): 900 120 300\nTimeout (geheim): 1\n", { "Timeout (tcp tcpfin udp): 900 120 300\n" } },
 		{ "versions.txt", "nftables v1.0.6 (geheim)\niptables v1.8.9 (nf_tables)\ngeheim v1.0\n", { "nftables v1.0.6\n", "iptables v1.8.9 (nf_tables)\n" } },
 		{ "ps.txt", " 4711  86400 /geheim/kube-proxy --config=/var/geheim --hostname-override=geheim1 --geheim=x --cluster-cidr=203.0.113.7/32\n1 1 geheim\n",
@@ -356,8 +358,8 @@ static void node_files(void **state)
 static void proxy_logs(void **state)
 {
 	static const char *const texts[] = {
-		"I1121 07:30:59.249815     822 flags.go:64] FLAG: --proxy-mode=\"ipvs\"\nI1121 07:30:59.249815     822 flags.go:64] FLAG: --oom-score-adj=\"203.0.113.7\"\n"
-		"I1121 07:30:59.249815     822 flags.go:64] FLAG: --config=\"/geheim\"\nE1121 07:31:00.000000     822 proxier.go:1] geheim 203.0.113.7\ngeheim\n",
+		("I1121 07:30:59.249815     822 flags.go:64] FLAG: --proxy-mode=\"ipvs\"\nI1121 07:30:59.249815     822 flags.go:64] FLAG: --oom-score-adj=\"203.0.113.7\"\n"
+		 "I1121 07:30:59.249815     822 flags.go:64] FLAG: --config=\"/geheim\"\nE1121 07:31:00.000000     822 proxier.go:1] geheim 203.0.113.7\ngeheim\n"),
 		"{\"log\":\"I1121 07:30:59.249815 822 flags.go:64] FLAG: --proxy-mode=\\\"ipvs\\\"\\n\",\"stream\":\"stderr\",\"time\":\"2026-11-21T07:30:59Z\"}\n{\"log\":\"geheim\\n\"}\n",
 		"{\"__REALTIME_TIMESTAMP\":\"1795246260000000\",\"MESSAGE\":\"I1121 07:30:59.249815 822 flags.go:64] FLAG: --proxy-mode=\\\"ipvs\\\"\",\"_HOSTNAME\":\"geheim\"}\n",
 		"2026-11-21T07:30:59.249815Z stderr F I1121 07:30:59.249815 822 flags.go:64] FLAG: --proxy-mode=\"ipvs\"\n2026-11-21T07:30:59.249815Z stderr F geheim\n",
