@@ -4,7 +4,7 @@
 their reason and their Services, and no Service twice. SVCDOCTOR_FLEETS=N: so many of them."""
 import json
 import os
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from common import Copy, Tests, expect, expect_equal, run
 from fleet import REASONS, Fleet, cri, klog, metrics, new_line
@@ -295,6 +295,18 @@ def missing_module():
             expect(text.endswith(f"the kernel does not have xt_{extension}"), text)
 
 
+def among_others(lab):
+    """A node that is cut off, before all that is wrong with single Services of the recorded cluster."""
+    with Copy(lab) as b:
+        t = datetime(2026, 11, 21, 8, 15)
+        b.edit(lambda s: s + "".join(new_line(t - timedelta(seconds=i), REASONS["certificate"][2]) + "\n" for i in range(2460, 0, -30)),
+               "nodes", "node2", "kube-proxy.log")
+        b.write('{"currentTime": "2026-11-21T08:15:00Z", "lastUpdated": "2026-11-21T08:15:00Z", "nodeEligible": true, "healthy": true}', "nodes", "node2",
+                "kube-proxy-healthz.json")
+        first = next(line for line in run("diagnose", "-A", "--bundle", b.path, codes=[1]).out.splitlines() if line.startswith("cause:"))
+        expect("kube-proxy on node2 has not synced for 41 minutes: it cannot reach the API server" in first, first)
+
+
 def redacted():
     """Names are others, and what is told is the same."""
     with Fleet(3) as b:
@@ -323,6 +335,8 @@ def main():
     for file, texts, told, *severity in LINES:
         t.run(f"line: {told[0] if told else texts[0][:50]}", line, file, texts, told, *severity)
     t.run("a module that is missing", missing_module)
+    for lab in ("lab-iptables-nft", "lab-iptables-legacy", "lab-nftables", "lab-ipvs"):
+        t.run(f"first of all: {lab}", among_others, lab)
     t.run("redacted", redacted)
     for seed in range(1, SEEDS + 1):
         t.run(f"fleet {seed}", fleet, seed)
