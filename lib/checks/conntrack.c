@@ -45,7 +45,7 @@ struct service_view {
 
 /* Of all nodes. */
 struct shared {
-	struct map claims; /* struct key -> struct svc */
+	struct map claims; /* struct key -> struct claim */
 	struct map pods;   /* struct ip_addr -> struct k8s_pod: those that run */
 };
 
@@ -85,16 +85,24 @@ static struct key key_of(const struct ip_addr *a, uint8_t proto, uint16_t port)
 	return k;
 }
 
+struct claim {
+	struct key key;
+	struct svc *svc; /* NULL: several Services have it, and whose an entry is cannot be told */
+};
+
 static void claim(struct run *r, struct map *claims, const struct ip_addr *a, const struct k8s_service_port *p, uint16_t port, struct svc *v)
 {
-	struct key *k = arena_new(&r->scratch, struct key);
+	const struct key k = key_of(a, p->proto, port);
+	struct claim *c = map_get(claims, &k, sizeof(k));
 
-	if (!k) {
-		r->err = -ENOMEM;
+	if (c) {
+		c->svc = c->svc == v ? v : NULL;
 		return;
 	}
-	*k = key_of(a, p->proto, port);
-	if (!map_get(claims, k, sizeof(*k)) && map_put(claims, k, sizeof(*k), v) < 0)
+	c = arena_new(&r->scratch, struct claim);
+	if (c)
+		*c = (struct claim){ k, v };
+	if (!c || map_put(claims, &c->key, sizeof(c->key), c) < 0)
 		r->err = -ENOMEM;
 }
 
@@ -118,9 +126,10 @@ static void claim_port(struct run *r, struct map *claims, struct svc *v, const s
 static struct svc *claimer(const struct look *l, const struct snap_flow *f)
 {
 	const struct key vip = key_of(&f->dst, f->proto, f->dport), any = key_of(NULL, f->proto, f->dport);
-	struct svc *v = map_get(&l->shared->claims, &vip, sizeof(vip));
+	const struct claim *c = map_get(&l->shared->claims, &vip, sizeof(vip));
 
-	return v ? v : map_get(&l->shared->claims, &any, sizeof(any));
+	c = c ? c : map_get(&l->shared->claims, &any, sizeof(any));
+	return c ? c->svc : NULL;
 }
 
 /* ---- the Service on the node ---- */
@@ -357,7 +366,8 @@ static void take_tcp(struct look *l, const struct service_view *w, const struct 
 	const uint32_t whole = sysctl_seconds(l, "net.netfilter.nf_conntrack_tcp_timeout_established", 0);
 	struct group *g;
 
-	if (f->state != FLOW_TCP_ESTABLISHED || s.listed || ip_addr_equal(&f->reply_src, &f->dst) || !run_complete(l->r, K8S_PODS) ||
+	/* without a selector an endpoint may be anywhere, and there still */
+	if (f->state != FLOW_TCP_ESTABLISHED || s.listed || !w->svc->o->selector.len || ip_addr_equal(&f->reply_src, &f->dst) || !run_complete(l->r, K8S_PODS) ||
 	    map_get(&l->shared->pods, &f->reply_src, sizeof(f->reply_src)) || run_node_of_addr(l->r, &f->reply_src))
 		return;
 	g = group_of(l, w, e, STALE_TCP);

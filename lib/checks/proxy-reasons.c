@@ -144,12 +144,18 @@ static const char *restore_why(struct run *r, const struct proxy_node *p, const 
 	return run_printf(r, "cannot write its rules, iptables-restore fails: %s", stderr_words(r, h));
 }
 
+/* NULL: the line does not name it. */
+static const char *missing_extension(struct run *r, const struct proxy_view *v, const struct log_hit *h)
+{
+	const char *missing = v->n ? v->n->proxy.missing_extension : NULL;
+
+	return missing ? missing : quoted(r, h, "Extension ");
+}
+
 static const char *modules_why(struct run *r, const struct proxy_node *p, const struct log_hit *h)
 {
-	const char *missing = p->v->n ? p->v->n->proxy.missing_extension : NULL;
+	const char *missing = missing_extension(r, p->v, h);
 
-	if (!missing)
-		missing = quoted(r, h, "Extension ");
 	if (missing)
 		return run_printf(r, "cannot write its rules, the kernel does not have xt_%.60s", missing);
 	if (h->reason && str_is(h->reason->id, "extension-missing") && h->name)
@@ -273,9 +279,38 @@ static void rbac_more(struct run *r, struct finding *f, const struct proxy_view 
 
 static const char *const restart_checks[] = { "iptables-restore-failing", "nft-userdata-incompat", "xt-modules-missing", NULL };
 
-static void more_of(struct run *r, struct finding *f, const struct proxy_view *v)
+/* The setting that keeps it from starting is one of its ConfigMap, where it is configured by one. */
+static void configmap_fix(struct run *r, struct finding *f, const struct proxy_view *v)
+{
+	if (v->pod)
+		finding_fix(r, f, "kubectl -n kube-system edit configmap kube-proxy");
+}
+
+static void start_more(struct run *r, struct finding *f, const struct proxy_view *v)
 {
 	const char *id = f->check->id;
+
+	if (str_is(id, "kube-proxy-crashloop-ipvs-modules"))
+		finding_fix(r, f, "sudo modprobe -a ip_vs ip_vs_rr ip_vs_wrr ip_vs_sh nf_conntrack");
+	else if (str_is(id, "kube-proxy-crashloop-conntrack-sysctl") || str_is(id, "kube-proxy-nft-binary-or-version"))
+		configmap_fix(r, f, v);
+}
+
+static void modules_fix(struct run *r, struct finding *f, const struct proxy_view *v, const struct log_hit *h)
+{
+	const char *missing = missing_extension(r, v, h);
+
+	if (missing)
+		finding_fix(r, f, "sudo modprobe xt_%t", missing);
+}
+
+static void more_of(struct run *r, struct finding *f, const struct proxy_view *v, const struct log_hit *h)
+{
+	const char *id = f->check->id;
+
+	start_more(r, f, v);
+	if (str_is(id, "xt-modules-missing"))
+		modules_fix(r, f, v, h);
 
 	if (str_is(id, "kube-proxy-apiserver-unreachable"))
 		api_more(r, f, v);
@@ -326,7 +361,7 @@ static void hit_finding(struct run *r, struct proxy_node *p, const struct snap_l
 	struct finding *f = proxy_cause(r, p, check, state_of(p, row, h), why, since);
 
 	proxy_hit_evidence(r, f, p->v, l, h);
-	more_of(r, f, p->v);
+	more_of(r, f, p->v, h);
 	/* where it could not read the API, or write, a new one cannot either, and has forgotten what it knew */
 	if (str_is(check, "kube-proxy-not-syncing") && p->v->pod)
 		finding_fix(r, f, "kubectl -n %s delete pod %s", p->v->pod->meta.ns, p->v->pod->meta.name);

@@ -789,6 +789,22 @@ static void causes(const struct report *r, struct strbuf *b, const struct proxy_
 	free(v);
 }
 
+/* What kubelets and pods would have told: nothing depends on it, and much may hide behind it. */
+static void not_read(const struct report *r, struct strbuf *b)
+{
+	bool first = true;
+	for (size_t i = 0; i < r->snapshot->missing.len; i++) {
+		const struct snap_missing *m = &r->snapshot->missing.v[i];
+		if (m->kind >= 0 || !m->text) {
+			continue;
+		}
+		strbuf_adds(b, first ? "\nnot read: " : "          ");
+		strbuf_add_clean(b, m->text);
+		strbuf_addc(b, '\n');
+		first = false;
+	}
+}
+
 static int proxy_text(const struct report *r, const struct proxy_report *p, const struct diagnosis *d)
 {
 	struct strbuf b CLEANUP(strbuf_release) = STRBUF_INIT;
@@ -806,6 +822,7 @@ static int proxy_text(const struct report *r, const struct proxy_report *p, cons
 	causes(r, &b, p, d);
 	if (!r->quiet) {
 		text_skipped(r, &b, d);
+		not_read(r, &b);
 	}
 	return text_write(r, &b);
 }

@@ -453,6 +453,8 @@ static void test_explains(void **state)
 	lab_copy(dir);
 	stale_rule(dir);
 	lab_open(&l, dir);
+	for (size_t i = 0; i < l.s.logs.len; i++)
+		log_summary_release(&l.s.logs.v[i].summary);
 	array_free(&l.s.logs);
 	log_of(&l, &h, false);
 	l.s.logs.v[0].node = "node1";

@@ -317,6 +317,8 @@ static void hit(struct lab *l, const char *check, enum log_weight weight, bool o
 
 	kind = (struct log_kind){ .id = "x", .weight = weight, .check = check, .meaning = "what it means", .topic = TOPIC_START };
 	h = (struct log_hit){ .kind = &kind, .count = 2, .text = "the text of the line", .first_line = 5, .last_line = 9, .over = over };
+	for (size_t i = 0; i < l->s.logs.len; i++)
+		log_summary_release(&l->s.logs.v[i].summary);
 	l->s.logs.len = 0;
 	log.summary.lines = 10;
 	assert_int_equal(array_push(&log.summary.hits, h), 0);
