@@ -86,6 +86,7 @@ static void stale_health(struct run *r, struct proxy_node *p)
 		return;
 	f = proxy_cause(r, p, "kube-proxy-healthz-stale", NULL, NULL, proxy_synced(r, p->v));
 	f->rank = 5;
+	proxy_lasts(r, p, f, proxy_synced(r, p->v));
 	if (x->healthz_known && x->healthz_last_updated && !str_starts(x->healthz_last_updated, "0001-"))
 		f->since = x->healthz_last_updated;
 	if (!f->services.len && !strstr(f->text, " for "))
@@ -159,6 +160,7 @@ static void late_metrics(struct run *r, struct proxy_node *p)
 		return;
 	f = proxy_cause(r, p, check, NULL, why, proxy_synced(r, p->v));
 	f->rank = 4;
+	proxy_lasts(r, p, f, proxy_synced(r, p->v));
 	metrics_evidence(r, f, m, now);
 	restart_commands(r, f, p->v);
 }
