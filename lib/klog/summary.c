@@ -336,10 +336,28 @@ static void keep_name(struct log_counter *c, const struct log_match *m, size_t f
 	}
 }
 
+/* "Using %n Proxier": there are only these, two of them on Windows. */
+static bool is_mode(const struct log_span *name)
+{
+	static const char *const modes[] = { "iptables", "ipvs", "nftables", "userspace", "kernelspace", "winuserspace" };
+
+	for (size_t i = 0; name->s && i < ARRAY_LEN(modes); i++)
+		if (name->len == strlen(modes[i]) && strncasecmp(name->s, modes[i], name->len) == 0)
+			return true;
+	return false;
+}
+
+static bool find_line(struct log_counter *c, struct log_line *l, struct log_match *m)
+{
+	if (!log_index_find(&c->index, l, m))
+		return find_other(c, l, m);
+	return !(m->row->flags & ROW_MODE) || is_mode(&m->c.name);
+}
+
 int log_counter_add(struct log_counter *c, struct log_line *l, size_t first, size_t last)
 {
 	struct log_match m;
-	const bool known = log_index_find(&c->index, l, &m) || find_other(c, l, &m);
+	const bool known = find_line(c, l, &m);
 
 	keep_time(c->until, l);
 	if (known) {

@@ -130,12 +130,17 @@ static void count_line(const struct report *r, struct strbuf *b, const struct pr
 		const char *words;
 	} states[] = { { PROXY_WELL, "well" }, { PROXY_FAULTY, "with errors" }, { PROXY_WARNED, "with warnings" }, { PROXY_UNTOLD, "not known" },
 		       { PROXY_REPLACED, "without kube-proxy" } };
-	size_t n[PROXY_REPLACED + 1] = { 0 };
+	size_t n[PROXY_REPLACED + 1] = { 0 }, nodes = 0;
 	bool first = true;
 	for (size_t i = 0; i < p->rows.len; i++) {
 		n[p->rows.v[i].state]++;
+		nodes += p->rows.v[i].node != NULL;
 	}
-	strbuf_addf(b, "\nkube-proxy on %zu node%s: ", p->rows.len, p->rows.len == 1 ? "" : "s");
+	strbuf_addf(b, "\nkube-proxy on %zu node%s", nodes, nodes == 1 ? "" : "s");
+	if (nodes < p->rows.len) {
+		strbuf_addf(b, ", and %zu log%s of no known node", p->rows.len - nodes, p->rows.len - nodes == 1 ? "" : "s");
+	}
+	strbuf_adds(b, ": ");
 	for (size_t i = 0; i < ARRAY_LEN(states); i++) {
 		struct strbuf one CLEANUP(strbuf_release) = STRBUF_INIT;
 		if (!n[states[i].state]) {
@@ -708,9 +713,16 @@ static bool is_log_alone(const struct proxy_report *p)
 	return p->rows.len > 0;
 }
 
+/* One that --node gives a name, with nothing beside it. */
+static bool is_named_log(const struct report *r, const struct proxy_report *p)
+{
+	const struct snapshot *s = r->snapshot;
+	return p->rows.len == 1 && p->rows.v[0].log && !s->origin && !s->live && s->nodes.len <= 1 && (!s->nodes.len || !s->nodes.v[0]->live);
+}
+
 static void head(const struct report *r, struct strbuf *b, const struct proxy_report *p)
 {
-	if (is_log_alone(p)) {
+	if (is_log_alone(p) || is_named_log(r, p)) {
 		strbuf_addf(b, "looked at: %s of kube-proxy alone   not looked at: nodes, rules, the cluster\n", p->rows.len == 1 ? "a log" : "logs");
 		return;
 	}

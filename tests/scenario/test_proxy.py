@@ -197,6 +197,10 @@ def test_log_words():
     expect(text.count("    harmless  ") == 2 and 'Flag proxy-mode=""' in text and "Too many links." in text, text)
     _, text = log_lines('E1122 10:13:18.874465       1 some.go:532] "Never heard of" err="nor of this"', codes={0})
     expect("! its log has errors that are not known here" in text, text)
+    doc, text = log_lines('E1122 10:13:18.874465       1 run.go:74] "command failed" err="the moon is full"', codes={1})
+    expect("cause: kube-proxy ended with an error: the moon is full" in text, text)
+    doc, _ = log_lines("I1122 10:13:18.874465       1 server_others.go:1] Using ipxables Proxier.", codes={2})
+    expect_equal(doc["nodes"][0]["mode"], None, "a mode that there is not")
     doc, text = log_lines("2026/01/01 10:00:00 [notice] 1#1: start worker processes", "nothing else", codes={2})
     expect("? none of its lines is known" in text and doc["nodes"][0]["state"] == "unknown", text)
     for extension, rest in (("mark", "rules=\"*nat\\n:KUBE-SERVICES - [0:0]\\n\" ipFamily=\"IPv6\""), ("comment", 'ipFamily="IPv4" rules="*filter\\n')):
@@ -216,6 +220,10 @@ def test_log_beside():
         log = os.path.join(CORPUS, LAB, "nodes", "node2", "kube-proxy.log")
         doc = proxy("--bundle", lab.path, "--node", "node1", "--log", log)
         expect_equal([n["node"] for n in doc["nodes"]], ["node1"], "nodes")
+        text = run("proxy", "--log", log, "--node", "n7", codes={0}).out
+        expect(text.startswith("looked at: a log of kube-proxy alone") and "\nn7   ok " in text, text)
+        text = run("proxy", "--bundle", lab.path, "--log", log, codes={0, 1}).out
+        expect("kube-proxy on 2 nodes, and 1 log of no known node: " in text, text)
         expect(doc["nodes"][0]["log"]["lines_read"] > 50, "the log is not the node's")
 
 
