@@ -8,7 +8,7 @@
 
 #include "proxy-private.h"
 
-enum { BLOCKS = 2, TABLE_ROWS = 8, HISTORY_SHOWN = 3, GOOD_SHOWN = 4, HARMLESS_SHOWN = 4, NAMES_SHOWN = 3, UNKNOWN_SHOWN = 3, CAUSES_FULL = 2, SHORT = 5, SCREEN = 34, LOG_TEXT = 200 };
+enum { BLOCKS = 2, TABLE_ROWS = 8, HISTORY_SHOWN = 3, GOOD_SHOWN = 4, HARMLESS_SHOWN = 4, NAMES_SHOWN = 3, UNKNOWN_SHOWN = 3, CAUSES_FULL = 2, SHORT = 5, SCREEN = 34, LOG_TEXT = 220, LOG_HEAD = 100 };
 
 static const struct column node_columns[] = {
 	{ "node", "NODE" }, { "state", "STATE" }, { "mode", "MODE" }, { "version", "VERSION" }, { "synced", "RULES WRITTEN" }, { "rules", "SERVICE PORTS" }, { "log", "LOG" },
@@ -374,18 +374,29 @@ static void add_when(struct strbuf *b, size_t count, const char *first, const ch
 	strbuf_addc(b, ')');
 }
 
-/* A line as it was written: its beginning, unless all is asked for. */
+/* A line as it was written. Unless all is asked for, it is cut in its middle: what it says stands at its beginning, and the error often at its end. */
 static void add_line(const struct report *r, struct strbuf *b, const char *text)
 {
 	struct strbuf clean CLEANUP(strbuf_release) = STRBUF_INIT;
 	strbuf_add_clean(&clean, text);
-	size_t n = r->verbose || clean.len <= LOG_TEXT ? clean.len : LOG_TEXT;
-	while (n < clean.len && n > 0 && ((unsigned char)clean.s[n] & 0xc0) == 0x80) {
+	const char *s = strbuf_str(&clean), *told = strstr(s, " logger=\"UnhandledError\"");
+	const size_t len = told && !r->verbose ? (size_t)(told - s) : clean.len;
+	size_t from = len, n = len;
+	if (!r->verbose && len > LOG_TEXT) {
+		n = LOG_HEAD;
+		from = len - (LOG_TEXT - LOG_HEAD);
+	}
+	while (n < len && n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80) {
 		n--;
 	}
+	while (from < len && ((unsigned char)s[from] & 0xc0) == 0x80) {
+		from++;
+	}
 	strbuf_adds(b, "              ");
-	strbuf_add(b, strbuf_str(&clean), n);
-	strbuf_adds(b, n < clean.len ? " ...\n" : "\n");
+	strbuf_add(b, s, n);
+	strbuf_adds(b, from < len ? " ... " : "");
+	strbuf_add(b, s + from, len - from);
+	strbuf_addc(b, '\n');
 	b->failed |= clean.failed;
 }
 
