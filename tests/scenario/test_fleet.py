@@ -183,6 +183,49 @@ def lately():
             expect(len(told) == 1 and told[0][0] == "warning" and told[0][1].startswith("kube-proxy on node-3 has not synced for 2 minutes: "), f"{told}")
 
 
+def forget_ports(b, node):
+    for file in os.listdir(b.file("nodes", node)):
+        if file.startswith("kube-proxy"):
+            os.unlink(b.file("nodes", node, file))
+
+
+def no_pod():
+    """Three nodes have a pod of kube-proxy, and of the fourth there are old rules only."""
+    with Fleet(5, 4, sound=True, changed={WEB: 300, NGINX: 200}) as b:
+        b.stop(3, 1300)
+        forget_ports(b, "node-3")
+        b.edit(lambda s: json.dumps({**json.loads(s), "items": [o for o in json.loads(s)["items"] if o["metadata"]["name"] != "kube-proxy-3"]}), "cluster", "pods.json")
+        d = diagnosed(b)
+        expect_equal(errors(d), [("node-3", "kube-proxy-not-running")], "errors")
+        expect_equal(next(f for f in causes(d) if f["severity"] == "error")["services"], 2, "Services")
+
+
+def no_process(version, told):
+    """No pod anywhere and no process of that name: in k3s it is inside another one."""
+    with Fleet(5, 3, sound=True) as b:
+        b.edit(lambda s: json.dumps({**json.loads(s), "items": [o for o in json.loads(s)["items"] if "kube-proxy" not in o["metadata"]["name"]]}), "cluster", "pods.json")
+        b.edit(lambda s: s.replace('"kubeletVersion": "v1.36.2"', f'"kubeletVersion": "{version}"'), "cluster", "nodes.json")
+        forget_ports(b, "node-3")
+        b.write("", "nodes", "node-3", "ps.txt")
+        found = [(f["check"], f["node"]) for f in causes(diagnosed(b, (0,))) if f["severity"] != "info"]
+        expect_equal(found, [("kube-proxy-not-running", "node-3")] if told else [], "what is told")
+
+
+def leaving(taint, told):
+    """503 of a node that the autoscaler takes away is as it must be, also where nothing but the status is known."""
+    with Fleet(5, 3, sound=True) as b:
+        def tainted(text):
+            d = json.loads(text)
+            d["items"][2]["spec"]["taints"] = [{"key": taint, "effect": "NoSchedule", "value": "1700000000"}]
+            return json.dumps(d)
+
+        b.edit(tainted, "cluster", "nodes.json")
+        os.unlink(b.file("nodes", "node-3", "kube-proxy-healthz.json"))
+        b.write("healthz 503\n", "nodes", "node-3", "kube-proxy-http.txt")
+        found = [(f["check"], f["node"]) for f in causes(diagnosed(b, (0,))) if f["severity"] != "info"]
+        expect_equal(found, [("kube-proxy-healthz-stale", "node-3")] if told else [], "what is told")
+
+
 # ---- lines, as they are written ----
 
 # file of the node; lines; check and words, or None where nothing may be said
@@ -272,6 +315,11 @@ def main():
     t.run("rules that are not taken", cannot_write)
     t.run("a failure that is over", mended)
     t.run("a failure that was over, and is there again", lately)
+    t.run("no pod on one node", no_pod)
+    t.run("no process", no_process, "v1.36.1", True)
+    t.run("no process of its own, in k3s", no_process, "v1.36.2+k3s1", False)
+    t.run("a node that is taken away", leaving, "ToBeDeletedByClusterAutoscaler", False)
+    t.run("a node that is not", leaving, "example.com/batch", True)
     for file, texts, told, *severity in LINES:
         t.run(f"line: {told[0] if told else texts[0][:50]}", line, file, texts, told, *severity)
     t.run("a module that is missing", missing_module)
