@@ -429,6 +429,7 @@ ROWS = (
     ("checksums", IPTABLES, checksum, "vxlan-checksum-offload", "warning", ("Linux 5.4.40", "ethtool -K flannel.1 tx-checksum-ip-generic off")),
     ("checksums, counted", IPTABLES, ways(checksum, "5.4.0-26-generic", errors=88), "vxlan-checksum-offload", "warning", ("node2 has received 88 UDP packets",)),
     ("checksums, a distribution's kernel", IPTABLES, ways(checksum, "5.4.0-120-generic"), None, None, ()),
+    ("checksums, of SUSE", IPTABLES, ways(checksum, "5.3.18-150300.59.43-default"), None, None, ()),
     ("checksums, a kernel that is mended", IPTABLES, ways(checksum, "5.4.41", errors=88), None, None, ()),
     ("checksums, not left to the card", IPTABLES, ways(checksum, on="off"), None, None, ()),
     ("checksums, ports one after the other", IPTABLES, ways(checksum, random=False), None, None, ()),
