@@ -28,8 +28,19 @@ enum log_weight log_hit_weight(const struct log_hit *h)
 	return h->reason ? h->reason->weight : h->kind->weight;
 }
 
+/* Without ipset, kube-proxies to 1.25 took iptables, which their lines tell, and those from 1.26 on end. */
+static bool ended_for_ipset(const struct log_hit *h)
+{
+	static const char begin[] = "ipset-";
+
+	return h->reason && !h->reason->check && strncmp(h->reason->id, begin, sizeof(begin) - 1) == 0 && h->kind->check &&
+	       strcmp(h->kind->check, "kube-proxy-crashloop") == 0;
+}
+
 const char *log_hit_check(const struct log_hit *h)
 {
+	if (ended_for_ipset(h))
+		return "kube-proxy-crashloop-ipvs-modules";
 	return h->reason && h->reason->check ? h->reason->check : h->kind->check;
 }
 

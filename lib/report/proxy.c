@@ -408,8 +408,9 @@ static void add_todo(struct strbuf *b, const char *todo, const char *name)
 	const size_t n = name ? strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") : 0;
 
 	strbuf_adds(b, "              to do: ");
-	if (at && n && !name[n]) {
-		strbuf_addf(b, "%.*sxt_%s%s\n", (int)(at - todo), todo, name, at + sizeof(place) - 1);
+	if (at) {
+		const bool known = n && !name[n];
+		strbuf_addf(b, "%.*s%s%s%s\n", (int)(at - todo), todo, known ? "xt_" : "of that extension", known ? name : "", at + sizeof(place) - 1);
 	} else {
 		strbuf_addf(b, "%s\n", todo);
 	}

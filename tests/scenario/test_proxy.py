@@ -183,6 +183,8 @@ def test_log_error_alone():
     doc, _ = log_lines("""E0322 21:04:03.766676       1 some.go:49] "Never heard of" err="exit status 2: iptables v1.8.4 (legacy): Couldn't load match `recent':No such file" """,
                        codes={1})
     expect_equal([f["check"] for f in doc["findings"]], ["xt-modules-missing"], "in a line that is not known")
+    doc, _ = log_lines('E0322 21:04:03.766676       1 server.go:49] "Error running ProxyServer" err="error getting ipset version, error: exit status 1"', codes={1})
+    expect_equal([f["check"] for f in doc["findings"]], ["kube-proxy-crashloop-ipvs-modules"], "an end for want of ipset")
     for line in ("""E0322 21:04:03.766676       1 event.go:49] "Never heard of" err="dial tcp 10.0.0.1:6443: connect: connection refused" ipFamily=IPv4""",
                  "I0322 21:04:03.766676       1 some.go:49] open /proc/sys/net/netfilter/nf_conntrack_max: permission denied"):
         doc, _ = log_lines(line, codes={0, 2})
@@ -235,6 +237,12 @@ def test_missing_module():
     doc = run("proxy", "--log", log, "-o", "json", codes={1}).json
     expect_equal([(f["check"], f["node"]) for f in doc["findings"] if f["severity"] == "error"], [("xt-modules-missing", None)], "findings")
     expect_equal(doc["nodes"][0]["findings"], [f["id"] for f in doc["findings"]], "ids")
+    with tempfile.TemporaryDirectory(prefix="svcdoctor-test-") as folder:
+        os.mkdir(os.path.join(folder, "a"))
+        shutil.copy(log, os.path.join(folder, "a", "k.log"))
+        shutil.copy(os.path.join(CORPUS, LAB, "nodes", "node1", "kube-proxy.log"), os.path.join(folder, "k.log"))
+        p = subprocess.run([PROGRAM, "proxy", "--log", "k.log", "--log", "a/k.log", "-o", "json"], cwd=folder, stdout=subprocess.PIPE, check=False, timeout=30)
+        expect_equal([(n["label"], n["state"]) for n in json.loads(p.stdout)["nodes"]], [("k.log", "well"), ("a/k.log", "faulty")], "two logs of like names")
     suite = ElementTree.fromstring(run("proxy", "--log", log, "-o", "junit", codes={1}).out)
     expect_equal((suite.get("tests"), suite.get("failures"), suite.find("testcase/failure").get("type")), ("1", "1", "xt-modules-missing"), "junit")
     suite = ElementTree.fromstring(run("proxy", "--bundle", os.path.join(CORPUS, LAB), "-o", "junit", codes={0}).out)
