@@ -13,6 +13,7 @@
 #define UNKNOWN_MAX 16
 #define TEXT_MAX 400
 #define VERSION_MAX 40
+#define BREAK_S 600	/* requests to the API server are tried again within a minute */
 #define TOPICS (TOPIC_CONNTRACK + 1)
 
 void log_summary_release(struct log_summary *s)
@@ -54,7 +55,7 @@ struct held {
 	size_t count, first_line, last_line;
 	size_t next;		/* of the same kind, + 1 */
 	struct text name, text, detail;
-	char first[LOG_TIME_MAX], last[LOG_TIME_MAX];
+	char first[LOG_TIME_MAX], since[LOG_TIME_MAX], last[LOG_TIME_MAX];
 };
 struct unknown {
 	uint64_t key;
@@ -71,7 +72,7 @@ struct log_counter {
 	struct unknown unknown[UNKNOWN_MAX];
 	size_t unknown_n, errors_unknown;
 	struct text first_unknown, version, mode;
-	size_t mode_line;
+	size_t mode_line, good_line[TOPICS];
 	char until[LOG_TIME_MAX];
 };
 
@@ -168,7 +169,7 @@ static struct held *held_of(struct log_counter *c, struct which *w)
 	h->reason = w->reason;
 	h->count = 0;
 	h->next = c->first_of[w->form];
-	h->first[0] = h->last[0] = '\0';
+	h->first[0] = h->since[0] = h->last[0] = '\0';
 	keep_text(&h->name, w->name.s, w->name.len, TEXT_MAX);
 	c->first_of[w->form] = c->held.len;
 	return h;
@@ -191,6 +192,26 @@ static const struct log_row *reason_of(const struct log_counter *c, struct log_m
 	return reason;
 }
 
+/* Long without such a line: then it was well in between, though nothing says so. */
+static bool was_silent(const struct held *h, const struct log_line *l)
+{
+	const int64_t near = 15768000; /* in the middle of a year */
+	int64_t before, now;
+
+	if (h->row->kind.topic != TOPIC_API || strcmp(h->last, l->time) == 0)
+		return false;
+	before = log_time(h->last, near);
+	now = log_time(l->time, near);
+	return before >= 0 && now - before > BREAK_S;
+}
+
+static bool begins_anew(const struct log_counter *c, const struct held *h, const struct log_line *l)
+{
+	if (!h->count || h->row->kind.topic == TOPIC_NONE || h->row->kind.weight < LOG_WARNING)
+		return !h->count;
+	return c->good_line[h->row->kind.topic] > h->last_line || c->starts.started_line > h->last_line || was_silent(h, l);
+}
+
 static int count_line(struct log_counter *c, struct log_line *l, struct log_match *m, size_t first, size_t last)
 {
 	struct which w = { .row = m->row, .reason = reason_of(c, m), .form = m->first_form };
@@ -200,6 +221,12 @@ static int count_line(struct log_counter *c, struct log_line *l, struct log_matc
 	h = held_of(c, &w);
 	if (!h)
 		return -ENOMEM;
+	if (h->row->kind.weight == LOG_GOOD)
+		c->good_line[h->row->kind.topic] = last;
+	if (begins_anew(c, h, l)) {
+		h->since[0] = '\0';
+		keep_time(h->since, l);
+	}
 	if (!h->count++) {
 		h->first_line = first;
 		keep_time(h->first, l);
@@ -390,7 +417,8 @@ static int give_hit(struct arena *a, const struct held *h, struct log_summary *s
 			       .first_line = h->first_line, .last_line = h->last_line };
 
 	if (give_text(a, &h->name, &hit.name) < 0 || give_text(a, &h->text, &hit.text) < 0 || give_text(a, &h->detail, &hit.detail) < 0 ||
-	    give_time(a, h->first, &hit.first) < 0 || give_time(a, h->last, &hit.last) < 0)
+	    give_time(a, h->first, &hit.first) < 0 || give_time(a, h->since, &hit.since) < 0 ||
+	    give_time(a, h->last, &hit.last) < 0)
 		return -ENOMEM;
 	return array_push(&s->hits, hit);
 }
