@@ -175,6 +175,14 @@ static struct held *held_of(struct log_counter *c, struct which *w)
 	return h;
 }
 
+/* What ends kube-proxy where it starts ends nothing in a line of another time. */
+static bool is_end(const struct log_kind *k)
+{
+	static const char begin[] = "kube-proxy-crashloop";
+
+	return k->check && strncmp(k->check, begin, sizeof(begin) - 1) == 0;
+}
+
 /* Only of what may be wrong an error tells more: that a harmless line has one is known. */
 static const struct log_row *reason_of(const struct log_counter *c, struct log_match *m)
 {
@@ -186,6 +194,8 @@ static const struct log_row *reason_of(const struct log_counter *c, struct log_m
 	reason = log_index_text(&c->reasons, m->err.s, m->err.len, &found);
 	/* a port of a Service, which its line tells, and not one of kube-proxy's own */
 	if (reason && reason->kind.topic == TOPIC_HEALTH && m->row->kind.topic == TOPIC_NONE && m->row->kind.check)
+		return NULL;
+	if (reason && is_end(&reason->kind) && !is_end(&m->row->kind) && !(m->row->flags & ROW_END) && m->row->kind.topic != TOPIC_START)
 		return NULL;
 	if (reason && found.name.s)
 		m->c.name = found.name;
@@ -292,7 +302,7 @@ static bool find_other(const struct log_counter *c, const struct log_line *l, st
 	ret->err = l->err.s ? l->err : (struct log_span){ l->text, l->len };
 	reason = log_index_text(&c->reasons, ret->err.s, ret->err.len, &ret->c);
 	topic = reason ? reason->kind.topic : TOPIC_NONE;
-	if (!reason || (!fatal && ((!reason->kind.check && reason->kind.weight != LOG_HARMLESS) || (topic != TOPIC_SYNC && topic != TOPIC_START))))
+	if (!reason || (!fatal && ((!reason->kind.check && reason->kind.weight != LOG_HARMLESS) || (topic != TOPIC_SYNC && topic != TOPIC_START) || is_end(&reason->kind))))
 		return false;
 	ret->first_form = LOG_FORMS_MAX + (fatal ? LOG_OTHER_END : topic == TOPIC_SYNC ? LOG_OTHER_SYNC : LOG_OTHER_START);
 	ret->row = &log_proxy_others[ret->first_form - LOG_FORMS_MAX];

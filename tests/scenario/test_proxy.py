@@ -191,6 +191,9 @@ def test_log_error_alone():
                         (f'"Healthz server failed" {taken}', "kube-proxy-healthz-bind-failure")):
         doc, _ = log_lines("E0322 21:04:03.766676       1 a.go:49] " + line, codes={0})
         expect_equal([f["check"] for f in doc["findings"]], [check], "whose port it is")
+    for line in ('"Failed to execute iptables-restore"', '"Never heard of"'):
+        doc, _ = log_lines(f'E0322 21:04:03.766676       1 a.go:49] {line} err="open /proc/sys/net/ipv4/x: permission denied"', codes={0, 1})
+        expect(not [f for f in doc["findings"] if f["check"].startswith("kube-proxy-crashloop")], line)
     for line in ("""E0322 21:04:03.766676       1 event.go:49] "Never heard of" err="dial tcp 10.0.0.1:6443: connect: connection refused" ipFamily=IPv4""",
                  "I0322 21:04:03.766676       1 some.go:49] open /proc/sys/net/netfilter/nf_conntrack_max: permission denied"):
         doc, _ = log_lines(line, codes={0, 2})
