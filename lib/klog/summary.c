@@ -184,6 +184,9 @@ static const struct log_row *reason_of(const struct log_counter *c, struct log_m
 	if (!m->err.s || m->row->kind.weight < LOG_WARNING)
 		return NULL;
 	reason = log_index_text(&c->reasons, m->err.s, m->err.len, &found);
+	/* a port of a Service, which its line tells, and not one of kube-proxy's own */
+	if (reason && reason->kind.topic == TOPIC_HEALTH && m->row->kind.topic == TOPIC_NONE && m->row->kind.check)
+		return NULL;
 	if (reason && found.name.s)
 		m->c.name = found.name;
 	return reason;

@@ -201,6 +201,12 @@ def test_log_error_alone():
     expect_equal([f["check"] for f in doc["findings"]], ["xt-modules-missing"], "in a line that is not known")
     doc, _ = log_lines('E0322 21:04:03.766676       1 server.go:49] "Error running ProxyServer" err="error getting ipset version, error: exit status 1"', codes={1})
     expect_equal([f["check"] for f in doc["findings"]], ["kube-proxy-crashloop-ipvs-modules"], "an end for want of ipset")
+    taken = 'err="listen tcp :32000: bind: address already in use"'
+    for line, check in ((f'"Failed to start healthcheck" {taken} node="n1" service="shop/lb" port=32000', "service-hc-nodeport-bind-failure"),
+                        (f'"can\'t open port, skipping it" {taken} port=":32000"', "nodeport-process-conflict"),
+                        (f'"Healthz server failed" {taken}', "kube-proxy-healthz-bind-failure")):
+        doc, _ = log_lines("E0322 21:04:03.766676       1 a.go:49] " + line, codes={0})
+        expect_equal([f["check"] for f in doc["findings"]], [check], "whose port it is")
     for line in ("""E0322 21:04:03.766676       1 event.go:49] "Never heard of" err="dial tcp 10.0.0.1:6443: connect: connection refused" ipFamily=IPv4""",
                  "I0322 21:04:03.766676       1 some.go:49] open /proc/sys/net/netfilter/nf_conntrack_max: permission denied"):
         doc, _ = log_lines(line, codes={0, 2})
