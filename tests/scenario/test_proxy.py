@@ -80,6 +80,22 @@ def test_faulty():
         run("proxy", "--node", "node7", "--bundle", lab.path, codes={64})
 
 
+RANGES = (("kube-proxy-configz.json", "10.244.0.0/16", "10.96.0.0/12"), ("kube-proxy.log", "10.244.0.0/16", "10.96.0.0/12"),
+          ("iptables-nft-save.txt", "10.244.0.0/16", "10.96.0.0/12"), ("iptables-legacy-save.txt", "10.244.0.0/16", "10.96.0.0/12"),
+          ("nft-ruleset.json", '{"addr": "10.244.0.0", "len": 16}', '{"addr": "10.96.0.0", "len": 12}'))
+
+
+def test_cluster_cidr():
+    """The range of Services in its place, and rules that go by it: in every mode the one cause, and an error."""
+    for name in MODES:
+        with Copy(name) as lab:
+            for file, old, new in RANGES:
+                if os.path.exists(lab.file("nodes", "node2", file)):
+                    lab.write(lab.read("nodes", "node2", file).replace(old, new), "nodes", "node2", file)
+            told = [(f["severity"], f["check"], f["node"]) for f in proxy("--bundle", lab.path, codes=(1,))["findings"] if f["severity"] != "info"]
+            expect_equal(told, [("error", "clustercidr-mismatch", "node2")], name)
+
+
 def old_health(path):
     text = read(path)
     write(text.replace('"healthy":true', '"healthy":false').replace("07:30:0", "06:40:0", 1), path)
@@ -323,7 +339,8 @@ def on_a_node(t):
 
 def main():
     t = Tests()
-    for test in (test_sound, test_faulty, test_many, test_fleet, test_log_alone, test_log_error_alone, test_log_words, test_log_beside, test_missing_module, test_seats):
+    for test in (test_sound, test_faulty, test_cluster_cidr, test_many, test_fleet, test_log_alone, test_log_error_alone, test_log_words, test_log_beside,
+                 test_missing_module, test_seats):
         t.run(test.__name__[5:], test)
     on_a_node(t)
     t.finish()
