@@ -45,7 +45,7 @@ struct service_view {
 
 /* Of all nodes. */
 struct shared {
-	struct map claims; /* struct key -> struct svc */
+	struct map claims; /* struct key -> struct claim */
 	struct map pods;   /* struct ip_addr -> struct k8s_pod: those that run */
 };
 
@@ -85,42 +85,59 @@ static struct key key_of(const struct ip_addr *a, uint8_t proto, uint16_t port)
 	return k;
 }
 
-static void claim(struct run *r, struct map *claims, const struct ip_addr *a, const struct k8s_service_port *p, uint16_t port, struct svc *v)
-{
-	struct key *k = arena_new(&r->scratch, struct key);
+struct claim {
+	struct key key;
+	const struct k8s_service *owner; /* the first one */
+	struct svc *svc; /* NULL: it is not looked at, or several Services have it, and whose an entry is cannot be told */
+};
 
-	if (!k) {
-		r->err = -ENOMEM;
+static void claim(struct run *r, struct map *claims, const struct ip_addr *a, const struct k8s_service_port *p, uint16_t port, struct claim by)
+{
+	struct claim *c;
+
+	by.key = key_of(a, p->proto, port);
+	c = map_get(claims, &by.key, sizeof(by.key));
+	if (c) {
+		c->svc = c->owner == by.owner ? c->svc : NULL;
 		return;
 	}
-	*k = key_of(a, p->proto, port);
-	if (!map_get(claims, k, sizeof(*k)) && map_put(claims, k, sizeof(*k), v) < 0)
+	c = arena_new(&r->scratch, struct claim);
+	if (c)
+		*c = by;
+	if (!c || map_put(claims, &c->key, sizeof(c->key), c) < 0)
 		r->err = -ENOMEM;
 }
 
-static void claim_port(struct run *r, struct map *claims, struct svc *v, const struct k8s_service_port *p)
+static void claim_port(struct run *r, struct map *claims, const struct k8s_service_port *p, struct claim by)
 {
-	const struct k8s_service *s = v->o;
+	const struct k8s_service *s = by.owner;
 
 	if (p->proto != IPPROTO_UDP && p->proto != IPPROTO_TCP)
 		return;
 	for (size_t i = 0; i < s->ncluster_ips; i++)
-		claim(r, claims, &s->cluster_ips[i], p, p->port, v);
+		claim(r, claims, &s->cluster_ips[i], p, p->port, by);
 	for (size_t i = 0; i < s->nexternal_ips; i++)
-		claim(r, claims, &s->external_ips[i], p, p->port, v);
+		claim(r, claims, &s->external_ips[i], p, p->port, by);
 	for (size_t i = 0; i < s->ningress; i++)
 		if (s->ingress[i].ip.family)
-			claim(r, claims, &s->ingress[i].ip, p, p->port, v);
+			claim(r, claims, &s->ingress[i].ip, p, p->port, by);
 	if (p->node_port)
-		claim(r, claims, NULL, p, p->node_port, v);
+		claim(r, claims, NULL, p, p->node_port, by);
+}
+
+static void claim_all(struct run *r, struct map *claims, struct claim by)
+{
+	for (size_t i = 0; i < by.owner->nports && !r->err; i++)
+		claim_port(r, claims, &by.owner->ports[i], by);
 }
 
 static struct svc *claimer(const struct look *l, const struct snap_flow *f)
 {
 	const struct key vip = key_of(&f->dst, f->proto, f->dport), any = key_of(NULL, f->proto, f->dport);
-	struct svc *v = map_get(&l->shared->claims, &vip, sizeof(vip));
+	const struct claim *c = map_get(&l->shared->claims, &vip, sizeof(vip));
 
-	return v ? v : map_get(&l->shared->claims, &any, sizeof(any));
+	c = c ? c : map_get(&l->shared->claims, &any, sizeof(any));
+	return c ? c->svc : NULL;
 }
 
 /* ---- the Service on the node ---- */
@@ -357,7 +374,8 @@ static void take_tcp(struct look *l, const struct service_view *w, const struct 
 	const uint32_t whole = sysctl_seconds(l, "net.netfilter.nf_conntrack_tcp_timeout_established", 0);
 	struct group *g;
 
-	if (f->state != FLOW_TCP_ESTABLISHED || s.listed || ip_addr_equal(&f->reply_src, &f->dst) || !run_complete(l->r, K8S_PODS) ||
+	/* without a selector an endpoint may be anywhere, and there still */
+	if (f->state != FLOW_TCP_ESTABLISHED || s.listed || !w->svc->o->selector.len || ip_addr_equal(&f->reply_src, &f->dst) || !run_complete(l->r, K8S_PODS) ||
 	    map_get(&l->shared->pods, &f->reply_src, sizeof(f->reply_src)) || run_node_of_addr(l->r, &f->reply_src))
 		return;
 	g = group_of(l, w, e, STALE_TCP);
@@ -603,9 +621,10 @@ static void shared_release(struct shared *s)
 
 static void shared_fill(struct run *r, struct shared *s)
 {
-	for (size_t i = 0; i < r->nsvcs && !r->err; i++)
-		for (size_t p = 0; p < r->svcs[i].o->nports; p++)
-			claim_port(r, &s->claims, &r->svcs[i], &r->svcs[i].o->ports[p]);
+	for (size_t i = 0; i < r->nsvcs; i++)
+		claim_all(r, &s->claims, (struct claim){ .owner = r->svcs[i].o, .svc = &r->svcs[i] });
+	for (size_t i = 0; i < r->c->services.len; i++)
+		claim_all(r, &s->claims, (struct claim){ .owner = r->c->services.v[i] });
 	for (size_t i = 0; i < r->c->pods.len && !r->err; i++) {
 		struct k8s_pod *p = r->c->pods.v[i];
 

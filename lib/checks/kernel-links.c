@@ -448,11 +448,25 @@ static void told_mac(const struct k8s_node *o, char ret[static 18])
 		(void)snprintf(ret, 18, "%.17s", at);
 }
 
-static const struct node_link *flannel_link(const struct snap_node *n)
+/* Of the number that the annotation says: one of another number is left from before, or of somebody else. 0: it says none, and any will do. */
+static uint32_t told_number(const struct k8s_node *o)
 {
-	for (size_t i = 0; i < n->facts.links.len; i++)
-		if (str_starts(n->facts.links.v[i].name, "flannel.") && str_is(n->facts.links.v[i].kind, "vxlan"))
-			return &n->facts.links.v[i];
+	static const char key[] = "\"VNI\":";
+	const char *data = k8s_label_get(&o->meta.annotations, FLANNEL "backend-data"), *at = data ? strstr(data, key) : NULL;
+	uint64_t number = 0;
+
+	at = at ? at + sizeof(key) - 1 : NULL;
+	return at && parse_uint(at, strspn(at, "0123456789"), UINT32_MAX, &number) == 0 ? (uint32_t)number : 0;
+}
+
+static const struct node_link *flannel_link(const struct snap_node *n, uint32_t number)
+{
+	for (size_t i = 0; i < n->facts.links.len; i++) {
+		const struct node_link *l = &n->facts.links.v[i];
+
+		if (str_starts(l->name, "flannel.") && str_is(l->kind, "vxlan") && (!number || !l->tunnel_id || l->tunnel_id == number))
+			return l;
+	}
 	return NULL;
 }
 
@@ -461,7 +475,7 @@ void check_tunnel_address(struct run *r)
 	for (size_t i = 0; i < r->s->nodes.len; i++) {
 		const struct snap_node *n = r->s->nodes.v[i];
 		const struct k8s_node *o = kernel_asked(r, n) ? k8s_find_node(r->c, n->name) : NULL;
-		const struct node_link *l = o && n->facts.links_known ? flannel_link(n) : NULL;
+		const struct node_link *l = o && n->facts.links_known ? flannel_link(n, told_number(o)) : NULL;
 		struct finding *f;
 		char mac[18];
 

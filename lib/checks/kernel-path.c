@@ -72,11 +72,17 @@ static bool has_finding(const struct run *r, const char *id, const char *node)
 
 /* ---- several interfaces ---- */
 
-static bool has_global4(const struct snap_node *n, const char *link)
+/* The end of a pod's veth has the pods' gateway for an address, without a network (containernetworking/plugins, ptp). */
+static bool has_global4(const struct snap_node *n, const struct node_link *l)
 {
-	for (size_t i = 0; i < n->facts.addrs.len; i++)
-		if (n->facts.addrs.v[i].addr.family == AF_INET && n->facts.addrs.v[i].scope == SCOPE_GLOBAL && str_is(n->facts.addrs.v[i].ifname, link))
+	const unsigned longest = str_is(l->kind, "veth") ? 31 : 32;
+
+	for (size_t i = 0; i < n->facts.addrs.len; i++) {
+		const struct node_address *a = &n->facts.addrs.v[i];
+
+		if (a->addr.family == AF_INET && a->scope == SCOPE_GLOBAL && a->plen <= longest && str_is(a->ifname, l->name))
 			return true;
+	}
 	return false;
 }
 
@@ -85,7 +91,7 @@ static bool is_outside(const struct snap_node *n, const struct node_link *l)
 {
 	static const char *const kinds[] = { "bond", "vlan", "team", "veth", NULL };
 
-	return l->up && !l->loopback && !l->master && (!l->kind || str_one_of(l->kind, strlen(l->kind), kinds)) && has_global4(n, l->name);
+	return l->up && !l->loopback && !l->master && (!l->kind || str_one_of(l->kind, strlen(l->kind), kinds)) && has_global4(n, l);
 }
 
 /* Documentation/networking/ip-sysctl.rst: the larger value of "all" and of the interface. */

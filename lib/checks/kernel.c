@@ -36,7 +36,8 @@ bool kernel_release(const struct snap_node *n, struct kernel_release *ret)
 	}
 	if (!at)
 		return false;
-	ret->vendor = strstr(n->kernel, ".el") || (ret->v[2] == 0 && *at == '-' && isdigit((unsigned char)at[1]));
+	/* SUSE numbers a release for years by the version that it began with */
+	ret->vendor = strstr(n->kernel, ".el") || strstr(n->kernel, "-default") || (ret->v[2] == 0 && *at == '-' && isdigit((unsigned char)at[1]));
 	return true;
 }
 

@@ -194,6 +194,12 @@ static const char *meaning_why(struct run *r, const struct proxy_node *p, const 
 	return run_printf(r, "says: %s", k->meaning ? k->meaning : h->text ? h->text : "an error");
 }
 
+/* Where nobody knows the reason, the error is what there is to say. */
+static const char *end_why(struct run *r, const struct proxy_node *p, const struct log_hit *h)
+{
+	return h->reason || !h->detail || !*h->detail ? meaning_why(r, p, h) : run_printf(r, "ended with an error: %.160s", h->detail);
+}
+
 static const char *port_why(struct run *r, const struct proxy_node *p, const struct log_hit *h)
 {
 	(void)p;
@@ -225,7 +231,7 @@ static const struct reason {
 	{ "kube-proxy-crashloop-conntrack-sysctl", OF_START, sysctl_why },
 	{ "kube-proxy-crashloop-ipvs-modules", OF_START, meaning_why },
 	{ "kube-proxy-nft-binary-or-version", OF_START, meaning_why },
-	{ "kube-proxy-crashloop", OF_START, meaning_why },
+	{ "kube-proxy-crashloop", OF_START, end_why },
 	{ "kube-proxy-healthz-bind-failure", OF_LITTLE, port_why },
 	{ "conntrack-binary-missing", OF_LITTLE, conntrack_why },
 };

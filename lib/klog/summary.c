@@ -28,8 +28,19 @@ enum log_weight log_hit_weight(const struct log_hit *h)
 	return h->reason ? h->reason->weight : h->kind->weight;
 }
 
+/* Without ipset, kube-proxies to 1.25 took iptables, which their lines tell, and those from 1.26 on end. */
+static bool ended_for_ipset(const struct log_hit *h)
+{
+	static const char begin[] = "ipset-";
+
+	return h->reason && !h->reason->check && strncmp(h->reason->id, begin, sizeof(begin) - 1) == 0 && h->kind->check &&
+	       strcmp(h->kind->check, "kube-proxy-crashloop") == 0;
+}
+
 const char *log_hit_check(const struct log_hit *h)
 {
+	if (ended_for_ipset(h))
+		return "kube-proxy-crashloop-ipvs-modules";
 	return h->reason && h->reason->check ? h->reason->check : h->kind->check;
 }
 
@@ -164,6 +175,14 @@ static struct held *held_of(struct log_counter *c, struct which *w)
 	return h;
 }
 
+/* What ends kube-proxy where it starts ends nothing in a line of another time. */
+static bool is_end(const struct log_kind *k)
+{
+	static const char begin[] = "kube-proxy-crashloop";
+
+	return k->check && strncmp(k->check, begin, sizeof(begin) - 1) == 0;
+}
+
 /* Only of what may be wrong an error tells more: that a harmless line has one is known. */
 static const struct log_row *reason_of(const struct log_counter *c, struct log_match *m)
 {
@@ -173,6 +192,11 @@ static const struct log_row *reason_of(const struct log_counter *c, struct log_m
 	if (!m->err.s || m->row->kind.weight < LOG_WARNING)
 		return NULL;
 	reason = log_index_text(&c->reasons, m->err.s, m->err.len, &found);
+	/* a port of a Service, which its line tells, and not one of kube-proxy's own */
+	if (reason && reason->kind.topic == TOPIC_HEALTH && m->row->kind.topic == TOPIC_NONE && m->row->kind.check)
+		return NULL;
+	if (reason && is_end(&reason->kind) && !is_end(&m->row->kind) && !(m->row->flags & ROW_END) && m->row->kind.topic != TOPIC_START)
+		return NULL;
 	if (reason && found.name.s)
 		m->c.name = found.name;
 	return reason;
@@ -278,7 +302,7 @@ static bool find_other(const struct log_counter *c, const struct log_line *l, st
 	ret->err = l->err.s ? l->err : (struct log_span){ l->text, l->len };
 	reason = log_index_text(&c->reasons, ret->err.s, ret->err.len, &ret->c);
 	topic = reason ? reason->kind.topic : TOPIC_NONE;
-	if (!reason || (!fatal && ((!reason->kind.check && reason->kind.weight != LOG_HARMLESS) || (topic != TOPIC_SYNC && topic != TOPIC_START))))
+	if (!reason || (!fatal && ((!reason->kind.check && reason->kind.weight != LOG_HARMLESS) || (topic != TOPIC_SYNC && topic != TOPIC_START) || is_end(&reason->kind))))
 		return false;
 	ret->first_form = LOG_FORMS_MAX + (fatal ? LOG_OTHER_END : topic == TOPIC_SYNC ? LOG_OTHER_SYNC : LOG_OTHER_START);
 	ret->row = &log_proxy_others[ret->first_form - LOG_FORMS_MAX];
@@ -336,10 +360,28 @@ static void keep_name(struct log_counter *c, const struct log_match *m, size_t f
 	}
 }
 
+/* "Using %n Proxier": there are only these, two of them on Windows. */
+static bool is_mode(const struct log_span *name)
+{
+	static const char *const modes[] = { "iptables", "ipvs", "nftables", "userspace", "kernelspace", "winuserspace" };
+
+	for (size_t i = 0; name->s && i < ARRAY_LEN(modes); i++)
+		if (name->len == strlen(modes[i]) && strncasecmp(name->s, modes[i], name->len) == 0)
+			return true;
+	return false;
+}
+
+static bool find_line(struct log_counter *c, struct log_line *l, struct log_match *m)
+{
+	if (!log_index_find(&c->index, l, m))
+		return find_other(c, l, m);
+	return !(m->row->flags & ROW_MODE) || is_mode(&m->c.name);
+}
+
 int log_counter_add(struct log_counter *c, struct log_line *l, size_t first, size_t last)
 {
 	struct log_match m;
-	const bool known = log_index_find(&c->index, l, &m) || find_other(c, l, &m);
+	const bool known = find_line(c, l, &m);
 
 	keep_time(c->until, l);
 	if (known) {

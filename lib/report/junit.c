@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * -o junit: a test suite for CI systems. diagnose: a test case for each Service, failed when it is broken, skipped
- * when it could not be decided; findings of no Service are cases of their own. verify: a case for each Service, failed
- * by differences that are errors.
+ * when it could not be decided; findings of no Service are cases of their own. proxy: a case for each node, or for a log alone.
+ * verify: a case for each Service, failed by differences that are errors.
  */
 #include "report-private.h"
 
@@ -119,6 +119,54 @@ int junit_diagnosis(const struct report *r, const struct diagnosis *d)
 	for (size_t i = 0; i < d->cluster.len; i++) {
 		const struct finding *f = d->cluster.v[i];
 		if (f->severity == SEVERITY_ERROR && !f->explained_by && f->services.len == 0) {
+			case_begin(&s, "cluster", f->subject);
+			failure(&s, f->check->id, f->text, f->evidence.len ? f->evidence.v[0] : "");
+			s.failures++;
+			case_end(&s);
+		}
+	}
+	return suite_write(r, &s);
+}
+
+static bool is_of_row(const struct proxy_report *p, const struct finding *f)
+{
+	for (size_t i = 0; i < p->rows.len; i++) {
+		for (size_t k = 0; k < p->rows.v[i].findings.len; k++) {
+			if (p->rows.v[i].findings.v[k] == f) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+static void proxy_case(struct suite *s, const struct proxy_row *row)
+{
+	bool failed = false;
+	case_begin(s, "kube-proxy", row->label);
+	for (size_t i = 0; i < row->findings.len; i++) {
+		const struct finding *f = row->findings.v[i];
+		if (f->severity == SEVERITY_ERROR) {
+			failure(s, f->check->id, f->text, f->evidence.len ? f->evidence.v[0] : "");
+			failed = true;
+		}
+	}
+	s->failures += failed;
+	if (!failed && row->state == PROXY_UNTOLD) {
+		skip(s, row->words);
+	}
+	case_end(s);
+}
+
+int junit_proxy(const struct report *r, const struct proxy_report *p, const struct diagnosis *d)
+{
+	struct suite s CLEANUP(suite_release) = { 0 };
+	for (size_t i = 0; i < p->rows.len; i++) {
+		proxy_case(&s, &p->rows.v[i]);
+	}
+	for (size_t i = 0; i < d->cluster.len; i++) {
+		const struct finding *f = d->cluster.v[i];
+		if (f->severity == SEVERITY_ERROR && !f->explained_by && !is_of_row(p, f)) {
 			case_begin(&s, "cluster", f->subject);
 			failure(&s, f->check->id, f->text, f->evidence.len ? f->evidence.v[0] : "");
 			s.failures++;

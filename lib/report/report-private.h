@@ -135,6 +135,7 @@ void lines_field(struct strbuf *b, const char *s, char end);
 int lines_findings(const struct report *r, const struct diagnosis *d);
 int lines_verify(const struct report *r, const struct verify_report *v);
 int junit_diagnosis(const struct report *r, const struct diagnosis *d);
+int junit_proxy(const struct report *r, const struct proxy_report *p, const struct diagnosis *d);
 int junit_verify(const struct report *r, const struct verify_report *v);
 
 /* ---- verify-text.c ---- */

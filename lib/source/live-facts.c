@@ -13,7 +13,7 @@
 #include "proxy-private.h"
 
 enum {
-	DNS_PODS = 4, FACT_MS = 3000, SMALL_ANSWER = 256 << 10, DNS_LOG_LINES = 200, DNS_LOG_PREVIOUS = 50,
+	DNS_PODS = 4, FIRST_NODES = 4, FACT_MS = 3000, SMALL_ANSWER = 256 << 10, DNS_LOG_LINES = 200, DNS_LOG_PREVIOUS = 50,
 	/* of kube-proxy's log: the beginning, where its mode and flags stand, and the end */
 	LOG_BYTES = 64 << 10, LOG_BYTES_NAMED = 16 << 10, LOG_LINES = 1000, LOG_LINES_NAMED = 100, LOG_LINES_PREVIOUS = 100, LOG_ANSWER = 1 << 20,
 	METRICS_ANSWER = 4 << 20, METRICS_KB = 120, /* at most, and as a rule */
@@ -24,10 +24,15 @@ struct facts {
 	struct api *api;
 	const struct live_plan *plan;
 	size_t asked;
-	bool refused[3]; /* by enum source */
+	struct {
+		bool refused; /* it is not asked any more: by right, or since nobody delivers */
+		bool told;    /* why it failed */
+		bool failed, delivered;
+	} of[3]; /* by enum source */
 	struct server {
 		bool away; /* turned off, or not to be reached from elsewhere */
 		bool all;  /* it listens at every address, and that is known */
+		bool failed, delivered;
 		uint16_t port;
 	} health, metrics; /* of kube-proxy, as the cluster configures it */
 };
@@ -74,9 +79,11 @@ static int take_failure(struct fact *f, const struct api_result *r)
 	const bool forbidden = r->outcome == API_FORBIDDEN;
 	struct snap_missing m = { .kind = -1, .why = forbidden ? FORBIDDEN : UNREADABLE, .right = forbidden ? rights[f->source] : NULL };
 
-	if (f->facts->refused[f->source])
+	f->facts->of[f->source].refused |= forbidden;
+	f->facts->of[f->source].failed = true;
+	if (f->facts->of[f->source].told)
 		return 0;
-	f->facts->refused[f->source] = true;
+	f->facts->of[f->source].told = true;
 	m.text = arena_strdup(&f->facts->s->arena, r->text);
 	m.hint = arena_strdup(&f->facts->s->arena, r->hint);
 	return array_push(&f->facts->s->missing, m);
@@ -99,11 +106,13 @@ static int say_end(struct fact *f, enum snap_port_end end, int status)
  */
 static int take_page(struct fact *f, const struct api_result *r, char **data, size_t size)
 {
-	const struct server *server = f->port == PROXY_HEALTHZ || f->port == PROXY_LIVEZ ? &f->facts->health : &f->facts->metrics;
+	struct server *server = f->port == PROXY_HEALTHZ || f->port == PROXY_LIVEZ ? &f->facts->health : &f->facts->metrics;
 	struct strbuf b = { .s = take_ptr(*data), .len = size, .cap = size + 1 };
 	const bool ok = r->outcome == API_OK, is = (ok || r->status == 503) && b.s && proxy_is_answer(f->port, &b);
 	int err;
 
+	server->delivered |= is || ok;
+	f->facts->of[OF_PROXY].delivered |= is || ok;
 	if (is) {
 		err = say_end(f, PORT_ANSWERED, ok ? 200 : 503);
 		if (err == 0)
@@ -116,8 +125,8 @@ static int take_page(struct fact *f, const struct api_result *r, char **data, si
 		err = say_end(f, PORT_REFUSED, 0);
 	} else if (f->port == PROXY_HEALTHZ || r->outcome == API_FORBIDDEN) {
 		err = take_failure(f, r);
-	} else { /* nobody misses the other pages; where one cannot be reached the others cannot either */
-		f->facts->metrics.away |= f->port != PROXY_LIVEZ && r->outcome != API_NOT_FOUND;
+	} else { /* nobody misses the other pages */
+		server->failed |= f->port != PROXY_LIVEZ && r->outcome != API_NOT_FOUND;
 		err = 0;
 	}
 	strbuf_release(&b);
@@ -137,6 +146,7 @@ static int take_log(struct fact *f, const struct api_result *r, const char *data
 	struct snap_log l = { .program = f->program, .ns = f->pod->meta.ns, .pod = f->pod->meta.name, .container = f->container,
 			      .node = f->node, .previous = f->previous };
 
+	f->facts->of[OF_LOG].delivered |= r->outcome == API_OK;
 	if (r->outcome != API_OK)
 		return f->previous && r->outcome != API_FORBIDDEN ? 0 : take_failure(f, r);
 	if (f->node && !snapshot_node(s, f->node, true))
@@ -167,6 +177,7 @@ static int on_fact(void *arg, const struct api_result *r, char *data, size_t siz
 				 probe_add(f->facts->s, "ready", f->pod->meta.ns, f->pod->meta.name, (int)r->status, body, strlen(body)) :
 				 take_failure(f, r);
 	} else if (r->outcome == API_OK && data) {
+		f->facts->of[f->source].delivered = true;
 		return use_file(f, data, size);
 	} else {
 		result = take_failure(f, r);
@@ -194,7 +205,7 @@ static int ask(struct facts *x, struct fact f, const struct api_what *what, cons
 /* Of the cluster's DNS little is asked, and in a small cluster always. */
 static bool has_room(const struct facts *x, enum source source, bool dns, unsigned kilobytes)
 {
-	return !x->refused[source] && ((dns && x->plan->widened) || live_room(x->plan, (unsigned)x->asked + 1, kilobytes));
+	return !x->of[source].refused && ((dns && x->plan->widened) || live_room(x->plan, (unsigned)x->asked + 1, kilobytes));
 }
 
 static int ask_pod(struct facts *x, struct fact f, const struct k8s_pod *p, const char *port, const char *below)
@@ -411,21 +422,51 @@ static int ask_dns(struct facts *x)
 	return r;
 }
 
+/* What failed so far, and was not delivered by anybody. */
+static bool is_in_doubt(const struct facts *x)
+{
+	for (size_t i = 0; i < ARRAY_LEN(x->of); i++)
+		if (x->of[i].failed && !x->of[i].delivered && !x->of[i].refused)
+			return true;
+	return x->metrics.failed && !x->metrics.delivered && !x->metrics.away;
+}
+
+static void give_up(struct facts *x)
+{
+	for (size_t i = 0; i < ARRAY_LEN(x->of); i++)
+		x->of[i].refused |= x->of[i].failed && !x->of[i].delivered;
+	x->metrics.away |= x->metrics.failed && !x->metrics.delivered;
+}
+
+/*
+ * What the first node does not give by right is not asked of the others. What it does not deliver may be this node's own trouble: a few more are
+ * asked, and if none of them delivers either, nobody can be reached from here.
+ */
+static int ask_nodes(struct facts *x, const struct name_list *nodes)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < nodes->v.len; i++) {
+		r = ask_node(x, nodes->v.v[i]);
+		if (r < 0 || !(i == 0 || ((i + 1 == FIRST_NODES || i + 1 == nodes->v.len) && is_in_doubt(x))))
+			continue;
+		r = api_run(x->api);
+		if (i + 1 >= FIRST_NODES || i + 1 == nodes->v.len)
+			give_up(x);
+	}
+	return r;
+}
+
 int live_facts(struct snapshot *s, struct api *a, struct live_plan *p)
 {
 	const struct kube_proxy_config *c = &s->configmap_config;
 	struct facts x = { .s = s, .api = a, .plan = p, .health = server_of(c, c->healthz_bind_address, PROXY_HEALTHZ_PORT, true),
 			   .metrics = server_of(c, c->metrics_bind_address, PROXY_METRICS_PORT, false) };
 	struct name_list nodes = { 0 };
-	int r = 0;
+	int r;
 
 	live_nodes(p, &nodes);
-	/* what the first node does not give, by right or by reach, is not asked of the others */
-	for (size_t i = 0; r == 0 && i < nodes.v.len; i++) {
-		r = ask_node(&x, nodes.v.v[i]);
-		if (r == 0 && i == 0)
-			r = api_run(a);
-	}
+	r = ask_nodes(&x, &nodes);
 	if (r == 0)
 		r = ask_dns(&x);
 	array_free(&nodes.v);

@@ -76,7 +76,7 @@ static bool hex_of(const struct words *w, size_t i, uint64_t *ret)
 static bool is_name(const char *s, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
-		if (!isalnum((unsigned char)s[i]) && !strchr("_.-@", s[i]))
+		if (!s[i] || (!isalnum((unsigned char)s[i]) && !strchr("_.-@", s[i])))
 			return false;
 	return len > 0 && len < NAME_MAX_SIZE;
 }

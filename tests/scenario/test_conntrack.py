@@ -110,10 +110,12 @@ class World:
             n["spec"]["podCIDRs"].append(f"fd44:{x}::/64")
             n["status"]["addresses"].append({"type": "InternalIP", "address": f"fd99::{x}"})
 
-    def set(self, *which):
-        """The Service has these endpoints, and kube-proxy wrote its rules."""
-        services = self.put("services", lambda items: items.append(service()))
-        slices = self.put("endpointslices", lambda items: items.extend(endpoint_slice(f, which) for f in (4, 6)))
+    def set(self, *which, more=((), ()), **spec):
+        """The Service has these endpoints, and kube-proxy wrote its rules; @more: other Services and their EndpointSlices."""
+        own = service()
+        own["spec"].update(spec)
+        services = self.put("services", lambda items: items.extend([own, *more[0]]))
+        slices = self.put("endpointslices", lambda items: items.extend([*(endpoint_slice(f, which) for f in (4, 6)), *more[1]]))
         self.put("pods", lambda items: items.extend(pod(i) for i in which))
         self.put("nodes", self.dual_stack)
         self.put("servicecidrs", lambda items: items[0]["spec"]["cidrs"].append("fd96::/112"))
@@ -260,6 +262,33 @@ def look_alikes():
         expect_equal(found(w.live("-o", "json")), [], "nothing")
 
 
+def shared_address():
+    """Two Services with one external IP: by port it is known whose an entry is; with one port for both it is not, and nothing is said."""
+    def other(port):
+        s, e = service(), endpoint_slice(4, (1,))
+        s["metadata"], e["metadata"] = meta("other"), meta("other-4", labels={"kubernetes.io/service-name": "other"})
+        s["spec"].update(type="ClusterIP", clusterIP="10.96.77.2", clusterIPs=["10.96.77.2"], ipFamilies=["IPv4"], ipFamilyPolicy="SingleStack", externalIPs=["192.0.2.50"])
+        s["spec"]["ports"] = [{"name": "log", "protocol": "UDP", "port": port, "targetPort": 5514}]
+        return (s,), (e,)
+
+    def entry(port, i, sport):
+        w.node.run("conntrack", "-I", "-p", "udp", "-s", "10.244.1.9", "-d", "192.0.2.50", "--sport", str(sport), "--dport", str(port), "-r", ENDPOINTS[4][i],
+                   "-q", "10.244.1.9", "--reply-port-src", "5514", "--reply-port-dst", str(sport), "-t", "25")
+    with World("iptables") as w:
+        w.set(0, more=other(515), externalIPs=["192.0.2.50"])
+        entry(PORT, 0, 4711)
+        entry(515, 1, 4712)
+        expect_equal(found(w.live("-o", "json")), [], "each at its own port")
+        entry(PORT, 1, 4713)
+        r = w.live("-o", "json")
+        expect_equal(found(r), [(GONE, "error")], "of the other one's endpoint")
+        w.fix(w.live())
+        expect_equal((found(w.live("-o", "json")), len(w.entries())), ([], 2), "after")
+        w.set(0, more=other(PORT), externalIPs=["192.0.2.50"])
+        entry(PORT, 1, 4713)
+        expect_equal(found(w.live("-o", "json")), [], "one port for both")
+
+
 def main():
     t = Tests()
     missing = lacks("ip", "nft", "iptables-nft-restore", "ip6tables-nft-restore", "nfacct", "conntrack", "nsenter")
@@ -272,6 +301,7 @@ def main():
         t.run(f"before-rules-{mode}", before_rules, mode)
     t.run("with-a-reason", with_a_reason)
     t.run("look-alikes", look_alikes)
+    t.run("shared-address", shared_address)
     t.finish()
 
 

@@ -301,12 +301,12 @@ def overlay_no_neighbour(b, learning=False):
         b.json("node1", "ip-link.json", lambda items: [l["linkinfo"]["info_data"].update(learning=True) for l in items if l["ifname"] == "flannel.1"] and None)
 
 
-def reverse_path(b, dropped=4, interfaces=2, strict=1):
+def reverse_path(b, dropped=4, interfaces=2, strict=1, prefix=24, **link):
     """A second interface, by which something came that would have been answered by the first."""
     if interfaces > 1:
-        b.json("node1", "ip-link.json", lambda items: items.append({"ifindex": 60, "ifname": "eth1", "flags": ["BROADCAST", "UP"], "mtu": 1500}))
+        b.json("node1", "ip-link.json", lambda items: items.append({"ifindex": 60, "ifname": "eth1", "flags": ["BROADCAST", "UP"], "mtu": 1500, **link}))
         b.json("node1", "ip-addr.json", lambda items: items.append({"ifindex": 60, "ifname": "eth1", "flags": ["UP"], "addr_info": [
-            {"family": "inet", "local": "192.0.2.9", "prefixlen": 24, "scope": "global"}]}))
+            {"family": "inet", "local": "192.0.2.9", "prefixlen": prefix, "scope": "global"}]}))
         b.json("node1", "ip-route.json", lambda items: items.extend([
             {"dst": "192.0.2.0/24", "dev": "eth1", "protocol": "kernel", "scope": "link", "flags": []},
             {"type": "local", "dst": "192.0.2.9", "dev": "eth1", "table": "local", "protocol": "kernel", "scope": "host", "flags": []}]))
@@ -333,6 +333,13 @@ def flannel_told(b, mac=MACS["node2"], kind="vxlan"):
                 n["metadata"]["annotations"] = {"flannel.alpha.coreos.com/backend-type": kind,
                                                 "flannel.alpha.coreos.com/backend-data": json.dumps({"VNI": 1, "VtepMAC": mac}, separators=(",", ":"))}
     b.objects("nodes", change)
+
+
+def flannel_twice(b):
+    """A link that another configuration left."""
+    flannel_told(b)
+    b.json("node2", "ip-link.json", lambda items: items.insert(0, {"ifindex": 70, "ifname": "flannel.4096", "flags": ["UP"], "mtu": 1450, "address": "7e:4d:5a:00:00:01",
+                                                                  "linkinfo": {"info_kind": "vxlan", "info_data": {"id": 4096, "port": 4789}}}))
 
 
 def nothing(_b):
@@ -429,6 +436,7 @@ ROWS = (
     ("checksums", IPTABLES, checksum, "vxlan-checksum-offload", "warning", ("Linux 5.4.40", "ethtool -K flannel.1 tx-checksum-ip-generic off")),
     ("checksums, counted", IPTABLES, ways(checksum, "5.4.0-26-generic", errors=88), "vxlan-checksum-offload", "warning", ("node2 has received 88 UDP packets",)),
     ("checksums, a distribution's kernel", IPTABLES, ways(checksum, "5.4.0-120-generic"), None, None, ()),
+    ("checksums, of SUSE", IPTABLES, ways(checksum, "5.3.18-150300.59.43-default"), None, None, ()),
     ("checksums, a kernel that is mended", IPTABLES, ways(checksum, "5.4.41", errors=88), None, None, ()),
     ("checksums, not left to the card", IPTABLES, ways(checksum, on="off"), None, None, ()),
     ("checksums, ports one after the other", IPTABLES, ways(checksum, random=False), None, None, ()),
@@ -452,10 +460,13 @@ ROWS = (
      "rp-filter-strict", "warning", ("martian source 10.0.0.5",)),
     ("reverse path, nothing dropped", IPTABLES, ways(reverse_path, dropped=0), None, None, ()),
     ("reverse path, loose", IPTABLES, ways(reverse_path, strict=2), None, None, ()),
+    ("reverse path, at a pod's link", IPTABLES, ways(reverse_path, prefix=32, linkinfo={"info_kind": "veth"}), None, None, ()),
+    ("reverse path, a network of one address", IPTABLES, ways(reverse_path, prefix=32), "rp-filter-strict", "warning", ()),
     ("reverse path, one interface", IPTABLES, ways(reverse_path, interfaces=1), None, None, ()),
 
     ("flannel's hardware address", IPTABLES, ways(flannel_told, "7e:4d:5a:12:9f:bb"), "networkmanager-interferes", "error", ("node2", "7e:4d:5a:12:9f:bb")),
     ("flannel's hardware address as told", IPTABLES, flannel_told, None, None, ()),
+    ("flannel's link of before", IPTABLES, flannel_twice, None, None, ()),
     ("flannel without VXLAN", IPTABLES, ways(flannel_told, "7e:4d:5a:12:9f:bb", "host-gw"), None, None, ()),
 )
 

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from xml.etree import ElementTree
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from api_server import ApiServer, Rule  # noqa: E402
@@ -198,6 +199,17 @@ def test_log_error_alone():
     doc, _ = log_lines("""E0322 21:04:03.766676       1 some.go:49] "Never heard of" err="exit status 2: iptables v1.8.4 (legacy): Couldn't load match `recent':No such file" """,
                        codes={1})
     expect_equal([f["check"] for f in doc["findings"]], ["xt-modules-missing"], "in a line that is not known")
+    doc, _ = log_lines('E0322 21:04:03.766676       1 server.go:49] "Error running ProxyServer" err="error getting ipset version, error: exit status 1"', codes={1})
+    expect_equal([f["check"] for f in doc["findings"]], ["kube-proxy-crashloop-ipvs-modules"], "an end for want of ipset")
+    taken = 'err="listen tcp :32000: bind: address already in use"'
+    for line, check in ((f'"Failed to start healthcheck" {taken} node="n1" service="shop/lb" port=32000', "service-hc-nodeport-bind-failure"),
+                        (f'"can\'t open port, skipping it" {taken} port=":32000"', "nodeport-process-conflict"),
+                        (f'"Healthz server failed" {taken}', "kube-proxy-healthz-bind-failure")):
+        doc, _ = log_lines("E0322 21:04:03.766676       1 a.go:49] " + line, codes={0})
+        expect_equal([f["check"] for f in doc["findings"]], [check], "whose port it is")
+    for line in ('"Failed to execute iptables-restore"', '"Never heard of"'):
+        doc, _ = log_lines(f'E0322 21:04:03.766676       1 a.go:49] {line} err="open /proc/sys/net/ipv4/x: permission denied"', codes={0, 1})
+        expect(not [f for f in doc["findings"] if f["check"].startswith("kube-proxy-crashloop")], line)
     for line in ("""E0322 21:04:03.766676       1 event.go:49] "Never heard of" err="dial tcp 10.0.0.1:6443: connect: connection refused" ipFamily=IPv4""",
                  "I0322 21:04:03.766676       1 some.go:49] open /proc/sys/net/netfilter/nf_conntrack_max: permission denied"):
         doc, _ = log_lines(line, codes={0, 2})
@@ -212,6 +224,10 @@ def test_log_words():
     expect(text.count("    harmless  ") == 2 and 'Flag proxy-mode=""' in text and "Too many links." in text, text)
     _, text = log_lines('E1122 10:13:18.874465       1 some.go:532] "Never heard of" err="nor of this"', codes={0})
     expect("! its log has errors that are not known here" in text, text)
+    doc, text = log_lines('E1122 10:13:18.874465       1 run.go:74] "command failed" err="the moon is full"', codes={1})
+    expect("cause: kube-proxy ended with an error: the moon is full" in text, text)
+    doc, _ = log_lines("I1122 10:13:18.874465       1 server_others.go:1] Using ipxables Proxier.", codes={2})
+    expect_equal(doc["nodes"][0]["mode"], None, "a mode that there is not")
     doc, text = log_lines("2026/01/01 10:00:00 [notice] 1#1: start worker processes", "nothing else", codes={2})
     expect("? none of its lines is known" in text and doc["nodes"][0]["state"] == "unknown", text)
     for extension, rest in (("mark", "rules=\"*nat\\n:KUBE-SERVICES - [0:0]\\n\" ipFamily=\"IPv6\""), ("comment", 'ipFamily="IPv4" rules="*filter\\n')):
@@ -231,6 +247,10 @@ def test_log_beside():
         log = os.path.join(CORPUS, LAB, "nodes", "node2", "kube-proxy.log")
         doc = proxy("--bundle", lab.path, "--node", "node1", "--log", log)
         expect_equal([n["node"] for n in doc["nodes"]], ["node1"], "nodes")
+        text = run("proxy", "--log", log, "--node", "n7", codes={0}).out
+        expect(text.startswith("looked at: a log of kube-proxy alone") and "\nn7   ok " in text, text)
+        text = run("proxy", "--bundle", lab.path, "--log", log, codes={0, 1}).out
+        expect("kube-proxy on 2 nodes, and 1 log of no known node: " in text, text)
         expect(doc["nodes"][0]["log"]["lines_read"] > 50, "the log is not the node's")
 
 
@@ -242,6 +262,16 @@ def test_missing_module():
     doc = run("proxy", "--log", log, "-o", "json", codes={1}).json
     expect_equal([(f["check"], f["node"]) for f in doc["findings"] if f["severity"] == "error"], [("xt-modules-missing", None)], "findings")
     expect_equal(doc["nodes"][0]["findings"], [f["id"] for f in doc["findings"]], "ids")
+    with tempfile.TemporaryDirectory(prefix="svcdoctor-test-") as folder:
+        os.mkdir(os.path.join(folder, "a"))
+        shutil.copy(log, os.path.join(folder, "a", "k.log"))
+        shutil.copy(os.path.join(CORPUS, LAB, "nodes", "node1", "kube-proxy.log"), os.path.join(folder, "k.log"))
+        p = subprocess.run([PROGRAM, "proxy", "--log", "k.log", "--log", "a/k.log", "-o", "json"], cwd=folder, stdout=subprocess.PIPE, check=False, timeout=30)
+        expect_equal([(n["label"], n["state"]) for n in json.loads(p.stdout)["nodes"]], [("k.log", "well"), ("a/k.log", "faulty")], "two logs of like names")
+    suite = ElementTree.fromstring(run("proxy", "--log", log, "-o", "junit", codes={1}).out)
+    expect_equal((suite.get("tests"), suite.get("failures"), suite.find("testcase/failure").get("type")), ("1", "1", "xt-modules-missing"), "junit")
+    suite = ElementTree.fromstring(run("proxy", "--bundle", os.path.join(CORPUS, LAB), "-o", "junit", codes={0}).out)
+    expect_equal([(c.get("name"), len(c)) for c in suite], [("node1", 0), ("node2", 0)], "junit of sound nodes")
 
 
 # ---- from where ----

@@ -302,9 +302,30 @@ def api_open():
         expect_equal(s.nodes["node1"]["rules"].get("rules_by_metrics"), 159, "its metrics")
 
 
+def api_away():
+    """One node whose kubelet is away hides nothing of the others; what may not be read is told, and by nobody's fault is anything wrong."""
+    def lost(q):
+        if "/kube-proxy-0" not in q.target or not ("/log" in q.target or "/proxy/" in q.target):
+            return None
+        return Answer(500, b'{"kind":"Status","apiVersion":"v1","status":"Failure","message":"dial tcp 172.30.99.1:10250: i/o timeout","code":500}', "application/json")
+    with Served(config="metricsBindAddress: 0.0.0.0:10249\n") as s:
+        s.server.hook = lost
+        got, asked, _ = s.health("one node is away")
+        expect_equal(got, {"node1": {}, "node2": {"healthz": 200, "proxyMode": "refused", "configz": "refused", "metrics": "refused"}}, "ports")
+        expect_equal(asked.count("1:10249/metrics"), 1, "what was asked")
+        expect(s.nodes["node2"]["log"], "the log of the other node")
+        text = run("proxy", env={"KUBECONFIG": s.server.kubeconfig(), "HOME": "/nonexistent"}, codes=(2,)).out
+        expect("not read: cannot get pods/kube-proxy-0/proxy" in text and "cannot get pods/kube-proxy-0/log" in text and "i/o timeout" in text, text)
+    with Served() as s:
+        s.server.rules = {"bob": lambda a: a.resource not in ("pods/log", "pods/proxy", "nodes/proxy")}
+        r = run("proxy", env={"KUBECONFIG": s.server.kubeconfig(user="bob"), "HOME": "/nonexistent"}, codes=(2,))
+        expect('cannot get resource "pods/log"' in r.out and 'cannot get resource "pods/proxy"' in r.out, r.out)
+        expect_equal(sum("/log" in q.target or "/proxy/" in q.target for q in s.server.requests if "/pods/kube-proxy" in q.target), 2, "what is forbidden is asked once")
+
+
 def main():
     t = Tests()
-    for test in (api_healthy, api_ill, api_refused, api_open):
+    for test in (api_healthy, api_ill, api_refused, api_open, api_away):
         t.run(test.__name__.replace("_", " "), test)
     missing = lacks("ip", "bash")
     if missing:
