@@ -36,6 +36,7 @@ struct log_hit {
 	const struct log_kind *reason; /* what the text of its error is known to mean ("api-certificate-expired"); NULL: it has none, or it is not known */
 	size_t count;
 	const char *first, *last; /* times as the lines tell them; NULL: they tell none */
+	const char *since;	  /* from which one on it has been so without a break: no start, no good line of its topic in between; NULL */
 	const char *text;	  /* the last such line, cleaned, at most 400 bytes */
 	const char *name, *detail; /* what it speaks of: the zone of a loop, the name that was asked, the resource that is forbidden; and the rest, such as the error of a socket. NULL */
 	size_t first_line, last_line; /* their numbers, from 1; what is before log_summary.started_line is history */

@@ -48,11 +48,19 @@ static void restart_commands(struct run *r, struct finding *f, const struct prox
  * A node that is being drained answers 503 on purpose (KEP-3836: being deleted, or tainted by the autoscaler), however well it syncs; /livez does
  * not ask for that.
  */
+static bool is_leaving(const struct k8s_node *n)
+{
+	for (size_t i = 0; n && i < n->ntaints; i++)
+		if (str_is(n->taints[i].key, "ToBeDeletedByClusterAutoscaler"))
+			return true;
+	return n && n->meta.deleted;
+}
+
 static bool is_drained(const struct proxy_view *v)
 {
 	const struct snap_proxy *p = &v->n->proxy;
 
-	if (p->eligible != 0)
+	if (p->eligible != 0 && (p->eligible > 0 || !is_leaving(v->object)))
 		return false;
 	if (p->family_healthy[0] == 0 || p->family_healthy[1] == 0)
 		return false;
@@ -86,6 +94,7 @@ static void stale_health(struct run *r, struct proxy_node *p)
 		return;
 	f = proxy_cause(r, p, "kube-proxy-healthz-stale", NULL, NULL, proxy_synced(r, p->v));
 	f->rank = 5;
+	proxy_lasts(r, p, f, proxy_synced(r, p->v));
 	if (x->healthz_known && x->healthz_last_updated && !str_starts(x->healthz_last_updated, "0001-"))
 		f->since = x->healthz_last_updated;
 	if (!f->services.len && !strstr(f->text, " for "))
@@ -159,6 +168,7 @@ static void late_metrics(struct run *r, struct proxy_node *p)
 		return;
 	f = proxy_cause(r, p, check, NULL, why, proxy_synced(r, p->v));
 	f->rank = 4;
+	proxy_lasts(r, p, f, proxy_synced(r, p->v));
 	metrics_evidence(r, f, m, now);
 	restart_commands(r, f, p->v);
 }
@@ -285,6 +295,7 @@ static void crash_loop(struct run *r, struct proxy_node *p)
 	f = proxy_cause(r, p, "kube-proxy-crashloop", pod ? "ends again and again, and its log tells no reason that is known" : "is started again and again", NULL, 0);
 	f->rank = 3;
 	if (pod) {
+		f->severity = MAX(f->severity, f->check->severity);
 		finding_evidence(r, f, "Pod %s/%s: %s", p->v->pod->meta.ns, p->v->pod->meta.name, pod_line(r, &w));
 		if (w.container && w.container->last_reason)
 			finding_evidence(r, f, "container %s ended with %s, exit code %lld", w.container->name, w.container->last_reason,
@@ -297,22 +308,43 @@ static void crash_loop(struct run *r, struct proxy_node *p)
 	last_words(r, f, p->v);
 }
 
+/* Programs that have it inside are not found by its name: k3s. */
+static bool is_inside_another(const struct proxy_view *v)
+{
+	return v->object && v->object->kubelet_version && strstr(v->object->kubelet_version, "+k3s");
+}
+
+/* On other nodes it is a pod, here there is none; and nothing tells of it but what it wrote. */
+static bool lacks_pod(const struct run *r, const struct proxy_view *v)
+{
+	return v->object && run_complete(r, K8S_PODS) && r->proxy_pods.len > 0 && !v->n->proxy.has_log && !v->n->proxy.processes_known;
+}
+
 /* Where it is no pod: its rules are there, or its log, and no process. */
 static void no_process(struct run *r, struct proxy_node *p)
 {
 	const struct snap_node *n = p->v->n;
 	struct finding *f;
+	bool pod;
 
-	if (!n || p->v->pod || !n->proxy.processes_known || n->proxy.processes.len || proxy_found(p, "kube-proxy-not-running"))
+	if (!n || p->v->pod || n->proxy.processes.len || proxy_found(p, "kube-proxy-not-running") || is_inside_another(p->v))
+		return;
+	pod = lacks_pod(r, p->v);
+	if (!pod && !n->proxy.processes_known)
 		return;
 	if (!n->proxy.has_log && !verify_has_proxy_rules(n) && !verify_has_proxy_table(n, false) && !n->rules.servers.len)
 		return;
 	for (int i = 0; i < PROXY_PORTS; i++)
 		if (n->proxy.ports[i].end == PORT_ANSWERED)
 			return;
-	f = proxy_cause(r, p, "kube-proxy-not-running", "does not run: there is no such process", NULL, 0);
+	f = proxy_cause(r, p, "kube-proxy-not-running", pod ? "does not run: it has no pod there, as it has on other nodes" : "does not run: there is no such process",
+			NULL, 0);
 	f->rank = 4;
 	finding_evidence(r, f, "%s", n->proxy.has_log ? "its log is there" : "its rules are there");
+	if (pod) {
+		finding_next(r, f, "kubectl -n kube-system describe daemonset kube-proxy");
+		return;
+	}
 	finding_next(r, f, "systemctl status kube-proxy");
 	finding_fix(r, f, "sudo systemctl start kube-proxy");
 }

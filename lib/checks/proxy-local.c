@@ -57,12 +57,23 @@ struct pods_there {
 	const struct ip_addr *addr;
 };
 
-/* A rule of the node that rewrites the source of whoever is not inside, as this pod is not. */
-static bool rewrites(const struct rs_rule *rule, const struct ip_addr *a)
+/* By a jump, or in nftables mode by the rule itself (pkg/proxy/nftables/proxier.go). */
+static bool marks(const struct rs_rule *rule)
 {
 	const struct rs_chain *to = rule_chain(rule);
 
-	if (!to || (strcmp(to->name, "KUBE-MARK-MASQ") != 0 && strcmp(to->name, "mark-for-masquerade") != 0))
+	if (to)
+		return strcmp(to->name, "KUBE-MARK-MASQ") == 0 || strcmp(to->name, "mark-for-masquerade") == 0;
+	for (uint8_t i = 0; i < rule->nstmts; i++)
+		if (rule->stmts[i].kind == ST_MARK)
+			return true;
+	return false;
+}
+
+/* A rule of the node that rewrites the source of whoever is not inside, as this pod is not. */
+static bool rewrites(const struct rs_rule *rule, const struct ip_addr *a)
+{
+	if (!marks(rule))
 		return false;
 	for (uint16_t i = 0; i < rule->nconds; i++)
 		if (rule->conds[i].field == FIELD_SADDR && rule->conds[i].negate && cond_match_addr(&rule->conds[i], a))

@@ -34,6 +34,8 @@ const struct proxy_view *proxy_view_of(struct run *r, const char *node); /* NULL
 const struct log_hit *proxy_hit(struct run *r, const struct proxy_view *v, const char *check, const struct snap_log **ret_log);
 /* Does this one count now, by the same rules? */
 bool proxy_hit_counts(const struct run *r, const struct proxy_view *v, const struct snap_log *l, const struct log_hit *h);
+/* When a change came from the API server last, seconds since 1970, as its metrics tell; 0: not known, or of a part that may not be read nothing comes. */
+int64_t proxy_last_change(const struct proxy_view *v, const struct log_hit *h);
 /* What it says, as the rest of a sentence about kube-proxy: "cannot reach the API server at https://10.0.0.1:6443 (connection refused)". */
 const char *proxy_why(struct run *r, const struct proxy_view *v, const struct log_hit *h);
 /* The hit as evidence: what the line says, how often and from when to when; and the command that shows the log. */

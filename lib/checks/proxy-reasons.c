@@ -194,6 +194,12 @@ static const char *meaning_why(struct run *r, const struct proxy_node *p, const 
 	return run_printf(r, "says: %s", k->meaning ? k->meaning : h->text ? h->text : "an error");
 }
 
+/* Where nobody knows the reason, the error is what there is to say. */
+static const char *end_why(struct run *r, const struct proxy_node *p, const struct log_hit *h)
+{
+	return h->reason || !h->detail || !*h->detail ? meaning_why(r, p, h) : run_printf(r, "ended with an error: %.160s", h->detail);
+}
+
 static const char *port_why(struct run *r, const struct proxy_node *p, const struct log_hit *h)
 {
 	(void)p;
@@ -225,7 +231,7 @@ static const struct reason {
 	{ "kube-proxy-crashloop-conntrack-sysctl", OF_START, sysctl_why },
 	{ "kube-proxy-crashloop-ipvs-modules", OF_START, meaning_why },
 	{ "kube-proxy-nft-binary-or-version", OF_START, meaning_why },
-	{ "kube-proxy-crashloop", OF_START, meaning_why },
+	{ "kube-proxy-crashloop", OF_START, end_why },
 	{ "kube-proxy-healthz-bind-failure", OF_LITTLE, port_why },
 	{ "conntrack-binary-missing", OF_LITTLE, conntrack_why },
 };
@@ -325,11 +331,31 @@ static void more_of(struct run *r, struct finding *f, const struct proxy_view *v
 /* Since when it is so: no sync since the last one; no change since the API server was out of reach, however often old rules were written anew. */
 static int64_t since_when(const struct run *r, const struct proxy_node *p, const struct log_hit *h)
 {
-	const int64_t first = proxy_seconds(h->first, proxy_now(r, p->v)), synced = proxy_synced(r, p->v);
+	const int64_t first = proxy_seconds(h->since, proxy_now(r, p->v)), synced = proxy_synced(r, p->v);
 
 	if (h->kind->topic == TOPIC_SYNC && synced > 0)
 		return synced;
-	return MAX(first, (int64_t)0);
+	return h->kind->topic == TOPIC_API && first > 0 ? MAX(first, proxy_last_change(p->v, h)) : MAX(first, (int64_t)0);
+}
+
+/* Without Services or endpoints nothing is synced; without Nodes and ServiceCIDRs it goes on with less. */
+static bool is_beside(const struct log_hit *h)
+{
+	if (!str_is(log_hit_check(h), "kube-proxy-rbac"))
+		return false;
+	return find_text(h, "servicecidrs") || find_text(h, "resource \"nodes") || find_text(h, "resource \\\"nodes");
+}
+
+/* Of what it may not read, that which it needs most. */
+static const struct log_hit *most_needed(const struct run *r, const struct proxy_node *p, const struct snap_log *l, const struct log_hit *worst)
+{
+	for (size_t i = 0; is_beside(worst) && i < l->summary.hits.len; i++) {
+		const struct log_hit *h = &l->summary.hits.v[i];
+
+		if (str_is(log_hit_check(h), log_hit_check(worst)) && !is_beside(h) && proxy_hit_counts(r, p->v, l, h))
+			return h;
+	}
+	return worst;
 }
 
 static const char *state_of(const struct proxy_node *p, const struct reason *row, const struct log_hit *h)
@@ -351,9 +377,14 @@ static void hit_finding(struct run *r, struct proxy_node *p, const struct snap_l
 {
 	const struct reason *row = reason_of(check);
 	const char *why = row ? row->why(r, p, h) : meaning_why(r, p, h);
-	const int64_t since = row && row->state == OF_LITTLE ? 0 : since_when(r, p, h);
-	struct finding *f = proxy_cause(r, p, check, state_of(p, row, h), why, since);
+	const int64_t since = (row && row->state == OF_LITTLE) || is_beside(h) ? 0 : since_when(r, p, h);
+	const char *state = state_of(p, row, h);
+	struct finding *f = proxy_cause(r, p, check, state, why, since);
 
+	if (log_hit_weight(h) == LOG_ERROR && state && p->v->pod)
+		f->severity = MAX(f->severity, f->check->severity); /* its pod does not run, and says why */
+	else if (log_hit_weight(h) == LOG_ERROR && row && row->state == OF_SYNC)
+		proxy_lasts(r, p, f, since);
 	proxy_hit_evidence(r, f, p->v, l, h);
 	more_of(r, f, p->v, h);
 	/* where it could not read the API, or write, a new one cannot either, and has forgotten what it knew */
@@ -407,7 +438,7 @@ static bool is_reason(const char *check)
 /* That it waits is what every start says: it counts when it waits for long, or when nothing was written. */
 static bool waits_only(const struct run *r, const struct proxy_node *p, const struct log_hit *h)
 {
-	const int64_t now = proxy_now(r, p->v), first = proxy_seconds(h->first, now);
+	const int64_t now = proxy_now(r, p->v), first = proxy_seconds(h->since, now);
 
 	if (log_hit_weight(h) > LOG_WARNING || h->kind->topic != TOPIC_API)
 		return false;
@@ -431,6 +462,7 @@ static void log_pass(struct run *r, struct proxy_node *p, const struct snap_log 
 			worst = h;
 			log = l;
 		}
+		worst = most_needed(r, p, log, worst);
 		if (!told_before(r, p, log, worst, check) && !proxy_is_explained(p, check))
 			hit_finding(r, p, log, worst, check);
 	}

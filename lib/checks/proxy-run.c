@@ -360,7 +360,7 @@ static void take_findings(struct run *r, struct proxy_report *ret)
 		struct proxy_row *row = f->node && !f->explained_by ? row_of(ret, f->node) : NULL;
 
 		for (size_t k = 0; !f->node && !row && k < ret->rows.len; k++)
-			if (!ret->rows.v[k].node && str_ends(f->subject, ret->rows.v[k].label))
+			if (!ret->rows.v[k].node && str_starts(f->subject, "log ") && strncmp(f->subject + 4, ret->rows.v[k].label, 200) == 0)
 				row = &ret->rows.v[k];
 		if (row)
 			run_push(r, &row->findings, f);

@@ -31,6 +31,8 @@ bool proxy_is_explained(const struct proxy_node *p, const char *check);
  * worse than @worst. The text is "kube-proxy on NODE @state: it @why"; @state NULL: as the rules show it; 0 @since: not told for how long.
  */
 struct finding *proxy_cause(struct run *r, struct proxy_node *p, const char *check, const char *state, const char *why, int64_t since);
+/* What has been so for minutes is a fault, though all that is there may be right still: nothing new gets to the node. */
+void proxy_lasts(struct run *r, const struct proxy_node *p, struct finding *f, int64_t since);
 /* The same for a finding that others made of it, once the log bears it out. */
 void proxy_adopt(struct run *r, struct proxy_node *p, struct finding *f);
 /* When the last sync was finished, as its ports tell it, seconds since 1970; 0: not known, or never. */

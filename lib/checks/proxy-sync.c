@@ -7,6 +7,8 @@
 
 #include "proxy-sync-private.h"
 
+#define LASTS_S 300 /* longer than an API server takes to be started anew */
+
 /* ---- findings of a node ---- */
 
 static struct finding_full *full(struct finding *f)
@@ -174,6 +176,14 @@ struct finding *proxy_cause(struct run *r, struct proxy_node *p, const char *che
 		finding_text(r, f, "kube-proxy on %s %s", node, why);
 	run_push(r, &p->findings, f);
 	return f;
+}
+
+void proxy_lasts(struct run *r, const struct proxy_node *p, struct finding *f, int64_t since)
+{
+	const int64_t now = proxy_now(r, p->v);
+
+	if (since > 0 && now > 0 && now - since >= LASTS_S)
+		f->severity = MAX(f->severity, f->check->severity);
 }
 
 void proxy_adopt(struct run *r, struct proxy_node *p, struct finding *f)

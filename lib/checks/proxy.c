@@ -277,15 +277,24 @@ static bool synced_since(const struct proxy_view *v, int64_t last)
 	return any;
 }
 
-/* A change came from the API server after the line; what may not be read comes never, and the rest all the same. */
-static bool changes_since(const struct proxy_view *v, const struct log_hit *h, int64_t last)
+int64_t proxy_last_change(const struct proxy_view *v, const struct log_hit *h)
 {
 	const struct snap_metrics *m = v->n ? &v->n->proxy.metrics : NULL;
 	const char *check = log_hit_check(h);
+	int64_t at = 0;
 
 	if (!m || !m->known || str_is(check, "kube-proxy-rbac") || str_is(check, "kube-proxy-version-skew"))
-		return false;
-	return is_later(m->family[0].queued, last + 1) || is_later(m->family[1].queued, last + 1);
+		return 0;
+	for (size_t i = 0; i < 2; i++)
+		if (m->family[i].queued > (double)at && m->family[i].queued < 1e11)
+			at = (int64_t)m->family[i].queued;
+	return at;
+}
+
+/* A change came from the API server after the line. */
+static bool changes_since(const struct proxy_view *v, const struct log_hit *h, int64_t last)
+{
+	return proxy_last_change(v, h) > last + 1;
 }
 
 static bool ports_say_over(const struct proxy_view *v, const struct log_hit *h, int64_t last)
@@ -403,7 +412,7 @@ void proxy_hit_evidence(struct run *r, struct finding *f, const struct proxy_vie
 	finding_evidence(r, f, "%s logs%s: %.300s", log_words(r, v, l), times_words(r, h), h->text ? h->text : "");
 	if (k->meaning)
 		finding_evidence(r, f, "that is: %s", k->meaning);
-	if (!f->since && h->first && log_time(h->first, 0) >= 0) /* with a year */
-		f->since = h->first;
+	if (!f->since && h->since && log_time(h->since, 0) >= 0) /* with a year */
+		f->since = h->since;
 	log_commands(r, f, v, l);
 }

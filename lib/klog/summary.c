@@ -13,6 +13,7 @@
 #define UNKNOWN_MAX 16
 #define TEXT_MAX 400
 #define VERSION_MAX 40
+#define BREAK_S 600	/* requests to the API server are tried again within a minute */
 #define TOPICS (TOPIC_CONNTRACK + 1)
 
 void log_summary_release(struct log_summary *s)
@@ -27,8 +28,19 @@ enum log_weight log_hit_weight(const struct log_hit *h)
 	return h->reason ? h->reason->weight : h->kind->weight;
 }
 
+/* Without ipset, kube-proxies to 1.25 took iptables, which their lines tell, and those from 1.26 on end. */
+static bool ended_for_ipset(const struct log_hit *h)
+{
+	static const char begin[] = "ipset-";
+
+	return h->reason && !h->reason->check && strncmp(h->reason->id, begin, sizeof(begin) - 1) == 0 && h->kind->check &&
+	       strcmp(h->kind->check, "kube-proxy-crashloop") == 0;
+}
+
 const char *log_hit_check(const struct log_hit *h)
 {
+	if (ended_for_ipset(h))
+		return "kube-proxy-crashloop-ipvs-modules";
 	return h->reason && h->reason->check ? h->reason->check : h->kind->check;
 }
 
@@ -43,7 +55,7 @@ struct held {
 	size_t count, first_line, last_line;
 	size_t next;		/* of the same kind, + 1 */
 	struct text name, text, detail;
-	char first[LOG_TIME_MAX], last[LOG_TIME_MAX];
+	char first[LOG_TIME_MAX], since[LOG_TIME_MAX], last[LOG_TIME_MAX];
 };
 struct unknown {
 	uint64_t key;
@@ -60,7 +72,7 @@ struct log_counter {
 	struct unknown unknown[UNKNOWN_MAX];
 	size_t unknown_n, errors_unknown;
 	struct text first_unknown, version, mode;
-	size_t mode_line;
+	size_t mode_line, good_line[TOPICS];
 	char until[LOG_TIME_MAX];
 };
 
@@ -157,10 +169,18 @@ static struct held *held_of(struct log_counter *c, struct which *w)
 	h->reason = w->reason;
 	h->count = 0;
 	h->next = c->first_of[w->form];
-	h->first[0] = h->last[0] = '\0';
+	h->first[0] = h->since[0] = h->last[0] = '\0';
 	keep_text(&h->name, w->name.s, w->name.len, TEXT_MAX);
 	c->first_of[w->form] = c->held.len;
 	return h;
+}
+
+/* What ends kube-proxy where it starts ends nothing in a line of another time. */
+static bool is_end(const struct log_kind *k)
+{
+	static const char begin[] = "kube-proxy-crashloop";
+
+	return k->check && strncmp(k->check, begin, sizeof(begin) - 1) == 0;
 }
 
 /* Only of what may be wrong an error tells more: that a harmless line has one is known. */
@@ -172,9 +192,34 @@ static const struct log_row *reason_of(const struct log_counter *c, struct log_m
 	if (!m->err.s || m->row->kind.weight < LOG_WARNING)
 		return NULL;
 	reason = log_index_text(&c->reasons, m->err.s, m->err.len, &found);
+	/* a port of a Service, which its line tells, and not one of kube-proxy's own */
+	if (reason && reason->kind.topic == TOPIC_HEALTH && m->row->kind.topic == TOPIC_NONE && m->row->kind.check)
+		return NULL;
+	if (reason && is_end(&reason->kind) && !is_end(&m->row->kind) && !(m->row->flags & ROW_END) && m->row->kind.topic != TOPIC_START)
+		return NULL;
 	if (reason && found.name.s)
 		m->c.name = found.name;
 	return reason;
+}
+
+/* Long without such a line: then it was well in between, though nothing says so. */
+static bool was_silent(const struct held *h, const struct log_line *l)
+{
+	const int64_t near = 15768000; /* in the middle of a year */
+	int64_t before, now;
+
+	if (h->row->kind.topic != TOPIC_API || strcmp(h->last, l->time) == 0)
+		return false;
+	before = log_time(h->last, near);
+	now = log_time(l->time, near);
+	return before >= 0 && now - before > BREAK_S;
+}
+
+static bool begins_anew(const struct log_counter *c, const struct held *h, const struct log_line *l)
+{
+	if (!h->count || h->row->kind.topic == TOPIC_NONE || h->row->kind.weight < LOG_WARNING)
+		return !h->count;
+	return c->good_line[h->row->kind.topic] > h->last_line || c->starts.started_line > h->last_line || was_silent(h, l);
 }
 
 static int count_line(struct log_counter *c, struct log_line *l, struct log_match *m, size_t first, size_t last)
@@ -186,6 +231,12 @@ static int count_line(struct log_counter *c, struct log_line *l, struct log_matc
 	h = held_of(c, &w);
 	if (!h)
 		return -ENOMEM;
+	if (h->row->kind.weight == LOG_GOOD)
+		c->good_line[h->row->kind.topic] = last;
+	if (begins_anew(c, h, l)) {
+		h->since[0] = '\0';
+		keep_time(h->since, l);
+	}
 	if (!h->count++) {
 		h->first_line = first;
 		keep_time(h->first, l);
@@ -251,7 +302,7 @@ static bool find_other(const struct log_counter *c, const struct log_line *l, st
 	ret->err = l->err.s ? l->err : (struct log_span){ l->text, l->len };
 	reason = log_index_text(&c->reasons, ret->err.s, ret->err.len, &ret->c);
 	topic = reason ? reason->kind.topic : TOPIC_NONE;
-	if (!reason || (!fatal && ((!reason->kind.check && reason->kind.weight != LOG_HARMLESS) || (topic != TOPIC_SYNC && topic != TOPIC_START))))
+	if (!reason || (!fatal && ((!reason->kind.check && reason->kind.weight != LOG_HARMLESS) || (topic != TOPIC_SYNC && topic != TOPIC_START) || is_end(&reason->kind))))
 		return false;
 	ret->first_form = LOG_FORMS_MAX + (fatal ? LOG_OTHER_END : topic == TOPIC_SYNC ? LOG_OTHER_SYNC : LOG_OTHER_START);
 	ret->row = &log_proxy_others[ret->first_form - LOG_FORMS_MAX];
@@ -309,10 +360,28 @@ static void keep_name(struct log_counter *c, const struct log_match *m, size_t f
 	}
 }
 
+/* "Using %n Proxier": there are only these, two of them on Windows. */
+static bool is_mode(const struct log_span *name)
+{
+	static const char *const modes[] = { "iptables", "ipvs", "nftables", "userspace", "kernelspace", "winuserspace" };
+
+	for (size_t i = 0; name->s && i < ARRAY_LEN(modes); i++)
+		if (name->len == strlen(modes[i]) && strncasecmp(name->s, modes[i], name->len) == 0)
+			return true;
+	return false;
+}
+
+static bool find_line(struct log_counter *c, struct log_line *l, struct log_match *m)
+{
+	if (!log_index_find(&c->index, l, m))
+		return find_other(c, l, m);
+	return !(m->row->flags & ROW_MODE) || is_mode(&m->c.name);
+}
+
 int log_counter_add(struct log_counter *c, struct log_line *l, size_t first, size_t last)
 {
 	struct log_match m;
-	const bool known = log_index_find(&c->index, l, &m) || find_other(c, l, &m);
+	const bool known = find_line(c, l, &m);
 
 	keep_time(c->until, l);
 	if (known) {
@@ -358,7 +427,8 @@ static int give_hit(struct arena *a, const struct held *h, struct log_summary *s
 			       .first_line = h->first_line, .last_line = h->last_line };
 
 	if (give_text(a, &h->name, &hit.name) < 0 || give_text(a, &h->text, &hit.text) < 0 || give_text(a, &h->detail, &hit.detail) < 0 ||
-	    give_time(a, h->first, &hit.first) < 0 || give_time(a, h->last, &hit.last) < 0)
+	    give_time(a, h->first, &hit.first) < 0 || give_time(a, h->since, &hit.since) < 0 ||
+	    give_time(a, h->last, &hit.last) < 0)
 		return -ENOMEM;
 	return array_push(&s->hits, hit);
 }

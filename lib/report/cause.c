@@ -130,6 +130,13 @@ void text_cause(const struct report *r, struct strbuf *b, const struct finding *
 	}
 }
 
+/* A fault of a whole node is worse than one of a single Service, though nothing may be wrong there yet. */
+static size_t reach(const struct finding *f)
+{
+	const bool node = f->axis == AXIS_RULES && f->severity == SEVERITY_ERROR && f->check->scope == SCOPE_NODE;
+	return node && f->services.len < 2 ? 2 : f->services.len;
+}
+
 /* Worst first: severity, then how many Services, then rank, axis and id. */
 static int compare_causes(const void *a, const void *b)
 {
@@ -138,8 +145,8 @@ static int compare_causes(const void *a, const void *b)
 	if (x->severity != y->severity) {
 		return x->severity > y->severity ? -1 : 1;
 	}
-	if (x->services.len != y->services.len) {
-		return x->services.len > y->services.len ? -1 : 1;
+	if (reach(x) != reach(y)) {
+		return reach(x) > reach(y) ? -1 : 1;
 	}
 	if (x->rank != y->rank) {
 		return x->rank < y->rank ? -1 : 1;

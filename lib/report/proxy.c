@@ -8,7 +8,7 @@
 
 #include "proxy-private.h"
 
-enum { BLOCKS = 2, TABLE_ROWS = 8, HISTORY_SHOWN = 3, GOOD_SHOWN = 4, HARMLESS_SHOWN = 4, NAMES_SHOWN = 3, UNKNOWN_SHOWN = 3, CAUSES_FULL = 2, SHORT = 5, SCREEN = 34, LOG_TEXT = 200 };
+enum { BLOCKS = 2, TABLE_ROWS = 8, HISTORY_SHOWN = 3, GOOD_SHOWN = 4, HARMLESS_SHOWN = 4, NAMES_SHOWN = 3, UNKNOWN_SHOWN = 3, CAUSES_FULL = 2, SHORT = 5, SCREEN = 34, LOG_TEXT = 220, LOG_HEAD = 100 };
 
 static const struct column node_columns[] = {
 	{ "node", "NODE" }, { "state", "STATE" }, { "mode", "MODE" }, { "version", "VERSION" }, { "synced", "RULES WRITTEN" }, { "rules", "SERVICE PORTS" }, { "log", "LOG" },
@@ -130,12 +130,17 @@ static void count_line(const struct report *r, struct strbuf *b, const struct pr
 		const char *words;
 	} states[] = { { PROXY_WELL, "well" }, { PROXY_FAULTY, "with errors" }, { PROXY_WARNED, "with warnings" }, { PROXY_UNTOLD, "not known" },
 		       { PROXY_REPLACED, "without kube-proxy" } };
-	size_t n[PROXY_REPLACED + 1] = { 0 };
+	size_t n[PROXY_REPLACED + 1] = { 0 }, nodes = 0;
 	bool first = true;
 	for (size_t i = 0; i < p->rows.len; i++) {
 		n[p->rows.v[i].state]++;
+		nodes += p->rows.v[i].node != NULL;
 	}
-	strbuf_addf(b, "\nkube-proxy on %zu node%s: ", p->rows.len, p->rows.len == 1 ? "" : "s");
+	strbuf_addf(b, "\nkube-proxy on %zu node%s", nodes, nodes == 1 ? "" : "s");
+	if (nodes < p->rows.len) {
+		strbuf_addf(b, ", and %zu log%s of no known node", p->rows.len - nodes, p->rows.len - nodes == 1 ? "" : "s");
+	}
+	strbuf_adds(b, ": ");
 	for (size_t i = 0; i < ARRAY_LEN(states); i++) {
 		struct strbuf one CLEANUP(strbuf_release) = STRBUF_INIT;
 		if (!n[states[i].state]) {
@@ -369,18 +374,29 @@ static void add_when(struct strbuf *b, size_t count, const char *first, const ch
 	strbuf_addc(b, ')');
 }
 
-/* A line as it was written: its beginning, unless all is asked for. */
+/* A line as it was written. Unless all is asked for, it is cut in its middle: what it says stands at its beginning, and the error often at its end. */
 static void add_line(const struct report *r, struct strbuf *b, const char *text)
 {
 	struct strbuf clean CLEANUP(strbuf_release) = STRBUF_INIT;
 	strbuf_add_clean(&clean, text);
-	size_t n = r->verbose || clean.len <= LOG_TEXT ? clean.len : LOG_TEXT;
-	while (n < clean.len && n > 0 && ((unsigned char)clean.s[n] & 0xc0) == 0x80) {
+	const char *s = strbuf_str(&clean), *told = strstr(s, " logger=\"UnhandledError\"");
+	const size_t len = told && !r->verbose ? (size_t)(told - s) : clean.len;
+	size_t from = len, n = len;
+	if (!r->verbose && len > LOG_TEXT) {
+		n = LOG_HEAD;
+		from = len - (LOG_TEXT - LOG_HEAD);
+	}
+	while (n < len && n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80) {
 		n--;
 	}
+	while (from < len && ((unsigned char)s[from] & 0xc0) == 0x80) {
+		from++;
+	}
 	strbuf_adds(b, "              ");
-	strbuf_add(b, strbuf_str(&clean), n);
-	strbuf_adds(b, n < clean.len ? " ...\n" : "\n");
+	strbuf_add(b, s, n);
+	strbuf_adds(b, from < len ? " ... " : "");
+	strbuf_add(b, s + from, len - from);
+	strbuf_addc(b, '\n');
 	b->failed |= clean.failed;
 }
 
@@ -392,8 +408,9 @@ static void add_todo(struct strbuf *b, const char *todo, const char *name)
 	const size_t n = name ? strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") : 0;
 
 	strbuf_adds(b, "              to do: ");
-	if (at && n && !name[n]) {
-		strbuf_addf(b, "%.*sxt_%s%s\n", (int)(at - todo), todo, name, at + sizeof(place) - 1);
+	if (at) {
+		const bool known = n && !name[n];
+		strbuf_addf(b, "%.*s%s%s%s\n", (int)(at - todo), todo, known ? "xt_" : "of that extension", known ? name : "", at + sizeof(place) - 1);
 	} else {
 		strbuf_addf(b, "%s\n", todo);
 	}
@@ -708,9 +725,16 @@ static bool is_log_alone(const struct proxy_report *p)
 	return p->rows.len > 0;
 }
 
+/* One that --node gives a name, with nothing beside it. */
+static bool is_named_log(const struct report *r, const struct proxy_report *p)
+{
+	const struct snapshot *s = r->snapshot;
+	return p->rows.len == 1 && p->rows.v[0].log && !s->origin && !s->live && s->nodes.len <= 1 && (!s->nodes.len || !s->nodes.v[0]->live);
+}
+
 static void head(const struct report *r, struct strbuf *b, const struct proxy_report *p)
 {
-	if (is_log_alone(p)) {
+	if (is_log_alone(p) || is_named_log(r, p)) {
 		strbuf_addf(b, "looked at: %s of kube-proxy alone   not looked at: nodes, rules, the cluster\n", p->rows.len == 1 ? "a log" : "logs");
 		return;
 	}

@@ -4,10 +4,10 @@
 their reason and their Services, and no Service twice. SVCDOCTOR_FLEETS=N: so many of them."""
 import json
 import os
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from common import Copy, Tests, expect, expect_equal, run
-from fleet import REASONS, Fleet, cri, klog, new_line
+from fleet import REASONS, Fleet, cri, klog, metrics, new_line
 
 SEEDS = int(os.environ.get("SVCDOCTOR_FLEETS", "6"))
 MIXED = "kube-proxy-modes-mixed"
@@ -169,6 +169,63 @@ def mended():
         expect_equal(bad, [], "what is said")
 
 
+def lately():
+    """An outage of hours ago that was over, and another one for two minutes: it lasts for two minutes, and what changed in between is there."""
+    for between in ([], ['"Caches populated" type="*v1.EndpointSlice" reflector="k8s.io/client-go/informers/factory.go:177"']):
+        with Fleet(6, 4, sound=True, changed={WEB: 3000}) as b:
+            t = b.now.replace(microsecond=0)
+            seconds = [*range(9000, 8700, -30), *range(120, 0, -30)]
+            log = [klog(t - timedelta(seconds=5000), line, "reflector.go:430", "I") for line in between]
+            log += [new_line(t - timedelta(seconds=i), REASONS["refused"][2]) for i in seconds]
+            b.write("\n".join(sorted(log, key=lambda x: x[1:])) + "\n", "nodes", "node-3", "kube-proxy.log")
+            b.edit(lambda s: metrics(s, t - timedelta(seconds=2000), t - timedelta(seconds=20)), "nodes", "node-3", "kube-proxy-metrics.txt")
+            told = [(x["severity"], x["text"]) for x in causes(diagnosed(b, (0,))) if x["severity"] != "info"]
+            expect(len(told) == 1 and told[0][0] == "warning" and told[0][1].startswith("kube-proxy on node-3 has not synced for 2 minutes: "), f"{told}")
+
+
+def forget_ports(b, node):
+    for file in os.listdir(b.file("nodes", node)):
+        if file.startswith("kube-proxy"):
+            os.unlink(b.file("nodes", node, file))
+
+
+def no_pod():
+    """Three nodes have a pod of kube-proxy, and of the fourth there are old rules only."""
+    with Fleet(5, 4, sound=True, changed={WEB: 300, NGINX: 200}) as b:
+        b.stop(3, 1300)
+        forget_ports(b, "node-3")
+        b.edit(lambda s: json.dumps({**json.loads(s), "items": [o for o in json.loads(s)["items"] if o["metadata"]["name"] != "kube-proxy-3"]}), "cluster", "pods.json")
+        d = diagnosed(b)
+        expect_equal(errors(d), [("node-3", "kube-proxy-not-running")], "errors")
+        expect_equal(next(f for f in causes(d) if f["severity"] == "error")["services"], 2, "Services")
+
+
+def no_process(version, told):
+    """No pod anywhere and no process of that name: in k3s it is inside another one."""
+    with Fleet(5, 3, sound=True) as b:
+        b.edit(lambda s: json.dumps({**json.loads(s), "items": [o for o in json.loads(s)["items"] if "kube-proxy" not in o["metadata"]["name"]]}), "cluster", "pods.json")
+        b.edit(lambda s: s.replace('"kubeletVersion": "v1.36.2"', f'"kubeletVersion": "{version}"'), "cluster", "nodes.json")
+        forget_ports(b, "node-3")
+        b.write("", "nodes", "node-3", "ps.txt")
+        found = [(f["check"], f["node"]) for f in causes(diagnosed(b, (0,))) if f["severity"] != "info"]
+        expect_equal(found, [("kube-proxy-not-running", "node-3")] if told else [], "what is told")
+
+
+def leaving(taint, told):
+    """503 of a node that the autoscaler takes away is as it must be, also where nothing but the status is known."""
+    with Fleet(5, 3, sound=True) as b:
+        def tainted(text):
+            d = json.loads(text)
+            d["items"][2]["spec"]["taints"] = [{"key": taint, "effect": "NoSchedule", "value": "1700000000"}]
+            return json.dumps(d)
+
+        b.edit(tainted, "cluster", "nodes.json")
+        os.unlink(b.file("nodes", "node-3", "kube-proxy-healthz.json"))
+        b.write("healthz 503\n", "nodes", "node-3", "kube-proxy-http.txt")
+        found = [(f["check"], f["node"]) for f in causes(diagnosed(b, (0,))) if f["severity"] != "info"]
+        expect_equal(found, [("kube-proxy-healthz-stale", "node-3")] if told else [], "what is told")
+
+
 # ---- lines, as they are written ----
 
 # file of the node; lines; check and words, or None where nothing may be said
@@ -184,11 +241,11 @@ LINES = (
     ("kube-proxy.log", ('"Failed to delete endpoint connections" err="error looking for path of conntrack: exec: \\"conntrack\\": executable file not found in $PATH"',),
      ("conntrack-binary-missing", "does not find the program conntrack")),
     ("kube-proxy.previous.log", ('"Error running ProxyServer" err="open /proc/sys/net/netfilter/nf_conntrack_max: permission denied"',),
-     ("kube-proxy-crashloop-conntrack-sysctl", "may not write /proc/sys/net/netfilter/nf_conntrack_max")),
+     ("kube-proxy-crashloop-conntrack-sysctl", "may not write /proc/sys/net/netfilter/nf_conntrack_max"), "error"),
     ("kube-proxy.previous.log", ('"Error running ProxyServer" err="can\'t use the IPVS proxier: ipvs not supported by the kernel"',),
-     ("kube-proxy-crashloop-ipvs-modules", "the kernel cannot do IPVS")),
+     ("kube-proxy-crashloop-ipvs-modules", "the kernel cannot do IPVS"), "error"),
     ("kube-proxy.previous.log", ('"Error running ProxyServer" err="could not find nftables binary: exec: \\"nft\\": executable file not found in $PATH"',),
-     ("kube-proxy-nft-binary-or-version", "nft")),
+     ("kube-proxy-nft-binary-or-version", "nft"), "error"),
     ("kube-proxy.previous.log", ('"command failed" err="failed validate: KubeProxyConfiguration.Mode.ProxyMode: Invalid value: \\"xyz\\": must be iptables, ipvs, '
                                  'nftables or blank (blank means the best-available proxy [currently iptables])"',), ("kube-proxy-unknown-mode", "does not know the mode"), "error"),
     ("kube-proxy.log", ('"Kube-proxy configuration may be incomplete or incorrect" err="nodePortAddresses is unset; NodePort connections will be accepted on all '
@@ -212,7 +269,7 @@ def crashing(text):
 
 
 def line(file, texts, told, severity="warning"):
-    """The rules are right still: a warning as a rule, and the only one."""
+    """The rules are right still: a warning where it is no more than a moment old, and an error where kube-proxy does not start; and the only one."""
     with Fleet(7, 3, sound=True) as b:
         before = file == "kube-proxy.previous.log"
         t = b.now - timedelta(seconds=2)  # its last sync was before
@@ -238,6 +295,18 @@ def missing_module():
             expect(text.endswith(f"the kernel does not have xt_{extension}"), text)
 
 
+def among_others(lab):
+    """A node that is cut off, before all that is wrong with single Services of the recorded cluster."""
+    with Copy(lab) as b:
+        t = datetime(2026, 11, 21, 8, 15)
+        b.edit(lambda s: s + "".join(new_line(t - timedelta(seconds=i), REASONS["certificate"][2]) + "\n" for i in range(2460, 0, -30)),
+               "nodes", "node2", "kube-proxy.log")
+        b.write('{"currentTime": "2026-11-21T08:15:00Z", "lastUpdated": "2026-11-21T08:15:00Z", "nodeEligible": true, "healthy": true}', "nodes", "node2",
+                "kube-proxy-healthz.json")
+        first = next(line for line in run("diagnose", "-A", "--bundle", b.path, codes=[1]).out.splitlines() if line.startswith("cause:"))
+        expect("kube-proxy on node2 has not synced for 41 minutes: it cannot reach the API server" in first, first)
+
+
 def redacted():
     """Names are others, and what is told is the same."""
     with Fleet(3) as b:
@@ -257,9 +326,17 @@ def main():
     t.run("times alone", by_times_alone)
     t.run("rules that are not taken", cannot_write)
     t.run("a failure that is over", mended)
+    t.run("a failure that was over, and is there again", lately)
+    t.run("no pod on one node", no_pod)
+    t.run("no process", no_process, "v1.36.1", True)
+    t.run("no process of its own, in k3s", no_process, "v1.36.2+k3s1", False)
+    t.run("a node that is taken away", leaving, "ToBeDeletedByClusterAutoscaler", False)
+    t.run("a node that is not", leaving, "example.com/batch", True)
     for file, texts, told, *severity in LINES:
         t.run(f"line: {told[0] if told else texts[0][:50]}", line, file, texts, told, *severity)
     t.run("a module that is missing", missing_module)
+    for lab in ("lab-iptables-nft", "lab-iptables-legacy", "lab-nftables", "lab-ipvs"):
+        t.run(f"first of all: {lab}", among_others, lab)
     t.run("redacted", redacted)
     for seed in range(1, SEEDS + 1):
         t.run(f"fleet {seed}", fleet, seed)

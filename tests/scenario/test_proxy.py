@@ -80,6 +80,22 @@ def test_faulty():
         run("proxy", "--node", "node7", "--bundle", lab.path, codes={64})
 
 
+RANGES = (("kube-proxy-configz.json", "10.244.0.0/16", "10.96.0.0/12"), ("kube-proxy.log", "10.244.0.0/16", "10.96.0.0/12"),
+          ("iptables-nft-save.txt", "10.244.0.0/16", "10.96.0.0/12"), ("iptables-legacy-save.txt", "10.244.0.0/16", "10.96.0.0/12"),
+          ("nft-ruleset.json", '{"addr": "10.244.0.0", "len": 16}', '{"addr": "10.96.0.0", "len": 12}'))
+
+
+def test_cluster_cidr():
+    """The range of Services in its place, and rules that go by it: in every mode the one cause, and an error."""
+    for name in MODES:
+        with Copy(name) as lab:
+            for file, old, new in RANGES:
+                if os.path.exists(lab.file("nodes", "node2", file)):
+                    lab.write(lab.read("nodes", "node2", file).replace(old, new), "nodes", "node2", file)
+            told = [(f["severity"], f["check"], f["node"]) for f in proxy("--bundle", lab.path, codes=(1,))["findings"] if f["severity"] != "info"]
+            expect_equal(told, [("error", "clustercidr-mismatch", "node2")], name)
+
+
 def old_health(path):
     text = read(path)
     write(text.replace('"healthy":true', '"healthy":false').replace("07:30:0", "06:40:0", 1), path)
@@ -183,6 +199,17 @@ def test_log_error_alone():
     doc, _ = log_lines("""E0322 21:04:03.766676       1 some.go:49] "Never heard of" err="exit status 2: iptables v1.8.4 (legacy): Couldn't load match `recent':No such file" """,
                        codes={1})
     expect_equal([f["check"] for f in doc["findings"]], ["xt-modules-missing"], "in a line that is not known")
+    doc, _ = log_lines('E0322 21:04:03.766676       1 server.go:49] "Error running ProxyServer" err="error getting ipset version, error: exit status 1"', codes={1})
+    expect_equal([f["check"] for f in doc["findings"]], ["kube-proxy-crashloop-ipvs-modules"], "an end for want of ipset")
+    taken = 'err="listen tcp :32000: bind: address already in use"'
+    for line, check in ((f'"Failed to start healthcheck" {taken} node="n1" service="shop/lb" port=32000', "service-hc-nodeport-bind-failure"),
+                        (f'"can\'t open port, skipping it" {taken} port=":32000"', "nodeport-process-conflict"),
+                        (f'"Healthz server failed" {taken}', "kube-proxy-healthz-bind-failure")):
+        doc, _ = log_lines("E0322 21:04:03.766676       1 a.go:49] " + line, codes={0})
+        expect_equal([f["check"] for f in doc["findings"]], [check], "whose port it is")
+    for line in ('"Failed to execute iptables-restore"', '"Never heard of"'):
+        doc, _ = log_lines(f'E0322 21:04:03.766676       1 a.go:49] {line} err="open /proc/sys/net/ipv4/x: permission denied"', codes={0, 1})
+        expect(not [f for f in doc["findings"] if f["check"].startswith("kube-proxy-crashloop")], line)
     for line in ("""E0322 21:04:03.766676       1 event.go:49] "Never heard of" err="dial tcp 10.0.0.1:6443: connect: connection refused" ipFamily=IPv4""",
                  "I0322 21:04:03.766676       1 some.go:49] open /proc/sys/net/netfilter/nf_conntrack_max: permission denied"):
         doc, _ = log_lines(line, codes={0, 2})
@@ -197,6 +224,10 @@ def test_log_words():
     expect(text.count("    harmless  ") == 2 and 'Flag proxy-mode=""' in text and "Too many links." in text, text)
     _, text = log_lines('E1122 10:13:18.874465       1 some.go:532] "Never heard of" err="nor of this"', codes={0})
     expect("! its log has errors that are not known here" in text, text)
+    doc, text = log_lines('E1122 10:13:18.874465       1 run.go:74] "command failed" err="the moon is full"', codes={1})
+    expect("cause: kube-proxy ended with an error: the moon is full" in text, text)
+    doc, _ = log_lines("I1122 10:13:18.874465       1 server_others.go:1] Using ipxables Proxier.", codes={2})
+    expect_equal(doc["nodes"][0]["mode"], None, "a mode that there is not")
     doc, text = log_lines("2026/01/01 10:00:00 [notice] 1#1: start worker processes", "nothing else", codes={2})
     expect("? none of its lines is known" in text and doc["nodes"][0]["state"] == "unknown", text)
     for extension, rest in (("mark", "rules=\"*nat\\n:KUBE-SERVICES - [0:0]\\n\" ipFamily=\"IPv6\""), ("comment", 'ipFamily="IPv4" rules="*filter\\n')):
@@ -216,6 +247,10 @@ def test_log_beside():
         log = os.path.join(CORPUS, LAB, "nodes", "node2", "kube-proxy.log")
         doc = proxy("--bundle", lab.path, "--node", "node1", "--log", log)
         expect_equal([n["node"] for n in doc["nodes"]], ["node1"], "nodes")
+        text = run("proxy", "--log", log, "--node", "n7", codes={0}).out
+        expect(text.startswith("looked at: a log of kube-proxy alone") and "\nn7   ok " in text, text)
+        text = run("proxy", "--bundle", lab.path, "--log", log, codes={0, 1}).out
+        expect("kube-proxy on 2 nodes, and 1 log of no known node: " in text, text)
         expect(doc["nodes"][0]["log"]["lines_read"] > 50, "the log is not the node's")
 
 
@@ -227,6 +262,12 @@ def test_missing_module():
     doc = run("proxy", "--log", log, "-o", "json", codes={1}).json
     expect_equal([(f["check"], f["node"]) for f in doc["findings"] if f["severity"] == "error"], [("xt-modules-missing", None)], "findings")
     expect_equal(doc["nodes"][0]["findings"], [f["id"] for f in doc["findings"]], "ids")
+    with tempfile.TemporaryDirectory(prefix="svcdoctor-test-") as folder:
+        os.mkdir(os.path.join(folder, "a"))
+        shutil.copy(log, os.path.join(folder, "a", "k.log"))
+        shutil.copy(os.path.join(CORPUS, LAB, "nodes", "node1", "kube-proxy.log"), os.path.join(folder, "k.log"))
+        p = subprocess.run([PROGRAM, "proxy", "--log", "k.log", "--log", "a/k.log", "-o", "json"], cwd=folder, stdout=subprocess.PIPE, check=False, timeout=30)
+        expect_equal([(n["label"], n["state"]) for n in json.loads(p.stdout)["nodes"]], [("k.log", "well"), ("a/k.log", "faulty")], "two logs of like names")
     suite = ElementTree.fromstring(run("proxy", "--log", log, "-o", "junit", codes={1}).out)
     expect_equal((suite.get("tests"), suite.get("failures"), suite.find("testcase/failure").get("type")), ("1", "1", "xt-modules-missing"), "junit")
     suite = ElementTree.fromstring(run("proxy", "--bundle", os.path.join(CORPUS, LAB), "-o", "junit", codes={0}).out)
@@ -298,7 +339,8 @@ def on_a_node(t):
 
 def main():
     t = Tests()
-    for test in (test_sound, test_faulty, test_many, test_fleet, test_log_alone, test_log_error_alone, test_log_words, test_log_beside, test_missing_module, test_seats):
+    for test in (test_sound, test_faulty, test_cluster_cidr, test_many, test_fleet, test_log_alone, test_log_error_alone, test_log_words, test_log_beside,
+                 test_missing_module, test_seats):
         t.run(test.__name__[5:], test)
     on_a_node(t)
     t.finish()

@@ -38,6 +38,7 @@
 { "conntrack-sysctl-denied", "write /proc/sys/net/netfilter/nf_conntrack_max: read-only file system", "nf_conntrack_max", "write /tmp/x: read-only file system" },
 { "conntrack-sysctl-denied", "open /sys/module/nf_conntrack/parameters/hashsize: permission denied", "hashsize", "open /sys/module/x: permission denied" },
 { "conntrack-sysctl-denied", "open /sys/module/nf_conntrack/parameters/hashsize: read-only file system", "hashsize", "open /sys/module/x: read-only file system" },
+{ "conntrack-sysctl-denied", "write /sys/module/nf_conntrack/parameters/hashsize: operation not supported", "hashsize", "write /sys/module/x: operation not supported" },
 { "conntrack-sysctl-failed", "could not set conntrack parameters from kube-proxy configuration: boom", NULL, "could set conntrack parameters" },
 { "conntrack-sysctl-failed", "open /proc/sys/net/netfilter/nf_conntrack_max: no such file or directory", "nf_conntrack_max", "open /proc/sys/net/x: no such thing" },
 { "sysctl-denied", "open /proc/sys/net/ipv4/conf/all/route_localnet: permission denied", "net/ipv4/conf/all/route_localnet", "open /proc/self/oom_score_adj: permission denied" },

@@ -72,49 +72,58 @@ static void log_of(struct lab *l, const struct log_hit *h, bool previous)
 }
 
 #define HIT(kind_, reason_, ...) \
-	{ .kind = (kind_), .reason = (reason_), .count = 3, .first = "2026-11-21T09:19:00Z", .last = "2026-11-21T09:59:30Z", .first_line = 20, .last_line = 90, __VA_ARGS__ }
+	{ .kind = (kind_), .reason = (reason_), .count = 3, .first = "2026-11-21T09:19:00Z", .since = "2026-11-21T09:19:00Z", .last = "2026-11-21T09:59:30Z", .first_line = 20, \
+	  .last_line = 90, __VA_ARGS__ }
 
 static const struct {
 	struct log_hit hit;
 	const char *check, *text; /* NULL: nothing at all is said of kube-proxy */
+	bool warning;		  /* it does not keep rules from being written, or is of a process that may run again */
 } lines[] = {
 	{ HIT(&failed_list, &expired, .detail = LIST "tls: failed to verify certificate: x509: certificate has expired or is not yet valid: current time"),
 	  "kube-proxy-apiserver-unreachable",
-	  "kube-proxy on w1 has not synced for 41 minutes: it cannot reach the API server at https://10.1.2.3:6443 (x509: certificate has expired)" },
-	{ HIT(&failed_list, NULL, .detail = LIST "dial tcp 10.1.2.3:6443: connect: connection refused"), "kube-proxy-apiserver-unreachable", "(connection refused)" },
-	{ HIT(&failed_list, NULL, .detail = LIST "dial tcp 10.1.2.3:6443: i/o timeout"), "kube-proxy-apiserver-unreachable", "(time-out)" },
+	  "kube-proxy on w1 has not synced for 41 minutes: it cannot reach the API server at https://10.1.2.3:6443 (x509: certificate has expired)", false },
+	{ HIT(&failed_list, NULL, .detail = LIST "dial tcp 10.1.2.3:6443: connect: connection refused"), "kube-proxy-apiserver-unreachable", "(connection refused)", false },
+	{ HIT(&failed_list, NULL, .detail = LIST "dial tcp 10.1.2.3:6443: i/o timeout"), "kube-proxy-apiserver-unreachable", "(time-out)", false },
 	{ HIT(&failed_list, NULL, .text = "E1121 failed to list: Get \"https://api.example:6443/x\": dial tcp: lookup api.example on 8.8.8.8:53: no such host"),
-	  "kube-proxy-apiserver-unreachable", "at https://api.example:6443 (no such host)" },
-	{ HIT(&failed_list, NULL, .detail = LIST "x509: certificate signed by unknown authority"), "kube-proxy-apiserver-unreachable", "unknown authority)" },
-	{ HIT(&failed_list, NULL, .detail = "failed to list *v1.Service: Unauthorized"), "kube-proxy-apiserver-unreachable", "the API server (Unauthorized)" },
-	{ HIT(&failed_list, NULL, .detail = LIST "dial tcp 10.1.2.3:6443: connect: no route to host"), "kube-proxy-apiserver-unreachable", "(no route to host)" },
+	  "kube-proxy-apiserver-unreachable", "at https://api.example:6443 (no such host)", false },
+	{ HIT(&failed_list, NULL, .detail = LIST "x509: certificate signed by unknown authority"), "kube-proxy-apiserver-unreachable", "unknown authority)", false },
+	{ HIT(&failed_list, NULL, .detail = "failed to list *v1.Service: Unauthorized"), "kube-proxy-apiserver-unreachable", "the API server (Unauthorized)", false },
+	{ HIT(&failed_list, NULL, .detail = LIST "dial tcp 10.1.2.3:6443: connect: no route to host"), "kube-proxy-apiserver-unreachable", "(no route to host)", false },
 	{ HIT(&failed_list, &forbidden, .detail = "endpointslices.discovery.k8s.io is forbidden: User \"u\" cannot list resource \"endpointslices\" in API group "
 						  "\"discovery.k8s.io\" at the cluster scope"),
-	  "kube-proxy-rbac", "it may not read endpointslices.discovery.k8s.io (forbidden)" },
-	{ HIT(&restore, NULL, .detail = "exit status 1: iptables-restore: line 21 failed"), "iptables-restore-failing", "line 21 failed" },
-	{ HIT(&restore, &lock, .detail = "exit status 4"), "xtables-lock-contention", "the lock of iptables, which another program holds" },
-	{ HIT(&restore, &extension, .detail = "Extension statistic revision 0 not supported"), "xt-modules-missing", "the kernel does not have xt_statistic" },
-	{ HIT(&sync_failed, &nft, .detail = "Error: Could not process rule"), "nft-userdata-incompat", "nft refuses them: nft refuses a rule" },
-	{ HIT(&sync_failed, NULL, .text = "Sync failed"), "kube-proxy-not-syncing", "has not synced for 41 minutes" },
+	  "kube-proxy-rbac", "it may not read endpointslices.discovery.k8s.io (forbidden)", false },
+	{ HIT(&restore, NULL, .detail = "exit status 1: iptables-restore: line 21 failed"), "iptables-restore-failing", "line 21 failed", false },
+	{ HIT(&restore, &lock, .detail = "exit status 4"), "xtables-lock-contention", "the lock of iptables, which another program holds", false },
+	{ HIT(&restore, &extension, .detail = "Extension statistic revision 0 not supported"), "xt-modules-missing", "the kernel does not have xt_statistic", false },
+	{ HIT(&sync_failed, &nft, .detail = "Error: Could not process rule"), "nft-userdata-incompat", "nft refuses them: nft refuses a rule", false },
+	{ HIT(&sync_failed, NULL, .text = "Sync failed"), "kube-proxy-not-syncing", "has not synced for 41 minutes", false },
 	{ HIT(&ends, &sysctl, .detail = "open /proc/sys/net/netfilter/nf_conntrack_max: permission denied"), "kube-proxy-crashloop-conntrack-sysctl",
-	  "kube-proxy on w1 does not start: it may not write /proc/sys/net/netfilter/nf_conntrack_max" },
-	{ HIT(&ends, &no_ipvs, .detail = "can't use the IPVS proxier"), "kube-proxy-crashloop-ipvs-modules", "does not start: it says: the kernel cannot do IPVS" },
-	{ HIT(&ends, &no_nft, .detail = "could not find nftables binary"), "kube-proxy-nft-binary-or-version", "there is no nft" },
-	{ HIT(&serves, NULL, .detail = "listen tcp 0.0.0.0:10256: bind: address already in use"), "kube-proxy-healthz-bind-failure", "address already in use" },
-	{ HIT(&sync_failed, &no_conntrack, .detail = "exec: \"conntrack\": executable file not found"), "conntrack-binary-missing", "the program conntrack" },
-	{ HIT(&waits, NULL, .text = "Not syncing"), "kube-proxy-apiserver-unreachable", "has not heard from the API server of all that it needs" },
+	  "kube-proxy on w1 does not start: it may not write /proc/sys/net/netfilter/nf_conntrack_max", true },
+	{ HIT(&ends, &no_ipvs, .detail = "can't use the IPVS proxier"), "kube-proxy-crashloop-ipvs-modules", "does not start: it says: the kernel cannot do IPVS", true },
+	{ HIT(&ends, &no_nft, .detail = "could not find nftables binary"), "kube-proxy-nft-binary-or-version", "there is no nft", true },
+	{ HIT(&serves, NULL, .detail = "listen tcp 0.0.0.0:10256: bind: address already in use"), "kube-proxy-healthz-bind-failure", "address already in use", true },
+	{ HIT(&sync_failed, &no_conntrack, .detail = "exec: \"conntrack\": executable file not found"), "conntrack-binary-missing", "the program conntrack", true },
+	{ { .kind = &failed_list, .reason = &expired, .count = 3, .first = "2026-11-21T09:19:00Z", .since = "2026-11-21T09:57:00Z", .last = "2026-11-21T09:59:30Z",
+	    .last_line = 90, .detail = LIST "x509: certificate has expired" }, "kube-proxy-apiserver-unreachable",
+	  "kube-proxy on w1 has not synced for 3 minutes: it cannot reach the API server", true },
+	{ HIT(&failed_list, &forbidden, .detail = "servicecidrs.networking.k8s.io is forbidden: User \"u\" cannot list resource \"servicecidrs\""), "kube-proxy-rbac",
+	  "kube-proxy on w1 may not read servicecidrs (forbidden)", true },
+	{ HIT(&failed_list, &forbidden, .detail = "nodes \"w1\" is forbidden: User \"u\" cannot list resource \"nodes\" in API group \"\""), "kube-proxy-rbac",
+	  "kube-proxy on w1 may not read nodes (forbidden)", true },
+	{ HIT(&waits, NULL, .text = "Not syncing"), "kube-proxy-apiserver-unreachable", "has not heard from the API server of all that it needs", true },
 	/* harmless, whatever letter stands before it */
-	{ HIT(&noise, NULL, .text = "watch of *v1.Service ended with: very short watch"), NULL, NULL },
-	{ HIT(&unset, NULL, .text = "nodePortAddresses is unset"), NULL, NULL },
-	{ HIT(&nfacct, NULL, .text = "Failed to create nfacct runner"), NULL, NULL },
-	{ HIT(&empty_mode, NULL, .text = "Flag proxy-mode=\"\" unknown, assuming iptables proxy"), NULL, NULL },
-	{ HIT(&deprecated, NULL, .text = "The ipvs proxier is now deprecated"), NULL, NULL },
+	{ HIT(&noise, NULL, .text = "watch of *v1.Service ended with: very short watch"), NULL, NULL, false },
+	{ HIT(&unset, NULL, .text = "nodePortAddresses is unset"), NULL, NULL, false },
+	{ HIT(&nfacct, NULL, .text = "Failed to create nfacct runner"), NULL, NULL, false },
+	{ HIT(&empty_mode, NULL, .text = "Flag proxy-mode=\"\" unknown, assuming iptables proxy"), NULL, NULL, false },
+	{ HIT(&deprecated, NULL, .text = "The ipvs proxier is now deprecated"), NULL, NULL, false },
 	/* history: over by a later line, of an earlier start, not written again, and no more than a start says */
-	{ { .kind = &failed_list, .count = 9, .last = "2026-11-21T09:59:30Z", .last_line = 90, .over = true, .detail = LIST "connection refused" }, NULL, NULL },
-	{ { .kind = &failed_list, .count = 9, .last = "2026-11-21T09:59:30Z", .last_line = 9, .detail = LIST "connection refused" }, NULL, NULL },
-	{ { .kind = &failed_list, .count = 9, .last = "2026-11-21T09:40:00Z", .last_line = 90, .detail = LIST "connection refused" }, NULL, NULL },
-	{ { .kind = &restore, .count = 9, .last = "2026-11-21T09:40:00Z", .last_line = 90, .detail = "exit status 1" }, NULL, NULL },
-	{ { .kind = &waits, .count = 2, .first = "2026-11-21T09:59:40Z", .last = "2026-11-21T09:59:41Z", .last_line = 90, .text = "Not syncing" }, NULL, NULL },
+	{ { .kind = &failed_list, .count = 9, .last = "2026-11-21T09:59:30Z", .last_line = 90, .over = true, .detail = LIST "connection refused" }, NULL, NULL, false },
+	{ { .kind = &failed_list, .count = 9, .last = "2026-11-21T09:59:30Z", .last_line = 9, .detail = LIST "connection refused" }, NULL, NULL, false },
+	{ { .kind = &failed_list, .count = 9, .last = "2026-11-21T09:40:00Z", .last_line = 90, .detail = LIST "connection refused" }, NULL, NULL, false },
+	{ { .kind = &restore, .count = 9, .last = "2026-11-21T09:40:00Z", .last_line = 90, .detail = "exit status 1" }, NULL, NULL, false },
+	{ { .kind = &waits, .count = 2, .first = "2026-11-21T09:59:40Z", .last = "2026-11-21T09:59:41Z", .last_line = 90, .text = "Not syncing" }, NULL, NULL, false },
 };
 
 static bool is_of_proxy(const struct finding *f)
@@ -140,7 +149,7 @@ static void test_lines(void **state)
 			if (is_of_proxy(l.d.findings.v[k]) && l.d.findings.v[k] != f && !l.d.findings.v[k]->explained_by)
 				fail_msg("line %zu: %s stands beside it", i, l.d.findings.v[k]->id);
 		if (f) {
-			assert_int_equal(f->severity, SEVERITY_WARNING); /* nobody knows its rules */
+			assert_int_equal(f->severity, lines[i].warning ? SEVERITY_WARNING : SEVERITY_ERROR); /* for 41 minutes */
 			assert_string_equal(f->node, "w1");
 			assert_true(has_text(f, "nodes/w1/kube-proxy.log logs, 3 times from 2026-11-21T09:19:00Z"));
 			assert_true(has_text(f, "journalctl -u kube-proxy"));
@@ -339,9 +348,9 @@ static const struct {
 	{ lives, "kube-proxy-healthz-stale", SILENT, NULL },
 	{ answers_503, "kube-proxy-healthz-stale", SEVERITY_WARNING, "says that it is not healthy" },
 	{ healthy_now, "kube-proxy-healthz-stale", SILENT, NULL },
-	{ metrics_wait, "kube-proxy-not-syncing", SEVERITY_WARNING, "a change came in 40 minutes ago, and the last finished sync was 41 minutes ago" },
+	{ metrics_wait, "kube-proxy-not-syncing", SEVERITY_ERROR, "a change came in 40 minutes ago, and the last finished sync was 41 minutes ago" },
 	{ metrics_just_now, "kube-proxy-not-syncing", SILENT, NULL },
-	{ metrics_fail, "iptables-restore-failing", SEVERITY_WARNING, "iptables-restore failed 17 times" },
+	{ metrics_fail, "iptables-restore-failing", SEVERITY_ERROR, "iptables-restore failed 17 times" },
 	{ metrics_fail, "kube-proxy-not-syncing", SILENT, NULL },
 	{ no_answers, "kube-proxy-apiserver-unreachable", SEVERITY_WARNING, "0 were refused, and 12 failed" },
 	{ silent, "kube-proxy-port-silent", SEVERITY_WARNING, "its health port does not answer" },
