@@ -17,6 +17,6 @@ TABLE(log_proxy_rest);
 /* These are found by the reason that their text holds. */
 const struct log_row log_proxy_others[LOG_OTHERS] = {
 	[LOG_OTHER_END] = ERR("ended", "kube-proxy-crashloop", TOPIC_START, "kube-proxy ended with an error", NULL, .flags = ROW_END),
-	[LOG_OTHER_SYNC] = ERR("rules-error", NULL, TOPIC_SYNC, "something failed while rules were written", NULL),
-	[LOG_OTHER_START] = ERR("start-error", NULL, TOPIC_START, "something failed while it started", NULL),
+	[LOG_OTHER_SYNC] = ERR("rules-error", NULL, TOPIC_SYNC, "something failed while rules were written", NULL, .flags = 0),
+	[LOG_OTHER_START] = ERR("start-error", NULL, TOPIC_START, "something failed while it started", NULL, .flags = 0),
 };
